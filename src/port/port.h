@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A bound port, as the process that syncs it sees it: the one interface between the client library (or a worker) and the
+ * data path. Everything in here is private memory; what is shared lies in the segment and in regions.
+ *
+ *   client:  struct unm_env (callbacks), struct unm_seg and struct unm_region (mappings, kept by the client)
+ *      |
+ *      v     unm_bport_open() ... unm_bport_poll() / _txsync() / _rxsync() ... unm_bport_close()
+ *   port:    struct unm_bport { struct unm_bring tx[], rx[] } and one file per port kind (unm_port_ops)
+ *
+ * Threads: a bport may be synced by several threads and several processes at once. A ring that is being synced by
+ * another one is skipped (netmap's rule). open, close and after_fork are for one thread, with no sync running.
+ */
+#ifndef UNM_PORT_PORT_H
+#define UNM_PORT_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/proto.h"
+#include "shm/segment.h"
+
+struct netmap_if;
+struct netmap_ring;
+struct netmap_slot;
+struct pollfd;
+
+/* A region mapped in this process. Owned by the client; valid while the client's reference is held. */
+struct unm_region {
+	char *base; /* whole region, info.size bytes, read/write */
+	struct unm_region_info info;
+};
+
+/* A segment mapped in this process. Owned by the client. */
+struct unm_seg {
+	struct unm_seg_hdr *hdr;
+	uint64_t uid;
+	/* Tables, computed from this version's constants, not from what the header says later */
+	struct unm_fdb_bucket *fdb; /* NULL in the domain segment */
+	struct unm_seg_port *ports;
+	struct unm_seg_binding *bindings;
+	struct unm_kring *krings;
+	uint32_t n_ports, n_bindings, n_krings, n_fdb_buckets;
+};
+
+/**
+ * unm_seg_attach() - check a mapped segment and fill our view of it
+ * @map:  start of a read/write mapping of @size bytes, the whole memfd
+ *
+ * Return: 0, -EPROTO (other version), -EINVAL (damaged).
+ */
+int unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size);
+
+/*
+ * What the data path needs from the client. All of them may block on netmapd, so they are for the rare cases; the data path
+ * caches what it gets. They may be called on any thread that syncs.
+ */
+struct unm_env {
+	/* Slot of this process for shared locks; 0 = not to be had now (then the sync gives -EIO). Cheap. */
+	uint32_t (*slot)(void);
+	/* Map the region @uid, or take another reference. NULL: not to be had (netmapd away, region gone). */
+	struct unm_region *(*region_get)(uint64_t uid);
+	void (*region_put)(struct unm_region *region);
+	/* Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it can't be had. */
+	int (*wake_fd)(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
+	/* A lock word did not come free. Rate-limited by the data path to one call a second. */
+	void (*lock_stuck)(const struct unm_seg *seg, uint32_t kring, uint32_t word);
+};
+
+struct unm_bport;
+struct unm_bring;
+
+/*
+ * What a kind of port does. @head is already checked: [hwcur, head) are the slots to take (tx) or to give back (rx).
+ * Both run with the ring's busy word held.
+ */
+struct unm_port_ops {
+	/* Take slots hwcur ... head - 1; set ring->kring->hwcur; return the new tail in *tail. */
+	int (*txsync)(struct unm_bring *r, uint32_t head, uint32_t *tail);
+	/* Give back slots hwcur ... head - 1; return the new tail in *tail. */
+	int (*rxsync)(struct unm_bring *r, uint32_t head, uint32_t *tail);
+	/* The slot after the last one for which txsync has done its work; for the flush test of poll. */
+	uint32_t (*tx_done)(const struct unm_bring *r);
+	/* Called at open and close of the bport; may be NULL. */
+	int (*open)(struct unm_bport *bp);
+	void (*close)(struct unm_bport *bp);
+};
+
+/* One bound ring. */
+struct unm_bring {
+	struct netmap_ring *ring;
+	struct unm_kring *kring;
+	struct unm_bport *bp;
+	char *bufs;	    /* buffer 0 of the region */
+	uint32_t buf_size;
+	uint32_t n_bufs;
+	uint32_t num_slots; /* private: the shared copies are not read again */
+	uint32_t ring_id;
+	uint32_t kring_idx; /* in the segment */
+	bool is_rx;
+	int fd;		    /* TAP queue, else -1 */
+	/* Pipe: the other side of this ring */
+	struct unm_kring *peer_kring;
+	struct netmap_ring *peer_ring;
+};
+
+struct unm_bport {
+	const struct unm_env *env;
+	const struct unm_port_ops *ops;
+	struct unm_seg *seg;
+	struct unm_region *region;
+	struct unm_bind_info info;
+	struct netmap_if *nifp;
+	struct unm_bring *tx; /* n_tx bound rings */
+	struct unm_bring *rx;
+	uint32_t n_tx, n_rx;
+	uint32_t vnet_hdr_len;
+	bool broken;	      /* our port entry was taken down (DELIF, netmapd's decision): EIO, POLLERR */
+	uint32_t busy_thread; /* private try-lock: one VALE forwarding at a time a bport */
+	void *kind_data;      /* of the port kind: VALE source state */
+};
+
+/**
+ * unm_bport_open() - make a bound port usable for syncs
+ * @out:    written on success
+ * @env, @seg, @region: borrowed, must outlive the bport
+ * @info:   from netmapd; checked against the region's and the segment's real sizes; copied
+ * @fds:    info->n_port_fds descriptors, borrowed
+ *
+ * Return: 0, -EINVAL (@info does not fit), -ESTALE (port generation has passed), -ENOMEM.
+ */
+int unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg, struct unm_region *region,
+	const struct unm_bind_info *info, const int *fds);
+
+/* Free the view. Touches no shared state: other processes may hold the same binding. NULL is accepted. */
+void unm_bport_close(struct unm_bport *bp);
+
+/* In the child of a fork, before its first sync: forget private locks that a thread of the parent may have held. */
+void unm_bport_after_fork(struct unm_bport *bp);
+
+/**
+ * unm_bport_txsync(), unm_bport_rxsync() - what NIOCTXSYNC and NIOCRXSYNC do (spec 7.5)
+ *
+ * Return: 0 (also after a ring was reinitialised), -EIO, -ENXIO (port gone). Never blocks longer than UNM_LOCK_WAIT_MS.
+ */
+int unm_bport_txsync(struct unm_bport *bp);
+int unm_bport_rxsync(struct unm_bport *bp);
+
+/**
+ * unm_bport_poll() - one synchronisation pass of poll(2) (spec 8), without sleeping
+ * @events: POLLIN, POLLRDNORM, POLLOUT, POLLWRNORM as the caller asked
+ *
+ * Return: the ready bits among @events, POLLERR added after illegal indices or provider failure.
+ */
+short unm_bport_poll(struct unm_bport *bp, short events);
+
+/**
+ * unm_bport_arm() - announce that this thread is about to sleep
+ *
+ * Sets the binding's and rings' want words, then a full fence. The caller must call unm_bport_poll() once more before it sleeps on the
+ * binding's eventfd (and unm_bport_fds()); whoever makes the port ready after that look signals the eventfd.
+ * Several sleepers of one binding may arm at once.
+ */
+void unm_bport_arm(struct unm_bport *bp, short events);
+
+/**
+ * unm_bport_fds() - further descriptors that a sleeper has to watch (TAP queues)
+ * @out: room for @max entries; fd and events are filled
+ *
+ * Return: number of entries, at most n_tx + n_rx.
+ */
+unsigned int unm_bport_fds(const struct unm_bport *bp, short events, struct pollfd *out, unsigned int max);
+
+/**
+ * unm_bring_sync_at() - sync one ring with indices from elsewhere than the ring (CSB mode, spec 18.3)
+ * @head, @cur: as the client wrote them; checked here
+ * @hwcur, @hwtail: results
+ *
+ * Return: 0, -EINVAL illegal indices (the ring has been reinitialised), -EBUSY another thread syncs it, -EIO.
+ */
+int unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail);
+
+#endif

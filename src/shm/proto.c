@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sending and receiving one control message with its descriptors. See proto.h. */
+#include "shm/proto.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+union fd_space {
+	char buf[CMSG_SPACE(sizeof(int) * UNM_PROTO_MAXFDS)];
+	struct cmsghdr align;
+};
+
+int
+unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t body_len, const int *fds,
+	unsigned int n_fds, int flags)
+{
+	struct iovec iov[2] = {{hdr, sizeof(*hdr)}, {(void *)(uintptr_t)body, body_len}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = body_len > 0 ? 2 : 1};
+	union fd_space space;
+	ssize_t n;
+
+	if (n_fds > UNM_PROTO_MAXFDS || body_len > UNM_PROTO_MAXLEN - sizeof(*hdr))
+		return -EMSGSIZE;
+	hdr->magic = UNM_PROTO_MAGIC;
+	hdr->n_fds = (uint16_t)n_fds;
+	hdr->len = (uint32_t)(sizeof(*hdr) + body_len);
+	if (n_fds > 0) {
+		struct cmsghdr *c;
+
+		memset(&space, 0, sizeof(space));
+		msg.msg_control = space.buf;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+		memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
+	}
+	do {
+		n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+/* Collect the descriptors of all SCM_RIGHTS in @msg; those beyond the array are closed and reported as too many. */
+static unsigned int
+take_fds(struct msghdr *msg, int *fds, bool *too_many)
+{
+	unsigned int n = 0;
+	struct cmsghdr *c;
+
+	*too_many = (msg->msg_flags & MSG_CTRUNC) != 0;
+	for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) { /* bounded by the control buffer */
+		size_t i, cnt;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		cnt = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < cnt; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (n < UNM_PROTO_MAXFDS) {
+				fds[n++] = fd;
+			} else {
+				close(fd);
+				*too_many = true;
+			}
+		}
+	}
+	return n;
+}
+
+int
+unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_fds, int flags)
+{
+	struct iovec iov = {buf, buf_size};
+	union fd_space space;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.buf, .msg_controllen = sizeof(space.buf)};
+	const struct unm_msg_hdr *hdr = buf;
+	unsigned int i, n;
+	bool too_many;
+	ssize_t len;
+
+	do {
+		len = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return -errno;
+	n = take_fds(&msg, fds, &too_many);
+	if (len == 0) {
+		len = -ECONNRESET;
+		goto bad;
+	}
+	if (too_many || (msg.msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) || hdr->magic != UNM_PROTO_MAGIC ||
+		hdr->len != (size_t)len || hdr->n_fds != n) {
+		len = -EPROTO;
+		goto bad;
+	}
+	*n_fds = n;
+	return 0;
+bad:
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+	return (int)len;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The segment: what the members of a trust domain share about a set of ports.
+ *
+ * One sealed memfd per VALE switch, and one for all ports outside a switch (pipes, TAP, null, later NICs and
+ * monitors: the "domain" segment). It holds offsets and indices, never pointers.
+ *
+ *   0        struct unm_seg_hdr
+ *   fdb_ofs  MAC table (VALE only): n_fdb_buckets * struct unm_fdb_bucket
+ *   port_ofs port table:            n_ports    * struct unm_seg_port
+ *   bind_ofs binding table:         n_bindings * struct unm_seg_binding
+ *   kring_ofs kring pool:           n_krings   * struct unm_kring
+ *
+ * Who writes what stands at each field. A field without a lock has one writer at a time. Readers trust nothing here:
+ * geometry is copied into private memory and checked against the region's real size when a port is first met (under @gen),
+ * positions are checked at each use, walks are bounded by the table's size. A wild store of one member can thus
+ * disturb traffic, but makes nobody hang or crash.
+ *
+ * Life of a port entry (W: netmapd, except as marked):
+ *   FREE    any field may be stale. Exits: ACTIVE.
+ *   ACTIVE  geometry is fixed, senders may deliver. Exits: DEAD.
+ *   DEAD    no sender delivers any more once it has seen this under the ring's lock; netmapd takes and drops each rx lock before it
+ *           reuses the memory. Exits: FREE.
+ */
+#ifndef UNM_SHM_SEGMENT_H
+#define UNM_SHM_SEGMENT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNM_SEG_MAGIC   0x53314d55u /* "UM1S" */
+#define UNM_SEG_VERSION 1u
+
+#define UNM_SEG_DOMAIN 1u
+#define UNM_SEG_VALE   2u
+
+#define UNM_SEG_NPORTS_VALE   2048u
+#define UNM_SEG_NPORTS_DOMAIN 8192u
+#define UNM_SEG_NBINDINGS     16384u
+#define UNM_SEG_NKRINGS       32768u
+#define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
+#define UNM_RING_MAX_SLOTS    4096u
+
+#define UNM_NONE UINT32_MAX /* "no index" in every table below */
+
+/* Kinds of port; the same words in unm_seg_port.kind and in the control protocol. */
+enum unm_port_kind {
+	UNM_PORT_VALE = 1,
+	UNM_PORT_PIPE = 2,
+	UNM_PORT_NULL = 3,
+	UNM_PORT_TAP = 4,
+	UNM_PORT_BASE = 5, /* a persistent port that is on no switch: pipe base, NEWIF; its packets go nowhere */
+	UNM_PORT_NIC = 6,
+	UNM_PORT_HOST = 7,
+	UNM_PORT_MONITOR = 8,
+};
+
+enum unm_port_state {
+	UNM_PORT_FREE = 0,
+	UNM_PORT_ACTIVE = 1,
+	UNM_PORT_DEAD = 2,
+};
+
+#define UNM_PORTF_LOSSLESS   0x1u /* senders wait for room in this port's rx rings */
+#define UNM_PORTF_PERSISTENT 0x2u /* made by NEWIF: outlives its bindings */
+#define UNM_PORTF_ATTACHED   0x4u /* driven by a worker on behalf of VALE_ATTACH */
+#define UNM_PORTF_OPEN       0x8u /* at least one binding: else frames to it are dropped as "closed" */
+
+/* Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's rx kring. */
+enum unm_drop {
+	UNM_DROP_RX_FULL = 0, /* the receiver's ring has no room */
+	UNM_DROP_NO_PORT,     /* the destination is the source itself, closed, or has no client */
+	UNM_DROP_BAD_SLOT,    /* buffer index out of range, or an unreadable NS_INDIRECT address */
+	UNM_DROP_TOO_LONG,    /* slot length above the buffer size, too many fragments, frame above the receiver's limit */
+	UNM_DROP_RUNT,        /* below 14 bytes */
+	UNM_DROP_BUSY,        /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
+	UNM_DROP_UNMAPPED,    /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
+	UNM_DROP_POLICY,      /* the forwarding decision said so */
+	UNM_DROP_N,
+};
+
+struct unm_seg_hdr {
+	uint32_t magic;		/* W: netmapd, once */
+	uint32_t version;	/* W: netmapd, once */
+	uint64_t size;		/* bytes of the whole file. W: netmapd, once */
+	uint64_t uid;		/* random name of this segment. W: netmapd, once */
+	uint32_t type;		/* UNM_SEG_*. W: netmapd, once */
+	uint32_t hdr_pad;
+	char name[32];		/* "vale0", or "domain". W: netmapd, once */
+	uint32_t n_fdb_buckets; /* power of two, 0 in the domain segment. W: netmapd, once (so all that follow) */
+	uint32_t n_ports;
+	uint32_t n_bindings;
+	uint32_t n_krings;
+	uint64_t fdb_ofs;
+	uint64_t port_ofs;
+	uint64_t bind_ofs;
+	uint64_t kring_ofs;
+	uint32_t max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
+	uint32_t hdr_pad2[5];
+
+	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
+	uint32_t epoch __attribute__((aligned(128)));
+	uint32_t n_ports_used; /* entries at and above are FREE and were never used. W: netmapd */
+	uint32_t n_krings_used;
+	uint32_t n_bindings_used;
+	uint32_t epoch_pad[28];
+};
+
+/*
+ * MAC table: one cache line a bucket of 7 entries and their ages. An entry is (MAC << 16 | port), 0 = empty, read and
+ * written by single 64-bit accesses; an age is the low 8 bits of a clock of 2 s ticks. The rules are in vale/fdb.h.
+ * W: any sender.
+ */
+#define UNM_FDB_WAYS	   7
+#define UNM_FDB_NBUCKETS   2048u
+
+struct unm_fdb_bucket {
+	uint64_t entry[UNM_FDB_WAYS];
+	uint8_t age[8];
+} __attribute__((aligned(64)));
+
+struct unm_seg_port {
+	uint32_t gen;		/* odd while netmapd changes the entry; changes with each use of it. W: netmapd */
+	uint32_t state;		/* enum unm_port_state. W: netmapd */
+	uint32_t kind;		/* enum unm_port_kind. W: netmapd (so all that follow) */
+	uint32_t flags;		/* UNM_PORTF_* */
+	char name[64];		/* as a request names it, NUL-terminated */
+	uint64_t region_uid;	/* whose rings and buffers: key of UNM_MSG_GET_REGION */
+	uint32_t region_id;	/* nr_mem_id */
+	uint32_t n_tx_rings;	/* NIC rings; host rings follow them in the kring order */
+	uint32_t n_rx_rings;
+	uint32_t n_host_tx_rings;
+	uint32_t n_host_rx_rings;
+	uint32_t kring_base;	/* first kring: tx, host tx, rx, host rx */
+	uint32_t bind_head;	/* first binding of the port, or UNM_NONE */
+	uint32_t peer_port;	/* pipe: the other end's port index, else UNM_NONE */
+	uint32_t vnet_hdr_len;	/* 0, 10, 12 */
+	uint32_t max_frame;	/* bytes, without virtio-net header */
+	uint8_t mac[6];
+	uint8_t port_pad[2];
+	uint64_t created_ns;	/* CLOCK_REALTIME */
+	uint32_t port_pad2[16];
+
+	/*
+	 * Lossless ports only: source ports (one bit each) whose tx waits for room in this port's rx rings, and a
+	 * summary word that says whether the map needs a look. W: senders set, the receiver clears, all atomically.
+	 */
+	uint32_t room_wanted __attribute__((aligned(64)));
+	uint32_t port_pad3[15];
+	uint32_t room_map[UNM_SEG_NPORTS_VALE / 32];
+};
+
+/* One registered descriptor. Linked from its port, so that whoever delivers finds whom to wake. */
+struct unm_seg_binding {
+	uint32_t gen;	/* odd while being changed. W: netmapd */
+	uint32_t port;	/* W: netmapd */
+	uint32_t next;	/* next binding of the same port, or UNM_NONE. W: netmapd */
+	uint32_t in_use; /* W: netmapd */
+	uint32_t kloop_stop; /* sticky stop mark of SYNC_KLOOP_STOP. W: any holder of the binding */
+	uint32_t kloop_running; /* unm_lock word. W: the holder that runs the loop */
+	uint32_t csb_mode; /* non-zero: sync ioctls give EBUSY. W: the holder that enabled it */
+	uint32_t binding_pad[9];
+
+	/* Set by a sleeper (bit 0: waits for rx, bit 1: waits for tx room), cleared by the waker that signals the eventfd. */
+	uint32_t want __attribute__((aligned(64)));
+	uint32_t binding_pad2[15];
+};
+
+#define UNM_WANT_RX 1u
+#define UNM_WANT_TX 2u
+
+/*
+ * Shared state of one ring. A position is a slot index in [0, num_slots).
+ *
+ *             tx ring                                 rx ring
+ *   hwcur     first slot not yet taken over           first slot that the client has not given back
+ *   hwtail    (pub_tail) first slot not the client's  first slot without a packet
+ *
+ * On a pipe the tx ring's hwcur is the peer rx ring's hwtail: one word, one truth, whoever dies.
+ */
+struct unm_kring {
+	/* Geometry. W: netmapd, before the port is ACTIVE */
+	uint32_t port;
+	uint32_t ring_id;   /* index within its direction, host rings after NIC rings */
+	uint32_t is_rx;
+	uint32_t num_slots;
+	uint64_t ring_ofs;  /* of the netmap_ring from the region's start */
+	uint32_t n_users;   /* bindings of this ring. W: netmapd */
+	uint32_t exclusive; /* W: netmapd */
+	uint32_t mon_head;  /* first monitor ring to copy to, or UNM_NONE. W: netmapd */
+	uint32_t geo_pad[21];
+
+	/* Owner's side. W: who syncs the ring for its client, holding @busy */
+	uint32_t busy __attribute__((aligned(128))); /* lock word, only ever tried: a busy ring is skipped */
+	uint32_t hwcur;
+	uint32_t last_head; /* head accepted by the last sync */
+	uint32_t pub_tail;  /* tail published by the last sync */
+	uint64_t n_syncs;
+	uint64_t n_reinits;
+	uint64_t n_pkts;    /* tx: frames taken; rx: slots given back */
+	uint64_t n_bytes;   /* tx only */
+	uint64_t n_wakes;   /* eventfd writes made by syncs of this ring */
+	uint64_t drops[UNM_DROP_N]; /* tx only */
+
+	/* Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's sync, no lock) */
+	uint32_t lock __attribute__((aligned(128)));
+	uint32_t hwtail;
+	uint64_t rx_pkts;
+	uint64_t rx_bytes;
+	uint64_t rx_full; /* frames dropped for want of room */
+	uint32_t deliver_pad[24];
+
+	/* Sleepers. W: sleeper sets to 1, waker clears before it signals */
+	uint32_t want __attribute__((aligned(128)));
+	uint32_t want_pad[31];
+};
+
+static_assert(sizeof(struct unm_seg_hdr) == 384, "segment header");
+static_assert(offsetof(struct unm_seg_hdr, epoch) == 256, "epoch on its own line");
+static_assert(sizeof(struct unm_fdb_bucket) == 64, "a bucket is a cache line");
+static_assert(sizeof(struct unm_seg_port) == 576, "port entry");
+static_assert(sizeof(struct unm_seg_binding) == 128, "binding entry");
+static_assert(sizeof(struct unm_kring) == 512, "kring");
+static_assert(offsetof(struct unm_kring, busy) == 128, "owner group");
+static_assert(offsetof(struct unm_kring, lock) == 256, "delivery group");
+static_assert(offsetof(struct unm_kring, want) == 384, "sleepers group");
+
+static inline struct unm_seg_port *
+unm_seg_ports(struct unm_seg_hdr *h, uint64_t port_ofs)
+{
+	return (struct unm_seg_port *)((char *)h + port_ofs);
+}
+
+/**
+ * unm_seg_layout() - fill the constant part of a header for a segment of @type
+ * @h:    zeroed; magic, version, type, table sizes, offsets and size are set, the caller adds name and uid
+ * @type: UNM_SEG_DOMAIN or UNM_SEG_VALE
+ */
+void unm_seg_layout(struct unm_seg_hdr *h, uint32_t type);
+
+/**
+ * unm_seg_check() - is this a segment that we understand, and does it fit its file?
+ * @h:         mapped or copied header
+ * @file_size: bytes of the memfd
+ *
+ * Every table must have the size that this version gives it, so that constants bound all later walks.
+ * Return: 0, -EPROTO other version, -EINVAL damaged.
+ */
+int unm_seg_check(const struct unm_seg_hdr *h, uint64_t file_size);
+
+#endif
