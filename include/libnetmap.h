@@ -363,10 +363,10 @@ struct nmem_d {
 /** nmctx_get() - the default context */
 struct nmctx *nmctx_get(void);
 
-/** nmctx_set_default() - use @ctx from now on; returns the one used before */
+/** nmctx_set_default() - use @ctx from now on, NULL for the library's own; returns the last one */
 struct nmctx *nmctx_set_default(struct nmctx *ctx);
 
-/** nmctx_set_threadsafe() - give the library's own context a mutex */
+/** nmctx_set_threadsafe() - give the default context a mutex, unless it has a lock */
 void nmctx_set_threadsafe(void);
 
 /** nmctx_ferror() - format a message, of at most 999 bytes, and give it to the context */

@@ -7,7 +7,8 @@
  * request and need nothing but libc; new programs are better served by libnetmap.h.
  *
  * All functions are static because programs in the wild expect to link nothing. They open
- * /dev/netmap like any file; our library, linked or preloaded, answers.
+ * /dev/netmap like any file; our library, linked or preloaded, answers. What begins with nmh_ is
+ * private to this file.
  *
  * Threads: one port, one thread.
  */
@@ -138,14 +139,14 @@ enum {
 #define NM_MAX_RINGID 4095
 
 /* Bounds of a name while nm_parse() takes it apart. */
-struct nm_parse_name {
+struct nmh_parse_name {
 	const char *begin;
 	const char *end;
 };
 
-/** nm_is_identifier() - only letters, digits and underscores from s to end? Empty: yes. */
+/** nmh_is_identifier() - only letters, digits and underscores from s to end? Empty: yes. */
 NM_HELPER int
-nm_is_identifier(const char *s, const char *end)
+nmh_is_identifier(const char *s, const char *end)
 {
 	for (; s != end; s++) {
 		if (!isalnum((unsigned char)*s) && *s != '_')
@@ -154,9 +155,9 @@ nm_is_identifier(const char *s, const char *end)
 	return 1;
 }
 
-/** nm_fail() - put a message into err, if there is one; sets errno, returns -1 */
+/** nmh_fail() - put a message into err, if there is one; sets errno, returns -1 */
 NM_HELPER int
-nm_fail(char *err, const char *what, const char *where)
+nmh_fail(char *err, const char *what, const char *where)
 {
 	if (err != NULL)
 		snprintf(err, MAXERRMSG, "%s: '%.32s'", what, where);
@@ -164,9 +165,9 @@ nm_fail(char *err, const char *what, const char *where)
 	return -1;
 }
 
-/** nm_parse_number() - decimal digits at *pos, at most max; none count as 0. Return: 0 or -1 */
+/** nmh_parse_number() - decimal digits at *pos, at most max; none count as 0. Return: 0 or -1 */
 NM_HELPER int
-nm_parse_number(const char **pos, unsigned long max, unsigned long *out)
+nmh_parse_number(const char **pos, unsigned long max, unsigned long *out)
 {
 	const char *p = *pos;
 	unsigned long v = 0;
@@ -181,9 +182,9 @@ nm_parse_number(const char **pos, unsigned long max, unsigned long *out)
 	return 0;
 }
 
-/** nm_parse_portname() - find the name in "netmap:name" or "valeX:name", check it, step over it */
+/** nmh_parse_portname() - find the name in "netmap:name" or "valeX:name", check it, step over it */
 NM_HELPER int
-nm_parse_portname(const char **pos, struct nm_parse_name *name, char *err)
+nmh_parse_portname(const char **pos, struct nmh_parse_name *name, char *err)
 {
 	const char *p = *pos, *begin = p, *colon = NULL;
 
@@ -191,32 +192,32 @@ nm_parse_portname(const char **pos, struct nm_parse_name *name, char *err)
 		const size_t prefix = strlen(NM_BDG_NAME);
 
 		if (strncmp(p, NM_BDG_NAME, prefix) != 0)
-			return nm_fail(err, "name must begin with netmap: or vale", p);
+			return nmh_fail(err, "name must begin with netmap: or vale", p);
 		colon = strchr(p, ':');
-		if (colon == NULL || !nm_is_identifier(p + prefix, colon))
-			return nm_fail(err, "want vale, letters and digits, then a colon", p);
+		if (colon == NULL || !nmh_is_identifier(p + prefix, colon))
+			return nmh_fail(err, "want vale, letters and digits, then a colon", p);
 		p = colon + 1;
 	} else {
 		if (strncmp(p, "netmap:", 7) != 0)
-			return nm_fail(err, "name must begin with netmap: or vale", p);
+			return nmh_fail(err, "name must begin with netmap: or vale", p);
 		p += 7;
 		begin = p;
 	}
 	name->begin = begin;
 	name->end = p + strcspn(p, "-*^{}/@");
 	if (name->end == p)
-		return nm_fail(err, "no port name after the colon", *pos);
-	if (colon != NULL && !nm_is_identifier(p, name->end))
-		return nm_fail(err, "a VALE port name has letters, digits and _ only", p);
+		return nmh_fail(err, "no port name after the colon", *pos);
+	if (colon != NULL && !nmh_is_identifier(p, name->end))
+		return nmh_fail(err, "a VALE port name has letters, digits and _ only", p);
 	if ((size_t)(name->end - begin) >= IFNAMSIZ)
-		return nm_fail(err, "name longer than 15 characters", begin);
+		return nmh_fail(err, "name longer than 15 characters", begin);
 	*pos = name->end;
 	return 0;
 }
 
-/** nm_parse_mode() - read "^", "*", "-N", "{N" or "}N"; without any, all rings but the host's */
+/** nmh_parse_mode() - read "^", "*", "-N", "{N" or "}N"; without any, all rings but the host's */
 NM_HELPER int
-nm_parse_mode(const char **pos, uint32_t *mode, unsigned long *ringid, char *err)
+nmh_parse_mode(const char **pos, uint32_t *mode, unsigned long *ringid, char *err)
 {
 	const char *p = *pos;
 
@@ -244,15 +245,15 @@ nm_parse_mode(const char **pos, uint32_t *mode, unsigned long *ringid, char *err
 		return 0;
 	}
 	p++;
-	if (nm_parse_number(&p, NM_MAX_RINGID - 1, ringid) < 0)
-		return nm_fail(err, "ring or pipe number above 4094", *pos);
+	if (nmh_parse_number(&p, NM_MAX_RINGID - 1, ringid) < 0)
+		return nmh_fail(err, "ring or pipe number above 4094", *pos);
 	*pos = p;
 	return 0;
 }
 
-/** nm_parse_flags() - read the letters after "/" */
+/** nmh_parse_flags() - read the letters after "/" */
 NM_HELPER int
-nm_parse_flags(const char **pos, uint32_t *flags, char *err)
+nmh_parse_flags(const char **pos, uint32_t *flags, char *err)
 {
 	static const char letters[] = "xztrRT";
 	static const uint32_t bits[] = {NR_EXCLUSIVE, NR_ZCOPY_MON, NR_MONITOR_TX, NR_MONITOR_RX,
@@ -263,18 +264,18 @@ nm_parse_flags(const char **pos, uint32_t *flags, char *err)
 		const char *l = strchr(letters, *p);
 
 		if (l == NULL)
-			return nm_fail(err, "unknown flag, want letters of xztrRT", p);
+			return nmh_fail(err, "unknown flag, want letters of xztrRT", p);
 		*flags |= bits[l - letters];
 	}
 	if (p == *pos)
-		return nm_fail(err, "no flag after '/', want letters of xztrRT", p - 1);
+		return nmh_fail(err, "no flag after '/', want letters of xztrRT", p - 1);
 	*pos = p;
 	return 0;
 }
 
-/** nm_parse_suffixes() - read "/flags" and "@region", each at most once, up to the end */
+/** nmh_parse_suffixes() - read "/flags" and "@region", each at most once, up to the end */
 NM_HELPER int
-nm_parse_suffixes(const char *p, uint32_t *flags, uint16_t *mem_id, char *err)
+nmh_parse_suffixes(const char *p, uint32_t *flags, uint16_t *mem_id, char *err)
 {
 	int seen_flags = 0;
 
@@ -284,14 +285,14 @@ nm_parse_suffixes(const char *p, uint32_t *flags, uint16_t *mem_id, char *err)
 
 		if (c == '/' && !seen_flags) {
 			seen_flags = 1;
-			if (nm_parse_flags(&p, flags, err) < 0)
+			if (nmh_parse_flags(&p, flags, err) < 0)
 				return -1;
 		} else if (c == '@' && *mem_id == 0) {
-			if (nm_parse_number(&p, UINT16_MAX, &id) < 0 || id == 0)
-				return nm_fail(err, "want a region number, 1 to 65535", p);
+			if (nmh_parse_number(&p, UINT16_MAX, &id) < 0 || id == 0)
+				return nmh_fail(err, "want a region number, 1 to 65535", p);
 			*mem_id = (uint16_t)id;
 		} else {
-			return nm_fail(err, "did not expect", p - 1);
+			return nmh_fail(err, "did not expect", p - 1);
 		}
 	}
 	return 0;
@@ -308,15 +309,15 @@ nm_parse_suffixes(const char *p, uint32_t *flags, uint16_t *mem_id, char *err)
 NM_HELPER int
 nm_parse(const char *ifname, struct nm_desc *d, char *err)
 {
-	struct nm_parse_name name;
+	struct nmh_parse_name name;
 	unsigned long ringid;
 	uint32_t mode, flags = 0;
 	uint16_t mem_id = 0;
 	const char *p = ifname;
 	size_t len;
 
-	if (nm_parse_portname(&p, &name, err) < 0 || nm_parse_mode(&p, &mode, &ringid, err) < 0 ||
-		nm_parse_suffixes(p, &flags, &mem_id, err) < 0)
+	if (nmh_parse_portname(&p, &name, err) < 0 || nmh_parse_mode(&p, &mode, &ringid, err) < 0 ||
+		nmh_parse_suffixes(p, &flags, &mem_id, err) < 0)
 		return -1;
 	len = (size_t)(name.end - name.begin);
 	memset(d->req.nr_name, 0, sizeof(d->req.nr_name));
@@ -328,9 +329,9 @@ nm_parse(const char *ifname, struct nm_desc *d, char *err)
 	return 0;
 }
 
-/** nm_find_ring() - a ring that the binding has, or NULL; host entries are searched as well */
+/** nmh_find_ring() - a ring that the binding has, or NULL; host entries are searched as well */
 NM_HELPER struct netmap_ring *
-nm_find_ring(struct netmap_if *nifp)
+nmh_find_ring(struct netmap_if *nifp)
 {
 	const uint32_t n = nifp->ni_tx_rings + nifp->ni_host_tx_rings + nifp->ni_rx_rings +
 			   nifp->ni_host_rx_rings;
@@ -374,7 +375,7 @@ nm_mmap(struct nm_desc *d, const struct nm_desc *parent)
 	d->mem = mem;
 	nifp = NETMAP_IF(mem, d->req.nr_offset);
 	*(struct netmap_if **)(uintptr_t)&d->nifp = nifp;
-	ring = nm_find_ring(nifp);
+	ring = nmh_find_ring(nifp);
 	if (ring == NULL) {
 		errno = EINVAL;
 		return EINVAL;
@@ -406,9 +407,9 @@ nm_close(struct nm_desc *d)
 	return 0;
 }
 
-/** nm_open_inherit() - take over what the flags of nm_open() name from another port */
+/** nmh_open_inherit() - take over what the flags of nm_open() name from another port */
 NM_HELPER void
-nm_open_inherit(struct nm_desc *d, uint64_t flags, const struct nm_desc *arg)
+nmh_open_inherit(struct nm_desc *d, uint64_t flags, const struct nm_desc *arg)
 {
 	const struct nmreq *from = &arg->req;
 
@@ -442,9 +443,9 @@ nm_open_inherit(struct nm_desc *d, uint64_t flags, const struct nm_desc *arg)
 	}
 }
 
-/** nm_open_rings() - set the intervals of bound rings from the answer to NIOCREGIF; 0 or -1 */
+/** nmh_open_rings() - set the intervals of bound rings from the answer to NIOCREGIF; 0 or -1 */
 NM_HELPER int
-nm_open_rings(struct nm_desc *d)
+nmh_open_rings(struct nm_desc *d)
 {
 	const uint16_t one = d->req.nr_ringid & NETMAP_RING_MASK;
 
@@ -476,16 +477,16 @@ nm_open_rings(struct nm_desc *d)
 	return 0;
 }
 
-/** nm_open_bind() - open the device, register, map; a reason, or NULL. The caller cleans up */
+/** nmh_open_bind() - open the device, register, map; a reason, or NULL. The caller cleans up */
 NM_HELPER const char *
-nm_open_bind(struct nm_desc *d, uint64_t flags, const struct nm_desc *arg)
+nmh_open_bind(struct nm_desc *d, uint64_t flags, const struct nm_desc *arg)
 {
 	d->fd = open(NETMAP_DEVICE_NAME, O_RDWR);
 	if (d->fd < 0)
 		return "cannot open " NETMAP_DEVICE_NAME;
 	if (ioctl(d->fd, NIOCREGIF, &d->req) != 0)
 		return "NIOCREGIF failed";
-	if (nm_open_rings(d) < 0) {
+	if (nmh_open_rings(d) < 0) {
 		errno = EINVAL;
 		return "unknown mode in nr_flags";
 	}
@@ -534,10 +535,10 @@ nm_open(const char *ifname, const struct nmreq *req, uint64_t flags, const struc
 		goto fail;
 	d->req.nr_version = NETMAP_API;
 	if (IS_NETMAP_DESC(arg) && flags != 0)
-		nm_open_inherit(d, flags, arg);
+		nmh_open_inherit(d, flags, arg);
 	d->req.nr_ringid =
 		(uint16_t)(d->req.nr_ringid | (flags & (NETMAP_NO_TX_POLL | NETMAP_DO_RX_POLL)));
-	reason = nm_open_bind(d, flags, arg);
+	reason = nmh_open_bind(d, flags, arg);
 	if (reason == NULL)
 		return d;
 fail:
@@ -548,16 +549,16 @@ fail:
 	return NULL;
 }
 
-/** nm_n_rings() - rings in an interval; an empty one may have wrapped around to 0...65535 */
+/** nmh_n_rings() - rings in an interval; an empty one may have wrapped around to 0...65535 */
 NM_HELPER uint32_t
-nm_n_rings(uint16_t first, uint16_t last)
+nmh_n_rings(uint16_t first, uint16_t last)
 {
 	return (uint16_t)(last - first + 1);
 }
 
-/** nm_slot_room() - bytes of packet that fit into a slot: its buffer, as far as len can say */
+/** nmh_slot_room() - bytes of packet that fit into a slot: its buffer, as far as len can say */
 NM_HELPER size_t
-nm_slot_room(const struct netmap_ring *ring, const struct netmap_slot *slot)
+nmh_slot_room(const struct netmap_ring *ring, const struct netmap_slot *slot)
 {
 	const uint64_t offset = NETMAP_ROFFSET(ring, slot);
 	const uint64_t room = offset < ring->nr_buf_size ? ring->nr_buf_size - offset : 0;
@@ -565,9 +566,9 @@ nm_slot_room(const struct netmap_ring *ring, const struct netmap_slot *slot)
 	return room < UINT16_MAX ? (size_t)room : UINT16_MAX;
 }
 
-/** nm_inject_ring() - copy one packet into one ring, over several slots if need be; 1 if it fits */
+/** nmh_inject_ring() - copy one packet into one ring, over several slots if need be; 1 if it fits */
 NM_HELPER int
-nm_inject_ring(struct netmap_ring *ring, const void *buf, size_t size)
+nmh_inject_ring(struct netmap_ring *ring, const void *buf, size_t size)
 {
 	const uint32_t space = nm_ring_space(ring), head = ring->head;
 	const char *src = (const char *)buf;
@@ -575,12 +576,12 @@ nm_inject_ring(struct netmap_ring *ring, const void *buf, size_t size)
 	uint32_t i, n;
 
 	for (n = 0, i = head; n < space && room < size; n++, i = nm_ring_next(ring, i))
-		room += nm_slot_room(ring, &ring->slot[i]);
+		room += nmh_slot_room(ring, &ring->slot[i]);
 	if (room < size)
 		return 0;
-	for (i = head; size > 0; i = nm_ring_next(ring, i)) {
+	for (i = head; n > 0; n--, i = nm_ring_next(ring, i)) {
 		struct netmap_slot *slot = &ring->slot[i];
-		size_t part = nm_slot_room(ring, slot);
+		size_t part = nmh_slot_room(ring, slot);
 
 		if (part > size)
 			part = size;
@@ -588,10 +589,41 @@ nm_inject_ring(struct netmap_ring *ring, const void *buf, size_t size)
 		src += part;
 		size -= part;
 		slot->len = (uint16_t)part;
-		slot->flags = size > 0 ? NS_MOREFRAG : 0;
+		/* A buffer that the client put here and has not synced yet stays marked. */
+		slot->flags = (uint16_t)(slot->flags & NS_BUF_CHANGED);
+		if (size > 0)
+			slot->flags |= NS_MOREFRAG;
 	}
 	ring->head = ring->cur = i;
 	return 1;
+}
+
+/**
+ * nmh_inject_rings() - copy one packet into the first ring that has room, from *cur on, in a circle
+ *
+ * Also the body of nmport_inject(). Return: size, or 0; *cur is the ring used.
+ */
+NM_HELPER int
+nmh_inject_rings(struct netmap_if *nifp, uint16_t first, uint16_t last, uint16_t *cur,
+	const void *buf, size_t size)
+{
+	const uint32_t n = nmh_n_rings(first, last);
+	uint32_t c;
+	uint16_t ri = *cur;
+
+	if (size == 0 || size > INT32_MAX)
+		return 0;
+	for (c = 0; c < n; c++, ri++) {
+		if (ri < first || ri > last)
+			ri = first;
+		if (nifp->ring_ofs[ri] == 0)
+			continue;
+		if (nmh_inject_ring(NETMAP_TXRING(nifp, ri), buf, size)) {
+			*cur = ri;
+			return (int)size;
+		}
+	}
+	return 0;
 }
 
 /**
@@ -606,42 +638,28 @@ nm_inject_ring(struct netmap_ring *ring, const void *buf, size_t size)
 NM_HELPER int
 nm_inject(struct nm_desc *d, const void *buf, size_t size)
 {
-	const uint32_t n = nm_n_rings(d->first_tx_ring, d->last_tx_ring);
-	uint32_t c, ri = d->cur_tx_ring;
-
-	if (size == 0 || size > INT32_MAX)
-		return 0;
-	for (c = 0; c < n; c++, ri++) {
-		if (ri > d->last_tx_ring)
-			ri = d->first_tx_ring;
-		if (d->nifp->ring_ofs[ri] == 0)
-			continue;
-		if (nm_inject_ring(NETMAP_TXRING(d->nifp, ri), buf, size)) {
-			d->cur_tx_ring = (uint16_t)ri;
-			return (int)size;
-		}
-	}
-	return 0;
+	return nmh_inject_rings(
+		d->nifp, d->first_tx_ring, d->last_tx_ring, &d->cur_tx_ring, buf, size);
 }
 
-/** struct nm_rx_pos - where nm_dispatch() stands; the ring itself is released packet by packet */
-struct nm_rx_pos {
+/** struct nmh_rx_pos - where nm_dispatch() stands; the ring itself is released packet by packet */
+struct nmh_rx_pos {
 	uint32_t ri;	 /* ring */
 	uint32_t n_left; /* rings after this one */
 	uint32_t slot;	 /* next slot to look at */
 };
 
-/** struct nm_rx_pkt - a packet found, and how to give its slots back */
-struct nm_rx_pkt {
+/** struct nmh_rx_pkt - a packet found, and how to give its slots back */
+struct nmh_rx_pkt {
 	struct nm_pkthdr hdr;
 	struct netmap_ring *ring;
 	uint32_t ri;
 	uint32_t next;
 };
 
-/** nm_rx_ring() - bound receive ring ri, or NULL */
+/** nmh_rx_ring() - bound receive ring ri, or NULL */
 NM_HELPER struct netmap_ring *
-nm_rx_ring(const struct nm_desc *d, uint32_t ri)
+nmh_rx_ring(const struct nm_desc *d, uint32_t ri)
 {
 	const struct netmap_if *nifp = d->nifp;
 
@@ -650,9 +668,9 @@ nm_rx_ring(const struct nm_desc *d, uint32_t ri)
 	return NETMAP_RXRING(nifp, ri);
 }
 
-/** nm_rx_gather() - describe the packet at pkt->next and move that behind it */
+/** nmh_rx_gather() - describe the packet at pkt->next and move that behind it */
 NM_HELPER void
-nm_rx_gather(struct nm_rx_pkt *pkt)
+nmh_rx_gather(struct nmh_rx_pkt *pkt)
 {
 	struct netmap_ring *ring = pkt->ring;
 	struct netmap_slot *slot = &ring->slot[pkt->next];
@@ -680,12 +698,12 @@ nm_rx_gather(struct nm_rx_pkt *pkt)
 	}
 }
 
-/** nm_rx_next() - find the next packet from pos on, over all rings left; 1 if there is one */
+/** nmh_rx_next() - find the next packet from pos on, over all rings left; 1 if there is one */
 NM_HELPER int
-nm_rx_next(struct nm_desc *d, struct nm_rx_pos *pos, struct nm_rx_pkt *pkt)
+nmh_rx_next(struct nm_desc *d, struct nmh_rx_pos *pos, struct nmh_rx_pkt *pkt)
 {
 	for (;;) {
-		struct netmap_ring *ring = nm_rx_ring(d, pos->ri);
+		struct netmap_ring *ring = nmh_rx_ring(d, pos->ri);
 
 		if (ring != NULL && pos->slot == UINT32_MAX)
 			pos->slot = ring->head;
@@ -693,7 +711,7 @@ nm_rx_next(struct nm_desc *d, struct nm_rx_pos *pos, struct nm_rx_pkt *pkt)
 			pkt->ring = ring;
 			pkt->ri = pos->ri;
 			pkt->next = pos->slot;
-			nm_rx_gather(pkt);
+			nmh_rx_gather(pkt);
 			pos->slot = pkt->next;
 			return 1;
 		}
@@ -721,19 +739,19 @@ nm_rx_next(struct nm_desc *d, struct nm_rx_pos *pos, struct nm_rx_pkt *pkt)
 NM_HELPER int
 nm_dispatch(struct nm_desc *d, int cnt, nm_cb_t cb, unsigned char *arg)
 {
-	const uint32_t n_rings = nm_n_rings(d->first_rx_ring, d->last_rx_ring);
-	struct nm_rx_pos pos = {d->cur_rx_ring, n_rings - 1, UINT32_MAX};
-	struct nm_rx_pkt next;
+	const uint32_t n_rings = nmh_n_rings(d->first_rx_ring, d->last_rx_ring);
+	struct nmh_rx_pos pos = {d->cur_rx_ring, n_rings - 1, UINT32_MAX};
+	struct nmh_rx_pkt next;
 	int got = 0, more;
 
 	if (n_rings == 0)
 		return 0;
 	memset(&next, 0, sizeof(next));
 	next.hdr.d = d;
-	for (more = nm_rx_next(d, &pos, &next); more; got++) {
-		struct nm_rx_pkt pkt = next;
+	for (more = nmh_rx_next(d, &pos, &next); more; got++) {
+		struct nmh_rx_pkt pkt = next;
 
-		more = got + 1 != cnt && nm_rx_next(d, &pos, &next);
+		more = got + 1 != cnt && nmh_rx_next(d, &pos, &next);
 		pkt.hdr.flags = more ? NM_MORE_PKTS : 0;
 		d->hdr = pkt.hdr;
 		d->cur_rx_ring = (uint16_t)pkt.ri;
@@ -756,11 +774,11 @@ nm_dispatch(struct nm_desc *d, int cnt, nm_cb_t cb, unsigned char *arg)
 NM_HELPER unsigned char *
 nm_nextpkt(struct nm_desc *d, struct nm_pkthdr *hdr)
 {
-	const uint32_t n_rings = nm_n_rings(d->first_rx_ring, d->last_rx_ring);
+	const uint32_t n_rings = nmh_n_rings(d->first_rx_ring, d->last_rx_ring);
 	uint32_t c, ri = d->cur_rx_ring;
 
 	for (c = 0; c < n_rings; c++) {
-		struct netmap_ring *ring = nm_rx_ring(d, ri);
+		struct netmap_ring *ring = nmh_rx_ring(d, ri);
 
 		if (ring != NULL && !nm_ring_empty(ring)) {
 			struct netmap_slot *slot = &ring->slot[ring->head];
