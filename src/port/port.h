@@ -17,55 +17,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shm/proto.h"
-#include "shm/segment.h"
+#include "ring/view.h"
 
 struct netmap_if;
 struct netmap_ring;
 struct netmap_slot;
 struct pollfd;
-
-/* A region mapped in this process. Owned by the client; valid while the client's reference is held. */
-struct unm_region {
-	char *base; /* whole region, info.size bytes, read/write */
-	struct unm_region_info info;
-};
-
-/* A segment mapped in this process. Owned by the client. */
-struct unm_seg {
-	struct unm_seg_hdr *hdr;
-	uint64_t uid;
-	/* Tables, computed from this version's constants, not from what the header says later */
-	struct unm_fdb_bucket *fdb; /* NULL in the domain segment */
-	struct unm_seg_port *ports;
-	struct unm_seg_binding *bindings;
-	struct unm_kring *krings;
-	uint32_t n_ports, n_bindings, n_krings, n_fdb_buckets;
-};
-
-/**
- * unm_seg_attach() - check a mapped segment and fill our view of it
- * @map:  start of a read/write mapping of @size bytes, the whole memfd
- *
- * Return: 0, -EPROTO (other version), -EINVAL (damaged).
- */
-int unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size);
-
-/*
- * What the data path needs from the client. All of them may block on netmapd, so they are for the rare cases; the data path
- * caches what it gets. They may be called on any thread that syncs.
- */
-struct unm_env {
-	/* Slot of this process for shared locks; 0 = not to be had now (then the sync gives -EIO). Cheap. */
-	uint32_t (*slot)(void);
-	/* Map the region @uid, or take another reference. NULL: not to be had (netmapd away, region gone). */
-	struct unm_region *(*region_get)(uint64_t uid);
-	void (*region_put)(struct unm_region *region);
-	/* Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it can't be had. */
-	int (*wake_fd)(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
-	/* A lock word did not come free. Rate-limited by the data path to one call a second. */
-	void (*lock_stuck)(const struct unm_seg *seg, uint32_t kring, uint32_t word);
-};
 
 struct unm_bport;
 struct unm_bring;

@@ -77,6 +77,7 @@ enum unm_drop {
 	UNM_DROP_BUSY,        /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
 	UNM_DROP_UNMAPPED,    /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
 	UNM_DROP_POLICY,      /* the forwarding decision said so */
+	UNM_DROP_OFFLOAD,     /* its virtio-net header asks for what the receiver can't take */
 	UNM_DROP_N,
 };
 
@@ -189,7 +190,11 @@ struct unm_kring {
 	uint32_t n_users;   /* bindings of this ring. W: netmapd */
 	uint32_t exclusive; /* W: netmapd */
 	uint32_t mon_head;  /* first monitor ring to copy to, or UNM_NONE. W: netmapd */
-	uint32_t geo_pad[21];
+	uint32_t offset_max;  /* OFFSETS in force on this ring: largest offset in a buffer. W: netmapd */
+	uint32_t offset_gap;  /* 0, or the most bytes written at an offset. W: netmapd */
+	uint32_t geo_pad;
+	uint64_t offset_mask; /* bits of slot.ptr, 0 = no offsets. W: netmapd */
+	uint32_t geo_pad2[16];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */
 	uint32_t busy __attribute__((aligned(128))); /* lock word, only ever tried: a busy ring is skipped */
@@ -225,12 +230,6 @@ static_assert(sizeof(struct unm_kring) == 512, "kring");
 static_assert(offsetof(struct unm_kring, busy) == 128, "owner group");
 static_assert(offsetof(struct unm_kring, lock) == 256, "delivery group");
 static_assert(offsetof(struct unm_kring, want) == 384, "sleepers group");
-
-static inline struct unm_seg_port *
-unm_seg_ports(struct unm_seg_hdr *h, uint64_t port_ofs)
-{
-	return (struct unm_seg_port *)((char *)h + port_ofs);
-}
 
 /**
  * unm_seg_layout() - fill the constant part of a header for a segment of @type

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Shared by the files of src/port only: the port kinds, and small pieces that several of them use. */
+#ifndef UNM_PORT_INTERNAL_H
+#define UNM_PORT_INTERNAL_H
+
+#include "port/port.h"
+#include "ring/kring.h"
+#include "ring/slot.h"
+
+extern const struct unm_port_ops unm_port_vale_ops;
+extern const struct unm_port_ops unm_port_pipe_ops;
+extern const struct unm_port_ops unm_port_null_ops;
+extern const struct unm_port_ops unm_port_tap_ops;
+extern const struct unm_port_ops unm_port_sink_ops;
+
+/* A tx ring whose slots before hwcur have all been sent: what its client may fill. */
+static inline uint32_t
+unm_tx_tail_all_free(const struct unm_bring *r, uint32_t hwcur)
+{
+	return unm_pos_prev(hwcur, r->num_slots);
+}
+
+/* hwcur of a ring of ours. A value out of range (somebody's stray store) reads as the last accepted head. */
+static inline uint32_t
+unm_own_hwcur(const struct unm_bring *r)
+{
+	const uint32_t pos = UNM_READ_ONCE(r->kring->hwcur);
+
+	if (__builtin_expect(pos < r->num_slots, 1))
+		return pos;
+	return UNM_READ_ONCE(r->kring->last_head) < r->num_slots ? UNM_READ_ONCE(r->kring->last_head) : 0;
+}
+
+/* Start of the packet that slot @s holds, or NULL if its index, or offset and length, leave the buffer. */
+static inline uint8_t *
+unm_slot_data(const struct unm_bring *r, const struct netmap_slot *s)
+{
+	uint64_t ofs = 0;
+
+	if (!unm_buf_idx_ok(s->buf_idx, r->n_bufs) || s->len > r->buf_size)
+		return NULL;
+	if (__builtin_expect(r->kring->offset_mask != 0, 0)) {
+		ofs = s->ptr & UNM_READ_ONCE(r->kring->offset_mask);
+		if (ofs > r->buf_size - s->len)
+			return NULL;
+	}
+	return (uint8_t *)r->bufs + (size_t)s->buf_idx * r->buf_size + ofs;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pipes: slots change hands, payload never moves (spec 14).
+ *
+ * The tx ring of one end and the rx ring of the other have equally many slots and correspond one to one:
+ *
+ *                hwcur (B.rx)                 hwtail (B.rx)
+ *   ---- free ----|------- with B -------------|---- A's to fill ----
+ *                 ^ B's rxsync stores          ^ A's txsync stores
+ *
+ * These two words are the whole state of the queue. A's "hwcur" is the hwtail of B, so there is nothing that two crashes could
+ * leave in disagreement; a sync that was killed half-way has published nothing and the next one repeats it.
+ *
+ * A returned slot (with the buffer that B left there) is copied back by A's next txsync, not by B: B's rxsync then writes one word, and A reads
+ * lines that it wrote itself unless B changed them.
+ *
+ * What the other end wrote into a slot is checked before it reaches this end's ring: the application would follow a bad index out of the region.
+ */
+#include "port/internal.h"
+#include "ring/wake.h"
+
+/* Slots ahead of the one being copied whose line in the peer's ring is fetched for writing: two lines. */
+#define PREFETCH_SLOTS 8u
+
+/* B's view of the queue's end, which A's txsync alone writes. */
+static inline uint32_t
+queue_end(const struct unm_bring *r)
+{
+	return unm_kring_load_hwtail(r->peer_kring, r->num_slots, 0);
+}
+
+static uint32_t
+pipe_tx_done(const struct unm_bring *r)
+{
+	return queue_end(r);
+}
+
+/* A slot as the receiver may see it: an index or length that leaves its buffer becomes the empty buffer 0. */
+static inline struct netmap_slot
+safe_slot(struct unm_bring *r, struct netmap_slot s)
+{
+	if (__builtin_expect(!unm_buf_idx_ok(s.buf_idx, r->n_bufs) || s.len > r->buf_size, 0)) {
+		unm_count(&r->kring->drops[UNM_DROP_BAD_SLOT], 1);
+		s.buf_idx = 0;
+		s.len = 0;
+	}
+	return s;
+}
+
+/* Copy slots [from, head) to the peer's ring. Return: the position after the last complete packet. */
+static uint32_t
+push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
+{
+	const uint32_t n = r->num_slots;
+	uint64_t pkts = 0, bytes = 0, part = 0;
+	uint32_t end = from, i = from;
+
+	while (i != head) { /* head is in [0, n): less than n turns */
+		struct netmap_slot *ts = &r->ring->slot[i];
+		struct netmap_slot *ps = &r->peer_ring->slot[i];
+		const struct netmap_slot s = safe_slot(r, unm_slot_load(ts));
+
+		__builtin_prefetch(ps + PREFETCH_SLOTS, 1, 3);
+		unm_slot_store(ps, s);
+		if (__builtin_expect(s.flags & NS_BUF_CHANGED, 0))
+			UNM_WRITE_ONCE(ts->flags, s.flags & (uint16_t)~NS_BUF_CHANGED);
+		i = unm_pos_next(i, n);
+		part += s.len;
+		if (__builtin_expect(!(s.flags & NS_MOREFRAG), 1)) {
+			end = i;
+			pkts++;
+			bytes += part;
+			part = 0;
+		}
+	}
+	unm_count(&r->kring->n_pkts, pkts);
+	unm_count(&r->kring->n_bytes, bytes);
+	unm_count(&r->peer_kring->rx_pkts, pkts);
+	unm_count(&r->peer_kring->rx_bytes, bytes);
+	return end;
+}
+
+/* Take back slots [from, to) that the receiver has released, with whatever buffers it left in them. */
+static void
+pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
+{
+	const uint32_t n = r->num_slots;
+	uint32_t i;
+
+	for (i = from; i != to; i = unm_pos_next(i, n)) { /* both in [0, n) */
+		struct netmap_slot *ts = &r->ring->slot[i];
+		const struct netmap_slot s = unm_slot_load(&r->peer_ring->slot[i]);
+
+		if (__builtin_expect(unm_buf_idx_ok(s.buf_idx, r->n_bufs), 1))
+			unm_slot_store(ts, s);
+	}
+}
+
+static int
+pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	const uint32_t n = r->num_slots;
+	const uint32_t from = queue_end(r);
+	const uint32_t old_tail = UNM_READ_ONCE(r->kring->pub_tail);
+	uint32_t end = from, released;
+
+	if (from != head)
+		end = push_slots(r, from, head);
+	if (end != from) {
+		unm_kring_publish_hwtail(r->peer_kring, end);
+		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */
+		unm_count(&r->kring->n_wakes,
+			unm_wake_ring(r->bp->env, r->bp->seg, r->peer_kring, UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
+	}
+	released = unm_kring_load_hwcur(r->peer_kring, n, end);
+	*tail = unm_pos_prev(released, n);
+	if (old_tail < n && *tail != old_tail) {
+		/* tail only moves forward, and not past what was sent: else the peer's word is nonsense and nothing moves */
+		const uint32_t taken_back = unm_pos_next(old_tail, n);
+
+		if (unm_pos_dist(taken_back, released, n) > unm_pos_dist(taken_back, end, n))
+			*tail = old_tail;
+		else
+			pull_slots(r, taken_back, released);
+	}
+	return 0;
+}
+
+static int
+pipe_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct unm_kring *k = r->kring;
+	const uint32_t released = unm_own_hwcur(r);
+
+	*tail = unm_kring_load_hwtail(k, r->num_slots, head);
+	if (released != head) {
+		unm_count(&k->n_pkts, unm_pos_dist(released, head, r->num_slots));
+		unm_kring_publish_hwcur(k, head);
+		unm_count(&k->n_wakes,
+			unm_wake_ring(r->bp->env, r->bp->seg, r->peer_kring, UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_TX));
+	}
+	return 0;
+}
+
+const struct unm_port_ops unm_port_pipe_ops = {
+	.txsync = pipe_txsync,
+	.rxsync = pipe_rxsync,
+	.tx_done = pipe_tx_done,
+};

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Synchronisation of the rings of a bport: what NIOCTXSYNC, NIOCRXSYNC and poll(2) have in common (spec 7 and 8).
+ *
+ * A sync of one ring: take its busy word (or skip the ring: another thread is at it), read head and cur once, check them
+ * against our own positions, let the port kind do its work, publish the new tail. Our positions live in the segment, because a binding may
+ * be held by several processes; they are range-checked at each use.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "port/internal.h"
+#include "ring/prologue.h"
+#include "shm/lock.h"
+
+#define POLL_IN	 (POLLIN | POLLRDNORM)
+#define POLL_OUT (POLLOUT | POLLWRNORM)
+
+/* Result of one ring's sync beyond errors: its indices were illegal. */
+#define RING_BAD 1
+
+/* Positions of the ring as of its last sync, made legal. */
+static void
+own_positions(const struct unm_bring *r, uint32_t *start, uint32_t *tail)
+{
+	const struct unm_kring *k = r->kring;
+	const uint32_t n = r->num_slots;
+
+	*start = r->is_rx ? unm_own_hwcur(r) : UNM_READ_ONCE(k->last_head);
+	if (*start >= n)
+		*start = 0;
+	*tail = UNM_READ_ONCE(k->pub_tail);
+	if (*tail >= n)
+		*tail = r->is_rx ? *start : unm_pos_prev(*start, n);
+}
+
+static int
+sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct unm_kring *k = r->kring;
+	const struct unm_port_ops *ops = r->bp->ops;
+	const int err = r->is_rx ? ops->rxsync(r, head, tail) : ops->txsync(r, head, tail);
+
+	if (err != 0)
+		return err;
+	UNM_WRITE_ONCE(k->last_head, head);
+	UNM_WRITE_ONCE(k->pub_tail, *tail);
+	unm_count(&k->n_syncs, 1);
+	return 0;
+}
+
+/* Illegal indices (spec 7.4): repair what can be. rx goes on from its own position, tx does not. Busy word held. */
+static int
+sync_bad_indices(struct unm_bring *r, uint32_t start, uint32_t tail)
+{
+	const uint32_t hwcur = unm_own_hwcur(r);
+	uint32_t new_tail;
+	int err;
+
+	unm_count(&r->kring->n_reinits, 1);
+	if (unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, hwcur, tail)) {
+		UNM_WRITE_ONCE(r->kring->last_head, hwcur);
+		start = hwcur;
+	}
+	if (!r->is_rx)
+		return RING_BAD;
+	err = sync_checked(r, start, &new_tail);
+	if (err != 0)
+		return err;
+	unm_store_release(&r->ring->tail, new_tail);
+	return RING_BAD;
+}
+
+/* Return: 0, RING_BAD, -EBUSY (skipped) or the provider's error. */
+static int
+sync_ring(struct unm_bring *r, uint32_t slot)
+{
+	struct netmap_ring *ring = r->ring;
+	uint32_t head, cur, start, old_tail, tail;
+	int err;
+
+	if (__builtin_expect(r->num_slots == 0, 0))
+		return 0; /* of a null port */
+	if (__builtin_expect(unm_lock_try(&r->kring->busy, slot) != 0, 0))
+		return -EBUSY;
+	head = unm_load_acquire(&ring->head); /* a client may fill slots in one thread and sync in another */
+	cur = UNM_READ_ONCE(ring->cur);
+	own_positions(r, &start, &old_tail);
+	if (__builtin_expect(!unm_indices_ok(start, head, cur, old_tail, r->num_slots), 0)) {
+		err = sync_bad_indices(r, start, old_tail);
+	} else {
+		err = sync_checked(r, head, &tail);
+		if (err == 0 && UNM_READ_ONCE(ring->tail) != tail)
+			unm_store_release(&ring->tail, tail);
+	}
+	unm_lock_release(&r->kring->busy);
+	return err;
+}
+
+int
+unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail)
+{
+	const uint32_t slot = r->bp->env->slot();
+	uint32_t start, tail;
+	int err;
+
+	if (slot == 0)
+		return -EIO;
+	if (unm_lock_try(&r->kring->busy, slot) != 0)
+		return -EBUSY;
+	own_positions(r, &start, &tail);
+	if (!unm_indices_ok(start, head, cur, tail, r->num_slots)) {
+		unm_count(&r->kring->n_reinits, 1);
+		unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, unm_own_hwcur(r), tail);
+		err = -EINVAL;
+	} else {
+		err = sync_checked(r, head, &tail);
+	}
+	if (err == 0) {
+		*hwcur = r->is_rx ? unm_own_hwcur(r) : r->bp->ops->tx_done(r);
+		*hwtail = tail;
+	}
+	unm_lock_release(&r->kring->busy);
+	return err == 0 || err == -EINVAL ? err : -EIO;
+}
+
+/* Has netmapd taken our port away? Then the binding is a zombie. */
+static bool
+port_gone(struct unm_bport *bp)
+{
+	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
+
+	if (__builtin_expect(UNM_READ_ONCE(e->gen) != bp->info.port_gen || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE, 0))
+		bp->broken = true;
+	return bp->broken;
+}
+
+int
+unm_bport_txsync(struct unm_bport *bp)
+{
+	const uint32_t slot = bp->env->slot();
+	uint32_t i;
+	int err = 0;
+
+	if (port_gone(bp))
+		return -ENXIO;
+	if (slot == 0)
+		return -EIO;
+	for (i = 0; i < bp->n_tx; i++) { /* at most UNM_PORT_MAX_RINGS */
+		const int e = sync_ring(&bp->tx[i], slot);
+
+		if (e < 0 && e != -EBUSY)
+			err = -EIO;
+	}
+	return err;
+}
+
+/* Time of the sync, for rings (spec 7.3): taken once for all rings of a binding. */
+static void
+stamp(struct unm_bport *bp)
+{
+	struct timespec ts;
+	uint32_t i;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	for (i = 0; i < bp->n_rx; i++) {
+		bp->rx[i].ring->ts.tv_sec = ts.tv_sec;
+		bp->rx[i].ring->ts.tv_usec = ts.tv_nsec / 1000;
+	}
+}
+
+int
+unm_bport_rxsync(struct unm_bport *bp)
+{
+	const uint32_t slot = bp->env->slot();
+	uint32_t i;
+	int err = 0;
+
+	if (port_gone(bp))
+		return -ENXIO;
+	if (slot == 0)
+		return -EIO;
+	for (i = 0; i < bp->n_rx; i++) {
+		const int e = sync_ring(&bp->rx[i], slot);
+
+		if (e < 0 && e != -EBUSY)
+			err = -EIO;
+	}
+	stamp(bp);
+	return err;
+}
+
+/* cur != tail, from the client's own words; nothing but its own readiness depends on them. */
+static inline bool
+ring_ready(const struct unm_bring *r)
+{
+	return UNM_READ_ONCE(r->ring->cur) != UNM_READ_ONCE(r->ring->tail);
+}
+
+static short
+poll_tx(struct unm_bport *bp, uint32_t slot, bool want)
+{
+	bool ready = false;
+	short bad = 0;
+	uint32_t i;
+
+	for (i = 0; i < bp->n_tx; i++) {
+		struct unm_bring *r = &bp->tx[i];
+
+		/* Sync while POLLOUT is not satisfied yet, or to flush what is pending. */
+		if ((want && !ready) || UNM_READ_ONCE(r->ring->head) != bp->ops->tx_done(r)) {
+			const int e = sync_ring(r, slot);
+
+			if (e != 0 && e != -EBUSY)
+				bad = POLLERR;
+		}
+		ready = ready || ring_ready(r);
+	}
+	return (short)((want && ready ? POLL_OUT : 0) | bad);
+}
+
+static short
+poll_rx(struct unm_bport *bp, uint32_t slot)
+{
+	bool ready = false;
+	short bad = 0;
+	uint32_t i;
+
+	for (i = 0; i < bp->n_rx; i++) {
+		const int e = sync_ring(&bp->rx[i], slot);
+
+		if (e != 0 && e != -EBUSY)
+			bad = POLLERR;
+		ready = ready || ring_ready(&bp->rx[i]);
+	}
+	if (bp->n_rx > 0)
+		stamp(bp);
+	return (short)((ready ? POLL_IN : 0) | bad);
+}
+
+short
+unm_bport_poll(struct unm_bport *bp, short events)
+{
+	const uint32_t slot = bp->env->slot();
+	short got = 0;
+
+	if (port_gone(bp) || slot == 0)
+		return POLLERR;
+	if ((events & POLL_OUT) || !(bp->info.nr_flags & NR_NO_TX_POLL))
+		got |= poll_tx(bp, slot, (events & POLL_OUT) != 0);
+	if (events & POLL_IN)
+		got |= poll_rx(bp, slot);
+	return (short)(got & (events | POLLERR));
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TAP ports: the kernel's end of a wire, as rings.
+ *
+ * Queue i of the TAP serves tx ring i and rx ring i. rxsync reads frames straight into the free buffers of the ring until the queue is
+ * empty or the ring full; txsync writes frames out of their buffers, several slots as one writev. One frame is one system call: the TAP has
+ * no call for more. Readiness is the queue's own (unm_bport_fds()).
+ *
+ * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next sync. A frame that the kernel refuses, as when the
+ * interface is down (EIO), is dropped and counted.
+ */
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "port/internal.h"
+
+#define TAP_MAX_FRAGS 64 /* NETMAP_MAX_FRAGS */
+
+static uint32_t
+tap_tx_done(const struct unm_bring *r)
+{
+	return unm_own_hwcur(r);
+}
+
+/*
+ * The frame at @pos as an iovec. Return: number of slots it takes; 0 if it is incomplete. *n_iov = 0 if it is not fit to be sent.
+ */
+static uint32_t
+tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, int *n_iov)
+{
+	uint32_t taken = 0;
+	bool bad = false;
+
+	*n_iov = 0;
+	while (pos != head) { /* less than num_slots turns */
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+		uint8_t *data = unm_slot_data(r, &v);
+
+		taken++;
+		pos = unm_pos_next(pos, r->num_slots);
+		if (data == NULL || *n_iov == TAP_MAX_FRAGS) {
+			bad = true;
+		} else {
+			iov[*n_iov].iov_base = data;
+			iov[*n_iov].iov_len = v.len;
+			(*n_iov)++;
+		}
+		if (!(v.flags & NS_MOREFRAG)) {
+			if (bad) {
+				unm_count(&r->kring->drops[UNM_DROP_BAD_SLOT], 1);
+				*n_iov = 0;
+			}
+			return taken;
+		}
+	}
+	return 0;
+}
+
+static int
+tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	uint32_t pos = unm_own_hwcur(r);
+	struct iovec iov[TAP_MAX_FRAGS];
+	uint64_t pkts = 0, bytes = 0;
+
+	while (pos != head) { /* each turn takes slots or ends */
+		int n_iov;
+		const uint32_t taken = tap_frame(r, pos, head, iov, &n_iov);
+		ssize_t n = 0;
+
+		if (taken == 0)
+			break;
+		if (n_iov > 0) {
+			n = writev(r->fd, iov, n_iov);
+			if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
+				break;
+			if (n < 0)
+				unm_count(&r->kring->drops[errno == EINVAL ? UNM_DROP_RUNT : UNM_DROP_NO_PORT], 1);
+		}
+		if (n > 0) {
+			pkts++;
+			bytes += (uint64_t)n;
+		}
+		pos = unm_pos_add(pos, taken, r->num_slots);
+	}
+	unm_kring_publish_hwcur(r->kring, pos);
+	unm_count(&r->kring->n_pkts, pkts);
+	unm_count(&r->kring->n_bytes, bytes);
+	*tail = unm_tx_tail_all_free(r, pos);
+	return 0;
+}
+
+static int
+tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct unm_kring *k = r->kring;
+	const uint32_t n = r->num_slots;
+	uint32_t pos = unm_kring_load_hwtail(k, n, head);
+	const uint32_t last = unm_pos_prev(head, n); /* one slot stays empty */
+	uint64_t pkts = 0, bytes = 0;
+
+	unm_kring_publish_hwcur(k, head);
+	while (pos != last) { /* less than num_slots turns */
+		struct netmap_slot *slot = &r->ring->slot[pos];
+		struct netmap_slot v = unm_slot_load(slot);
+		uint8_t *data;
+		ssize_t len;
+
+		v.len = 0;
+		data = unm_slot_data(r, &v);
+		if (data == NULL)
+			break; /* the client gave back a slot without a buffer: nothing can be received until it repairs it */
+		len = read(r->fd, data, (size_t)r->buf_size - (size_t)((char *)data - r->bufs) % r->buf_size);
+		if (len <= 0)
+			break; /* EAGAIN, EINTR; or EBADFD when the interface is gone: it then stays silent */
+		unm_slot_store_len_flags(slot, (uint16_t)len, 0);
+		pkts++;
+		bytes += (uint64_t)len;
+		pos = unm_pos_next(pos, n);
+	}
+	if (pkts > 0) {
+		unm_kring_publish_hwtail(k, pos);
+		unm_count(&k->rx_pkts, pkts);
+		unm_count(&k->rx_bytes, bytes);
+	}
+	*tail = pos;
+	return 0;
+}
+
+const struct unm_port_ops unm_port_tap_ops = {
+	.txsync = tap_txsync,
+	.rxsync = tap_rxsync,
+	.tx_done = tap_tx_done,
+};

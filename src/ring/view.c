@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Taking a mapped segment into use. See view.h. */
+#include "ring/view.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "shm/atomic.h"
+
+int
+unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size)
+{
+	struct unm_seg_hdr *h = map;
+	const int err = unm_seg_check(h, size);
+	struct unm_seg_hdr own = {0};
+
+	if (err != 0)
+		return err;
+	/* unm_seg_check() found the header equal to what the constants of this version give: use the constants. */
+	unm_seg_layout(&own, UNM_READ_ONCE(h->type) == UNM_SEG_VALE ? UNM_SEG_VALE : UNM_SEG_DOMAIN);
+	if (own.size != size)
+		return -EINVAL;
+	seg->hdr = h;
+	seg->uid = UNM_READ_ONCE(h->uid);
+	seg->fdb = own.n_fdb_buckets ? (struct unm_fdb_bucket *)((char *)map + own.fdb_ofs) : NULL;
+	seg->ports = (struct unm_seg_port *)((char *)map + own.port_ofs);
+	seg->bindings = (struct unm_seg_binding *)((char *)map + own.bind_ofs);
+	seg->krings = (struct unm_kring *)((char *)map + own.kring_ofs);
+	seg->n_ports = own.n_ports;
+	seg->n_bindings = own.n_bindings;
+	seg->n_krings = own.n_krings;
+	seg->n_fdb_buckets = own.n_fdb_buckets;
+	return 0;
+}
+
+static int
+pool_ok(uint64_t ofs, uint32_t num, uint32_t size, uint64_t region_size)
+{
+	return size > 0 && num > 0 && ofs <= region_size && (uint64_t)num * size <= region_size - ofs;
+}
+
+int
+unm_region_check(const struct unm_region_info *info)
+{
+	if (!pool_ok(info->if_ofs, info->if_num, info->if_size, info->size) ||
+		!pool_ok(info->ring_ofs, info->ring_num, info->ring_size, info->size) ||
+		!pool_ok(info->buf_ofs, info->buf_num, info->buf_size, info->size))
+		return -EINVAL;
+	return info->buf_size % 64 == 0 && info->buf_size <= 65536 && info->buf_num > 2 ? 0 : -EINVAL;
+}

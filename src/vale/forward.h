@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Forwarding of one batch: decide, sort by destination, copy.
+ *
+ * The caller (port/vale_fp.c) has loaded and checked the source slots and filled frames[] and frags[]; here the frames find their
+ * receivers. All work is done in the sender's context, and all state in struct unm_vale_src is private to it.
+ */
+#ifndef UNM_VALE_FORWARD_H
+#define UNM_VALE_FORWARD_H
+
+#include <stdint.h>
+
+#include "vale/decide.h"
+#include "vale/peers.h"
+
+/* One fragment of a frame: a checked copy of a slot. */
+struct unm_frag {
+	const uint8_t *data;
+	uint32_t len;
+};
+
+#define UNM_VALE_FRAGS	 UNM_RING_MAX_SLOTS /* a batch ends when a frame might not fit any more */
+#define UNM_VALE_NOFRAME UNM_VALE_BATCH	    /* "no frame" in lists of frames */
+
+struct unm_vale_src {
+	const struct unm_env *env;
+	struct unm_seg *seg;
+	struct unm_peers *peers;
+	struct unm_decide decide;
+	unm_decide_fn *decide_fn;
+	uint32_t port;
+	uint32_t n_tx_rings;  /* of the source port: decides how rings are chosen */
+	uint32_t ring_id;     /* source ring of this batch */
+	uint32_t hdr_len;     /* virtio-net header of the source port */
+	uint32_t slot;	      /* client slot for locks */
+	unsigned int n_frames;
+	unsigned int n_frags;
+	unsigned int n_wakes; /* signals sent by the batch */
+	uint32_t flood_resume; /* lossless: receivers below have this flooded frame already */
+	uint64_t drops[UNM_DROP_N]; /* of the batch; a flooded frame counts once for each receiver that lost it */
+	uint64_t stuck_report_ns;
+	uint8_t *bounce;      /* NS_INDIRECT payload, UNM_VALE_BATCH buffers */
+	uint16_t n_used;      /* entries of used[] */
+	uint16_t flood_head, flood_tail;
+	uint16_t used[UNM_VALE_BATCH];
+	uint16_t head[UNM_SEG_NPORTS_VALE]; /* lists of frames by destination; empty between batches */
+	uint16_t tail[UNM_SEG_NPORTS_VALE];
+	uint8_t ring_of[UNM_VALE_BATCH];    /* receiver's ring of a frame, while one receiver is served */
+	struct unm_frame frames[UNM_VALE_BATCH];
+	struct unm_frag frags[UNM_VALE_FRAGS];
+};
+
+/**
+ * unm_vale_forward() - deliver frames[0 ... n_frames)
+ *
+ * Return: number of frames done with (delivered or dropped), in order. Fewer than n_frames only if a lossless receiver has no room for the
+ * next one; the receiver will then wake the source port's tx sleepers.
+ */
+unsigned int unm_vale_forward(struct unm_vale_src *s);
+
+/*
+ * Deliver to one receiver the frames of list @a, and those of list @b in between (both ascending; UNM_VALE_NOFRAME ends one).
+ * Return: UNM_VALE_NOFRAME, or the first frame for which a lossless receiver had no room (it and later ones are not delivered).
+ */
+unsigned int unm_vale_deliver(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b);
+
+#endif

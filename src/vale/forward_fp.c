@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From a batch of decided frames to deliveries. See forward.h.
+ *
+ * Two ways through: the usual one sorts the whole batch by destination, so that each receiver is locked once. While some open port of the
+ * switch is lossless, frames are taken in order instead, in runs with one destination, so that the batch can stop at the first
+ * frame that must wait, with everything before it done and nothing after it.
+ */
+#include "ring/kring.h"
+#include "vale/forward.h"
+
+static void
+list_append(struct unm_vale_src *s, uint16_t *head, uint16_t *tail, unsigned int f)
+{
+	s->frames[f].next = UNM_VALE_NOFRAME;
+	if (*head == UNM_VALE_NOFRAME)
+		*head = (uint16_t)f;
+	else
+		s->frames[*tail].next = (uint16_t)f;
+	*tail = (uint16_t)f;
+}
+
+/* Why is there no view of this receiver? */
+static enum unm_drop
+missing_reason(const struct unm_vale_src *s, uint32_t port)
+{
+	const struct unm_seg_port *e = &s->seg->ports[port];
+
+	if (port == s->port || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE || !(UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN))
+		return UNM_DROP_NO_PORT;
+	return UNM_DROP_UNMAPPED;
+}
+
+static unsigned int
+count_list(const struct unm_vale_src *s, unsigned int f)
+{
+	unsigned int n = 0;
+
+	for (; f != UNM_VALE_NOFRAME && n < UNM_VALE_BATCH; f = s->frames[f].next)
+		n++;
+	return n;
+}
+
+static void
+forward_to(struct unm_vale_src *s, uint32_t port, unsigned int a, unsigned int b)
+{
+	struct unm_peer *p = unm_peers_get(s->peers, port);
+
+	if (__builtin_expect(p == NULL, 0))
+		s->drops[missing_reason(s, port)] += count_list(s, a) + count_list(s, b);
+	else
+		unm_vale_deliver(s, p, a, b);
+}
+
+/* Sort frames by destination. */
+static void
+sort_frames(struct unm_vale_src *s)
+{
+	unsigned int i;
+
+	s->n_used = 0;
+	s->flood_head = s->flood_tail = UNM_VALE_NOFRAME;
+	for (i = 0; i < s->n_frames; i++) {
+		const uint16_t dst = s->frames[i].dst;
+
+		if (dst < s->seg->n_ports && dst != s->port) {
+			if (s->head[dst] == UNM_VALE_NOFRAME)
+				s->used[s->n_used++] = dst;
+			list_append(s, &s->head[dst], &s->tail[dst], i);
+		} else if (dst == UNM_DST_FLOOD) {
+			list_append(s, &s->flood_head, &s->flood_tail, i);
+		} else {
+			s->drops[dst == UNM_DST_DROP ? UNM_DROP_POLICY : UNM_DROP_NO_PORT]++;
+		}
+	}
+}
+
+static void
+forward_sorted(struct unm_vale_src *s)
+{
+	unsigned int i;
+
+	sort_frames(s);
+	if (s->flood_head != UNM_VALE_NOFRAME) {
+		for (i = 0; i < s->peers->n_open; i++) { /* bounded by the port table */
+			const uint16_t port = s->peers->open[i];
+
+			forward_to(s, port, s->head[port], s->flood_head);
+			s->head[port] = UNM_VALE_NOFRAME;
+		}
+	}
+	for (i = 0; i < s->n_used; i++) { /* known destinations that the flood has not served */
+		const uint16_t port = s->used[i];
+
+		if (s->head[port] != UNM_VALE_NOFRAME)
+			forward_to(s, port, s->head[port], UNM_VALE_NOFRAME);
+		s->head[port] = UNM_VALE_NOFRAME;
+	}
+}
+
+/* Note on the receiver that we wait for room. Return: true if there is room already, so that one more try is due. */
+static bool
+wait_for_room(struct unm_vale_src *s, struct unm_peer *p)
+{
+	struct unm_seg_port *e = &s->seg->ports[p->port];
+	uint32_t i;
+
+	__atomic_fetch_or(&e->room_map[s->port / 32], 1u << (s->port % 32), __ATOMIC_SEQ_CST);
+	UNM_WRITE_ONCE(e->room_wanted, 1);
+	unm_full_fence(); /* pairs with the one in the receiver's rxsync, between its hwcur and its look at room_wanted */
+	for (i = 0; i < p->n_rings; i++) {
+		const struct unm_peer_ring *r = &p->ring[i];
+		const uint32_t hwtail = unm_kring_load_hwtail(r->kring, r->num_slots, 0);
+
+		if (unm_kring_load_hwcur(r->kring, r->num_slots, unm_pos_next(hwtail, r->num_slots)) !=
+			unm_pos_next(hwtail, r->num_slots))
+			return true;
+	}
+	return false;
+}
+
+#define ROOM_TRIES 4 /* a receiver that frees slots one by one must not keep the sender here for ever */
+
+/* Deliver the list that begins with @first to @port. Return: the first one not delivered, or UNM_VALE_NOFRAME. */
+static unsigned int
+deliver_waiting(struct unm_vale_src *s, uint32_t port, unsigned int first)
+{
+	struct unm_peer *p = unm_peers_get(s->peers, port);
+	int tries;
+
+	if (p == NULL) {
+		s->drops[missing_reason(s, port)] += count_list(s, first);
+		return UNM_VALE_NOFRAME;
+	}
+	for (tries = 0; tries < ROOM_TRIES; tries++) {
+		first = unm_vale_deliver(s, p, first, UNM_VALE_NOFRAME);
+		if (first == UNM_VALE_NOFRAME || !wait_for_room(s, p))
+			break;
+	}
+	return first;
+}
+
+/* Flood frame @f, going on after the receivers that had it already when the last sync stopped. Return: false to stop. */
+static bool
+flood_waiting(struct unm_vale_src *s, unsigned int f)
+{
+	unsigned int i;
+
+	s->frames[f].next = UNM_VALE_NOFRAME;
+	for (i = 0; i < s->peers->n_open; i++) { /* bounded by the port table */
+		const uint16_t port = s->peers->open[i];
+
+		if (port < s->flood_resume)
+			continue;
+		if (deliver_waiting(s, port, f) != UNM_VALE_NOFRAME) {
+			s->flood_resume = port;
+			return false;
+		}
+	}
+	s->flood_resume = 0;
+	return true;
+}
+
+static bool
+in_one_ring(struct unm_vale_src *s, uint32_t port)
+{
+	const struct unm_peer *p = unm_peers_get(s->peers, port);
+
+	return p == NULL || p->n_rings == 1;
+}
+
+static unsigned int
+forward_in_order(struct unm_vale_src *s)
+{
+	unsigned int i = 0;
+
+	while (i < s->n_frames) { /* each turn takes at least one frame or stops */
+		const uint16_t dst = s->frames[i].dst;
+		unsigned int first = i, stopped;
+		bool single;
+
+		if (dst == UNM_DST_FLOOD) {
+			if (!flood_waiting(s, i))
+				return i;
+			i++;
+			continue;
+		}
+		if (dst >= s->seg->n_ports || dst == s->port) {
+			s->drops[dst == UNM_DST_DROP ? UNM_DROP_POLICY : UNM_DROP_NO_PORT]++;
+			i++;
+			continue;
+		}
+		/* A run may stop in the middle only where one ring takes it all. */
+		single = in_one_ring(s, dst);
+		for (i++; single && i < s->n_frames && s->frames[i].dst == dst; i++)
+			s->frames[i - 1].next = (uint16_t)i;
+		s->frames[i - 1].next = UNM_VALE_NOFRAME;
+		stopped = deliver_waiting(s, dst, first);
+		if (stopped != UNM_VALE_NOFRAME)
+			return stopped;
+	}
+	return i;
+}
+
+unsigned int
+unm_vale_forward(struct unm_vale_src *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < UNM_DROP_N; i++)
+		s->drops[i] = 0;
+	s->n_wakes = 0;
+	if (s->n_frames == 0)
+		return 0;
+	s->decide_fn(&s->decide, s->frames, s->n_frames);
+	if (__builtin_expect(s->peers->any_lossless, 0))
+		return forward_in_order(s);
+	forward_sorted(s);
+	return s->n_frames;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Making and dropping views of receivers: the slow half of peers.h. */
+#include "vale/peers.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "ring/kring.h"
+#include "ring/slot.h"
+
+#define RETRY_NS UINT64_C(1000000000)
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct unm_peers *
+unm_peers_new(const struct unm_env *env, struct unm_seg *seg, uint32_t self)
+{
+	struct unm_peers *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->env = env;
+	t->seg = seg;
+	t->self = self;
+	return t;
+}
+
+static void
+peer_drop(struct unm_peers *t, uint32_t port)
+{
+	struct unm_peer *p = t->peer[port];
+
+	if (p == NULL)
+		return;
+	t->peer[port] = NULL;
+	t->env->region_put(p->region);
+	free(p);
+}
+
+void
+unm_peers_free(struct unm_peers *t)
+{
+	uint32_t i;
+
+	if (t == NULL)
+		return;
+	for (i = 0; i < UNM_SEG_NPORTS_VALE; i++)
+		peer_drop(t, i);
+	free(t);
+}
+
+void
+unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
+{
+	uint32_t n = UNM_READ_ONCE(t->seg->hdr->n_ports_used);
+	uint32_t i;
+
+	if (n > t->seg->n_ports)
+		n = t->seg->n_ports;
+	t->n_open = 0;
+	t->any_lossless = false;
+	t->retry_ns = 0;
+	for (i = 0; i < UNM_SEG_NPORTS_VALE; i++) {
+		const struct unm_seg_port *e = &t->seg->ports[i];
+		uint32_t flags;
+
+		if (i >= n) {
+			peer_drop(t, i);
+			continue;
+		}
+		flags = UNM_READ_ONCE(e->flags);
+		if (UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE || !(flags & UNM_PORTF_OPEN)) {
+			peer_drop(t, i);
+			continue;
+		}
+		if (t->peer[i] != NULL && (t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
+						  t->peer[i]->hdr_len != UNM_READ_ONCE(e->vnet_hdr_len) ||
+						  t->peer[i]->lossless != !!(flags & UNM_PORTF_LOSSLESS)))
+			peer_drop(t, i);
+		if (i == t->self)
+			continue;
+		t->open[t->n_open++] = (uint16_t)i;
+		t->any_lossless |= (flags & UNM_PORTF_LOSSLESS) != 0;
+	}
+	t->epoch = epoch;
+	t->valid = true;
+}
+
+/* Copy the entry while its generation stands still. Return: false if it is no open port now. */
+static bool
+read_entry(const struct unm_seg_port *e, struct unm_seg_port *copy)
+{
+	const uint32_t gen = unm_load_acquire(&e->gen);
+
+	if (gen & 1)
+		return false;
+	copy->gen = gen;
+	copy->state = UNM_READ_ONCE(e->state);
+	copy->flags = UNM_READ_ONCE(e->flags);
+	copy->region_uid = UNM_READ_ONCE(e->region_uid);
+	copy->n_tx_rings = UNM_READ_ONCE(e->n_tx_rings);
+	copy->n_host_tx_rings = UNM_READ_ONCE(e->n_host_tx_rings);
+	copy->n_rx_rings = UNM_READ_ONCE(e->n_rx_rings);
+	copy->kring_base = UNM_READ_ONCE(e->kring_base);
+	copy->max_frame = UNM_READ_ONCE(e->max_frame);
+	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the copies above, then the generation again: pairs with netmapd's
+						    release of an odd generation before it writes the entry */
+	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE && (copy->flags & UNM_PORTF_OPEN);
+}
+
+/* Ring @i of the view: addresses from checked offsets. Return: false if it does not lie inside the region. */
+static bool
+map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_region *region, uint32_t kring_idx)
+{
+	struct unm_kring *k = &seg->krings[kring_idx];
+	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
+	const uint32_t n = UNM_READ_ONCE(k->num_slots);
+	const uint64_t size = region->info.size;
+	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
+
+	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size || need > size - ofs || !UNM_READ_ONCE(k->is_rx))
+		return false;
+	r->ring = (struct netmap_ring *)(void *)(region->base + ofs);
+	r->kring = k;
+	r->kring_idx = kring_idx;
+	r->num_slots = n;
+	return true;
+}
+
+struct unm_peer *
+unm_peers_map(struct unm_peers *t, uint32_t port)
+{
+	struct unm_seg_port e = {0};
+	struct unm_region *region;
+	struct unm_peer *p;
+	uint32_t base, i;
+
+	if (port >= t->seg->n_ports || port == t->self || !read_entry(&t->seg->ports[port], &e))
+		return NULL;
+	if (e.n_rx_rings == 0 || e.n_rx_rings > UNM_PORT_MAX_RINGS || e.n_tx_rings > UNM_PORT_MAX_RINGS ||
+		e.n_host_tx_rings > UNM_PORT_MAX_RINGS || e.kring_base > t->seg->n_krings ||
+		e.n_tx_rings + e.n_host_tx_rings + e.n_rx_rings > t->seg->n_krings - e.kring_base)
+		return NULL;
+	if (t->retry_ns != 0 && now_ns() < t->retry_ns)
+		return NULL;
+	region = t->env->region_get(e.region_uid);
+	if (region == NULL) {
+		t->retry_ns = now_ns() + RETRY_NS;
+		return NULL;
+	}
+	if (unm_region_check(&region->info) != 0) {
+		p = NULL;
+		goto fail;
+	}
+	p = calloc(1, sizeof(*p) + e.n_rx_rings * sizeof(p->ring[0]));
+	if (p == NULL)
+		goto fail;
+	p->gen = e.gen;
+	p->port = port;
+	p->n_rings = e.n_rx_rings;
+	p->max_frame = e.max_frame;
+	p->hdr_len = e.vnet_hdr_len;
+	p->lossless = (e.flags & UNM_PORTF_LOSSLESS) != 0;
+	p->region = region;
+	p->bufs = region->base + region->info.buf_ofs;
+	p->n_bufs = region->info.buf_num;
+	p->buf_size = region->info.buf_size;
+	base = e.kring_base + e.n_tx_rings + e.n_host_tx_rings;
+	for (i = 0; i < e.n_rx_rings; i++)
+		if (!map_ring(&p->ring[i], t->seg, region, base + i))
+			goto fail;
+	t->peer[port] = p;
+	return p;
+fail:
+	t->env->region_put(region);
+	free(p);
+	return NULL;
+}
