@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ours_pair.c - throughput from senders to receivers through our pipes and VALE switches.
+ *
+ * Only the public API is used, the way that pkt-gen uses it: a sender fills slots up to its burst
+ * and syncs; a receiver syncs, reads one word of each frame and gives the slots back. With --spin
+ * both sync by ioctl and never sleep, else by poll, which sleeps when there is nothing to do.
+ *
+ * Buffers are prepared once and not written again, unless --numbered. With several receivers the
+ * slots of a sender's ring address them in turn. Before the start every port announces its address,
+ * so nothing is flooded, and receivers drop what they got of that. Frames that a full receiver
+ * makes a switch drop do not count.
+ */
+#include "ours_port.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#define MAX_RECEIVERS 64
+#define IDLE_SLOTS    128 /* nothing but announcements goes there */
+
+static const char *opt_kind = "vale";
+static uint32_t opt_frame = BENCH_MIN_FRAME;
+static uint32_t opt_burst = 256;
+static uint32_t opt_senders = 1;
+static uint32_t opt_receivers = 1;
+static uint32_t opt_idle_ports;
+static bool opt_one_process;
+static bool opt_spin;
+static bool opt_numbered;
+static enum ours_kind kind;
+
+static const struct bench_opt opts[] = {
+	{"kind", BENCH_STRING, &opt_kind, 0, 0, "vale or pipe (default vale)"},
+	{"frame", BENCH_U32, &opt_frame, BENCH_MIN_FRAME, BENCH_MAX_FRAME, "bytes of a frame"},
+	{"burst", BENCH_U32, &opt_burst, 1, 4096, "frames a sync, at most"},
+	{"senders", BENCH_U32, &opt_senders, 1, 32, "sending processes; they share the first CPUs"},
+	{"receivers", BENCH_U32, &opt_receivers, 1, MAX_RECEIVERS, "receiving ports"},
+	{"idle-ports", BENCH_U32, &opt_idle_ports, 0, 1000, "further ports that do nothing"},
+	{"one-process", BENCH_FLAG, &opt_one_process, 0, 0,
+		"one process serves all receiving ports"},
+	{"spin", BENCH_FLAG, &opt_spin, 0, 0, "sync by ioctl all the time instead of poll"},
+	{"numbered", BENCH_FLAG, &opt_numbered, 0, 0,
+		"write a number into each frame; one pair only"},
+};
+
+/* ---- senders ------------------------------------------------------------------------------- */
+
+static void
+prepare_buffers(struct netmap_ring *ring, uint32_t address)
+{
+	for (uint32_t i = 0; i < ring->num_slots; i++)
+		bench_frame(NETMAP_BUF(ring, ring->slot[i].buf_idx), opt_frame,
+			OURS_RECEIVER + i % opt_receivers, address, BENCH_WORD);
+}
+
+/* Hand over up to a burst of the free slots. Return: how many. */
+static uint32_t
+fill(struct netmap_ring *ring, uint64_t *number)
+{
+	const uint32_t space = nm_ring_space(ring);
+	const uint32_t n = space < opt_burst ? space : opt_burst;
+	uint32_t head = ring->head;
+
+	for (uint32_t i = 0; i < n; i++) { /* at most a burst */
+		struct netmap_slot *slot = &ring->slot[head];
+
+		if (opt_numbered)
+			bench_set_word(NETMAP_BUF(ring, slot->buf_idx), (*number)++);
+		slot->len = (uint16_t)opt_frame;
+		slot->flags = 0;
+		head = nm_ring_next(ring, head);
+	}
+	ring->head = ring->cur = head;
+	return n;
+}
+
+static int
+run_sender(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	const uint32_t index = (uint32_t)(uintptr_t)arg;
+	struct nmport_d *d = ours_open(kind, 's', index, 0);
+	struct netmap_ring *ring;
+	struct pollfd p;
+	uint64_t number = 0;
+	int err = 0;
+
+	if (d == NULL)
+		return -EIO;
+	ring = ours_tx(d);
+	p = (struct pollfd){.fd = d->fd, .events = POLLOUT};
+	bench_barrier(run);
+	if (kind == OURS_VALE)
+		err = ours_announce(d, OURS_SENDER + index);
+	bench_barrier(run);
+	prepare_buffers(ring, OURS_SENDER + index);
+	bench_barrier(run);
+	while (err >= 0 && !bench_stop(run)) {
+		const uint32_t n = fill(ring, &number);
+
+		err = opt_spin ? ours_sync(d, NIOCTXSYNC) : ours_wait(&p, 1, OURS_POLL_MS);
+		if (n > 0) {
+			bench_count(&stat->sent, n);
+			bench_count(&stat->batches, 1);
+		}
+	}
+	nmport_close(d);
+	return err < 0 ? err : 0;
+}
+
+/* ---- receivers ----------------------------------------------------------------------------- */
+
+/* The ports of one receiving process. */
+struct receiver {
+	uint32_t first; /* their numbers */
+	uint32_t n;
+	struct nmport_d *port[MAX_RECEIVERS];
+	struct pollfd fds[MAX_RECEIVERS];
+};
+
+/* Read all that has arrived and give the slots back. Return: how many. */
+static uint32_t
+empty(struct netmap_ring *ring, struct bench_check *check)
+{
+	const uint32_t n = nm_ring_space(ring);
+	uint32_t head = ring->head;
+
+	for (uint32_t i = 0; i < n; i++) { /* less than num_slots */
+		bench_check_frame(check, NETMAP_BUF(ring, ring->slot[head].buf_idx));
+		head = nm_ring_next(ring, head);
+	}
+	ring->head = ring->cur = head;
+	return n;
+}
+
+static int
+open_receivers(struct receiver *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		r->port[i] = ours_open(kind, 'r', r->first + i, 0);
+		if (r->port[i] == NULL)
+			return -EIO;
+		r->fds[i] = (struct pollfd){.fd = r->port[i]->fd, .events = POLLIN};
+	}
+	return 0;
+}
+
+/* The steps before the start, between the same barriers as the sender's. */
+static int
+announce_receivers(struct bench_run *run, struct receiver *r)
+{
+	int err = 0;
+
+	bench_barrier(run);
+	for (uint32_t i = 0; kind == OURS_VALE && err == 0 && i < r->n; i++)
+		err = ours_announce(r->port[i], OURS_RECEIVER + r->first + i);
+	bench_barrier(run);
+	for (uint32_t i = 0; err == 0 && i < r->n; i++)
+		err = ours_drain(r->port[i]);
+	bench_barrier(run);
+	return err;
+}
+
+static int
+sync_all(struct receiver *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		const int err = ours_sync(r->port[i], NIOCRXSYNC);
+
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+static int
+run_receiver(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	struct receiver *r = arg;
+	struct bench_check check = {.numbered = opt_numbered};
+	int err = open_receivers(r);
+
+	if (err != 0)
+		return err;
+	err = announce_receivers(run, r);
+	while (err >= 0 && !bench_stop(run)) {
+		uint32_t n = 0;
+
+		err = opt_spin ? sync_all(r) : ours_wait(r->fds, r->n, OURS_POLL_MS);
+		for (uint32_t i = 0; err >= 0 && i < r->n; i++)
+			n += empty(ours_rx(r->port[i]), &check);
+		if (n > 0) {
+			bench_count(&stat->packets, n);
+			bench_count(&stat->batches, 1);
+		}
+	}
+	stat->errors = bench_check_errors(&check);
+	for (uint32_t i = 0; i < r->n; i++)
+		nmport_close(r->port[i]);
+	return err < 0 ? err : 0;
+}
+
+/* ---- idle ports ---------------------------------------------------------------------------- */
+
+static int
+run_idle(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	struct nmport_d *ports[1000];
+	int err = 0;
+
+	(void)stat; /* nothing to count */
+	(void)arg;
+	for (uint32_t i = 0; i < opt_idle_ports; i++) {
+		ports[i] = ours_open(kind, 'i', i, IDLE_SLOTS);
+		if (ports[i] == NULL)
+			return -EIO;
+	}
+	bench_barrier(run);
+	for (uint32_t i = 0; err == 0 && i < opt_idle_ports; i++)
+		err = ours_announce(ports[i], OURS_IDLE + i);
+	bench_barrier(run);
+	bench_barrier(run);
+	while (!bench_stop(run))
+		bench_sleep_until(bench_now_ns() + 50000000);
+	for (uint32_t i = 0; i < opt_idle_ports; i++)
+		nmport_close(ports[i]);
+	return err;
+}
+
+/* Receivers share the last CPU, senders the others. */
+static void
+start_sides(struct bench_run *run, uint32_t n_cpus)
+{
+	static struct receiver receivers[MAX_RECEIVERS];
+	const uint32_t n_processes = opt_one_process ? 1 : opt_receivers;
+	const uint32_t last = n_cpus - 1;
+
+	for (uint32_t i = 0; i < n_processes; i++) {
+		receivers[i].first = i;
+		receivers[i].n = opt_one_process ? opt_receivers : 1;
+		bench_side(run, "receiver", last, true, run_receiver, &receivers[i]);
+	}
+	for (uint32_t i = 0; i < opt_senders; i++)
+		bench_side(run, "sender", last > 0 ? i % last : 0, false, run_sender,
+			(void *)(uintptr_t)i);
+	if (opt_idle_ports > 0)
+		bench_side(run, "idle", last, false, run_idle, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct bench_conf conf = {.program = "ours_pair",
+		.purpose = "Sends frames through a pipe or a VALE switch.",
+		.opts = opts,
+		.n_opts = sizeof(opts) / sizeof(opts[0])};
+	struct bench_run *run;
+
+	bench_parse(&conf, argc, argv);
+	kind = ours_kind(opt_kind);
+	if (kind == OURS_PIPE && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
+		bench_say("a pipe has one sender and one receiver; use --kind vale for more");
+		return 2;
+	}
+	if (opt_numbered && (opt_senders > 1 || opt_receivers > 1)) {
+		bench_say(
+			"--numbered: frames are numbered between one sender and one receiver only");
+		return 2;
+	}
+	ours_raise_limits();
+	run = bench_new(&conf, false);
+	start_sides(run, conf.n_cpus);
+	for (int i = 0; i < 3; i++) /* opened, announced, drained */
+		bench_release(run);
+	return bench_finish_rate(run, opt_frame);
+}

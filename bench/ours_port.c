@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ours_port.c - opening, announcing and waiting for netmap ports; see ours_port.h.
+ */
+#include "ours_port.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum ours_kind
+ours_kind(const char *text)
+{
+	if (strcmp(text, "vale") == 0)
+		return OURS_VALE;
+	if (strcmp(text, "pipe") == 0)
+		return OURS_PIPE;
+	bench_say("--kind: \"%.40s\" is neither vale nor pipe", text);
+	exit(2);
+}
+
+void
+ours_raise_limits(void)
+{
+	struct rlimit limit;
+
+	/* A failure leaves the old limit, and the port that meets it says so. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+struct nmport_d *
+ours_open(enum ours_kind kind, char role, uint32_t number, uint32_t slots)
+{
+	const int group = (int)getppid(); /* the same for all sides of a measurement */
+	struct nmport_d *d;
+	char name[64], conf[32] = "";
+
+	if (slots != 0)
+		snprintf(conf, sizeof(conf), "@conf:slots=%u", slots);
+	if (kind == OURS_PIPE)
+		snprintf(name, sizeof(name), "netmap:bench%d%c%u%s", group, role == 's' ? '{' : '}',
+			number, conf);
+	else
+		snprintf(name, sizeof(name), "valebench%d:%c%u%s", group, role, number, conf);
+	d = nmport_open(name);
+	if (d == NULL)
+		bench_say("cannot open %s: %s", name, strerror(errno));
+	return d;
+}
+
+struct netmap_ring *
+ours_tx(const struct nmport_d *d)
+{
+	return NETMAP_TXRING(d->nifp, d->first_tx_ring);
+}
+
+struct netmap_ring *
+ours_rx(const struct nmport_d *d)
+{
+	return NETMAP_RXRING(d->nifp, d->first_rx_ring);
+}
+
+int
+ours_sync(struct nmport_d *d, unsigned long request)
+{
+	int err;
+
+	if (ioctl(d->fd, request, NULL) == 0)
+		return 0;
+	err = errno;
+	bench_say("cannot sync %s: %s", d->hdr.nr_name, strerror(err));
+	return -err;
+}
+
+int
+ours_announce(struct nmport_d *d, uint32_t address)
+{
+	char buf[BENCH_MIN_FRAME];
+
+	bench_frame(buf, sizeof(buf), BENCH_BROADCAST, address, 0);
+	if (nmport_inject(d, buf, sizeof(buf)) == 0) {
+		bench_say("%s has no room for one frame", d->hdr.nr_name);
+		return -ENOSPC;
+	}
+	return ours_sync(d, NIOCTXSYNC);
+}
+
+int
+ours_drain(struct nmport_d *d)
+{
+	struct netmap_ring *ring = ours_rx(d);
+	int err = ours_sync(d, NIOCRXSYNC);
+
+	if (err != 0)
+		return err;
+	ring->head = ring->cur = ring->tail;
+	return ours_sync(d, NIOCRXSYNC);
+}
+
+int
+ours_wait(struct pollfd *fds, uint32_t n, int timeout_ms)
+{
+	const int ready = poll(fds, n, timeout_ms);
+
+	if (ready < 0) {
+		const int err = errno;
+
+		if (err == EINTR)
+			return 0;
+		bench_say("poll: %s", strerror(err));
+		return -err;
+	}
+	for (uint32_t i = 0; ready > 0 && i < n; i++) {
+		if (fds[i].revents & (POLLERR | POLLNVAL)) {
+			bench_say("poll reports an error on port %u", i);
+			return -EIO;
+		}
+	}
+	return ready;
+}

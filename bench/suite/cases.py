@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+All measurements, in the order in which a round runs them.
+
+What is compared stands side by side: a change of the machine between two neighbours is least likely.
+Names are group/subject-frame; the report and the targets refer to them.
+"""
+
+import dataclasses
+import fnmatch
+import typing
+
+import peers
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    name: str
+    what: str
+    measure: typing.Callable  # (env, seconds) -> figures, or raises CannotRun
+    latency: bool = False  # figures are times, else rates
+    once: bool = False  # too long for every round
+
+    @property
+    def group(self):
+        return self.name.split("/")[0]
+
+
+def program(name, *args):
+    """A measurement by one of our own C programs."""
+    return lambda env, seconds: env.program(name, *args, seconds=seconds)
+
+
+PACED = ("--interval", 1)
+
+CASES = [
+    # Handing over without copying.
+    Case("limit/handover-60", "bare ring, 60-byte frames handed over, batches of 256",
+         program("limit_handover")),
+    Case("ours/pipe-60", "pipe, both sides in poll", program("ours_pair", "--kind", "pipe")),
+    Case("ours/pipe-spin-60", "pipe, both sides sync by ioctl",
+         program("ours_pair", "--kind", "pipe", "--spin")),
+    Case("limit/numbered-60", "bare ring, each frame written before it is handed over",
+         program("limit_handover", "--numbered")),
+    Case("ours/pipe-numbered-60", "pipe in poll, each frame written",
+         program("ours_pair", "--kind", "pipe", "--numbered")),
+    Case("peer/testpmd-ring", "DPDK testpmd, mbufs circling through two net_ring ports",
+         peers.testpmd_ring),
+    # Copying through a switch.
+    Case("limit/copy-60", "bare learning look-up and copy, 60-byte frames",
+         program("limit_copy")),
+    Case("ours/vale-60", "VALE in poll, one sender, one receiver", program("ours_pair")),
+    Case("ours/vale-spin-60", "VALE, both sides sync by ioctl", program("ours_pair", "--spin")),
+    Case("ours/vale-250-ports-60", "VALE in poll, with 248 idle ports more",
+         program("ours_pair", "--idle-ports", 248)),
+    Case("ours/vale-4-senders-60", "VALE in poll, four senders share a CPU, one receiver",
+         program("ours_pair", "--senders", 4)),
+    Case("ours/vale-64-receivers-60", "VALE in poll, 64 receiving ports in turn, one process",
+         program("ours_pair", "--receivers", 64, "--one-process")),
+    Case("ours/vale-64-processes-60", "VALE in poll, 64 receiving processes in turn",
+         program("ours_pair", "--receivers", 64)),
+    Case("peer/testpmd-memif-60", "DPDK testpmd over memif, txonly to rxonly",
+         peers.testpmd_memif(60)),
+    Case("limit/copy-1500", "bare learning look-up and copy, 1500-byte frames",
+         program("limit_copy", "--frame", 1500)),
+    Case("ours/vale-1500", "VALE in poll, 1500-byte frames", program("ours_pair", "--frame", 1500)),
+    Case("peer/testpmd-memif-1500", "DPDK testpmd over memif, 1500-byte frames",
+         peers.testpmd_memif(1500)),
+    # Through the kernel.
+    Case("peer/bridge-60", "Linux bridge, two veth pairs, AF_PACKET rings", peers.bridge(60)),
+    Case("peer/bridge-1500", "the same with 1500-byte frames", peers.bridge(1500)),
+    Case("peer/ovs-60", "Open vSwitch in user space, two veth pairs, AF_PACKET rings",
+         peers.open_vswitch(60)),
+    Case("peer/vde-60", "vde_switch and two clients", peers.vde(60)),
+    Case("peer/vde-1500", "the same with 1500-byte frames", peers.vde(1500)),
+    Case("peer/socketpair-60", "UNIX datagram socket pair, sendmmsg and recvmmsg",
+         program("peer_socketpair")),
+    Case("peer/socketpair-1500", "the same with 1500-byte frames",
+         program("peer_socketpair", "--frame", 1500)),
+    Case("peer/seqpacket-60", "UNIX seqpacket socket pair, sendmmsg and recvmmsg",
+         program("peer_socketpair", "--seqpacket")),
+    # Latency.
+    Case("limit/wake-rtt", "eventfd there and back, both sides in poll", program("limit_wake"),
+         latency=True),
+    Case("ours/vale-rtt", "one frame through VALE and back, both sides in poll",
+         program("ours_rtt"), latency=True),
+    Case("ours/pipe-rtt", "one frame through a pipe and back, both sides in poll",
+         program("ours_rtt", "--kind", "pipe"), latency=True),
+    Case("limit/line-rtt", "one word of shared memory there and back, both sides spin",
+         program("limit_wake", "--spin"), latency=True),
+    Case("ours/vale-rtt-spin", "one frame through VALE and back, both sides spin",
+         program("ours_rtt", "--spin"), latency=True),
+    Case("ours/pipe-rtt-spin", "one frame through a pipe and back, both sides spin",
+         program("ours_rtt", "--kind", "pipe", "--spin"), latency=True),
+    Case("limit/wake-paced", "one eventfd a second, time until poll returns",
+         program("limit_wake", *PACED), latency=True, once=True),
+    Case("ours/vale-paced", "one frame a second through VALE, time until it is in hand",
+         program("ours_rtt", *PACED), latency=True, once=True),
+    Case("ours/pipe-paced", "one frame a second through a pipe, time until it is in hand",
+         program("ours_rtt", "--kind", "pipe", *PACED), latency=True, once=True),
+]
+
+
+def select(patterns):
+    """The cases whose name matches one of the shell patterns; all without patterns."""
+    if not patterns:
+        return list(CASES)
+    return [c for c in CASES if any(fnmatch.fnmatchcase(c.name, p) for p in patterns)]

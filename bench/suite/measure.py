@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What measurements share: the environment of a run, and running our own C programs in it."""
+
+import contextlib
+import json
+import os
+import subprocess
+
+SKIP = 77  # BENCH_SKIP of bench.h
+
+
+class CannotRun(Exception):
+    """A measurement could not be taken; the text says why, for the table."""
+
+
+class Env:
+    """The state of one run; a context manager that ends what was started within it."""
+
+    def __init__(self, build, directory, cpus, seconds, paced_seconds):
+        self.build = os.path.abspath(build)
+        self.directory = directory
+        self.cpus = cpus
+        self.seconds = seconds
+        self.paced_seconds = paced_seconds
+        self.stack = contextlib.ExitStack()
+        self.kept = {}
+        self.environ = dict(os.environ)
+        # The netmapd of this build, whatever else runs on this machine, and files in our own directory.
+        self.environ["UNETMAP_NETMAPD"] = os.path.join(self.build, "tools", "netmapd", "netmapd")
+        self.environ["UNETMAP_SOCKET"] = os.path.join(directory, "netmapd.sock")
+        self.environ["XDG_RUNTIME_DIR"] = directory
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def keep(self, name, make):
+        """What make() gives, made once a run. It is a context manager and is left at the end."""
+        if name not in self.kept:
+            self.kept[name] = self.stack.enter_context(make())
+        return self.kept[name]
+
+    def path(self, name):
+        """A path for a temporary file of this run."""
+        return os.path.join(self.directory, name)
+
+    def program(self, name, *args, seconds):
+        """Run one of our C programs and return the figures that it prints."""
+        path = os.path.join(self.build, "bench", name)
+        if not os.path.exists(path):
+            raise CannotRun(f"{name} has not been built")
+        command = [path, *map(str, args), "--seconds", str(seconds), "--cpus",
+                   ",".join(map(str, self.cpus))]
+        try:
+            done = subprocess.run(command, env=self.environ, capture_output=True, text=True,
+                                  timeout=seconds + 120, check=False)
+        except subprocess.TimeoutExpired:
+            raise CannotRun(f"{name} did not end") from None
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines()
+            raise CannotRun(lines[-1] if lines else f"{name} ended with {done.returncode}")
+        return json.loads(done.stdout)
+
+
+    def line_ns(self):
+        """Time in which a cache line goes from one CPU to the other and back, just now.
+
+        The host of a virtual machine moves its CPUs about. Whether they share a core or sit on
+        different dies changes all that is measured here by a factor of three, and happens many
+        times a minute.
+        """
+        figures = self.program("limit_wake", "--spin", "--warm-up", 0, seconds=0.02)
+        return figures["latency_ns"]["median"]
+
+
+def command(*argv, **kwargs):
+    """Run a system command; its failure is a reason not to measure."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, **kwargs)
+    except FileNotFoundError:
+        raise CannotRun(f"the program {argv[0]} is missing; scripts/deps bench installs it") from None
+    if done.returncode != 0:
+        raise CannotRun(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+The peers: packages of the distribution that carry frames between two processes as well.
+
+Daemons run only while they are measured, so that they do not take time from others. Interfaces are
+made once a run, for an idle veth pair costs nothing and removing one takes the kernel a while.
+"""
+
+import contextlib
+import os
+import subprocess
+import time
+
+import testpmd
+from measure import CannotRun, command
+
+START_S = 10  # a daemon that is not ready by then will not be
+
+
+# ---- wires: what AF_PACKET sends into and receives from ------------------------------------------
+
+
+class Wires:
+    """Two veth pairs with their outer ends in namespaces of their own: inner ends {name}t, {name}r."""
+
+    def __init__(self, env, name):
+        self.name = name
+        self.tx, self.rx = f"{name}t", f"{name}r"
+        self.holders = []
+        for end in (self.tx, self.rx):
+            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            self.holders.append(holder)
+            self.wait_for_namespace(holder)
+            outer = f"{end}0"
+            command("ip", "link", "add", end, "type", "veth", "peer", "name", outer)
+            command("ip", "link", "set", outer, "netns", str(holder.pid))
+            command("ip", "link", "set", end, "up")
+            command("nsenter", "--net", "--target", str(holder.pid), "ip", "link", "set", outer, "up")
+
+    @staticmethod
+    def wait_for_namespace(holder):
+        own = os.readlink("/proc/self/ns/net")
+        wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, "a network namespace")
+
+    def measure(self, env, frame, seconds):
+        namespaces = [f"/proc/{h.pid}/ns/net" for h in self.holders]
+        return env.program("peer_packet", "--frame", frame, "--tx", f"{self.tx}0", "--rx",
+                           f"{self.rx}0", "--tx-ns", namespaces[0], "--rx-ns", namespaces[1],
+                           seconds=seconds)
+
+
+@contextlib.contextmanager
+def process(*argv, env=None, cpus=None, log=None):
+    """A process that is ended with the block. Its stdin is a pipe that stays open as long."""
+    def pin():
+        if cpus is not None:
+            os.sched_setaffinity(0, cpus)
+
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(open(log, "wb")) if log else subprocess.DEVNULL
+        try:
+            child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out,
+                                     stderr=subprocess.STDOUT, env=env, preexec_fn=pin)
+        except FileNotFoundError:
+            raise CannotRun(f"the program {argv[0]} is missing; scripts/deps bench installs it") from None
+        try:
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            child.stdin.close()
+
+
+def wait_until(ready, what):
+    """Wait for a condition, with a deadline."""
+    limit = time.monotonic() + START_S
+    while not ready():
+        if time.monotonic() > limit:
+            raise CannotRun(f"{what} did not come up within {START_S} s")
+        time.sleep(0.01)
+
+
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def with_daemon(figures, name, child, before):
+    """Add a daemon to the sides of a measurement; its CPU time includes the warm-up."""
+    figures["sides"].append({"name": name, "cpu_s": round(cpu_seconds(child.pid) - before, 3)})
+    return figures
+
+
+# ---- Linux bridge --------------------------------------------------------------------------------
+
+
+class Bridge:
+    """A bridge with two ports. The second CPU takes the frames from the sender's veth: with the
+    default, all of the way would be the sending CPU's work, and the peer slower than it can be."""
+
+    def __init__(self, env):
+        self.wires = Wires(env, "br")
+        command("ip", "link", "add", "bench0", "type", "bridge")
+        command("ip", "link", "set", "bench0", "up")
+        for port in (self.wires.tx, self.wires.rx):
+            command("ip", "link", "set", port, "master", "bench0")
+        sysfs = env.path("sys")
+        os.makedirs(sysfs, exist_ok=True)
+        command("mount", "-t", "sysfs", "sysfs", sysfs)  # /sys still shows the outer namespace
+        with open(f"{sysfs}/class/net/{self.wires.tx}/queues/rx-0/rps_cpus", "w",
+                  encoding="ascii") as f:
+            f.write(f"{1 << env.cpus[-1]:x}")
+        command("umount", sysfs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass  # goes with the namespaces
+
+
+def bridge(frame):
+    def measure(env, seconds):
+        return env.keep("bridge", lambda: Bridge(env)).wires.measure(env, frame, seconds)
+
+    return measure
+
+
+# ---- Open vSwitch --------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def running_open_vswitch(env, wires):
+    """Its two daemons on a new database, with a bridge of the user-space datapath."""
+    directory = env.path("ovs")
+    os.makedirs(directory, exist_ok=True)
+    files = {name: os.path.join(directory, name) for name in ("conf.db", "db.sock", "db.log", "sw.log")}
+    for name in files.values():
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+    socket = f"unix:{files['db.sock']}"
+    environ = dict(env.environ, OVS_RUNDIR=directory, OVS_LOGDIR=directory, OVS_DBDIR=directory,
+                   OVS_SYSCONFDIR=directory)
+    command("ovsdb-tool", "create", files["conf.db"], "/usr/share/openvswitch/vswitch.ovsschema")
+    with process("ovsdb-server", files["conf.db"], f"--remote=p{socket}", env=environ,
+                 log=files["db.log"]):
+        wait_until(lambda: os.path.exists(files["db.sock"]), "ovsdb-server")
+        command("ovs-vsctl", f"--db={socket}", "--no-wait", "init", env=environ)
+        with process("ovs-vswitchd", socket, env=environ, cpus=env.cpus, log=files["sw.log"]) as switch:
+            command("ovs-vsctl", f"--db={socket}", "--timeout=10", "--", "add-br", "ovs0", "--", "set",
+                    "bridge", "ovs0", "datapath_type=netdev", "--", "add-port", "ovs0", wires.tx,
+                    "--", "add-port", "ovs0", wires.rx, env=environ)
+            yield switch
+
+
+def open_vswitch(frame):
+    def measure(env, seconds):
+        wires = env.keep("ovs", lambda: contextlib.nullcontext(Wires(env, "ovs")))
+        with running_open_vswitch(env, wires) as switch:
+            before = cpu_seconds(switch.pid)
+            figures = wires.measure(env, frame, seconds)
+            return with_daemon(figures, "ovs-vswitchd", switch, before)
+
+    return measure
+
+
+# ---- VDE -----------------------------------------------------------------------------------------
+
+
+def vde(frame):
+    def measure(env, seconds):
+        sockets = env.path("vde")
+        with process("vde_switch", "-s", sockets, cpus=env.cpus) as switch:
+            wait_until(lambda: os.path.exists(f"{sockets}/ctl"), "vde_switch")
+            before = cpu_seconds(switch.pid)
+            figures = env.program("peer_vde", "--frame", frame, "--switch", sockets, seconds=seconds)
+            return with_daemon(figures, "vde_switch", switch, before)
+
+    return measure
+
+
+# ---- DPDK ----------------------------------------------------------------------------------------
+
+
+def testpmd_ring(env, seconds):
+    """Two ports, each a ring whose output is its own input. One core moves mbufs from the first to
+    the second, the other back: each hand-over is one enqueue on one core and one dequeue on the
+    other. Nobody looks into the mbufs. The figure is the number of hand-overs."""
+    a, b = env.cpus[0], env.cpus[-1]
+    with testpmd.Testpmd(env, "ring", f"0@{a},1@{a},2@{b}", ["net_ring0", "net_ring1"],
+                         "--forward-mode=io", "--nb-cores=2") as pmd:
+        pmd.command("start tx_first 8")
+        return testpmd.rates([pmd], [pmd], 0, seconds)
+
+
+def testpmd_memif(frame):
+    def measure(env, seconds):
+        a, b = env.cpus[0], env.cpus[-1]
+        memif = f"net_memif0,socket={env.path('memif.sock')},socket-abstract=no,role="
+        with testpmd.Testpmd(env, "rx", f"0@{b},1@{b}", [memif + "server"],
+                             "--forward-mode=rxonly") as rx, \
+             testpmd.Testpmd(env, "tx", f"0@{a},1@{a}", [memif + "client"], "--forward-mode=txonly",
+                             f"--txpkts={frame}") as tx:
+            rx.command("start")
+            tx.command("start")
+            return testpmd.rates([rx], [tx, rx], frame, seconds)
+
+    return measure

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+What must be reached, as ratios within a run wherever something can be compared.
+
+Each measurement is divided by the nearest one, in rounds, that was taken with the CPUs equally far
+apart; the median of these ratios is judged. Nothing here makes a run fail.
+"""
+
+import dataclasses
+
+import report
+
+# The time of a cache line's round trip is about 40 ns on one core and 400 ns across dies; within one
+# state it varies by less than this factor.
+SAME_STATE = 2.0
+
+# The worst frame of a paced run may take as long as the worst bare eventfd of the same run, and one tick
+# of a 250 Hz kernel more: both see the same scheduler, and the worst of sixty has a long tail.
+PACED_TICK_US = 4000.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    name: str
+    above: str  # case whose figure is judged
+    below: str  # divided by that case's figure of the same round; "" to take it as it is
+    at_least: float = None
+    at_most: float = None
+    field: str = None  # of the figures, instead of Mpps or us
+    inverse: bool = False  # cost per frame instead of rate
+
+    def wanted(self):
+        if self.at_least is not None:
+            return f">= {self.at_least:g}"
+        return f"<= {self.at_most:g}" if self.at_most is not None else "-"
+
+    def reached(self, value):
+        if self.at_least is not None:
+            return value >= self.at_least
+        return value <= self.at_most if self.at_most is not None else None
+
+
+TARGETS = [
+    Target("pipe / bare hand-over, 60 bytes", "ours/pipe-60", "limit/handover-60", at_least=0.6),
+    Target("pipe / bare hand-over, frames written", "ours/pipe-numbered-60", "limit/numbered-60"),
+    Target("pipe, Mpps, 60 bytes", "ours/pipe-60", "", at_least=100),
+    Target("VALE / bare copy, 60 bytes", "ours/vale-60", "limit/copy-60", at_least=0.6),
+    Target("VALE, Mpps, 60 bytes", "ours/vale-60", "", at_least=40),
+    Target("VALE / bare copy, 1500 bytes", "ours/vale-1500", "limit/copy-1500"),
+    Target("VALE, Gbit/s, 1500 bytes", "ours/vale-1500", "", at_least=150, field="gbit_s"),
+    Target("cost per frame, 250 ports / 2 ports", "ours/vale-250-ports-60", "ours/vale-60",
+           at_most=1.3, inverse=True),
+    Target("four senders / one", "ours/vale-4-senders-60", "ours/vale-60"),
+    Target("64 receiving ports / one", "ours/vale-64-receivers-60", "ours/vale-60"),
+    Target("64 receiving processes / one", "ours/vale-64-processes-60", "ours/vale-60"),
+    Target("pipe / testpmd over net_ring", "ours/pipe-60", "peer/testpmd-ring"),
+    Target("pipe / testpmd over memif, 60 bytes", "ours/pipe-60", "peer/testpmd-memif-60", at_least=3),
+    Target("VALE / testpmd over memif, 60 bytes", "ours/vale-60", "peer/testpmd-memif-60", at_least=3),
+    Target("VALE / bridge, 60 bytes", "ours/vale-60", "peer/bridge-60", at_least=10),
+    Target("VALE / bridge, 1500 bytes", "ours/vale-1500", "peer/bridge-1500", at_least=10),
+    Target("VALE / Open vSwitch, 60 bytes", "ours/vale-60", "peer/ovs-60"),
+    Target("VALE / VDE, 60 bytes", "ours/vale-60", "peer/vde-60"),
+    Target("VALE / socket pair, 60 bytes", "ours/vale-60", "peer/socketpair-60"),
+    Target("VALE / eventfd, round trip in poll", "ours/vale-rtt", "limit/wake-rtt", at_most=1.5),
+    Target("VALE, us, round trip spinning", "ours/vale-rtt-spin", "", at_most=2),
+]
+
+PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced")]
+
+
+def figure(target, case, figures):
+    value = figures[target.field] if target.field else report.value(case, figures)
+    return 1 / value if target.inverse else value
+
+
+def alike(*measurements):
+    """Were the CPUs equally far apart, before and after each of these?"""
+    all_of_them = [ns for figures in measurements for ns in figures["line_ns"]]
+    return max(all_of_them) <= SAME_STATE * min(all_of_them)
+
+
+def ratios(target, above, below):
+    found = []
+    for i, a in enumerate(above.rounds):
+        partners = [(abs(i - j), b) for j, b in enumerate(below.rounds) if alike(a, b)]
+        if partners:
+            b = min(partners, key=lambda p: p[0])[1]
+            found.append(figure(target, above.case, a) / figure(target, below.case, b))
+    return found
+
+
+def verdict(name, wanted, values=(), reached=None, missing=None):
+    entry = {"name": name, "wanted": wanted, "value": None, "least": None, "greatest": None,
+             "reached": reached, "missing": missing}
+    if values:
+        entry.update(value=report.middle(values), least=min(values), greatest=max(values))
+    return entry
+
+
+def judge_one(target, by_name):
+    for name in filter(None, (target.above, target.below)):
+        if name not in by_name or not by_name[name].rounds:
+            return verdict(target.name, target.wanted(), missing=name)
+    above = by_name[target.above]
+    if not target.below:
+        values = [figure(target, above.case, f) for f in above.rounds]
+    else:
+        values = ratios(target, above, by_name[target.below])
+        if not values:
+            return verdict(target.name, target.wanted(),
+                           missing="two rounds with the CPUs equally far apart; try more --rounds")
+    return verdict(target.name, target.wanted(), values, target.reached(report.middle(values)))
+
+
+def judge_paced(subject, name, by_name):
+    """No frame may be lost, or come later than a scheduling latency of this machine explains."""
+    title = f"{subject}, one frame a second, worst us"
+    limit = by_name.get("limit/wake-paced")
+    ours = by_name.get(name)
+    if not ours or not ours.rounds:
+        return verdict(title, "-", missing=name)
+    if not limit or not limit.rounds:
+        return verdict(title, "-", missing="limit/wake-paced")
+    allowed = limit.values()[0] + PACED_TICK_US
+    values = ours.values()
+    reached = ours.rounds[0]["lost"] == 0 and values[0] <= allowed
+    return verdict(title, f"<= {allowed:.0f}", values, reached)
+
+
+def judge(results):
+    """All targets of which at least one side was selected for this run."""
+    by_name = {r.case.name: r for r in results}
+    verdicts = [judge_one(t, by_name) for t in TARGETS if t.above in by_name or t.below in by_name]
+    return verdicts + [judge_paced(s, n, by_name) for s, n in PACED if n in by_name]
