@@ -22,7 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define LOST_MS 3000 /* an eventfd that does not arrive within that time is lost */
+#define LOST_MS	    3000 /* an eventfd that does not arrive within that time is lost */
 
 #define SPIN_ROUNDS 64 /* in a sample, for one round is about as short as reading the clock */
 
@@ -40,7 +40,8 @@ struct wake {
 	int back;	  /* and towards the sender */
 	uint64_t sent_ns; /* W: sender, before it writes to the eventfd, which orders it */
 	struct bench_samples *samples;
-	_Alignas(2 * BENCH_CACHE_LINE) uint32_t word; /* of --spin. W: sender while even, else receiver */
+	_Alignas(2 * BENCH_CACHE_LINE)
+		uint32_t word; /* of --spin. W: sender while even, else receiver */
 };
 
 static int
@@ -204,16 +205,20 @@ main(int argc, char **argv)
 		.purpose = "Wakes a sleeping process by an eventfd.",
 		.opts = opts,
 		.n_opts = sizeof(opts) / sizeof(opts[0])};
+	static const struct {
+		bench_fn *sender;
+		bench_fn *receiver;
+	} fns[] = {{ping, pong}, {spin_ping, spin_pong}, {paced_send, paced_receive}};
 	struct bench_run *run;
 	struct wake *w;
-	bool paced;
+	int mode;
 
 	bench_parse(&conf, argc, argv);
-	paced = opt_interval > 0;
-	if (paced && opt_spin) {
+	if (opt_interval > 0 && opt_spin) {
 		bench_say("--spin and --interval exclude each other");
 		return 2;
 	}
+	mode = opt_interval > 0 ? 2 : opt_spin;
 	w = bench_shared(sizeof(*w));
 	w->samples = bench_samples(&conf, opt_interval);
 	w->there = eventfd(0, EFD_CLOEXEC);
@@ -223,8 +228,8 @@ main(int argc, char **argv)
 		return 1;
 	}
 	run = bench_new(&conf, false);
-	bench_side(run, "sender", 0, false, paced ? paced_send : opt_spin ? spin_ping : ping, w);
-	bench_side(run, "receiver", 1, true, paced ? paced_receive : opt_spin ? spin_pong : pong, w);
+	bench_side(run, "sender", 0, false, fns[mode].sender, w);
+	bench_side(run, "receiver", 1, true, fns[mode].receiver, w);
 	bench_release(run);
 	return bench_finish_latency(run, w->samples);
 }
