@@ -24,6 +24,7 @@ class Env:
         self.paced_seconds = paced_seconds
         self.stack = contextlib.ExitStack()
         self.kept = {}
+        os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users do not look for ip and daemons
         self.environ = dict(os.environ)
         # The netmapd of this build, whatever else runs on this machine, and files in our own directory.
         self.environ["UNETMAP_NETMAPD"] = os.path.join(self.build, "tools", "netmapd", "netmapd")
