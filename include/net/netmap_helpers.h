@@ -160,7 +160,7 @@ NM_HELPER int
 nmh_fail(char *err, const char *what, const char *where)
 {
 	if (err != NULL)
-		snprintf(err, MAXERRMSG, "%s: '%.32s'", what, where);
+		snprintf(err, MAXERRMSG, "%s: '%.24s'", what, where);
 	errno = EINVAL;
 	return -1;
 }

@@ -6,7 +6,7 @@
  * context they were made in; new ports get the default one. The library's own context prints on
  * stderr, uses libc's allocator and has no lock until nmctx_threads.c gives it one.
  */
-#include "libnetmap.h"
+#include "nmport_priv.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -12,7 +12,6 @@
  * A step is taken only from the state before it, with one exception: a program may skip parsing and
  * fill hdr and reg itself. Undoing a step that was not taken does nothing.
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

@@ -6,7 +6,6 @@
  * calls it; that mapping is ours, and goes when neither the port nor a region mapping of
  * nmport_mmap.c holds a reference to it.
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  * header; it is compiled here from the same source.
  */
 #define NETMAP_WITH_LIBS
-#include "libnetmap.h"
+#include "nmport_priv.h"
 
 int
 nmport_inject(struct nmport_d *d, const void *buf, size_t size)

@@ -10,7 +10,6 @@
  * with its last port, before that port gives up its registration. Should a region have grown since
  * it was mapped, ports that know the new size get a mapping of their own.
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

@@ -2,7 +2,6 @@
 /*
  * nmport_offset.c - packets that begin behind the start of their buffers (option OFFSETS).
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

@@ -15,7 +15,6 @@
  * Numbers are read as atoi() would, that is, up to the first character that is not a digit. A value
  * that does not begin with a digit, or does not fit, is refused.
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

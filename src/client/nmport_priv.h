@@ -12,6 +12,8 @@
 #ifndef UNM_NMPORT_PRIV_H
 #define UNM_NMPORT_PRIV_H
 
+/* Only programs ask for the mutex, never the library itself: see nmctx_threads.c. */
+#define LIBNETMAP_NOTHREADSAFE
 #include "libnetmap.h"
 
 #include <errno.h>

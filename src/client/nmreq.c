@@ -5,7 +5,7 @@
  * Options form a list linked by addresses in 64-bit integers, as the ioctl wants it. Whoever pushes
  * an option keeps owning it. The lists are the program's, so they are walked without a bound.
  */
-#include "libnetmap.h"
+#include "nmport_priv.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,6 @@
  * - * ^ / @ so it cannot contain any of these. Both read into locals and write their results at
  * the end, so that a caller finds everything as it was after an error.
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>

@@ -8,7 +8,6 @@
  * The text is copied, then cut in place: at "@" into options, at "," into settings. The values that a callback sees point into that copy. A value after "=" runs to the
  * end of its option, so it may hold any character but "@".
  */
-#include "libnetmap.h"
 #include "nmport_priv.h"
 
 #include <errno.h>
