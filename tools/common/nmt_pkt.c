@@ -40,13 +40,13 @@ nmt_csum_add(uint32_t sum, const void *data, size_t len)
 	return (uint32_t)wide;
 }
 
-uint16_t
-nmt_udp_csum(const uint8_t *frame, size_t len, bool is_v6)
+/* UDP checksum out of the headers in @frame and the sum of the payload. */
+static uint16_t
+udp_csum(const uint8_t *frame, size_t len, bool is_v6, uint32_t payload_sum)
 {
 	const uint8_t *ip = frame + NMT_ETH_HDR_LEN;
 	size_t udp_off = nmt_udp_hdr_off(is_v6);
-	size_t udp_len = len - udp_off;
-	uint32_t sum = NMT_IPPROTO_UDP + (uint32_t)udp_len;
+	uint32_t sum = NMT_IPPROTO_UDP + (uint32_t)(len - udp_off) + payload_sum;
 	uint16_t csum;
 
 	/* The pseudo header: both addresses (adjacent in either family), protocol and length. */
@@ -55,9 +55,16 @@ nmt_udp_csum(const uint8_t *frame, size_t len, bool is_v6)
 	else
 		sum = nmt_csum_add(sum, ip + IPV4_SRC_OFF, 2 * 4);
 	sum = nmt_csum_add(sum, frame + udp_off, UDP_CSUM_OFF);
-	sum = nmt_csum_add(sum, frame + udp_off + NMT_UDP_HDR_LEN, udp_len - NMT_UDP_HDR_LEN);
 	csum = nmt_csum_finish(sum);
 	return csum == 0 ? 0xffff : csum; /* 0 on the wire says "none" */
+}
+
+uint16_t
+nmt_udp_csum(const uint8_t *frame, size_t len, bool is_v6)
+{
+	size_t payload_off = nmt_udp_payload_off(is_v6);
+
+	return udp_csum(frame, len, is_v6, nmt_csum_add(0, frame + payload_off, len - payload_off));
 }
 
 static void
@@ -85,26 +92,45 @@ build_ipv6(uint8_t *ip, size_t len, const struct nmt_udp_flow *flow)
 	memcpy(ip + IPV6_DST_OFF, flow->dst_ip.bytes, 16);
 }
 
+/* Room for all headers, and no more than the IP length field can say. */
+static bool
+is_frame_len(size_t len, bool is_v6)
+{
+	return len >= nmt_udp_payload_off(is_v6) && len <= NMT_ETH_HDR_LEN + UINT16_MAX;
+}
+
 int
-nmt_pkt_build_udp(uint8_t *frame, size_t len, const struct nmt_udp_flow *flow)
+nmt_pkt_build_udp_headers(
+	uint8_t *headers, size_t len, const struct nmt_udp_flow *flow, uint32_t payload_sum)
 {
 	bool is_v6 = flow->src_ip.is_v6;
-	uint8_t *udp = frame + nmt_udp_hdr_off(is_v6);
+	uint8_t *udp = headers + nmt_udp_hdr_off(is_v6);
 
 	if (flow->dst_ip.is_v6 != is_v6)
 		return -EINVAL;
-	if (len < nmt_udp_payload_off(is_v6) || len > NMT_ETH_HDR_LEN + 65535)
+	if (!is_frame_len(len, is_v6))
 		return -EMSGSIZE;
-	memcpy(frame, flow->dst_mac, NMT_MAC_LEN);
-	memcpy(frame + NMT_MAC_LEN, flow->src_mac, NMT_MAC_LEN);
-	nmt_put16(frame + 2 * NMT_MAC_LEN, is_v6 ? NMT_ETHERTYPE_IPV6 : NMT_ETHERTYPE_IPV4);
+	memcpy(headers, flow->dst_mac, NMT_MAC_LEN);
+	memcpy(headers + NMT_MAC_LEN, flow->src_mac, NMT_MAC_LEN);
+	nmt_put16(headers + 2 * NMT_MAC_LEN, is_v6 ? NMT_ETHERTYPE_IPV6 : NMT_ETHERTYPE_IPV4);
 	if (is_v6)
-		build_ipv6(frame + NMT_ETH_HDR_LEN, len - NMT_ETH_HDR_LEN, flow);
+		build_ipv6(headers + NMT_ETH_HDR_LEN, len - NMT_ETH_HDR_LEN, flow);
 	else
-		build_ipv4(frame + NMT_ETH_HDR_LEN, len - NMT_ETH_HDR_LEN, flow);
+		build_ipv4(headers + NMT_ETH_HDR_LEN, len - NMT_ETH_HDR_LEN, flow);
 	nmt_put16(udp, flow->src_port);
 	nmt_put16(udp + 2, flow->dst_port);
 	nmt_put16(udp + UDP_LEN_OFF, (uint16_t)(len - nmt_udp_hdr_off(is_v6)));
-	nmt_put16(udp + UDP_CSUM_OFF, nmt_udp_csum(frame, len, is_v6));
+	nmt_put16(udp + UDP_CSUM_OFF, udp_csum(headers, len, is_v6, payload_sum));
 	return 0;
+}
+
+int
+nmt_pkt_build_udp(uint8_t *frame, size_t len, const struct nmt_udp_flow *flow)
+{
+	size_t payload_off = nmt_udp_payload_off(flow->src_ip.is_v6);
+	uint32_t payload_sum = 0;
+
+	if (is_frame_len(len, flow->src_ip.is_v6))
+		payload_sum = nmt_csum_add(0, frame + payload_off, len - payload_off);
+	return nmt_pkt_build_udp_headers(frame, len, flow, payload_sum);
 }

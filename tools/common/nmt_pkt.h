@@ -127,7 +127,23 @@ nmt_udp_payload_off(bool is_v6)
  */
 int nmt_pkt_build_udp(uint8_t *frame, size_t len, const struct nmt_udp_flow *flow);
 
-/** nmt_udp_csum() - the UDP checksum of a frame from its first @len bytes; never 0 (RFC 768) */
+/**
+ * nmt_pkt_build_udp_headers() - the same when the sum of the payload is known
+ * @headers:     receives nmt_udp_payload_off() bytes
+ * @payload_sum: nmt_csum_add() over the payload of the frame
+ *
+ * For senders that change headers from frame to frame while the payload stays.
+ */
+int nmt_pkt_build_udp_headers(
+	uint8_t *headers, size_t len, const struct nmt_udp_flow *flow, uint32_t payload_sum);
+
+/**
+ * nmt_udp_csum() - the UDP checksum of a frame
+ * @frame: its headers are there, the checksum field itself does not matter
+ * @len:   whole frame without CRC
+ *
+ * Return: the value for the field, host byte order; never 0, which would say "none" (RFC 768).
+ */
 uint16_t nmt_udp_csum(const uint8_t *frame, size_t len, bool is_v6);
 
 /**
