@@ -79,35 +79,38 @@ prepare(const struct nmr_options *opt, struct nmr_trace *trace, struct nmr_sched
 		nmt_die(nmr_cli(), "%s: %s", opt->file, err.text);
 }
 
-/* Open the port and check that every packet fits; ends the program on failure. */
+/* Open the port; ends the program on failure. */
 static struct nmport_d *
-open_port(const struct nmr_options *opt, const struct nmr_trace *trace)
+open_port(const char *given_name)
 {
 	char name[256];
 	struct nmport_d *port;
-	uint64_t max_len;
 	int n;
 
-	n = snprintf(name, sizeof(name), "%s%s",
-		strchr(opt->port_name, ':') ? "" : "netmap:", opt->port_name);
+	n = snprintf(
+		name, sizeof(name), "%s%s", strchr(given_name, ':') ? "" : "netmap:", given_name);
 	if (n >= (int)sizeof(name))
-		nmt_die(nmr_cli(), "port name '%.40s...' is too long", opt->port_name);
+		nmt_die(nmr_cli(), "port name '%.40s...' is too long", given_name);
 	port = nmport_open(name);
 	if (port == NULL)
 		nmt_die(nmr_cli(), "cannot open %s: %s", name, strerror(errno));
-	max_len = nmr_tx_max_packet(port);
-	if (max_len == 0) {
-		nmport_close(port);
-		nmt_die(nmr_cli(), "%s has no transmit ring; open it without /R", name);
-	}
-	if (trace->max_len > max_len) {
-		nmport_close(port);
+	return port;
+}
+
+/* Does every packet fit? Ends the program if not. */
+static void
+check_port(
+	const struct nmr_options *opt, const struct nmr_trace *trace, const struct nmport_d *port)
+{
+	uint64_t max_len = nmr_tx_max_packet(port);
+
+	if (max_len == 0)
+		nmt_die(nmr_cli(), "%s has no transmit ring; open it without /R", opt->port_name);
+	if (trace->max_len > max_len)
 		nmt_die(nmr_cli(),
 			"%s: a packet has %" PRIu32 " bytes, %s takes %" PRIu64
 			" at most; give it more slots (@conf:slots=N)",
-			opt->file, trace->max_len, name, max_len);
-	}
-	return port;
+			opt->file, trace->max_len, opt->port_name, max_len);
 }
 
 /* Report until the transmitter has ended. Return: 0, or -EIO when nobody reads the reports. */
@@ -201,7 +204,8 @@ main(int argc, char **argv)
 	error = nmt_stop_init(false);
 	if (error != 0)
 		nmt_die(nmr_cli(), "cannot catch signals: %s", strerror(-error));
-	port = open_port(&opt, &trace);
+	port = open_port(opt.port_name);
+	check_port(&opt, &trace, port);
 	if (!nmt_stop_sleep(opt.wait_s))
 		status = play(&opt, port, &trace, &sched);
 	nmport_close(port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the seeds of fuzz_capture: one small file for each thing that the reader distinguishes.
- * Run by hand in the directory seeds when something is added; the files are kept in the tree.
+ * Run by hand in test/fuzz/seeds/capture when something is added; the files are kept in the tree.
  */
 #include <stdio.h>
 #include <stdlib.h>
