@@ -286,7 +286,7 @@ parse_netns(struct nmreq_parse_ctx *p)
 			d->hdr.nr_name);
 		return unm_nmport_result(-EINVAL);
 	}
-	if (len > sizeof(d->hdr.nr_name) - 1 - used - 1) {
+	if (used + 1 + len >= sizeof(d->hdr.nr_name)) {
 		nmctx_ferror(p->ctx, "@netns=%s: with %s this is longer than %zu characters", value,
 			d->hdr.nr_name, sizeof(d->hdr.nr_name) - 1);
 		return unm_nmport_result(-EINVAL);

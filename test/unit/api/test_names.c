@@ -558,6 +558,9 @@ parse_errors(void **state)
 		{"tap:t0@netns=pid:-7", "number of a process", EINVAL},
 		{"tap:t0@netns=" A63, "longer than 63", EINVAL},
 		{"tap:t0@netns=" A10 A10 A10 A10 A10 "aaaaaaa", "longer than 63", EINVAL},
+		/* A name with no room left at all, not even for the %. */
+		{"tap:" A10 A10 A10 A10 A10 "aaaaaaaaa@netns=b", "longer than 63", EINVAL},
+		{"tap:" A10 A10 A10 A10 A10 "aaaaaaaa@netns=b", "longer than 63", EINVAL},
 	};
 	size_t i;
 
