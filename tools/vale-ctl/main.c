@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vale-ctl: shows and changes what is attached to VALE switches. One request per run, on an unbound
+ * descriptor; what it changes stays after the end.
+ *
+ * Exit status: 0, 1 when the request failed ("failed to ACTION NAME: REASON", and a line that says
+ * what may help), 2 for a wrong command line. Listing ends with 0 too, where upstream says 1.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vc_options.h"
+#include "vc_print.h"
+#include "vc_requests.h"
+
+#define LIST_GROW 64
+
+/* The verb for messages, and what was done, by enum vc_action. */
+static const struct {
+	const char *verb, *done;
+} words[] = {
+	[VC_LIST] = {"list", NULL},
+	[VC_INFO] = {"get info of", NULL},
+	[VC_ATTACH] = {"attach", "attached"},
+	[VC_ATTACH_HOST] = {"attach", "attached with its host stack"},
+	[VC_DETACH] = {"detach", "detached"},
+	[VC_CREATE] = {"create", "created"},
+	[VC_DELETE] = {"delete", "deleted"},
+	[VC_POLL_START] = {"start polling", "polling started"},
+	[VC_POLL_STOP] = {"stop polling", "polling stopped"},
+};
+
+/* What an error most likely means for a request; the first line that matches counts. */
+static const struct {
+	int error;
+	unsigned actions; /* bit 1 << enum vc_action */
+	const char *hint;
+} hints[] = {
+	{EBUSY, 1u << VC_ATTACH | 1u << VC_ATTACH_HOST,
+		"it is attached already, or a program has it open"},
+	{EBUSY, 1u << VC_DETACH, "it is being polled (vale-ctl -P), or attached a second time"},
+	{EBUSY, 1u << VC_DELETE, "a program has it open, or it is attached (vale-ctl -d)"},
+	{EINVAL, 1u << VC_ATTACH | 1u << VC_ATTACH_HOST | 1u << VC_DETACH,
+		"write valeS:IF, where IF is an interface or a port made with vale-ctl -n"},
+	{EINVAL, 1u << VC_LIST, "write valeS or valeS:PORT"},
+	{EINVAL, 1u << VC_CREATE,
+		"the name must be below 16 characters and not begin with vale, and the memory "
+		"region must exist"},
+	{EINVAL, 1u << VC_DELETE, "only ports made with vale-ctl -n can be deleted"},
+	{EINVAL, 1u << VC_POLL_START, "the CPUs or rings asked for are not there"},
+	{EEXIST, 1u << VC_CREATE, "choose another name, or delete the old port (vale-ctl -r)"},
+	{ENOENT, 1u << VC_LIST, "vale-ctl without options lists all ports"},
+	{ENXIO, 1u << VC_DETACH | 1u << VC_DELETE | 1u << VC_INFO,
+		"there is no such port; vale-ctl without options lists all ports of switches"},
+	{EOPNOTSUPP, 1u << VC_POLL_START | 1u << VC_POLL_STOP,
+		"only network interfaces that are attached to a switch can be polled"},
+	{EFAULT, 1u << VC_POLL_START, "it is polled already"},
+	{EFAULT, 1u << VC_POLL_STOP, "it is not polled"},
+};
+
+static void
+report_failure(const struct vc_options *opts, const char *what, int error)
+{
+	fprintf(stderr, "failed to %s %s: %s\n", words[opts->action].verb, what, strerror(-error));
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+		if (hints[i].error == -error && (hints[i].actions & 1u << opts->action) != 0) {
+			fprintf(stderr, "(%s)\n", hints[i].hint);
+			break;
+		}
+	}
+}
+
+/* Is @port, "vale0:x", a port of @sw, "vale0"? NULL is every switch. */
+static bool
+is_port_of(const char *port, const char *sw)
+{
+	size_t len = sw != NULL ? strlen(sw) : 0;
+
+	return sw == NULL || (strncmp(port, sw, len) == 0 && port[len] == ':');
+}
+
+/* All ports of one switch or of all. @out is freed by the caller, also after an error. */
+static int
+collect_list(int fd, const char *sw, struct vc_list_entry **out, size_t *n)
+{
+	struct vc_list_entry e = {.bridge_idx = 0};
+	struct vc_list_entry *more;
+	int error;
+
+	/* vc_list_next() never goes back, so this ends. */
+	while ((error = vc_list_next(fd, &e)) == 0) {
+		if (is_port_of(e.name, sw)) {
+			if (*n % LIST_GROW == 0) {
+				more = realloc(*out, (*n + LIST_GROW) * sizeof(**out));
+				if (more == NULL)
+					return -ENOMEM;
+				*out = more;
+			}
+			(*out)[(*n)++] = e;
+		}
+		e.port_idx++;
+	}
+	if (error == -ENOENT && (*n > 0 || sw == NULL))
+		error = 0;
+	return error;
+}
+
+static int
+run_list(int fd, const struct vc_options *opts)
+{
+	struct vc_list_entry *entries = NULL;
+	struct vc_list_entry one;
+	size_t n = 0;
+	int error;
+
+	if (opts->name != NULL && strchr(opts->name, ':') != NULL) {
+		error = vc_list_port(fd, opts->name, &one);
+		if (error == 0)
+			vc_print_indices(&one, opts->json);
+		return error;
+	}
+	error = collect_list(fd, opts->name, &entries, &n);
+	if (error == 0)
+		vc_print_list(entries, n, opts->json);
+	free(entries);
+	return error;
+}
+
+static int
+run_attach(int fd, const struct vc_options *opts, uint16_t mem_id)
+{
+	uint32_t port_index = 0;
+	int error;
+
+	if (opts->action == VC_DETACH)
+		error = vc_detach(fd, opts->name, &port_index);
+	else
+		error = vc_attach(
+			fd, opts->name, opts->action == VC_ATTACH_HOST, mem_id, &port_index);
+	if (error == 0 && (opts->verbose || opts->json))
+		vc_print_port_index(port_index, opts->json);
+	return error;
+}
+
+static int
+run_info(int fd, const struct vc_options *opts, uint16_t mem_id)
+{
+	struct vc_port_info info = {.geometry = opts->geometry, .mem_id = mem_id};
+	int error;
+
+	if (opts->action == VC_INFO)
+		error = vc_info(fd, opts->name, &info);
+	else
+		error = vc_create(fd, opts->name, &info);
+	if (error == 0 && (opts->action == VC_INFO || opts->verbose || opts->json))
+		vc_print_info(&info, opts->json);
+	return error;
+}
+
+static int
+run_action(int fd, const struct vc_options *opts, uint16_t mem_id)
+{
+	switch (opts->action) {
+	case VC_LIST:
+		return run_list(fd, opts);
+	case VC_INFO:
+	case VC_CREATE:
+		return run_info(fd, opts, mem_id);
+	case VC_ATTACH:
+	case VC_ATTACH_HOST:
+	case VC_DETACH:
+		return run_attach(fd, opts, mem_id);
+	case VC_DELETE:
+		return vc_delete(fd, opts->name);
+	case VC_POLL_START:
+		return vc_poll_start(fd, opts->name, &opts->polling);
+	case VC_POLL_STOP:
+		return vc_poll_stop(fd, opts->name);
+	}
+	return -EINVAL;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct vc_options opts;
+	uint16_t mem_id = 0;
+	int error = 0;
+	int fd;
+
+	vc_options_parse(&opts, argc, argv);
+	if (opts.mem_spec != NULL)
+		error = vc_find_mem_id(opts.mem_spec, &mem_id);
+	if (error != 0)
+		nmt_die(&vc_cli, "-m: no memory region '%.80s': %s", opts.mem_spec,
+			strerror(-error));
+	fd = open(NETMAP_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		nmt_die(&vc_cli, "cannot open %s: %s (nmctl doctor says more)", NETMAP_DEVICE_NAME,
+			strerror(errno));
+	error = run_action(fd, &opts, mem_id);
+	close(fd);
+	if (error != 0) {
+		report_failure(&opts, opts.name != NULL ? opts.name : "ports", error);
+		return EXIT_FAILURE;
+	}
+	if (opts.verbose && words[opts.action].done != NULL)
+		fprintf(stderr, "%s: %s\n", opts.name, words[opts.action].done);
+	if (vc_print_finish() != 0)
+		nmt_die(&vc_cli, "cannot write to standard output");
+	return EXIT_SUCCESS;
+}
