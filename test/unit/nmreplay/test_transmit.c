@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "fake_ports.h"
 #include "nmt_time.h"
 #include "transmit.h"
 
@@ -42,9 +43,7 @@ struct arrival {
 
 /* The port, and what it has seen. W: the transmitter thread; the test looks after it has ended. */
 static struct {
-	_Alignas(128) uint8_t memory[sizeof(struct netmap_ring) + 2 * N_SLOTS * 16 +
-				     (FIRST_BUF + N_SLOTS) * BUF_SIZE];
-	struct netmap_if *nifp;
+	struct fake_region region;
 	struct netmap_ring *ring;
 	struct nmport_d port;
 	unsigned take_max; /* slots taken in one sync; 0: all */
@@ -172,25 +171,21 @@ __wrap_poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
 }
 
 static void
+free_port(void)
+{
+	fake_region_fini(&fake.region);
+	memset(&fake, 0, sizeof(fake));
+}
+
+/* A fresh port in place of the one of the test before. Its receive ring is not used. */
+static void
 make_port(void)
 {
-	const size_t ring_len = sizeof(struct netmap_ring) + N_SLOTS * sizeof(struct netmap_slot);
-	static _Alignas(8) uint8_t if_memory[sizeof(struct netmap_if) + 4 * sizeof(ssize_t)];
-	ssize_t ring_ofs;
-
-	memset(&fake, 0, sizeof(fake));
-	fake.ring = (struct netmap_ring *)(void *)fake.memory;
-	*(int64_t *)(uintptr_t)&fake.ring->buf_ofs = (int64_t)ring_len;
-	*(uint32_t *)(uintptr_t)&fake.ring->num_slots = N_SLOTS;
-	*(uint32_t *)(uintptr_t)&fake.ring->nr_buf_size = BUF_SIZE;
-	fake.ring->tail = N_SLOTS - 1;
-	for (unsigned i = 0; i < N_SLOTS; i++)
-		fake.ring->slot[i].buf_idx = FIRST_BUF + i;
-	memset(if_memory, 0, sizeof(if_memory));
-	fake.nifp = (struct netmap_if *)(void *)if_memory;
-	ring_ofs = (ssize_t)(fake.memory - if_memory);
-	memcpy((void *)(uintptr_t)fake.nifp->ring_ofs, &ring_ofs, sizeof(ring_ofs));
-	fake.port = (struct nmport_d){.fd = PORT_FD, .nifp = fake.nifp};
+	free_port();
+	fake_region_init(&fake.region, FIRST_BUF + 2 * N_SLOTS, BUF_SIZE);
+	fake_port_init(&fake.port, &fake.region, "fake", 1, 1, N_SLOTS);
+	fake.port.fd = PORT_FD;
+	fake.ring = NETMAP_TXRING(fake.port.nifp, 0);
 }
 
 /* A trace of @n packets in plain memory, @gap_ns apart, lengths as @len says. */
@@ -517,6 +512,14 @@ fill_pattern(void **state)
 	return 0;
 }
 
+static int
+free_last_port(void **state)
+{
+	(void)state;
+	free_port();
+	return 0;
+}
+
 int
 main(void)
 {
@@ -533,5 +536,5 @@ main(void)
 		cmocka_unit_test(test_no_cpu),
 	};
 
-	return cmocka_run_group_tests(tests, fill_pattern, NULL);
+	return cmocka_run_group_tests(tests, fill_pattern, free_last_port);
 }
