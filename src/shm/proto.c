@@ -97,6 +97,13 @@ unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_f
 		len = -ECONNRESET;
 		goto bad;
 	}
+	/* The kernel leaves out what does not fit into our descriptor table. The message itself is whole: it can be answered. */
+	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC && (size_t)len >= sizeof(*hdr) &&
+		hdr->magic == UNM_PROTO_MAGIC && hdr->len == (size_t)len &&
+		hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds) {
+		len = -EMFILE;
+		goto bad;
+	}
 	if (too_many || (msg.msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) || hdr->magic != UNM_PROTO_MAGIC ||
 		hdr->len != (size_t)len || hdr->n_fds != n) {
 		len = -EPROTO;

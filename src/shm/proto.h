@@ -217,7 +217,8 @@ int unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t b
  * @n_fds: how many
  *
  * Checks magic, lengths and the number of descriptors; on any failure every received descriptor has been closed.
- * Return: 0, -EAGAIN, -ECONNRESET the peer is gone, -EPROTO malformed, -errno.
+ * Return: 0, -EAGAIN, -ECONNRESET the peer is gone, -EPROTO malformed, -EMFILE well formed, but there was no room for its descriptors
+ * (header and body are in @buf), -errno.
  */
 int unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_fds, int flags);
 

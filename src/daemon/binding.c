@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Binding descriptors to rings and letting go of them. See binding.h; the order of checks is that of spec 6.1. */
+#include "daemon/binding.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "daemon/format.h"
+#include "net/netmap.h"
+#include "shm/atomic.h"
+
+#define EXTRA_BATCH 1024u
+
+/* A run of ring numbers, tx rings first: [first, first + n). */
+static bool
+is_bound(const struct unm_dport *port, const struct unm_dbinding *b, uint32_t i)
+{
+	if (i < port->n_tx)
+		return i >= b->tx_lo && i < b->tx_hi;
+	return i - port->n_tx >= b->rx_lo && i - port->n_tx < b->rx_hi;
+}
+
+int
+unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
+	struct unm_dbinding *b, struct unm_reason *why)
+{
+	const uint32_t id = wish->ringid;
+
+	b->tx_lo = 0;
+	b->tx_hi = port->n_tx;
+	b->rx_lo = 0;
+	b->rx_hi = port->n_rx;
+	switch (wish->mode) {
+	case NR_REG_ALL_NIC:
+	case NR_REG_NULL:
+		break;
+	case NR_REG_SW:
+	case NR_REG_NIC_SW:
+	case NR_REG_ONE_SW:
+		return unm_fail(why, -EINVAL,
+			"'%s' has no host rings: only a network interface has", port->name);
+	case NR_REG_ONE_NIC:
+		if (id >= port->n_tx && id >= port->n_rx)
+			return unm_fail(why, -EINVAL, "'%s' has no ring %u: %u tx and %u rx rings",
+				port->name, id, port->n_tx, port->n_rx);
+		/* a direction with fewer rings gives its ring 0 */
+		b->tx_lo = id < port->n_tx ? id : 0;
+		b->tx_hi = port->n_tx > 0 ? b->tx_lo + 1 : 0;
+		b->rx_lo = id < port->n_rx ? id : 0;
+		b->rx_hi = port->n_rx > 0 ? b->rx_lo + 1 : 0;
+		break;
+	default:
+		return unm_fail(
+			why, -EINVAL, "%u is not a mode (nr_mode) for REGISTER", wish->mode);
+	}
+	if (wish->flags & NR_TX_RINGS_ONLY)
+		b->rx_lo = b->rx_hi = 0;
+	if (wish->flags & NR_RX_RINGS_ONLY)
+		b->tx_lo = b->tx_hi = 0;
+	return 0;
+}
+
+static int
+check_sharing(const struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
+	struct unm_reason *why)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		const struct unm_dring *ring = &port->rings[i];
+
+		if (!is_bound(port, b, i) || ring->n_users == 0)
+			continue;
+		if (ring->is_exclusive)
+			return unm_fail(why, -EBUSY,
+				"'%s': another client has this ring exclusively", port->name);
+		if (exclusive)
+			return unm_fail(why, -EBUSY,
+				"'%s': exclusive use was asked for, but another client has this "
+				"ring",
+				port->name);
+	}
+	return 0;
+}
+
+static void
+add_user(struct unm_dport *port, uint32_t i, bool exclusive)
+{
+	struct unm_dring *ring = &port->rings[i];
+	struct unm_kring *k = unm_dport_kring(port, i);
+
+	ring->n_users++;
+	ring->is_exclusive = exclusive;
+	ring->is_virgin = false;
+	UNM_WRITE_ONCE(k->n_users, ring->n_users);
+	UNM_WRITE_ONCE(k->exclusive, exclusive);
+}
+
+static void
+drop_user(struct unm_domain *dom, struct unm_dport *port, uint32_t i)
+{
+	struct unm_dring *ring = &port->rings[i];
+	struct unm_kring *k = unm_dport_kring(port, i);
+
+	ring->n_users--;
+	ring->is_exclusive = false;
+	UNM_WRITE_ONCE(k->n_users, ring->n_users);
+	UNM_WRITE_ONCE(k->exclusive, 0);
+	if (ring->n_users > 0 || port->ops->keeps_rings || port->is_dying)
+		return;
+	if (unm_dring_close(port, i) < 0 && !port->needs_reap) {
+		port->needs_reap = true;
+		dom->n_reap++;
+	}
+}
+
+static int
+fail_offsets(const struct unm_bind_wish *wish, struct unm_reason *why, int error, const char *text)
+{
+	if (wish->offsets_error != NULL)
+		*wish->offsets_error = -error;
+	return unm_fail(why, error, "%s", text);
+}
+
+static uint64_t
+offset_mask(uint32_t bits)
+{
+	return bits == 0 || bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+}
+
+static int
+check_offsets(const struct unm_dport *port, const struct unm_dbinding *b,
+	const struct unm_bind_wish *wish, struct unm_reason *why)
+{
+	const struct unm_offsets *o = wish->offsets;
+	const uint64_t mask = o->bits <= 64 ? offset_mask(o->bits) : 0;
+	uint32_t i;
+
+	if (o->bits > 64)
+		return fail_offsets(wish, why, -EINVAL, "offsets: at most 64 bits");
+	if (o->max > port->region->info.buf_size)
+		return fail_offsets(
+			wish, why, -EINVAL, "offsets: the maximum is larger than a buffer");
+	if ((o->max & mask) != o->max)
+		return fail_offsets(
+			wish, why, -EINVAL, "offsets: the maximum does not fit into the bits");
+	if (o->initial > o->max)
+		return fail_offsets(
+			wish, why, -EINVAL, "offsets: the initial offset is above the maximum");
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		const struct unm_dring *ring = &port->rings[i];
+
+		if (!is_bound(port, b, i) || !ring->is_open || ring->is_virgin)
+			continue;
+		if (ring->offset_bits == 0 || (mask & ~offset_mask(ring->offset_bits)) != 0 ||
+			o->max > ring->offset_max)
+			return fail_offsets(wish, why, -EBUSY,
+				"offsets: a ring is open already with fewer bits or a smaller "
+				"maximum");
+	}
+	return 0;
+}
+
+static int
+apply_offsets(struct unm_dport *port, const struct unm_dbinding *b, const struct unm_offsets *o)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		struct unm_dring *ring = &port->rings[i];
+		int ret;
+
+		if (!is_bound(port, b, i) || !ring->is_virgin)
+			continue;
+		ret = unm_format_offsets(port->region, unm_dport_ring_ofs(port, i),
+			unm_dport_ring_slots(port, i), offset_mask(o->bits), o->initial, true);
+		if (ret < 0)
+			return ret;
+		ring->offset_bits = o->bits == 0 ? 64 : o->bits;
+		ring->offset_max = o->max;
+	}
+	return 0;
+}
+
+/* Extra buffers: as many as there are, linked into a list. Return: 0 or -ENOMEM. */
+static int
+take_extra(struct unm_dport *port, uint32_t wanted, uint32_t *head, uint32_t *got)
+{
+	struct unm_pool *pool = &port->region->bufs;
+	uint32_t *bufs;
+	int ret;
+
+	*head = 0;
+	*got = 0;
+	if (wanted > UNM_MAX_EXTRA_BUFS)
+		wanted = UNM_MAX_EXTRA_BUFS;
+	if (wanted > pool->n_free)
+		wanted = pool->n_free;
+	if (wanted == 0)
+		return 0;
+	bufs = malloc(wanted * sizeof(*bufs));
+	if (bufs == NULL)
+		return -ENOMEM;
+	/* Fewer than wanted is no error: halve until the system's memory suffices. */
+	ret = -ENOMEM;
+	while (wanted > 0) { /* at most 20 rounds */
+		ret = unm_pool_alloc_many(pool, wanted, bufs, NULL);
+		if (ret == 0)
+			break;
+		wanted /= 2;
+	}
+	if (ret == 0 && unm_format_extra_link(port->region, bufs, wanted) < 0) {
+		unm_pool_free_many(pool, bufs, wanted);
+		ret = -ENOMEM;
+	}
+	if (ret == 0) {
+		*head = bufs[0];
+		*got = wanted;
+	}
+	free(bufs);
+	return 0;
+}
+
+/* Free what the client has left in its list: any words it likes, so each index and the length are checked. */
+static void
+free_extra(struct unm_dport *port, uint32_t head)
+{
+	struct unm_pool *pool = &port->region->bufs;
+	uint32_t batch[EXTRA_BATCH];
+	uint32_t idx = head, n = 0, steps;
+
+	for (steps = 0; steps < pool->n && unm_pool_holds(pool, idx); steps++) {
+		batch[n++] = idx;
+		if (unm_format_extra_next(port->region, idx, &idx) < 0)
+			break;
+		if (n == EXTRA_BATCH) {
+			unm_pool_free_many(pool, batch, n);
+			n = 0;
+		}
+	}
+	unm_pool_free_many(pool, batch, n);
+}
+
+uint64_t
+unm_bind_nifp_ofs(const struct unm_dbinding *b)
+{
+	const struct unm_region_info *i = &b->port->region->info;
+
+	return i->if_ofs + (uint64_t)b->if_obj * i->if_size;
+}
+
+/* The private netmap_if with the extra buffers' head. */
+static int
+make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, struct unm_reason *why)
+{
+	struct unm_pool *pool = &port->region->ifs;
+	const uint32_t n_rings = port->n_tx + port->n_rx;
+	uint64_t *ofs = calloc((size_t)n_rings + 1, sizeof(*ofs));
+	struct unm_if_format f = {
+		.name = port->name,
+		.n_tx = port->n_tx,
+		.n_rx = port->n_rx,
+		.is_private = !(port->region->info.flags & UNM_REGIONF_GLOBAL),
+		.extra_head = extra_head,
+		.ring_ofs = ofs,
+	};
+	uint32_t i;
+	int ret;
+
+	if (ofs == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	b->n_if_objs = unm_pool_n_objs(pool, unm_format_if_bytes(port->n_tx, port->n_rx));
+	ret = unm_pool_alloc_run(pool, b->n_if_objs, &b->if_obj, why);
+	if (ret == 0) {
+		for (i = 0; i < n_rings; i++)
+			ofs[i] = is_bound(port, b, i) ? unm_dport_ring_ofs(port, i) : 0;
+		f.if_ofs = unm_bind_nifp_ofs(b);
+		ret = unm_format_if(port->region, &f);
+		if (ret < 0) {
+			unm_pool_free_run(pool, b->if_obj, b->n_if_objs);
+			ret = unm_fail(why, -ENOMEM, "can't write into the memory region");
+		}
+	}
+	free(ofs);
+	return ret;
+}
+
+static int
+open_rings(struct unm_domain *dom, struct unm_dport *port, struct unm_dbinding *b, bool exclusive,
+	const struct unm_bind_wish *wish, struct unm_reason *why)
+{
+	const uint32_t n_rings = port->n_tx + port->n_rx;
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < n_rings && ret == 0; i++) {
+		if (is_bound(port, b, i))
+			ret = unm_dring_open(port, i, why);
+	}
+	if (ret == 0 && wish->offsets != NULL) {
+		ret = apply_offsets(port, b, wish->offsets);
+		if (ret < 0)
+			ret = unm_fail(why, ret, "can't write into the memory region");
+	}
+	if (ret == 0) {
+		for (i = 0; i < n_rings; i++) {
+			if (is_bound(port, b, i))
+				add_user(port, i, exclusive);
+		}
+		return 0;
+	}
+	for (i = 0; i < n_rings; i++) {
+		if (is_bound(port, b, i) && port->rings[i].n_users == 0 &&
+			!port->ops->keeps_rings && unm_dring_close(port, i) < 0 &&
+			!port->needs_reap) {
+			port->needs_reap = true;
+			dom->n_reap++;
+		}
+	}
+	return ret;
+}
+
+static void
+close_rings(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbinding *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		if (is_bound(port, b, i))
+			drop_user(dom, port, i);
+	}
+}
+
+/* Eventfd and table entry. */
+static int
+join_segment(struct unm_dport *port, struct unm_dbinding *b, struct unm_reason *why)
+{
+	int ret;
+
+	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (b->wake_fd < 0)
+		return unm_fail(why, -errno, "netmapd is out of descriptors: %s", strerror(errno));
+	ret = unm_dseg_add_binding(port->seg, port->idx, b->wake_fd, &b->idx, &b->gen, why);
+	if (ret < 0) {
+		close(b->wake_fd);
+		b->wake_fd = -1;
+	}
+	return ret;
+}
+
+int
+unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_wish *wish,
+	struct unm_dbinding *b, struct unm_reason *why)
+{
+	const bool exclusive = wish->flags & NR_EXCLUSIVE;
+	uint32_t extra_head;
+	int ret;
+
+	memset(b, 0, sizeof(*b));
+	b->wake_fd = -1;
+	ret = unm_bind_select(port, wish, b, why);
+	if (ret == 0)
+		ret = check_sharing(port, b, exclusive, why);
+	if (ret == 0 && wish->offsets != NULL)
+		ret = check_offsets(port, b, wish, why);
+	if (ret == 0)
+		ret = open_rings(dom, port, b, exclusive, wish, why);
+	if (ret < 0)
+		return ret;
+	b->port = port;
+	ret = take_extra(port, wish->n_extra, &extra_head, &b->n_extra);
+	if (ret == 0)
+		ret = make_if(port, b, extra_head, why);
+	if (ret == 0) {
+		ret = join_segment(port, b, why);
+		if (ret < 0)
+			unm_pool_free_run(&port->region->ifs, b->if_obj, b->n_if_objs);
+	}
+	if (ret < 0) {
+		free_extra(port, extra_head);
+		close_rings(dom, port, b);
+		b->port = NULL;
+		return ret;
+	}
+	b->mode = wish->mode;
+	b->ringid = wish->ringid;
+	b->flags = wish->flags;
+	if (wish->offsets != NULL) {
+		b->offset_bits = wish->offsets->bits == 0 ? 64 : wish->offsets->bits;
+		b->offset_max = wish->offsets->max;
+		b->offset_gap = wish->offsets->min_gap;
+	}
+	port->n_bindings++;
+	unm_dport_update(port);
+	return 0;
+}
+
+void
+unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
+{
+	struct unm_dport *port = b->port;
+	uint32_t head;
+
+	if (port == NULL)
+		return;
+	unm_dseg_del_binding(port->seg, port->idx, b->idx);
+	close(b->wake_fd);
+	b->wake_fd = -1;
+	if (unm_format_extra_head(port->region, unm_bind_nifp_ofs(b), &head) == 0)
+		free_extra(port, head);
+	unm_pool_free_run(&port->region->ifs, b->if_obj, b->n_if_objs);
+	b->port = NULL;
+	port->n_bindings--;
+	unm_dport_update(port);
+	close_rings(dom, port, b);
+	if (port->is_dying)
+		unm_dport_finish(dom, port);
+	else if (port->n_bindings == 0)
+		port->ops->idle(dom, port);
+}
+
+void
+unm_bind_info(const struct unm_dbinding *b, const uint8_t *desc_id, struct unm_bind_info *info)
+{
+	const struct unm_dport *port = b->port;
+
+	memset(info, 0, sizeof(*info));
+	memcpy(info->desc_id, desc_id, sizeof(info->desc_id));
+	info->seg_uid = port->seg->uid;
+	info->seg_size = port->seg->size;
+	info->port = port->idx;
+	info->port_gen = port->gen;
+	info->binding = b->idx;
+	info->binding_gen = b->gen;
+	info->kind = port->kind;
+	info->n_port_fds = port->n_port_fds;
+	info->nifp_ofs = unm_bind_nifp_ofs(b);
+	info->nr_flags = b->flags;
+	info->nr_mode = b->mode;
+	info->nr_ringid = b->ringid;
+	info->tx_lo = b->tx_lo;
+	info->tx_hi = b->tx_hi;
+	info->rx_lo = b->rx_lo;
+	info->rx_hi = b->rx_hi;
+	info->n_extra_bufs = b->n_extra;
+	info->offset_bits = b->offset_bits;
+	info->offset_max = b->offset_max;
+	info->offset_gap = b->offset_gap;
+	info->region = port->region->info;
+}

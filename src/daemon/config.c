@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reading netmapd.conf. See config.h. */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <ini.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum value_kind {
+	VALUE_U32,
+	VALUE_U64,
+	VALUE_BOOL,
+	VALUE_GROUP,
+	VALUE_LEVEL,
+};
+
+struct key {
+	const char *section, *name;
+	enum value_kind kind;
+	size_t offset; /* in struct unm_config */
+	uint64_t min, max;
+};
+
+#define FIELD(f) offsetof(struct unm_config, f)
+
+static const struct key keys[] = {
+	{"access", "group", VALUE_GROUP, FIELD(group), 0, 0},
+	{"limits", "memory_mib", VALUE_U64, FIELD(memory_mib), 0, UINT64_C(1) << 30},
+	{"limits", "clients", VALUE_U32, FIELD(clients), 1, 65000},
+	{"limits", "ports", VALUE_U32, FIELD(ports), 0, 1000000},
+	{"vale", "slots", VALUE_U32, FIELD(slots), 1, 4096},
+	{"vale", "ageing", VALUE_U32, FIELD(ageing_s), 0, 1000000},
+	{"daemon", "huge_pages", VALUE_BOOL, FIELD(use_huge_pages), 0, 0},
+	{"daemon", "idle_exit", VALUE_U32, FIELD(idle_exit_s), 0, 86400},
+	{"daemon", "log_level", VALUE_LEVEL, FIELD(log_level), 0, 0},
+};
+
+/* State of one reading; the parser's callback gets it. */
+struct reading {
+	struct unm_config *cfg;
+	const char *path;
+	struct unm_reason *why;
+	FILE *file;
+	int line;
+	int error;
+};
+
+void
+unm_config_defaults(struct unm_config *cfg)
+{
+	memset(cfg, 0, sizeof(*cfg));
+	cfg->gid = UNM_CONFIG_GID_NONE;
+	cfg->clients = 16384;
+	cfg->slots = 1024;
+	cfg->ageing_s = 300;
+	cfg->use_huge_pages = true;
+	cfg->idle_exit_s = 10;
+	cfg->log_level = LOG_INFO;
+}
+
+static int
+parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+	unsigned long long v;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || v < min || v > max)
+		return -EINVAL;
+	*out = v;
+	return 0;
+}
+
+static int
+parse_bool(const char *text, bool *out)
+{
+	if (strcmp(text, "yes") == 0 || strcmp(text, "true") == 0 || strcmp(text, "on") == 0)
+		*out = true;
+	else if (strcmp(text, "no") == 0 || strcmp(text, "false") == 0 || strcmp(text, "off") == 0)
+		*out = false;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int
+parse_level(const char *text, int *out)
+{
+	static const struct {
+		const char *name;
+		int level;
+	} levels[] = {{"error", LOG_ERR}, {"warning", LOG_WARNING}, {"info", LOG_INFO},
+		{"debug", LOG_DEBUG}};
+	size_t i;
+
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(text, levels[i].name) == 0) {
+			*out = levels[i].level;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int
+set_group(struct unm_config *cfg, const char *name)
+{
+	const struct group *gr = getgrnam(name);
+
+	if (gr == NULL || strlen(name) >= sizeof(cfg->group))
+		return -ENOENT;
+	snprintf(cfg->group, sizeof(cfg->group), "%s", name);
+	cfg->gid = gr->gr_gid;
+	return 0;
+}
+
+static int
+set_value(const struct reading *r, const struct key *k, const char *value)
+{
+	const int line = r->line;
+	char *field = (char *)r->cfg + k->offset;
+	uint64_t v;
+
+	switch (k->kind) {
+	case VALUE_U32:
+	case VALUE_U64:
+		if (parse_number(value, k->min, k->max, &v) < 0)
+			return unm_fail(r->why, -EINVAL,
+				"%s:%d: %s = '%s': a whole number from %llu to %llu is needed",
+				r->path, line, k->name, value, (unsigned long long)k->min,
+				(unsigned long long)k->max);
+		if (k->kind == VALUE_U32)
+			*(uint32_t *)(void *)field = (uint32_t)v;
+		else
+			*(uint64_t *)(void *)field = v;
+		return 0;
+	case VALUE_BOOL:
+		if (parse_bool(value, (bool *)(void *)field) < 0)
+			return unm_fail(r->why, -EINVAL, "%s:%d: %s = '%s': yes or no is needed",
+				r->path, line, k->name, value);
+		return 0;
+	case VALUE_GROUP:
+		if (set_group(r->cfg, value) < 0)
+			return unm_fail(r->why, -EINVAL,
+				"%s:%d: there is no group '%s' (groupadd -r %s makes it)", r->path,
+				line, value, value);
+		return 0;
+	case VALUE_LEVEL:
+		if (parse_level(value, (int *)(void *)field) < 0)
+			return unm_fail(r->why, -EINVAL,
+				"%s:%d: log_level = '%s': error, warning, info or debug is needed",
+				r->path, line, value);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* Called by the parser for each line; 0 stops it. Only the first error is reported. */
+static int
+on_pair(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *r = user;
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strcmp(section, keys[i].section) == 0 && strcmp(name, keys[i].name) == 0) {
+			r->error = set_value(r, &keys[i], value);
+			return r->error == 0;
+		}
+	}
+	r->error = unm_fail(r->why, -EINVAL, "%s:%d: there is no key '%s' in section [%s]", r->path,
+		r->line, name, section);
+	return 0;
+}
+
+/* The parser tells its callback no line numbers, so count where it reads. */
+static char *
+next_line(char *str, int num, void *stream)
+{
+	struct reading *r = stream;
+
+	r->line++;
+	return fgets(str, num, r->file);
+}
+
+int
+unm_config_load(struct unm_config *cfg, const char *path, bool must_exist, struct unm_reason *why)
+{
+	struct reading r = {.cfg = cfg, .path = path, .why = why};
+	FILE *f = fopen(path, "re");
+	int line;
+
+	if (f == NULL) {
+		if (errno == ENOENT && !must_exist)
+			return 0;
+		return unm_fail(why, -errno, "can't read %s: %s", path, strerror(errno));
+	}
+	r.file = f;
+	line = ini_parse_stream(next_line, &r, on_pair, &r);
+	fclose(f);
+	if (r.error < 0)
+		return r.error;
+	if (line != 0)
+		return unm_fail(why, -EINVAL,
+			"%s:%d: not a section, a comment or a line of the form key = value", path,
+			line);
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * netmapd.conf (netmapd.conf(5)): an INI file, every key optional.
+ *
+ * A bad line is an error that names file and line, and netmapd does not start: better than to run with limits nobody asked for.
+ */
+#ifndef UNM_DAEMON_CONFIG_H
+#define UNM_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/log.h"
+
+#define UNM_CONFIG_GID_NONE ((gid_t)-1)
+
+struct unm_config {
+	/* [access] */
+	char group[64]; /* its members may connect to the system instance; empty = nobody else */
+	gid_t gid;	/* of @group, or UNM_CONFIG_GID_NONE */
+	/* [limits] */
+	uint64_t memory_mib; /* 0 = none */
+	uint32_t clients;
+	uint32_t ports; /* 0 = none */
+	/* [vale] */
+	uint32_t slots;
+	uint32_t ageing_s;
+	/* [daemon] */
+	bool use_huge_pages;
+	uint32_t idle_exit_s; /* of an instance started on demand; 0 = never */
+	int log_level;	      /* LOG_* */
+};
+
+/** unm_config_defaults() - what holds without a file. */
+void unm_config_defaults(struct unm_config *cfg);
+
+/**
+ * unm_config_load() - read @path over the values in @cfg
+ * @must_exist: a missing file is an error
+ *
+ * Return: 0, or negative errno with a reason that names file, line and key.
+ */
+int unm_config_load(
+	struct unm_config *cfg, const char *path, bool must_exist, struct unm_reason *why);
+
+#endif

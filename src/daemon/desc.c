@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Application descriptors: for each open of /dev/netmap netmapd holds the end D of a socket pair.
+ *
+ * D hangs up when the last copy of the application's end is closed, by whatever process and for whatever reason: that is
+ * the unregistration. What may lie in the socket's queue is not netmapd's business.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/server.h"
+
+static uint32_t
+bucket_of(const uint8_t *id)
+{
+	uint32_t v;
+
+	memcpy(&v, id, sizeof(v)); /* random by construction */
+	return v % UNM_DESC_HASH;
+}
+
+struct unm_desc *
+unm_desc_find(struct unm_server *srv, const uint8_t *id)
+{
+	struct unm_desc *d;
+
+	for (d = srv->descs[bucket_of(id)]; d != NULL; d = d->next) {
+		if (memcmp(d->id, id, sizeof(d->id)) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+/* The descriptor must be a connected stream-like UNIX socket that is bound to the name made of @id: nobody can claim another's id. */
+static int
+check_identity(int fd, const uint8_t *id)
+{
+	static const char hex[] = "0123456789abcdef";
+	const size_t prefix = strlen(UNM_DESC_NAME_PREFIX);
+	const size_t want_len =
+		offsetof(struct sockaddr_un, sun_path) + 1 + prefix + UNM_DESC_ID_HEXLEN;
+	char want[1 + sizeof(UNM_DESC_NAME_PREFIX) + UNM_DESC_ID_HEXLEN];
+	struct sockaddr_un sa;
+	socklen_t len = sizeof(sa);
+	int type = 0, i;
+	socklen_t type_len = sizeof(type);
+
+	want[0] = '\0';
+	memcpy(want + 1, UNM_DESC_NAME_PREFIX, prefix);
+	for (i = 0; i < 16; i++) {
+		want[1 + prefix + 2 * (size_t)i] = hex[id[i] >> 4];
+		want[2 + prefix + 2 * (size_t)i] = hex[id[i] & 15];
+	}
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 || sa.sun_family != AF_UNIX ||
+		len != want_len || memcmp(sa.sun_path, want, 1 + prefix + UNM_DESC_ID_HEXLEN) != 0)
+		return -EINVAL;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 ||
+		(type != SOCK_STREAM && type != SOCK_SEQPACKET))
+		return -EINVAL; /* a datagram socket does not tell that its peer is gone */
+	return 0;
+}
+
+static void
+desc_hangup(struct unm_source *src, uint32_t events)
+{
+	struct unm_desc *d =
+		(struct unm_desc *)(void *)((char *)src - offsetof(struct unm_desc, src));
+	struct unm_server *srv = d->srv;
+
+	(void)events; /* nothing but a hang-up or an error is reported */
+	unm_desc_close(d);
+	unm_server_arm_timer(srv);
+}
+
+int
+unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, pid_t pid,
+	struct unm_desc **out)
+{
+	struct unm_desc *d;
+	int ret = check_identity(fd, id);
+
+	if (ret < 0)
+		return ret;
+	if (unm_desc_find(srv, id) != NULL)
+		return -EEXIST;
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return -ENOMEM;
+	d->src.fd = fd;
+	d->src.ready = desc_hangup;
+	d->srv = srv;
+	memcpy(d->id, id, sizeof(d->id));
+	d->inode = inode;
+	d->pid = pid;
+	d->binding.wake_fd = -1;
+	ret = unm_loop_add_hup(&srv->loop, &d->src);
+	if (ret < 0) {
+		free(d);
+		return ret;
+	}
+	d->next = srv->descs[bucket_of(id)];
+	srv->descs[bucket_of(id)] = d;
+	srv->n_descs++;
+	*out = d;
+	return 0;
+}
+
+void
+unm_desc_close(struct unm_desc *d)
+{
+	struct unm_server *srv = d->srv;
+	struct unm_desc **pp;
+
+	unm_loop_del_hup(&srv->loop, &d->src);
+	unm_unbind(&srv->dom, &d->binding);
+	for (pp = &srv->descs[bucket_of(d->id)]; *pp != NULL; pp = &(*pp)->next) {
+		if (*pp == d) {
+			*pp = d->next;
+			break;
+		}
+	}
+	srv->n_descs--;
+	close(d->src.fd);
+	free(d);
+}

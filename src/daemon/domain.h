@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What netmapd governs: regions, segments, ports and the rings in them.
+ *
+ *   struct unm_domain
+ *     regions   unm_region_set            memory
+ *     segs      unm_dseg ...              tables that clients share; the first is the domain segment
+ *     ports     unm_dport ...             each lives in one segment, uses one region, has n_tx + n_rx rings
+ *
+ * Life of a port here
+ *   LIVE    found by name, may be bound
+ *   DYING   not found by name any more, entry DEAD; waits until every binding has gone and every ring is closed. A ring can't be closed
+ *           while a live client holds its lock or syncs it: the port is then looked at again by unm_domain_reap()
+ *   freed   entry FREE, memory reusable
+ *
+ * Life of a ring
+ *   closed  no buffers. An rx ring shows itself as full (hwtail just behind hwcur), so that nobody delivers into it
+ *   open    has buffers; at least one binding uses it, or its kind keeps rings (pipes)
+ *   closing last user gone, but the lock could not be had yet
+ *
+ * Everything in here belongs to netmapd's only thread.
+ */
+#ifndef UNM_DAEMON_DOMAIN_H
+#define UNM_DAEMON_DOMAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/names.h"
+#include "daemon/region.h"
+#include "daemon/segment_table.h"
+
+#define UNM_PORT_HASH	   512u
+#define UNM_VALE_MAX_RINGS 64u
+#define UNM_DEFAULT_SLOTS  1024u
+#define UNM_MAX_EXTRA_BUFS 524288u
+#define UNM_MAX_TAP_QUEUES 8u
+
+struct unm_dport;
+struct unm_domain;
+
+struct unm_dring {
+	uint32_t obj; /* first ring object in the region, or UNM_NONE */
+	uint32_t n_users;
+	bool is_exclusive;
+	bool is_open;
+	bool is_closing;
+	bool is_virgin; /* open, and never bound since */
+	uint32_t offset_bits;
+	uint64_t offset_max;
+};
+
+/* What the kinds of port do differently on the control side. One file each. */
+struct unm_port_kind_ops {
+	const char *label;
+	bool keeps_rings;    /* a ring without users stays open */
+	bool shares_rx_lock; /* other ports deliver into the rx rings, under their lock */
+	/* The last binding has gone. */
+	void (*idle)(struct unm_domain *dom, struct unm_dport *port);
+};
+
+struct unm_dport {
+	struct unm_dport *next;	     /* all ports */
+	struct unm_dport *next_hash; /* same bucket */
+	char name[UNM_NAME_SIZE];
+	enum unm_port_kind kind;
+	const struct unm_port_kind_ops *ops;
+	uint32_t flags; /* UNM_PORTF_*, but for OPEN, which follows n_bindings */
+	bool is_dying;
+	bool needs_reap;
+	struct unm_dseg *seg;
+	uint32_t idx, gen;
+	struct unm_dregion *region;
+	uint32_t n_tx, n_rx;
+	uint32_t tx_slots, rx_slots;
+	uint32_t kring_base;
+	struct unm_dring *rings; /* n_tx tx rings, then n_rx rx rings */
+	uint32_t n_bindings;
+	struct unm_dport *peer; /* pipe: the other end */
+	struct unm_dport *base; /* pipe: whose region it uses */
+	uint32_t n_pipes;	/* ports that have this one as base */
+	uint32_t vnet_hdr_len;
+	uint32_t max_frame;
+	uint8_t mac[6];
+	int port_fds[UNM_MAX_TAP_QUEUES]; /* TAP queues */
+	uint32_t n_port_fds;
+	int worker_pid; /* ATTACHED: who forwards for this port; 0 = nobody at the moment */
+	uint64_t created_ns;
+};
+
+struct unm_port_defaults {
+	uint32_t vale_slots;
+	uint32_t max_ports; /* 0 = as many as the tables hold */
+	uint32_t ageing_s;
+};
+
+struct unm_domain {
+	struct unm_region_set regions;
+	struct unm_dseg *segs;
+	struct unm_dport *ports;
+	struct unm_dport *hash[UNM_PORT_HASH];
+	uint32_t n_ports;
+	uint32_t n_reap; /* ports that unm_domain_reap() has to look at */
+	struct unm_port_defaults defaults;
+};
+
+/* Everything that makes a new port. */
+struct unm_port_spec {
+	enum unm_port_kind kind;
+	const struct unm_port_kind_ops *ops;
+	const char *name;
+	struct unm_dseg *seg;
+	struct unm_dregion *region; /* the port takes its own reference */
+	uint32_t n_tx, n_rx;
+	uint32_t tx_slots, rx_slots;
+	uint32_t flags;
+};
+
+void unm_domain_init(struct unm_domain *dom, const struct unm_port_defaults *defaults,
+	uint64_t mem_limit, bool use_huge_pages);
+void unm_domain_fini(struct unm_domain *dom);
+
+/** unm_domain_reap() - try again to finish what a held lock had kept from being closed. */
+void unm_domain_reap(struct unm_domain *dom);
+
+/** unm_domain_segment() - the one for all ports outside a switch, made when first asked for; NULL with the reason. */
+struct unm_dseg *unm_domain_segment(struct unm_domain *dom, struct unm_reason *why);
+
+/** unm_domain_seg_by_uid(), unm_domain_switch() - borrowed, NULL if there is none */
+struct unm_dseg *unm_domain_seg_by_uid(struct unm_domain *dom, uint64_t uid);
+struct unm_dseg *unm_domain_switch(struct unm_domain *dom, const char *name);
+
+/** unm_domain_add_segment() - put a new or adopted segment into the list. */
+void unm_domain_add_segment(struct unm_domain *dom, struct unm_dseg *seg);
+
+/** unm_domain_switch_get() - find or make a switch; a new one lives while it has ports. */
+int unm_domain_switch_get(
+	struct unm_domain *dom, const char *name, struct unm_dseg **out, struct unm_reason *why);
+
+/** unm_domain_seg_drop_unused() - free switches without ports. */
+void unm_domain_seg_drop_unused(struct unm_domain *dom);
+
+/** unm_dport_find() - a live port by its full name, or NULL. */
+struct unm_dport *unm_dport_find(struct unm_domain *dom, const char *name);
+
+/**
+ * unm_dport_new() - a port with ring objects and krings, not yet ACTIVE
+ *
+ * Return: 0, -ENOMEM with the reason; on error nothing has changed.
+ */
+int unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, struct unm_dport **out,
+	struct unm_reason *why);
+
+/** unm_dport_activate() - write the entry and let everybody see it. */
+void unm_dport_activate(struct unm_dport *port);
+
+/** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
+void unm_dport_update(struct unm_dport *port);
+
+/**
+ * unm_dport_remove() - take the port down; it is freed at once if nobody holds anything of it, else later
+ *
+ * Bindings that still exist keep their memory until they end. @port may be gone on return.
+ */
+void unm_dport_remove(struct unm_domain *dom, struct unm_dport *port);
+
+/** unm_dport_finish() - free a dying port if nothing holds it back. For unm_unbind() and the reaper. */
+void unm_dport_finish(struct unm_domain *dom, struct unm_dport *port);
+
+/* Insert into or remove from the name table. */
+void unm_dport_link(struct unm_domain *dom, struct unm_dport *port);
+void unm_dport_unlink(struct unm_domain *dom, struct unm_dport *port);
+
+/** unm_dport_kring() - kring of ring @i (tx rings first). */
+struct unm_kring *unm_dport_kring(const struct unm_dport *port, uint32_t i);
+uint32_t unm_dport_ring_slots(const struct unm_dport *port, uint32_t i);
+uint64_t unm_dport_ring_ofs(const struct unm_dport *port, uint32_t i);
+
+/**
+ * unm_dring_open() - give ring @i buffers and a fresh state; a ring that is open already is left alone
+ *
+ * Return: 0, -ENOMEM, -EBUSY (a client that is leaving holds it), each with the reason.
+ */
+int unm_dring_open(struct unm_dport *port, uint32_t i, struct unm_reason *why);
+
+/**
+ * unm_dring_open_rx_empty() - a pipe's rx ring: open, with no buffers in its slots
+ */
+int unm_dring_open_rx_empty(struct unm_dport *port, uint32_t i, struct unm_reason *why);
+
+/** unm_dring_close() - take the buffers back. Return: 0, or -EBUSY: marked as closing. */
+int unm_dring_close(struct unm_dport *port, uint32_t i);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pipes (spec 14): two ports that are made and freed together.
+ *
+ *   BASE{ID   tx ring i ---> rx ring i   BASE}ID        tx and rx ring have the same slots
+ *             rx ring i <--- tx ring i
+ *
+ * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay open while one end is in
+ * use: that is what keeps the packets of an end that is closed and opened again. The memory is that of the base port;
+ * if no port has the base's name one is made, which ends with its last pipe.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/kinds.h"
+
+static uint32_t
+pick(uint32_t v, uint32_t dflt, uint32_t max)
+{
+	if (v == 0)
+		v = dflt;
+	return v > max ? max : v;
+}
+
+/* Find or make the port whose region the pipe uses. */
+static int
+open_base(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_geometry g = {.region = geo->region, .n_extra = geo->n_extra};
+	struct unm_dregion *region = NULL;
+	struct unm_name base;
+	int ret = unm_name_parse(name->base, &base, why);
+
+	if (base.kind == UNM_NAME_VALE)
+		return ret < 0 ? ret : unm_vale_open(dom, &base, &g, out, why);
+	*out = ret < 0 ? unm_dport_find(dom, name->base) : unm_port_find(dom, &base);
+	if (*out != NULL)
+		return 0;
+	if (g.region == NULL) {
+		ret = unm_dregion_global(&dom->regions, &region, why);
+		if (ret < 0)
+			return ret;
+		g.region = region;
+	}
+	unm_vale_geometry(dom, &g);
+	ret = unm_base_new(dom, name->base, &g, 0, out, why);
+	unm_dregion_put(&dom->regions, region);
+	return ret;
+}
+
+static int
+make_end(struct unm_domain *dom, struct unm_port_spec *spec, char brace,
+	const struct unm_name *name, struct unm_dport **out, struct unm_reason *why)
+{
+	char full[UNM_NAME_SIZE * 2];
+
+	snprintf(full, sizeof(full), "%s%c%s", name->base, brace, name->id);
+	spec->name = full;
+	return unm_dport_new(dom, spec, out, why);
+}
+
+static int
+open_rings(struct unm_dport *port, struct unm_reason *why)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < port->n_tx + port->n_rx && ret == 0; i++)
+		ret = i < port->n_tx ? unm_dring_open(port, i, why)
+				     : unm_dring_open_rx_empty(port, i, why);
+	return ret;
+}
+
+static void
+take_down(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dport *peer = port->peer;
+	uint32_t i;
+
+	/* Both ends' tx rings first: to tell whose buffers are whose the peer's rx ring is needed. */
+	for (i = 0; i < port->n_tx; i++)
+		unm_dring_close(port, i);
+	for (i = 0; peer != NULL && i < peer->n_tx; i++)
+		unm_dring_close(peer, i);
+	unm_dport_remove(dom, port);
+	if (peer != NULL)
+		unm_dport_remove(dom, peer);
+}
+
+static int
+make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport *base, struct unm_dport **out, struct unm_reason *why)
+{
+	const uint32_t n_tx = pick(geo->n_tx, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t n_rx = pick(geo->n_rx, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t tx_slots = pick(geo->tx_slots, base->tx_slots, UNM_RING_MAX_SLOTS);
+	const uint32_t rx_slots = pick(geo->rx_slots, base->rx_slots, UNM_RING_MAX_SLOTS);
+	struct unm_port_spec spec = {
+		.kind = UNM_PORT_PIPE,
+		.ops = &unm_kind_pipe,
+		.region = base->region,
+		.seg = unm_domain_segment(dom, why),
+		.n_tx = n_tx,
+		.n_rx = n_rx,
+		.tx_slots = tx_slots,
+		.rx_slots = rx_slots,
+	};
+	struct unm_dport *master = NULL, *slave = NULL;
+	int ret;
+
+	if (spec.seg == NULL)
+		return -ENOMEM;
+	ret = make_end(dom, &spec, '{', name, &master, why);
+	if (ret < 0)
+		return ret;
+	spec.n_tx = n_rx;
+	spec.n_rx = n_tx;
+	spec.tx_slots = rx_slots;
+	spec.rx_slots = tx_slots;
+	ret = make_end(dom, &spec, '}', name, &slave, why);
+	if (ret == 0) {
+		master->peer = slave;
+		slave->peer = master;
+		ret = open_rings(master, why);
+		if (ret == 0)
+			ret = open_rings(slave, why);
+	}
+	if (ret < 0) {
+		take_down(dom, master);
+		return ret;
+	}
+	master->base = base;
+	slave->base = base;
+	base->n_pipes++;
+	unm_dport_activate(master);
+	unm_dport_activate(slave);
+	unm_dport_link(dom, master);
+	unm_dport_link(dom, slave);
+	*out = name->is_master ? master : slave;
+	return 0;
+}
+
+int
+unm_pipe_open(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_dport *base = NULL;
+	int ret;
+
+	*out = unm_dport_find(dom, name->full);
+	if (*out != NULL)
+		return 0;
+	ret = open_base(dom, name, geo, &base, why);
+	if (ret < 0)
+		return ret;
+	if (base->flags & UNM_PORTF_ATTACHED)
+		ret = unm_fail(why, -EBUSY, "'%s' is attached to a switch", base->name);
+	if (ret == 0)
+		ret = make_pair(dom, name, geo, base, out, why);
+	if (ret < 0)
+		unm_port_release(dom, base);
+	return ret;
+}
+
+static void
+pipe_idle(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dport *base = port->base;
+
+	if (port->peer != NULL && port->peer->n_bindings > 0)
+		return;
+	take_down(dom, port);
+	if (base != NULL) {
+		base->n_pipes--;
+		unm_port_release(dom, base);
+	}
+}
+
+const struct unm_port_kind_ops unm_kind_pipe = {
+	.label = "pipe",
+	.keeps_rings = true,
+	.idle = pipe_idle,
+};

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TAP ports: a kernel interface whose far side is a netmap port. Ring i sends to and receives from queue i.
+ *
+ * The interface is made when the port is opened and goes with it, unless it was there before as a persistent one.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/kinds.h"
+#include "daemon/tap.h"
+
+static uint32_t
+pick(uint32_t v, uint32_t dflt, uint32_t max)
+{
+	if (v == 0)
+		v = dflt;
+	return v > max ? max : v;
+}
+
+static int
+make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dregion *region, struct unm_dport **out, struct unm_reason *why)
+{
+	const uint32_t tx = pick(geo->n_tx, 1, UNM_MAX_TAP_QUEUES);
+	const uint32_t rx = pick(geo->n_rx, 1, UNM_MAX_TAP_QUEUES);
+	const uint32_t n = tx > rx ? tx : rx;
+	struct unm_port_spec spec = {
+		.kind = UNM_PORT_TAP,
+		.ops = &unm_kind_tap,
+		.name = name->full,
+		.region = region,
+		.seg = unm_domain_segment(dom, why),
+		.n_tx = n, /* a queue takes and gives frames: as many rings each way */
+		.n_rx = n,
+		.tx_slots = pick(geo->tx_slots, UNM_DEFAULT_SLOTS, UNM_RING_MAX_SLOTS),
+		.rx_slots = pick(geo->rx_slots, UNM_DEFAULT_SLOTS, UNM_RING_MAX_SLOTS),
+	};
+	int fds[UNM_MAX_TAP_QUEUES];
+	struct unm_dport *port;
+	uint32_t i;
+	int ret;
+
+	if (spec.seg == NULL)
+		return -ENOMEM;
+	ret = unm_tap_open_queues(name, n, fds, why);
+	if (ret < 0)
+		return ret;
+	ret = unm_dport_new(dom, &spec, &port, why);
+	if (ret < 0) {
+		for (i = 0; i < n; i++)
+			close(fds[i]);
+		return ret;
+	}
+	memcpy(port->port_fds, fds, n * sizeof(*fds));
+	port->n_port_fds = n;
+	unm_dport_activate(port);
+	unm_dport_link(dom, port);
+	*out = port;
+	return 0;
+}
+
+int
+unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_dregion *region = NULL;
+	int ret = 0;
+
+	*out = unm_port_find(dom, name);
+	if (*out != NULL)
+		return 0;
+	if (geo->region == NULL)
+		ret = unm_dregion_global(&dom->regions, &region, why);
+	if (ret == 0)
+		ret = make_port(
+			dom, name, geo, geo->region != NULL ? geo->region : region, out, why);
+	unm_dregion_put(&dom->regions, region);
+	return ret;
+}
+
+static void
+tap_idle(struct unm_domain *dom, struct unm_dport *port)
+{
+	if (port->n_pipes == 0)
+		unm_dport_remove(dom, port);
+}
+
+const struct unm_port_kind_ops unm_kind_tap = {
+	.label = "tap",
+	.idle = tap_idle,
+};

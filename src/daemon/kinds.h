@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Finding and making ports by name: one file per kind (kind_*.c), and the order in which names are interpreted.
+ *
+ * A port that a request has made but then could not bind is taken away again by unm_port_release().
+ */
+#ifndef UNM_DAEMON_KINDS_H
+#define UNM_DAEMON_KINDS_H
+
+#include "daemon/domain.h"
+
+/* Hints of a request; zero means default. */
+struct unm_geometry {
+	uint32_t n_tx, n_rx;
+	uint32_t tx_slots, rx_slots;
+	uint32_t n_extra;
+	struct unm_dregion *region; /* borrowed; asked for by nr_mem_id or EXTMEM, else NULL */
+};
+
+extern const struct unm_port_kind_ops unm_kind_vale;
+extern const struct unm_port_kind_ops unm_kind_base;
+extern const struct unm_port_kind_ops unm_kind_pipe;
+extern const struct unm_port_kind_ops unm_kind_null;
+extern const struct unm_port_kind_ops unm_kind_tap;
+
+/** unm_kind_ops() - by kind; NULL for a kind that netmapd does not serve. */
+const struct unm_port_kind_ops *unm_kind_ops(uint32_t kind);
+
+/**
+ * unm_port_open() - find a port, or make it where its kind allows (spec 6.1 step 4)
+ *
+ * Return: 0; -ENXIO no such interface; -EINVAL, -ENOMEM, -EPERM, -EBUSY as the kind says; each with the reason.
+ */
+int unm_port_open(struct unm_domain *dom, const struct unm_name *name,
+	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
+
+/** unm_port_release() - let go of a port that unm_port_open() gave: one that nobody uses ends. */
+void unm_port_release(struct unm_domain *dom, struct unm_dport *port);
+
+/** unm_port_find() - an existing port only, also a persistent one by its plain name; NULL if there is none. */
+struct unm_dport *unm_port_find(struct unm_domain *dom, const struct unm_name *name);
+
+int unm_vale_open(struct unm_domain *dom, const struct unm_name *name,
+	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
+int unm_pipe_open(struct unm_domain *dom, const struct unm_name *name,
+	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
+int unm_tap_open(struct unm_domain *dom, const struct unm_name *name,
+	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
+
+/** unm_null_open() - every call makes a new port; @geo->region must be given. */
+int unm_null_open(struct unm_domain *dom, const char *label, const struct unm_geometry *geo,
+	struct unm_dport **out, struct unm_reason *why);
+
+/**
+ * unm_base_new() - a port outside any switch
+ * @flags: UNM_PORTF_PERSISTENT for NEWIF; 0 for the automatic base of pipes, which ends with the last of them
+ */
+int unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geometry *geo,
+	uint32_t flags, struct unm_dport **out, struct unm_reason *why);
+
+/** unm_vale_new() - a port on a switch under the given full name; no check of the name. */
+int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
+	const struct unm_geometry *geo, uint32_t flags, struct unm_dport **out,
+	struct unm_reason *why);
+
+/** unm_vale_geometry() - defaults and silent limits of VALE ports (spec 16.2). */
+void unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo);
+
+/** unm_private_shape() - a private region for a port of this geometry, with room for pipes over it. */
+void unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape);
+
+/** unm_interface_exists() - is there a network interface of this name where netmapd runs? */
+bool unm_interface_exists(const char *name);
+
+#endif

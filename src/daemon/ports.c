@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tables of ports and segments. See domain.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/domain.h"
+#include "daemon/format.h"
+#include "shm/atomic.h"
+
+void
+unm_domain_init(struct unm_domain *dom, const struct unm_port_defaults *defaults,
+	uint64_t mem_limit, bool use_huge_pages)
+{
+	memset(dom, 0, sizeof(*dom));
+	dom->defaults = *defaults;
+	unm_region_set_init(&dom->regions, mem_limit, use_huge_pages);
+}
+
+static uint32_t
+hash_name(const char *name)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * 16777619u;
+	return h % UNM_PORT_HASH;
+}
+
+void
+unm_dport_link(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dport **bucket = &dom->hash[hash_name(port->name)];
+
+	port->next_hash = *bucket;
+	*bucket = port;
+}
+
+void
+unm_dport_unlink(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dport **pp;
+
+	for (pp = &dom->hash[hash_name(port->name)]; *pp != NULL; pp = &(*pp)->next_hash) {
+		if (*pp == port) {
+			*pp = port->next_hash;
+			port->next_hash = NULL;
+			return;
+		}
+	}
+}
+
+struct unm_dport *
+unm_dport_find(struct unm_domain *dom, const char *name)
+{
+	struct unm_dport *p;
+
+	for (p = dom->hash[hash_name(name)]; p != NULL; p = p->next_hash) {
+		if (strcmp(p->name, name) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+struct unm_dseg *
+unm_domain_seg_by_uid(struct unm_domain *dom, uint64_t uid)
+{
+	struct unm_dseg *s;
+
+	for (s = dom->segs; s != NULL; s = s->next) {
+		if (s->uid == uid)
+			return s;
+	}
+	return NULL;
+}
+
+struct unm_dseg *
+unm_domain_switch(struct unm_domain *dom, const char *name)
+{
+	struct unm_dseg *s;
+
+	for (s = dom->segs; s != NULL; s = s->next) {
+		if (s->type == UNM_SEG_VALE && strcmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct unm_dseg *
+unm_domain_segment(struct unm_domain *dom, struct unm_reason *why)
+{
+	struct unm_dseg *s;
+
+	for (s = dom->segs; s != NULL; s = s->next) {
+		if (s->type == UNM_SEG_DOMAIN)
+			return s;
+	}
+	if (unm_dseg_create(UNM_SEG_DOMAIN, "domain", &s, why) < 0)
+		return NULL;
+	s->next = dom->segs;
+	dom->segs = s;
+	return s;
+}
+
+/* Lowest number that no switch has. */
+static uint32_t
+new_switch_idx(const struct unm_domain *dom)
+{
+	const struct unm_dseg *s = dom->segs;
+	uint32_t idx = 0;
+
+	while (s != NULL) { /* ends: idx grows at most once per switch */
+		if (s->type == UNM_SEG_VALE && s->switch_idx == idx) {
+			idx++;
+			s = dom->segs;
+		} else {
+			s = s->next;
+		}
+	}
+	return idx;
+}
+
+void
+unm_domain_add_segment(struct unm_domain *dom, struct unm_dseg *seg)
+{
+	if (seg->type == UNM_SEG_VALE)
+		seg->switch_idx = new_switch_idx(dom);
+	seg->next = dom->segs;
+	dom->segs = seg;
+}
+
+int
+unm_domain_switch_get(
+	struct unm_domain *dom, const char *name, struct unm_dseg **out, struct unm_reason *why)
+{
+	struct unm_dseg *s = unm_domain_switch(dom, name);
+	int ret;
+
+	if (s == NULL) {
+		ret = unm_dseg_create(UNM_SEG_VALE, name, &s, why);
+		if (ret < 0)
+			return ret;
+		UNM_WRITE_ONCE(s->hdr->max_ageing_s, dom->defaults.ageing_s);
+		unm_domain_add_segment(dom, s);
+	}
+	*out = s;
+	return 0;
+}
+
+void
+unm_domain_seg_drop_unused(struct unm_domain *dom)
+{
+	struct unm_dseg **pp = &dom->segs;
+
+	while (*pp != NULL) {
+		struct unm_dseg *s = *pp;
+
+		if (s->type != UNM_SEG_VALE || s->n_refs > 0) {
+			pp = &s->next;
+			continue;
+		}
+		*pp = s->next;
+		unm_dseg_free(s);
+	}
+}
+
+static void
+free_ring_objs(struct unm_dport *port)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		if (port->rings[i].obj != UNM_NONE)
+			unm_pool_free_run(&port->region->rings, port->rings[i].obj,
+				unm_pool_n_objs(&port->region->rings,
+					unm_format_ring_bytes(unm_dport_ring_slots(port, i))));
+	}
+}
+
+static int
+alloc_ring_objs(struct unm_dport *port, struct unm_reason *why)
+{
+	struct unm_pool *pool = &port->region->rings;
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		const uint32_t run =
+			unm_pool_n_objs(pool, unm_format_ring_bytes(unm_dport_ring_slots(port, i)));
+		const int ret = unm_pool_alloc_run(pool, run, &port->rings[i].obj, why);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static void
+init_krings(struct unm_dport *port)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		struct unm_kring *k = unm_dport_kring(port, i);
+
+		k->port = port->idx;
+		k->ring_id = i < port->n_tx ? i : i - port->n_tx;
+		k->is_rx = i >= port->n_tx;
+		k->num_slots = unm_dport_ring_slots(port, i);
+		k->ring_ofs = unm_dport_ring_ofs(port, i);
+		k->mon_head = UNM_NONE;
+		if (k->is_rx && k->num_slots > 0)
+			k->hwtail = k->num_slots - 1; /* closed: full */
+	}
+}
+
+static void
+dport_free(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dport **pp;
+	uint32_t i;
+
+	for (pp = &dom->ports; *pp != NULL; pp = &(*pp)->next) {
+		if (*pp == port) {
+			*pp = port->next;
+			dom->n_ports--;
+			break;
+		}
+	}
+	for (i = 0; i < port->n_port_fds; i++)
+		close(port->port_fds[i]);
+	if (port->region != NULL)
+		free_ring_objs(port);
+	unm_dregion_put(&dom->regions, port->region);
+	if (port->peer != NULL)
+		port->peer->peer = NULL;
+	free(port->rings);
+	free(port);
+}
+
+int
+unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, struct unm_dport **out,
+	struct unm_reason *why)
+{
+	const uint32_t n_rings = spec->n_tx + spec->n_rx;
+	struct unm_dport *port;
+	struct timespec now;
+	uint32_t i;
+	int ret;
+
+	if (dom->defaults.max_ports > 0 && dom->n_ports >= dom->defaults.max_ports)
+		return unm_fail(why, -ENOMEM,
+			"netmapd has %u ports, its limit: raise [limits] ports in netmapd.conf",
+			dom->n_ports);
+	port = calloc(1, sizeof(*port));
+	if (port == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	snprintf(port->name, sizeof(port->name), "%s", spec->name);
+	port->kind = spec->kind;
+	port->ops = spec->ops;
+	port->flags = spec->flags;
+	port->n_tx = spec->n_tx;
+	port->n_rx = spec->n_rx;
+	port->tx_slots = spec->tx_slots;
+	port->rx_slots = spec->rx_slots;
+	port->max_frame = 1514; /* spec 17 */
+	clock_gettime(CLOCK_REALTIME, &now);
+	port->created_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	port->seg = spec->seg;
+	port->region = unm_dregion_get(spec->region);
+	port->rings = calloc((size_t)n_rings + 1, sizeof(*port->rings));
+	ret = port->rings != NULL ? 0 : unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	for (i = 0; i < n_rings && ret == 0; i++)
+		port->rings[i].obj = UNM_NONE;
+	if (ret == 0)
+		ret = alloc_ring_objs(port, why);
+	if (ret == 0)
+		ret = unm_dseg_alloc_port(port->seg, n_rings, &port->idx, &port->kring_base, why);
+	if (ret < 0) {
+		port->n_tx = port->rings != NULL ? port->n_tx : 0;
+		port->n_rx = port->rings != NULL ? port->n_rx : 0;
+		dport_free(dom, port);
+		return ret;
+	}
+	port->seg->n_refs++;
+	init_krings(port);
+	port->next = dom->ports;
+	dom->ports = port;
+	dom->n_ports++;
+	*out = port;
+	return 0;
+}
+
+static void
+random_mac(uint8_t *mac)
+{
+	const uint64_t r = unm_random64();
+
+	memcpy(mac, &r, 6);
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02); /* locally administered, unicast */
+}
+
+static uint32_t
+entry_flags(const struct unm_dport *port)
+{
+	return port->flags | (port->n_bindings > 0 ? UNM_PORTF_OPEN : 0);
+}
+
+void
+unm_dport_activate(struct unm_dport *port)
+{
+	struct unm_seg_port *e = unm_dseg_port_begin(port->seg, port->idx);
+
+	if (port->mac[0] == 0)
+		random_mac(port->mac);
+	e->kind = port->kind;
+	e->flags = entry_flags(port);
+	memcpy(e->name, port->name, sizeof(e->name));
+	e->region_uid = port->region->info.uid;
+	e->region_id = port->region->info.id;
+	e->n_tx_rings = port->n_tx;
+	e->n_rx_rings = port->n_rx;
+	e->n_host_tx_rings = 0;
+	e->n_host_rx_rings = 0;
+	e->kring_base = port->kring_base;
+	e->bind_head = UNM_NONE;
+	e->peer_port = port->peer != NULL ? port->peer->idx : UNM_NONE;
+	e->vnet_hdr_len = port->vnet_hdr_len;
+	e->max_frame = port->max_frame;
+	memcpy(e->mac, port->mac, sizeof(e->mac));
+	e->created_ns = port->created_ns;
+	e->room_wanted = 0;
+	memset(e->room_map, 0, sizeof(e->room_map));
+	e->state = UNM_PORT_ACTIVE;
+	port->gen = unm_dseg_port_end(port->seg, port->idx);
+}
+
+void
+unm_dport_update(struct unm_dport *port)
+{
+	struct unm_seg_port *e = &port->seg->ports[port->idx];
+
+	UNM_WRITE_ONCE(e->vnet_hdr_len, port->vnet_hdr_len);
+	UNM_WRITE_ONCE(e->max_frame, port->max_frame);
+	UNM_WRITE_ONCE(e->flags, entry_flags(port));
+	unm_dseg_port_touch(port->seg);
+}
+
+static void
+want_reap(struct unm_domain *dom, struct unm_dport *port, bool wanted)
+{
+	if (wanted != port->needs_reap)
+		dom->n_reap += wanted ? 1 : -1u;
+	port->needs_reap = wanted;
+}
+
+/* Close what has no users. Return: rings that could not be closed yet. */
+static uint32_t
+close_idle_rings(struct unm_dport *port)
+{
+	uint32_t i, n_left = 0;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		if (port->rings[i].n_users == 0 && unm_dring_close(port, i) < 0)
+			n_left++;
+	}
+	return n_left;
+}
+
+void
+unm_dport_finish(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_dseg *seg = port->seg;
+
+	if (!port->is_dying || port->n_bindings > 0)
+		return;
+	if (close_idle_rings(port) > 0) {
+		want_reap(dom, port, true);
+		return;
+	}
+	want_reap(dom, port, false);
+	unm_dseg_free_port(seg, port->idx, port->kring_base, port->n_tx + port->n_rx);
+	seg->n_refs--;
+	dport_free(dom, port);
+	unm_domain_seg_drop_unused(dom);
+}
+
+void
+unm_dport_remove(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_seg_port *e = &port->seg->ports[port->idx];
+
+	if (!port->is_dying) {
+		port->is_dying = true;
+		unm_dport_unlink(dom, port);
+		UNM_WRITE_ONCE(e->state, UNM_PORT_DEAD);
+		unm_dseg_port_touch(port->seg);
+		/* Its own clients must learn of it, and so must those who wait for room in it. */
+		unm_dseg_wake(port->seg);
+	}
+	unm_dport_finish(dom, port);
+}
+
+void
+unm_domain_reap(struct unm_domain *dom)
+{
+	struct unm_dport *port, *next;
+	uint32_t i;
+
+	for (port = dom->ports; port != NULL; port = next) {
+		uint32_t n_left = 0;
+
+		next = port->next;
+		if (port->is_dying) {
+			unm_dport_finish(dom, port);
+			continue;
+		}
+		if (!port->needs_reap)
+			continue;
+		for (i = 0; i < port->n_tx + port->n_rx; i++) {
+			if (port->rings[i].is_closing && unm_dring_close(port, i) < 0)
+				n_left++;
+		}
+		want_reap(dom, port, n_left > 0);
+	}
+}
+
+void
+unm_domain_fini(struct unm_domain *dom)
+{
+	while (dom->ports != NULL)
+		dport_free(dom, dom->ports);
+	while (dom->segs != NULL) {
+		struct unm_dseg *s = dom->segs;
+
+		dom->segs = s->next;
+		unm_dseg_free(s);
+	}
+	unm_region_set_fini(&dom->regions);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* NETMAP_REQ_REGISTER: the order of checks is that of spec 6.1. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/request.h"
+
+#define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
+
+/* Monitors come with a later version. Their parent must be open: that is said first, as netmap does. */
+static int
+refuse_monitor(struct unm_ctrl *c, const struct unm_name *name)
+{
+	const struct unm_dport *parent = unm_port_find(&c->srv->dom, name);
+
+	if (parent == NULL || parent->n_bindings == 0)
+		return unm_fail(&c->why, -EINVAL, "'%s' can't be monitored: nobody has it open",
+			name->full);
+	return unm_fail(&c->why, -EOPNOTSUPP,
+		"'%s': monitors are not supported by this version; tcpdump on a TAP port of the "
+		"switch sees broadcasts and floods",
+		name->full);
+}
+
+static int
+open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregion *region,
+	struct unm_dport **out)
+{
+	const struct unm_geometry geo = {
+		.n_tx = reg->nr_tx_rings,
+		.n_rx = reg->nr_rx_rings,
+		.tx_slots = reg->nr_tx_slots,
+		.rx_slots = reg->nr_rx_slots,
+		.n_extra = reg->nr_extra_bufs,
+		.region = region,
+	};
+	struct unm_name name;
+	int ret;
+
+	if (reg->nr_mode == NR_REG_NULL) {
+		char label[UNM_NAME_SIZE];
+
+		memcpy(label, c->hdr->nr_name, sizeof(label));
+		label[sizeof(label) - 1] = '\0';
+		return unm_null_open(&c->srv->dom, label, &geo, out, &c->why);
+	}
+	ret = unm_ctrl_parse_name(c, &name);
+	if (ret < 0)
+		return ret;
+	if (reg->nr_flags & MONITOR_FLAGS)
+		return refuse_monitor(c, &name);
+	return unm_port_open(&c->srv->dom, &name, &geo, out, &c->why);
+}
+
+static int
+check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct unm_dport *port)
+{
+	if ((port->flags & UNM_PORTF_ATTACHED) && c->s->pid != port->worker_pid)
+		return unm_fail(&c->why, -EBUSY,
+			"'%s' is attached to a switch: detach it first (vale-ctl -d %s)",
+			port->name, port->name);
+	if (port->vnet_hdr_len != 0 && !(reg->nr_flags & NR_ACCEPT_VNET_HDR))
+		return unm_fail(&c->why, -EIO,
+			"'%s' has virtio-net headers: open it with NR_ACCEPT_VNET_HDR", port->name);
+	if (c->has_csb && !(reg->nr_flags & NR_EXCLUSIVE))
+		return unm_fail(&c->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
+	return 0;
+}
+
+static int
+bind_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dport *port)
+{
+	struct nmreq_opt_offsets *opt =
+		(struct nmreq_opt_offsets *)(void *)unm_ctrl_option(c, NETMAP_REQ_OPT_OFFSETS);
+	struct unm_offsets offsets;
+	struct unm_bind_wish wish = {
+		.mode = reg->nr_mode,
+		.ringid = reg->nr_ringid,
+		.flags = reg->nr_flags,
+		.n_extra = reg->nr_extra_bufs,
+	};
+	int offsets_error = 0;
+	int ret;
+
+	if (opt != NULL) {
+		offsets.bits = opt->nro_offset_bits;
+		offsets.max = opt->nro_max_offset;
+		offsets.initial = opt->nro_initial_offset;
+		offsets.min_gap = opt->nro_min_gap;
+		wish.offsets = &offsets;
+		wish.offsets_error = &offsets_error;
+	}
+	ret = unm_bind(&c->srv->dom, port, &wish, &c->desc->binding, &c->why);
+	if (opt != NULL && (ret == 0 || offsets_error != 0))
+		opt->nro_opt.nro_status = (uint32_t)offsets_error;
+	return ret;
+}
+
+static void
+fill_results(struct unm_ctrl *c, struct nmreq_register *reg)
+{
+	const struct unm_dbinding *b = &c->desc->binding;
+	const struct unm_dport *port = b->port;
+	struct nmreq_opt_extmem *ext =
+		(struct nmreq_opt_extmem *)(void *)unm_ctrl_option(c, NETMAP_REQ_OPT_EXTMEM);
+
+	reg->nr_offset = unm_bind_nifp_ofs(b);
+	reg->nr_memsize = port->region->info.size;
+	reg->nr_mem_id = (uint16_t)port->region->info.id;
+	reg->nr_tx_rings = (uint16_t)port->n_tx;
+	reg->nr_rx_rings = (uint16_t)port->n_rx;
+	reg->nr_tx_slots = port->tx_slots;
+	reg->nr_rx_slots = port->rx_slots;
+	reg->nr_host_tx_rings = 1; /* so that the index arithmetic of clients works: spec 3.3 */
+	reg->nr_host_rx_rings = 1;
+	reg->nr_extra_bufs = b->n_extra;
+	if (ext != NULL)
+		unm_fill_pools_info(&port->region->info, &ext->nro_info);
+}
+
+int
+unm_req_register(struct unm_ctrl *c)
+{
+	struct nmreq_register *reg = c->body;
+	struct unm_dregion *region = NULL;
+	struct unm_dport *port = NULL;
+	int ret;
+
+	if (c->desc->binding.port != NULL)
+		return unm_fail(&c->why, -EBUSY, "this descriptor is registered already");
+	if (reg->nr_mode == NR_REG_PIPE_MASTER || reg->nr_mode == NR_REG_PIPE_SLAVE)
+		return unm_fail(&c->why, -EINVAL,
+			"pipe modes are for the legacy API: name the pipe's end, like p{1, with "
+			"mode ALL_NIC");
+	ret = unm_ctrl_region(c, reg->nr_mem_id, &region);
+	if (ret == 0)
+		ret = open_port(c, reg, region, &port);
+	if (ret == 0) {
+		ret = check_port(c, reg, port);
+		if (ret == 0)
+			ret = bind_port(c, reg, port);
+		if (ret == 0) {
+			fill_results(c, reg);
+			c->has_registered = true;
+		} else {
+			unm_port_release(&c->srv->dom, port);
+		}
+	}
+	unm_dregion_put(&c->srv->dom.regions, region);
+	return ret;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ATTACH, DETACH, LIST, NEWIF, DELIF and POLLING (spec 16.5 to 16.8). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/request.h"
+#include "daemon/tap.h"
+#include "daemon/worker.h"
+
+/* Pipes over a port follow it when its entry moves to another segment. */
+static void
+move_pipes(struct unm_domain *dom, struct unm_dport *from, struct unm_dport *to)
+{
+	struct unm_dport *p;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		if (p->base == from)
+			p->base = to;
+	}
+	to->n_pipes = from->n_pipes;
+	from->n_pipes = 0;
+}
+
+static struct unm_geometry
+geometry_of(const struct unm_dport *port)
+{
+	const struct unm_geometry geo = {
+		.n_tx = port->n_tx,
+		.n_rx = port->n_rx,
+		.tx_slots = port->tx_slots,
+		.rx_slots = port->rx_slots,
+		.region = port->region,
+	};
+
+	return geo;
+}
+
+/* Take over what stays the same when a port is made anew in another segment, and end the old one. */
+static void
+replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *port)
+{
+	port->vnet_hdr_len = old->vnet_hdr_len;
+	port->max_frame = old->max_frame;
+	move_pipes(dom, old, port);
+	unm_dport_update(port);
+	unm_dport_remove(dom, old);
+}
+
+static int
+attach_persistent(struct unm_ctrl *c, const struct unm_name *name, struct unm_dport *old,
+	struct unm_dport **out)
+{
+	const struct unm_geometry geo = geometry_of(old);
+	int ret;
+
+	if (old->kind != UNM_PORT_BASE)
+		return unm_fail(&c->why, -EBUSY, "'%s' is attached already, as '%s'", name->port,
+			old->name);
+	if (old->n_bindings > 0)
+		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", name->port);
+	ret = unm_vale_new(
+		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_PERSISTENT, out, &c->why);
+	if (ret == 0)
+		replace_port(&c->srv->dom, old, *out);
+	return ret;
+}
+
+static int
+attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
+	struct unm_dregion *region, struct unm_dport **out)
+{
+	struct unm_geometry geo = {
+		.n_tx = reg->nr_tx_rings,
+		.n_rx = reg->nr_rx_rings,
+		.tx_slots = reg->nr_tx_slots,
+		.rx_slots = reg->nr_rx_slots,
+		.region = region,
+	};
+	char tap[UNM_NAME_SIZE + 8];
+	int ret;
+
+	snprintf(
+		tap, sizeof(tap), "tap:%.60s", name->ifname[0] != '\0' ? name->ifname : name->port);
+	if (unm_dport_find(&c->srv->dom, tap) != NULL)
+		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", tap);
+	ret = unm_tap_allowed(&c->why);
+	if (ret < 0)
+		return ret;
+	unm_vale_geometry(&c->srv->dom, &geo);
+	ret = unm_vale_new(
+		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
+	if (ret == 0)
+		unm_worker_attach(c->srv, *out);
+	return ret;
+}
+
+static int
+attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
+	struct unm_dregion *region, struct unm_dport **out)
+{
+	struct unm_domain *dom = &c->srv->dom;
+	struct unm_dport *port = unm_port_find(dom, name);
+	struct unm_name plain;
+
+	if (port != NULL)
+		return unm_fail(&c->why, -EBUSY, "'%s' is %s", port->name,
+			port->flags & (UNM_PORTF_ATTACHED | UNM_PORTF_PERSISTENT)
+				? "attached already"
+				: "a port that a client has open");
+	if (name->ifname[0] != '\0')
+		return attach_tap(c, name, reg, region, out);
+	if (unm_name_parse(name->port, &plain, NULL) == 0) {
+		port = unm_port_find(dom, &plain);
+		if (port != NULL && (port->flags & UNM_PORTF_PERSISTENT))
+			return attach_persistent(c, name, port, out);
+	}
+	if (!unm_interface_exists(name->port))
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
+			"one, tap:%s attaches a TAP",
+			name->port, name->port, name->port);
+	if (unm_tap_is_tap(name->port))
+		return attach_tap(c, name, reg, region, out);
+	return unm_fail(&c->why, -ENXIO,
+		"'%s' is a network interface, which this version can't attach; use a TAP: "
+		"%s:tap:NAME",
+		name->port, name->sw);
+}
+
+int
+unm_req_vale_attach(struct unm_ctrl *c)
+{
+	struct nmreq_vale_attach *req = c->body;
+	struct unm_dregion *region = NULL;
+	struct unm_dport *port = NULL;
+	struct unm_name name;
+	int ret = unm_ctrl_parse_name(c, &name);
+
+	if (name.kind != UNM_NAME_VALE)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s': the port's name must begin with its switch, like vale0:%s",
+			name.full, name.full);
+	if (ret < 0)
+		return ret;
+	if (req->reg.nr_mode != NR_REG_ALL_NIC || req->reg.nr_ringid != 0)
+		return unm_fail(&c->why, -EINVAL,
+			req->reg.nr_mode == NR_REG_NIC_SW
+				? "'%s' has no host rings: attach it without them (vale-ctl -a)"
+				: "'%s': ATTACH takes all rings: nr_mode ALL_NIC, nr_ringid 0",
+			name.full);
+	ret = unm_ctrl_region(c, req->reg.nr_mem_id, &region);
+	if (ret == 0)
+		ret = attach(c, &name, &req->reg, region, &port);
+	if (ret == 0) {
+		req->port_index = port->idx;
+		req->reg.nr_mem_id = (uint16_t)port->region->info.id;
+	}
+	unm_dregion_put(&c->srv->dom.regions, region);
+	return ret;
+}
+
+/* Clients that have the port open learn that it is gone: their next poll gives POLLERR. */
+static int
+detach_persistent(struct unm_ctrl *c, const struct unm_name *name, struct unm_dport *old)
+{
+	const struct unm_geometry geo = geometry_of(old);
+	struct unm_dport *port;
+	const int ret =
+		unm_base_new(&c->srv->dom, name->port, &geo, UNM_PORTF_PERSISTENT, &port, &c->why);
+
+	if (ret == 0)
+		replace_port(&c->srv->dom, old, port);
+	return ret;
+}
+
+int
+unm_req_vale_detach(struct unm_ctrl *c)
+{
+	struct nmreq_vale_detach *req = c->body;
+	struct unm_dport *port;
+	struct unm_name name;
+	int ret = unm_ctrl_parse_name(c, &name);
+
+	if (name.kind != UNM_NAME_VALE)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s': the port's name must begin with its switch, like vale0:%s",
+			name.full, name.full);
+	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
+	if (port == NULL)
+		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
+	req->port_index = port->idx;
+	if (port->flags & UNM_PORTF_PERSISTENT)
+		return detach_persistent(c, &name, port);
+	if (port->flags & UNM_PORTF_ATTACHED) {
+		unm_worker_detach(c->srv, port);
+		unm_dport_remove(&c->srv->dom, port);
+	}
+	return 0; /* an ephemeral port stays, without an error: spec 16.5 */
+}
+
+/* --- LIST --- */
+
+static struct unm_dseg *
+switch_by_idx(struct unm_domain *dom, uint32_t from)
+{
+	struct unm_dseg *s, *best = NULL;
+
+	for (s = dom->segs; s != NULL; s = s->next) {
+		if (s->type == UNM_SEG_VALE && s->switch_idx >= from &&
+			(best == NULL || s->switch_idx < best->switch_idx))
+			best = s;
+	}
+	return best;
+}
+
+static struct unm_dport *
+port_by_idx(struct unm_domain *dom, const struct unm_dseg *seg, uint32_t from)
+{
+	struct unm_dport *p, *best = NULL;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		if (p->seg == seg && !p->is_dying && p->idx >= from &&
+			(best == NULL || p->idx < best->idx))
+			best = p;
+	}
+	return best;
+}
+
+static int
+list_next(struct unm_ctrl *c, struct nmreq_vale_list *req)
+{
+	struct unm_domain *dom = &c->srv->dom;
+	uint32_t port_idx = req->nr_port_idx;
+	uint32_t from = req->nr_bridge_idx;
+	struct unm_dseg *seg;
+
+	while ((seg = switch_by_idx(dom, from)) != NULL) { /* from grows each round */
+		const struct unm_dport *port =
+			port_by_idx(dom, seg, seg->switch_idx == req->nr_bridge_idx ? port_idx : 0);
+
+		if (port != NULL) {
+			memcpy(c->hdr->nr_name, port->name, sizeof(c->hdr->nr_name));
+			req->nr_bridge_idx = (uint16_t)seg->switch_idx;
+			req->nr_port_idx = port->idx;
+			return 0;
+		}
+		from = seg->switch_idx + 1;
+	}
+	return unm_fail(&c->why, -ENOENT, "there are no more ports");
+}
+
+int
+unm_req_vale_list(struct unm_ctrl *c)
+{
+	struct nmreq_vale_list *req = c->body;
+	const struct unm_dport *port;
+	const struct unm_dseg *seg;
+	char sw[UNM_SWITCH_SIZE];
+	struct unm_name name;
+	int ret;
+
+	if (c->hdr->nr_name[0] == '\0')
+		return list_next(c, req);
+	ret = unm_ctrl_parse_name(c, &name);
+	if (strncmp(name.full, NM_BDG_NAME, strlen(NM_BDG_NAME)) != 0)
+		return unm_fail(&c->why, -EINVAL, "'%s' is no VALE port: these begin with %s",
+			name.full, NM_BDG_NAME);
+	/* Only the switch has to exist, so a name without a port will do. */
+	snprintf(sw, sizeof(sw), "%.*s", (int)strcspn(name.full, ":"), name.full);
+	seg = unm_domain_switch(&c->srv->dom, sw);
+	if (seg == NULL)
+		return unm_fail(&c->why, -ENOENT, "there is no switch '%s'", sw);
+	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
+	req->nr_bridge_idx = (uint16_t)seg->switch_idx;
+	req->nr_port_idx = port != NULL ? port->idx : UNM_VALE_NO_PORT;
+	return 0;
+}
+
+/* --- NEWIF, DELIF --- */
+
+int
+unm_req_vale_newif(struct unm_ctrl *c)
+{
+	struct nmreq_vale_newif *req = c->body;
+	struct unm_geometry geo = {
+		.n_tx = req->nr_tx_rings,
+		.n_rx = req->nr_rx_rings,
+		.tx_slots = req->nr_tx_slots,
+		.rx_slots = req->nr_rx_slots,
+	};
+	struct unm_dregion *region = NULL;
+	struct unm_dport *port;
+	struct unm_name name;
+	int ret = unm_ctrl_parse_name(c, &name);
+
+	if (ret < 0 || name.kind != UNM_NAME_PLAIN)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s': a persistent port's name has 1 to 15 characters and does not begin "
+			"with vale or tap:",
+			name.full);
+	if (unm_port_find(&c->srv->dom, &name) != NULL || unm_interface_exists(name.full))
+		return unm_fail(&c->why, -EEXIST, "'%s' exists already", name.full);
+	ret = unm_ctrl_region(c, req->nr_mem_id, &region);
+	if (ret < 0)
+		return ret;
+	geo.region = region;
+	unm_vale_geometry(&c->srv->dom, &geo);
+	ret = unm_base_new(&c->srv->dom, name.full, &geo, UNM_PORTF_PERSISTENT, &port, &c->why);
+	if (ret == 0) {
+		req->nr_tx_rings = (uint16_t)port->n_tx;
+		req->nr_rx_rings = (uint16_t)port->n_rx;
+		req->nr_tx_slots = port->tx_slots;
+		req->nr_rx_slots = port->rx_slots;
+		req->nr_mem_id = (uint16_t)port->region->info.id;
+	}
+	unm_dregion_put(&c->srv->dom.regions, region);
+	return ret;
+}
+
+int
+unm_req_vale_delif(struct unm_ctrl *c)
+{
+	struct unm_dport *port = NULL;
+	struct unm_name name;
+	const int ret = unm_ctrl_parse_name(c, &name);
+
+	if (ret == 0)
+		port = unm_port_find(&c->srv->dom, &name);
+	if (port == NULL)
+		return unm_fail(&c->why, unm_interface_exists(name.full) ? -EINVAL : -ENXIO,
+			"there is no persistent port '%s'", name.full);
+	if (!(port->flags & UNM_PORTF_PERSISTENT) || name.kind != UNM_NAME_PLAIN)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' was not made by NEWIF: it ends when its last user closes it",
+			name.full);
+	if (port->kind != UNM_PORT_BASE)
+		return unm_fail(&c->why, -EBUSY, "'%s' is attached as '%s': detach it first",
+			name.full, port->name);
+	if (port->n_bindings > 0 || port->n_pipes > 0)
+		return unm_fail(&c->why, -EBUSY, "'%s' is open%s: close it first", name.full,
+			port->n_bindings > 0 ? "" : " as the base of a pipe");
+	unm_dport_remove(&c->srv->dom, port);
+	return 0;
+}
+
+int
+unm_req_vale_polling(struct unm_ctrl *c)
+{
+	struct unm_name name;
+	const int ret = unm_ctrl_parse_name(c, &name);
+
+	if (ret < 0 || name.kind != UNM_NAME_VALE)
+		return unm_fail(&c->why, -EINVAL, "'%s' is no VALE port", name.full);
+	if (unm_port_find(&c->srv->dom, &name) == NULL)
+		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
+	return unm_fail(&c->why, -EOPNOTSUPP,
+		"'%s' is no attached network interface: only these can be polled", name.full);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * netmapd as a server: who is connected, which application descriptors there are, and what may be asked.
+ *
+ *   server.c    loop, accept, credentials, sessions' life, timers
+ *   desc.c      application descriptors and their hang-up
+ *   message.c   one request message: checks and dispatch; HELLO, OPEN, GET_*, LOCK_STUCK
+ *   request.c   CTRL: taking the request apart; the families of requests are in req_*.c
+ *   restore.c   after a restart: taking back what clients hold
+ *   admin.c     nmctl
+ */
+#ifndef UNM_DAEMON_SERVER_H
+#define UNM_DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/binding.h"
+#include "daemon/config.h"
+#include "daemon/domain.h"
+#include "daemon/loop.h"
+#include "shm/proto.h"
+
+#define UNM_DESC_HASH 1024u
+
+struct unm_server;
+
+struct unm_session {
+	struct unm_source src;
+	struct unm_session *next;
+	struct unm_server *srv;
+	uint32_t slot; /* 0 until HELLO */
+	pid_t pid;     /* as the kernel says */
+	uid_t uid;
+	bool is_denied;	   /* answers nothing but EPERM, with @reason in HELLO */
+	bool has_restored; /* said RESTORE_DONE */
+	struct unm_reason reason;
+	char version[32];
+	struct unm_held *held; /* a request that waits for the end of the restore phase */
+};
+
+/* A descriptor of an application: D of proto.h. */
+struct unm_desc {
+	struct unm_source src;
+	struct unm_desc *next;
+	struct unm_server *srv;
+	uint8_t id[16];
+	uint64_t inode;
+	pid_t pid; /* who opened it; for display */
+	struct unm_dbinding binding;
+};
+
+struct unm_server {
+	struct unm_config cfg;
+	struct unm_domain dom;
+	struct unm_loop loop;
+	struct unm_source listener;
+	struct unm_source timer;
+	struct unm_source signals;
+	struct unm_session *sessions;
+	uint32_t n_sessions; /* with a slot */
+	uint32_t n_connections;
+	struct unm_desc *descs[UNM_DESC_HASH];
+	uint32_t n_descs;
+	struct unm_worker *workers;
+	uint64_t *slots_used;
+	uint32_t next_slot;
+	uint64_t instance;
+	int spare_fd; /* given up for a moment to refuse a connection when there are no descriptors left */
+	bool is_system;
+	bool is_autostarted;
+	bool wants_exit;
+	char socket_path[108];
+	int lock_fd;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	uint64_t idle_since_ns;
+	/* Restore phase */
+	bool is_restoring;
+	uint32_t n_expected; /* sessions of the previous run */
+	uint32_t n_restored;
+	uint64_t restore_deadline_ns;
+};
+
+/** unm_server_init() - everything but the socket. Return: 0 or negative errno. */
+int unm_server_init(struct unm_server *srv, const struct unm_config *cfg);
+void unm_server_fini(struct unm_server *srv);
+
+/**
+ * unm_server_listen() - serve on @fd, a listening SOCK_SEQPACKET socket that becomes the server's
+ */
+int unm_server_listen(struct unm_server *srv, int fd);
+
+/** unm_server_run() - until a signal or, when started on demand, nothing to do for some seconds. */
+int unm_server_run(struct unm_server *srv);
+
+/** unm_server_arm_timer() - recompute when netmapd has to look at something by itself; idle: never. */
+void unm_server_arm_timer(struct unm_server *srv);
+
+uint64_t unm_now_ns(void); /* CLOCK_MONOTONIC */
+
+/** unm_session_end() - hang up: locks that the client held are broken, sleepers woken. Frees @s. */
+void unm_session_end(struct unm_session *s);
+
+/* --- desc.c --- */
+struct unm_desc *unm_desc_find(struct unm_server *srv, const uint8_t *id);
+
+/**
+ * unm_desc_add() - take over descriptor @fd as D with identity @id
+ *
+ * Return: 0, -EINVAL (not a connected UNIX socket of that name), -EEXIST, -ENOMEM, -errno. @fd is kept on success only.
+ */
+int unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, pid_t pid,
+	struct unm_desc **out);
+
+/** unm_desc_close() - unregister and forget. */
+void unm_desc_close(struct unm_desc *d);
+
+/* --- message.c --- */
+
+/* One request and its answer. */
+struct unm_msg {
+	struct unm_session *s;
+	struct unm_server *srv;
+	uint16_t type;
+	uint32_t seq;
+	const void *body;
+	size_t len;
+	int fds[UNM_PROTO_MAXFDS]; /* a handler that keeps one puts -1 in its place */
+	unsigned int n_fds;
+	/* The answer. Descriptors are borrowed, but for out_own_fd, which is closed after sending. */
+	int error; /* positive errno */
+	char *out;
+	size_t out_len;
+	int out_fds[UNM_PROTO_MAXFDS];
+	unsigned int n_out_fds;
+	int out_own_fd;
+};
+
+#define UNM_MSG_OUT_SIZE (UNM_PROTO_MAXLEN - sizeof(struct unm_msg_hdr))
+
+/**
+ * unm_message_handle() - act on one received message and answer it
+ * @buf: the message as received; its lengths have been checked
+ * @fds: become the handler's
+ *
+ * Return: 0, or negative errno if the session has to be ended.
+ */
+int unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsigned int n_fds);
+
+/** unm_message_free_held() - drop a held request. */
+void unm_message_free_held(struct unm_session *s);
+
+/** unm_message_run_held() - the restore phase is over: answer what waited. */
+void unm_message_run_held(struct unm_server *srv);
+
+/** unm_answer_binding() - append the descriptors of a binding to the answer; fill @info. */
+void unm_answer_binding(struct unm_msg *m, const struct unm_desc *d, struct unm_bind_info *info);
+
+/* --- request.c, restore.c, admin.c: handlers --- */
+void unm_handle_ctrl(struct unm_msg *m);
+void unm_handle_restore(struct unm_msg *m);
+void unm_handle_restore_done(struct unm_msg *m);
+void unm_handle_admin(struct unm_msg *m);
+
+/* --- restore.c --- */
+
+/** unm_restore_begin() - is there a previous run to take over from? Called once, before listening. */
+void unm_restore_begin(struct unm_server *srv);
+
+/** unm_restore_check() - end the phase if everybody is back or time is up. */
+void unm_restore_check(struct unm_server *srv);
+
+/** unm_sessions_file_update() - note how many clients there are, for the next run. */
+void unm_sessions_file_update(struct unm_server *srv);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TAP interfaces. See tap.h.
+ *
+ * Which namespace a TAP lands in is decided by the thread that opens /dev/net/tun and names the interface. netmapd itself never
+ * changes its namespace: a child process does, opens the queues there and passes them back over a socket pair.
+ */
+#include "daemon/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/domain.h"
+#include "shm/proto.h"
+
+#define TUN_DEVICE    "/dev/net/tun"
+#define CHILD_WAIT_MS 2000 /* opening takes milliseconds; a stuck child must not stop netmapd */
+
+static int
+open_queue(const char *ifname, bool is_multi)
+{
+	struct ifreq ifr;
+	int fd, ret;
+
+	fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (is_multi ? IFF_MULTI_QUEUE : 0));
+	memcpy(ifr.ifr_name, ifname, strlen(ifname) + 1);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+/* In the current namespace. Return: 0 or negative errno; on error nothing is open. */
+static int
+open_here(const char *ifname, uint32_t n, int *fds)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		fds[i] = open_queue(ifname, n > 1);
+		if (fds[i] == -EINVAL && n == 1)
+			fds[i] = open_queue(ifname, true); /* exists, made for several queues */
+		if (fds[i] < 0) {
+			const int ret = fds[i];
+
+			while (i-- > 0)
+				close(fds[i]);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int
+open_netns(const char *netns)
+{
+	char path[UNM_NAME_SIZE + 32];
+	long pid;
+
+	if (netns[0] == '/') {
+		snprintf(path, sizeof(path), "%s", netns);
+	} else if (strncmp(netns, "pid:", 4) == 0) {
+		char *end;
+
+		pid = strtol(netns + 4, &end, 10);
+		if (*end != '\0' || pid <= 0)
+			return -EINVAL;
+		snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
+	} else {
+		snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	}
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The child: enter, open, send the result as a message of ours. Only async-signal-safe work between fork and exit. */
+static void
+child(int sock, int ns_fd, const char *ifname, uint32_t n)
+{
+	struct unm_msg_hdr hdr = {.type = UNM_MSG_OPEN};
+	int fds[UNM_MAX_TAP_QUEUES];
+	int ret = setns(ns_fd, CLONE_NEWNET) < 0 ? -errno : 0;
+
+	if (ret == 0)
+		ret = open_here(ifname, n, fds);
+	hdr.error = -ret;
+	unm_proto_send(sock, &hdr, NULL, 0, fds, ret == 0 ? n : 0, 0);
+	_exit(0);
+}
+
+static int
+open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
+{
+	struct unm_msg_hdr hdr;
+	struct timeval wait = {.tv_sec = CHILD_WAIT_MS / 1000};
+	int sv[2], got[UNM_PROTO_MAXFDS];
+	unsigned int n_got = 0;
+	int ns_fd = open_netns(netns);
+	int ret;
+	pid_t pid;
+
+	if (ns_fd < 0)
+		return -ENXIO;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
+		ret = -errno;
+		close(ns_fd);
+		return ret;
+	}
+	setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	pid = fork();
+	if (pid == 0)
+		child(sv[1], ns_fd, ifname, n);
+	ret = pid < 0 ? -errno : 0;
+	close(sv[1]);
+	close(ns_fd);
+	if (ret == 0) {
+		ret = unm_proto_recv(sv[0], &hdr, sizeof(hdr), got, &n_got, 0);
+		if (ret == 0)
+			ret = hdr.error != 0 ? -hdr.error : n_got == n ? 0 : -EPROTO;
+	}
+	close(sv[0]);
+	if (ret == 0) {
+		memcpy(fds, got, n * sizeof(*fds));
+		return 0;
+	}
+	while (n_got-- > 0)
+		close(got[n_got]);
+	return ret;
+}
+
+int
+unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct unm_reason *why)
+{
+	const int ret = name->netns[0] == '\0' ? open_here(name->ifname, n, fds)
+					       : open_in_netns(name->netns, name->ifname, n, fds);
+
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EPERM:
+	case -EACCES:
+		return unm_fail(why, -EPERM,
+			"'%s': a TAP needs CAP_NET_ADMIN in its namespace: run netmapd as root "
+			"(systemctl start netmapd), or make it yours: ip tuntap add %s mode tap "
+			"user USER",
+			name->full, name->ifname);
+	case -ENOENT:
+		return unm_fail(why, -ENXIO,
+			"'%s': this system has no " TUN_DEVICE " (modprobe tun)", name->full);
+	case -ENXIO:
+		return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s'", name->full,
+			name->netns);
+	case -EBUSY:
+		return unm_fail(
+			why, -EBUSY, "'%s': another program has the interface open", name->full);
+	case -EINVAL:
+		return unm_fail(why, -EINVAL,
+			"'%s': an interface of that name exists and is no TAP, or has not so many "
+			"queues",
+			name->full);
+	default:
+		return unm_fail(
+			why, ret, "'%s': can't open the TAP: %s", name->full, strerror(-ret));
+	}
+}
+
+int
+unm_tap_allowed(struct unm_reason *why)
+{
+	if (access(TUN_DEVICE, R_OK | W_OK) < 0)
+		return unm_fail(why, errno == ENOENT ? -ENXIO : -EPERM,
+			"netmapd can't open " TUN_DEVICE " (%s)", strerror(errno));
+	return 0;
+}
+
+bool
+unm_tap_is_tap(const char *ifname)
+{
+	char path[64];
+	unsigned int flags = 0;
+	FILE *f;
+	int n;
+
+	if (!unm_ifname_ok(ifname))
+		return false;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", ifname);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	n = fscanf(f, "%x", &flags);
+	fclose(f);
+	return n == 1 && (flags & IFF_TAP);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Workers: processes that forward between a VALE switch and what can't run the library itself, now TAP interfaces.
+ *
+ * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so that no other client gets it,
+ * and starts the worker, which opens that port and the TAP. It outlives netmapd like any client; the next netmapd knows by the
+ * port's flag and name what it is for. One that ends is started again, after a pause that grows with each failure.
+ */
+#ifndef UNM_DAEMON_WORKER_H
+#define UNM_DAEMON_WORKER_H
+
+#include "daemon/server.h"
+
+/** unm_worker_attach() - start a worker for @port, which is ATTACHED. */
+void unm_worker_attach(struct unm_server *srv, struct unm_dport *port);
+
+/** unm_worker_adopt() - after a restart: process @pid, a client, forwards for @port. */
+void unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid);
+
+/** unm_worker_detach() - end the worker of @port. */
+void unm_worker_detach(struct unm_server *srv, const struct unm_dport *port);
+
+/** unm_worker_end_all() - for `nmctl stop`. */
+void unm_worker_end_all(struct unm_server *srv);
+
+/** unm_worker_reap() - collect children that have ended (SIGCHLD). */
+void unm_worker_reap(struct unm_server *srv);
+
+/** unm_worker_next_start_ns() - when a worker is due to be started again; 0 = none is. */
+uint64_t unm_worker_next_start_ns(const struct unm_server *srv);
+void unm_worker_start_due(struct unm_server *srv);
+
+#endif

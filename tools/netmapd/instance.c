@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The socket of this instance, and the lock beside it. See instance.h. */
+#include "instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/proto.h"
+
+#define BACKLOG	      128
+#define LISTEN_FD     3 /* first descriptor of systemd's protocol */
+#define LOCK_TRIES    50
+#define LOCK_SLEEP_MS 20
+#define NO_GROUP      ((unsigned int)-1)
+
+int
+instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
+{
+	const char *env = getenv(UNM_SOCKET_ENV);
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	memset(in, 0, sizeof(*in));
+	in->listen_fd = -1;
+	in->lock_fd = -1;
+	if (wanted == NULL && env != NULL && env[0] != '\0')
+		wanted = env;
+	if (wanted != NULL)
+		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s", wanted);
+	else if (geteuid() == 0)
+		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s/%s", UNM_SYSTEM_DIR,
+			UNM_SOCKET_NAME);
+	else if (run != NULL && run[0] == '/')
+		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s/unetmap/%s", run,
+			UNM_SOCKET_NAME);
+	else
+		n = snprintf(in->socket_path, sizeof(in->socket_path), "/tmp/unetmap-%u/%s",
+			(unsigned int)geteuid(), UNM_SOCKET_NAME);
+	if (n < 0 || (size_t)n >= sizeof(in->socket_path))
+		return unm_fail(why, -ENAMETOOLONG,
+			"the socket's path has more than %zu characters: choose a shorter one",
+			sizeof(in->socket_path) - 1);
+	in->is_system = strcmp(in->socket_path, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME) == 0;
+	return 0;
+}
+
+/* The directory of the socket: made if it is missing, and refused if somebody else could replace what is in it. */
+static int
+prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
+{
+	char dir[sizeof(in->socket_path)];
+	char *slash;
+	struct stat st;
+
+	memcpy(dir, in->socket_path, sizeof(dir));
+	slash = strrchr(dir, '/');
+	if (slash == NULL || slash == dir)
+		return 0;
+	*slash = '\0';
+	if (mkdir(dir, gid != NO_GROUP ? 0750 : 0700) == 0) {
+		if (gid != NO_GROUP && chown(dir, (uid_t)-1, gid) < 0)
+			return unm_fail(why, -errno, "can't give %s to the group: %s", dir,
+				strerror(errno));
+		return 0;
+	}
+	if (errno != EEXIST)
+		return unm_fail(
+			why, -errno, "can't make the directory %s: %s", dir, strerror(errno));
+	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return unm_fail(why, -ENOTDIR, "%s is no directory", dir);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return unm_fail(why, -EPERM,
+			"%s belongs to user %u: remove it, or choose another socket (--socket)",
+			dir, st.st_uid);
+	return 0;
+}
+
+static int
+try_connect(const struct sockaddr_un *sa)
+{
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/*
+ * Another netmapd may be starting or ending: it holds the lock. Wait until it serves (then we are not needed) or lets go.
+ */
+static int
+take_lock(struct instance *in, const struct sockaddr_un *sa, struct unm_reason *why)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_SLEEP_MS * 1000000L};
+	char path[sizeof(in->socket_path) + 8];
+	int i;
+
+	snprintf(path, sizeof(path), "%s.lock", in->socket_path);
+	in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (in->lock_fd < 0)
+		return unm_fail(why, -errno, "can't open %s: %s", path, strerror(errno));
+	for (i = 0; i < LOCK_TRIES; i++) {
+		if (flock(in->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (try_connect(sa) == 0)
+			return unm_fail(
+				why, -EEXIST, "another netmapd serves at %s", in->socket_path);
+		nanosleep(&pause, NULL);
+	}
+	return unm_fail(why, -EBUSY, "another netmapd holds %s but does not serve", path);
+}
+
+static int
+make_socket(
+	struct instance *in, const struct sockaddr_un *sa, unsigned int gid, struct unm_reason *why)
+{
+	const mode_t mode = gid != NO_GROUP ? 0660 : 0600;
+
+	if (try_connect(sa) == 0)
+		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
+	unlink(in->socket_path); /* stale: the lock is ours and nobody listens */
+	in->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (in->listen_fd < 0)
+		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));
+	fchmod(in->listen_fd, mode);
+	if (bind(in->listen_fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
+		return unm_fail(why, -errno, "can't bind %s: %s", in->socket_path, strerror(errno));
+	if (chmod(in->socket_path, mode) < 0 ||
+		(gid != NO_GROUP && chown(in->socket_path, (uid_t)-1, gid) < 0))
+		return unm_fail(why, -errno, "can't set who may use %s: %s", in->socket_path,
+			strerror(errno));
+	if (listen(in->listen_fd, BACKLOG) < 0)
+		return unm_fail(why, -errno, "can't listen: %s", strerror(errno));
+	return 0;
+}
+
+/* systemd's socket activation: LISTEN_PID and LISTEN_FDS. Return: the socket or -1. */
+static int
+inherited_socket(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (pid == NULL || n == NULL || atol(pid) != (long)getpid() || atoi(n) != 1)
+		return -1;
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET)
+		return -1;
+	fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK);
+	return LISTEN_FD;
+}
+
+int
+instance_claim(struct instance *in, unsigned int gid, struct unm_reason *why)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int ret;
+
+	in->listen_fd = inherited_socket();
+	if (in->listen_fd >= 0)
+		return 0;
+	memcpy(sa.sun_path, in->socket_path, sizeof(sa.sun_path));
+	ret = prepare_dir(in, gid, why);
+	if (ret == 0)
+		ret = take_lock(in, &sa, why);
+	if (ret == 0)
+		ret = make_socket(in, &sa, gid, why);
+	return ret;
+}
+
+void
+instance_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	socklen_t len;
+	int fd;
+
+	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
+		strlen(path) >= sizeof(sa.sun_path))
+		return;
+	memcpy(sa.sun_path, path, strlen(path));
+	len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+	if (sa.sun_path[0] == '@')
+		sa.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sa, len) < 0)
+		unm_log(LOG_WARNING, "can't notify the service manager: %s", strerror(errno));
+	close(fd);
+}
+
+void
+instance_give_up(struct instance *in)
+{
+	if (in->lock_fd >= 0)
+		unlink(in->socket_path); /* the lock file stays: removing it would race with the next one */
+}
