@@ -7,7 +7,7 @@
  *	RX -> TX maxq M round G
  *	plr nominal N actual A
  *
- * RX packets came due in the period, TX of them were sent; M is the most that were due and not sent
+ * The turn of RX packets came in the period, TX of them were sent, the others lost; M is the most that were due and not sent
  * at any moment of it; G is the pass over the trace. N is the loss expected from the model, A that of
  * the whole run so far. The final report goes to standard output. With JSON, each period and the
  * start and the end are one object on a line of standard output; the lines on standard error stay.
@@ -31,6 +31,8 @@ struct nmr_report {
 	struct nmt_json out;
 	const struct nmr_schedule *sched; /* borrowed */
 	struct nmr_counters last;	  /* at the end of the period before */
+	uint64_t max_queue;		  /* of the whole run */
+	uint64_t max_late_ns;		  /* likewise */
 };
 
 /** nmr_report_start() - say what is going to be played. Return: 0, -EIO no output. */

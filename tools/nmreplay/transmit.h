@@ -39,7 +39,7 @@
 
 /* What has been done so far. */
 struct nmr_counters {
-	uint64_t n_rx;	      /* packets that came due: sent, lost, or being dealt with */
+	uint64_t n_rx;	      /* packets whose turn came: sent or lost */
 	uint64_t n_tx;	      /* packets put into the ring */
 	uint64_t n_lost;      /* packets that the loss model took */
 	uint64_t n_bytes;     /* in the packets of n_tx */
