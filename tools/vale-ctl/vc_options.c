@@ -39,15 +39,21 @@ static const char help_text[] =
 	"             with -p: MODE 0 polls all rings on CPU, MODE 1 ring K on CPU K,\n"
 	"             for N CPUs from CPU on\n"
 	"  -m MEM     memory region: a number, or a port whose region is used\n"
-	"  -j         print results as JSON\n"
+	"  -j, --json print results as JSON\n"
 	"  -v         print the result of -a, -h, -d and -n, and what was done\n"
 	"  --help     print this text\n"
 	"  --version  print the version\n";
+
+static const struct option longopts[] = {
+	{"json", no_argument, NULL, 'j'},
+	{0},
+};
 
 const struct nmt_cli vc_cli = {
 	.prog = "vale-ctl",
 	.help = help_text,
 	.shortopts = "d:a:h:g:ln:r:C:p:P:m:vj",
+	.longopts = longopts,
 };
 
 /* Options as they were met. */

@@ -37,6 +37,7 @@ test_good(void **state)
 	static const struct tool_args_case cases[] = {
 		{"", 0, "0 -" NO_CONFIG " mem -", NULL},
 		{"-j", 0, "0 -" NO_CONFIG " mem - j", NULL},
+		{"--json", 0, "0 -" NO_CONFIG " mem - j", NULL},
 		{"-l", 0, "0 -" NO_CONFIG " mem -", NULL},
 		{"-l vale0:x", 0, "0 vale0:x" NO_CONFIG " mem -", NULL},
 		{"-l -v -j vale0", 0, "0 vale0" NO_CONFIG " mem - v j", NULL},
