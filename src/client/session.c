@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The session with netmapd. See session.h.
+ *
+ *   NONE      no socket. Exits: LIVE (connect, HELLO, RESTOREs answered).
+ *   LIVE      socket and slot valid. Exits: NONE (hang-up, no answer in time, fork).
+ *
+ * The slot outlives a LIVE session: locks go on being taken with it until the next netmapd has confirmed or replaced it. All fields
+ * of @session are under @lock, but for the slot (unm_process_page, read by every sync).
+ */
+#include "client/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "client/autostart.h"
+#include "client/control_thread.h"
+#include "client/desc.h"
+#include "client/epoch.h"
+#include "client/fdtab.h"
+#include "client/process.h"
+#include "client/real.h"
+#include "shm/atomic.h"
+
+#define AWAY_MS	       5000  /* how long a request waits for a netmapd that is away */
+#define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
+#define FIRST_NAP_US   1000
+#define LONGEST_NAP_US 50000
+#define N_TRIES	       3 /* netmapd dying again and again while we ask */
+
+static struct {
+	int fd;		   /* -1: NONE */
+	uint64_t inode;	   /* of the socket: the number may be taken from us behind our back */
+	uint32_t seq;	   /* of the last request */
+	uint64_t instance; /* netmapd's, 0 = never connected */
+	enum unm_instance which;
+	bool is_system;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8)));
+} session = {.fd = -1};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void
+unm_set_error(const char *fmt, ...)
+{
+	struct unm_thread *t = unm_thread_get();
+	char text[UNM_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (t != NULL)
+		memcpy(t->text, text, sizeof(text));
+	if (text[0] != '\0' && getenv("UNETMAP_VERBOSE") != NULL)
+		dprintf(STDERR_FILENO, "libnetmap: %s\n", text);
+}
+
+const char *
+unm_last_error(void)
+{
+	const struct unm_thread *t = unm_thread_self;
+
+	return t != NULL ? t->text : "";
+}
+
+void
+unm_call_close_fds(struct unm_call *c, unsigned int from)
+{
+	unsigned int i;
+
+	for (i = from; i < c->n_ans_fds; i++)
+		UNM_RAW_CLOSE(c->ans_fds[i]);
+	c->n_ans_fds = c->n_ans_fds < from ? c->n_ans_fds : from;
+}
+
+static uint64_t
+inode_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
+}
+
+static void
+drop_session(void)
+{
+	if (session.fd < 0)
+		return;
+	if (inode_of(session.fd) == session.inode)
+		unm_fd_internal_close(session.fd);
+	else
+		unm_fdtab_take(session.fd); /* somebody else's by now */
+	session.fd = -1;
+}
+
+/* One request and its answer on a live socket. Return: 0, or -errno when the session is of no use any more. */
+static int
+exchange(struct unm_call *c)
+{
+	struct unm_msg_hdr req = {.type = c->type, .seq = ++session.seq};
+	struct pollfd pfd = {session.fd, POLLIN, 0};
+	const struct unm_msg_hdr *hdr = (const struct unm_msg_hdr *)session.buf;
+	size_t body_len;
+	int err;
+
+	c->n_ans_fds = 0;
+	c->ans_len = 0;
+	if (inode_of(session.fd) != session.inode)
+		return -EBADF;
+	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
+	if (err < 0)
+		return err;
+	err = UNM_REAL(poll)(&pfd, 1, ANSWER_MS);
+	if (err <= 0)
+		return err < 0 ? -errno : -ETIMEDOUT;
+	err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), c->ans_fds,
+		&c->n_ans_fds, MSG_DONTWAIT);
+	if (err < 0)
+		return err;
+	if (hdr->seq != req.seq || hdr->type != c->type || hdr->error < 0) {
+		unm_call_close_fds(c, 0);
+		return -EPROTO;
+	}
+	body_len = hdr->len - sizeof(*hdr);
+	c->ans_len = body_len < c->ans_size ? body_len : c->ans_size;
+	if (c->ans_len > 0)
+		memcpy(c->ans, hdr + 1, c->ans_len);
+	c->error = -hdr->error;
+	return 0;
+}
+
+int
+unm_session_call_locked(struct unm_call *c)
+{
+	if (session.fd < 0)
+		return -ENOTCONN;
+	return exchange(c);
+}
+
+static void
+explain_refusal(const char *text, int err)
+{
+	static bool told;
+	char safe[sizeof(((struct unm_msg_hello *)0)->text) + 1];
+
+	snprintf(safe, sizeof(safe), "%.*s", (int)sizeof(safe) - 1, text);
+	if (err == -EPROTO && !told) {
+		told = true;
+		dprintf(STDERR_FILENO, "libnetmap " UNM_VERSION ": %s\n", safe);
+	}
+	unm_set_error("%s", safe);
+}
+
+static int
+say_hello(void)
+{
+	struct unm_msg_hello hello = {
+		.proto_version = UNM_PROTO_VERSION,
+		.slot = unm_process_page->slot,
+		.instance = session.instance,
+		.pid = getpid(),
+		.version = UNM_VERSION,
+	};
+	struct unm_msg_hello ans = {0};
+	struct unm_call c = {.type = UNM_MSG_HELLO,
+		.body = &hello,
+		.body_len = sizeof(hello),
+		.ans = &ans,
+		.ans_size = sizeof(ans)};
+	int err = exchange(&c);
+
+	if (err < 0)
+		return err;
+	unm_call_close_fds(&c, 0);
+	if (c.error < 0) {
+		ans.text[sizeof(ans.text) - 1] = '\0';
+		explain_refusal(ans.text, c.error);
+		return c.error;
+	}
+	if (c.ans_len < sizeof(ans) || ans.slot == 0 || ans.slot > UINT16_MAX)
+		return -EPROTO;
+	session.instance = ans.instance;
+	session.is_system = (ans.flags & UNM_HELLOF_SYSTEM) != 0;
+	UNM_WRITE_ONCE(unm_process_page->slot, ans.slot);
+	return 0;
+}
+
+/* Hand back what we hold to a netmapd that does not know of it. */
+static int
+restore(void)
+{
+	struct unm_call done = {.type = UNM_MSG_RESTORE_DONE};
+	int err = unm_desc_restore_all();
+
+	if (err == 0)
+		err = exchange(&done);
+	unm_call_close_fds(&done, 0);
+	return err;
+}
+
+static int
+connect_to(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd, err;
+
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		err = -errno;
+		UNM_RAW_CLOSE(fd);
+		return err;
+	}
+	return unm_fd_internal(fd);
+}
+
+/* One try on one candidate. */
+static int
+try_instance(enum unm_instance which)
+{
+	const uint64_t before = session.instance;
+	int err = unm_instance_path(which, session.path, sizeof(session.path));
+
+	if (err == -EPERM)
+		unm_set_error("the directory for netmapd's socket under /tmp belongs to somebody "
+			      "else or is open to others: set " UNM_SOCKET_ENV);
+	if (err < 0)
+		return err;
+	session.which = which;
+	err = connect_to(session.path);
+	if (err < 0)
+		return err;
+	session.fd = err;
+	session.inode = inode_of(session.fd);
+	err = say_hello();
+	if (err == 0 && before != 0 && session.instance != before)
+		err = restore();
+	if (err < 0) {
+		drop_session();
+		return err;
+	}
+	unm_control_kick(); /* it must watch the new socket */
+	return 0;
+}
+
+/* Nobody listens there, which starting a netmapd can change. */
+static bool
+is_absent(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED;
+}
+
+/* One round over the candidates. @absent: where a netmapd could be started, or UNM_INSTANCE_N. */
+static int
+try_all(enum unm_instance *absent)
+{
+	int err = -ENOENT, which;
+
+	*absent = UNM_INSTANCE_N;
+	for (which = 0; which < UNM_INSTANCE_N; which++) {
+		char path[sizeof(session.path)];
+		int one;
+
+		if (session.instance != 0 && which != (int)session.which)
+			continue; /* what we hold belongs to that one */
+		if (unm_instance_path(which, path, sizeof(path)) == -ENOENT)
+			continue;
+		one = try_instance(which);
+		if (one == 0)
+			return 0;
+		if (is_absent(one) && unm_instance_may_start(which) && !session.is_system)
+			*absent = which;
+		if (!is_absent(one) || is_absent(err))
+			err = one;
+	}
+	return err;
+}
+
+static int
+start_netmapd(enum unm_instance which)
+{
+	char path[sizeof(session.path)];
+	int err = unm_instance_path(which, path, sizeof(path));
+
+	if (err == 0)
+		err = unm_autostart(path);
+	if (err < 0)
+		unm_set_error("no netmapd listens on %s, and none can be started (%s): set "
+			      "UNETMAP_NETMAPD to the program, or start it by hand",
+			path, strerror(-err));
+	return err;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Sleep without the lock, so that who may not wait is not kept. */
+static void
+nap(long us)
+{
+	const struct timespec t = {us / 1000000, us % 1000000 * 1000};
+
+	pthread_mutex_unlock(&lock);
+	nanosleep(&t, NULL);
+	pthread_mutex_lock(&lock);
+}
+
+/* Have a live session. With the lock held (given up while napping). */
+static int
+ensure(unsigned int flags)
+{
+	const bool was_connected = session.instance != 0;
+	const uint64_t deadline = now_ms() + AWAY_MS;
+	long nap_us = FIRST_NAP_US;
+	bool started = false;
+
+	for (;;) { /* bounded by the deadline */
+		enum unm_instance absent;
+		int err;
+
+		if (session.fd >= 0)
+			return 0;
+		err = try_all(&absent);
+		if (err == 0)
+			return 0;
+		if (flags & UNM_CALL_NOWAIT)
+			return err;
+		if (absent != UNM_INSTANCE_N && !started) {
+			started = true;
+			if (start_netmapd(absent) < 0)
+				return -ENOENT;
+		} else if (!started && !was_connected) {
+			if (is_absent(err))
+				unm_set_error("no netmapd is running (start it, or let this "
+					      "program start one: see netmap(4))");
+			return is_absent(err) ? -ENOENT : err;
+		} else if (!is_absent(err) && err != -ECONNRESET && err != -EPIPE) {
+			return err;
+		}
+		if (now_ms() > deadline) {
+			unm_set_error("netmapd does not answer on %s", session.path);
+			return is_absent(err) ? -ENOENT : -EIO;
+		}
+		nap(nap_us);
+		nap_us = nap_us * 2 < LONGEST_NAP_US ? nap_us * 2 : LONGEST_NAP_US;
+	}
+}
+
+int
+unm_session_call(struct unm_call *c)
+{
+	struct unm_quiet quiet;
+	int err = -EIO, i;
+
+	if (!unm_process_is_ours())
+		return -EIO; /* a vforked child has nothing to ask */
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < N_TRIES; i++) {
+		err = ensure(c->flags);
+		if (err < 0)
+			break;
+		err = exchange(c);
+		if (err == 0)
+			break;
+		drop_session();
+		if (err == -ETIMEDOUT || (c->flags & UNM_CALL_NOWAIT)) {
+			unm_set_error("netmapd did not answer");
+			err = -EIO;
+			break;
+		}
+		err = -EIO;
+	}
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+	return err;
+}
+
+uint32_t
+unm_session_slot(void)
+{
+	struct unm_quiet quiet;
+	uint32_t slot;
+
+	if (!unm_process_is_ours())
+		return 0;
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	if (unm_process_page->slot == 0) {
+		ensure(UNM_CALL_NOWAIT);
+		unm_control_start();
+	}
+	slot = unm_process_page->slot;
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+	return slot;
+}
+
+int
+unm_session_fd(void)
+{
+	int fd;
+
+	pthread_mutex_lock(&lock);
+	fd = session.fd;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+int
+unm_session_revive(bool may_start)
+{
+	struct pollfd pfd = {.events = 0};
+	enum unm_instance absent;
+	int err = 0;
+
+	pthread_mutex_lock(&lock);
+	pfd.fd = session.fd;
+	if (session.fd >= 0 && UNM_REAL(poll)(&pfd, 1, 0) != 0)
+		drop_session();
+	if (session.fd < 0) {
+		err = try_all(&absent);
+		if (err < 0 && may_start && absent != UNM_INSTANCE_N)
+			start_netmapd(absent);
+	}
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void
+unm_session_after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	drop_session(); /* the socket is our parent's: a copy here would hide its death */
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The session with netmapd: finding it, starting it, asking it, and coming back after its death.
+ *
+ * One session a process, one question at a time (a mutex). A question may find the session dead; then it connects again, hands
+ * back what the process holds (unm_desc_restore_all()), and asks once more. The control thread does the same
+ * when nobody asks.
+ */
+#ifndef UNM_CLIENT_SESSION_H
+#define UNM_CLIENT_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/proto.h"
+
+#define UNM_CALL_NOWAIT 1u /* the data path asks: fail at once when netmapd is away */
+
+/* One question and its answer. */
+struct unm_call {
+	uint16_t type; /* enum unm_msg_type */
+	unsigned int flags;
+	const void *body;
+	size_t body_len;
+	const int *fds; /* sent; stay the caller's */
+	unsigned int n_fds;
+	/* Answer */
+	void *ans; /* room for @ans_size bytes of body; a longer one is cut */
+	size_t ans_size;
+	size_t ans_len;		       /* bytes written to @ans */
+	int ans_fds[UNM_PROTO_MAXFDS]; /* the caller's to close, also when the answer is an error */
+	unsigned int n_ans_fds;
+	int error; /* the answer's error: 0 or -errno */
+};
+
+/**
+ * unm_session_call() - ask netmapd
+ *
+ * Blocks (without UNM_CALL_NOWAIT: up to about 5 s for a netmapd that is away, then for its answer). Thread: any. Return: 0
+ * there is an answer, its own error being in @c->error; -ENOENT no netmapd, -EACCES or -EPERM refused, -EPROTO other
+ * version, -EIO it went away or does not answer. A sentence for the user is in unm_last_error().
+ */
+int unm_session_call(struct unm_call *c);
+
+/* The same from inside unm_desc_restore_all(), which runs with the session's mutex held. */
+int unm_session_call_locked(struct unm_call *c);
+
+/* Close what the answer brought, from @from on. */
+void unm_call_close_fds(struct unm_call *c, unsigned int from);
+
+/* Connect, if need be, to learn the slot. Return: slot or 0. For unm_env.slot's slow path. */
+uint32_t unm_session_slot(void);
+
+/* Descriptor for the control thread to watch for hang-up; -1: none. */
+int unm_session_fd(void);
+
+/**
+ * unm_session_revive() - after a hang-up: drop the dead session and try once to have a new one
+ *
+ * @may_start: start a netmapd if this instance is one that clients start
+ * Return: 0 connected, else -errno.
+ */
+int unm_session_revive(bool may_start);
+
+void unm_session_after_fork(void);
+
+/* Remember a sentence for this thread's user; printed at once when UNETMAP_VERBOSE is set. */
+void unm_set_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The sentence of this thread's last failed request, "" if there is none. Never NULL. */
+const char *unm_last_error(void);
+
+#endif

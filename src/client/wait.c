@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The wait. See wait.h.
+ *
+ * Descriptors are looked up again in each pass, under an epoch section that ends before the sleep; so a
+ * thread that sleeps keeps nothing from being freed, and what was closed meanwhile is reported as the kernel would.
+ */
+#include "client/wait.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "client/desc.h"
+#include "client/device.h"
+#include "client/epoch.h"
+#include "client/epoll_set.h"
+#include "client/fdready.h"
+#include "client/fdtab.h"
+#include "client/real.h"
+#include "client/sleeper.h"
+
+#define N_SMALL 64 /* entries of the sleep array that need no allocation */
+
+/* One wait. The sleep array holds, for each user entry, the descriptors that stand for it. */
+struct wait {
+	struct pollfd *fds; /* the caller's */
+	nfds_t n;
+	unsigned int n_foreign;
+	struct pollfd *sleep;
+	uint32_t n_sleep, sleep_size;
+	struct unm_thread *t;
+	struct unm_sleeper *sleeper;
+	struct pollfd small[N_SMALL];
+	struct pollfd *heap;
+	uint64_t deadline_ns; /* 0: not computed yet */
+};
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+bool
+unm_wait_concerns(const struct pollfd *fds, nfds_t n)
+{
+	nfds_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct unm_file *f = unm_fdtab_get(fds[i].fd);
+
+		if (f != NULL && f->kind != UNM_FILE_INTERNAL)
+			return true;
+	}
+	return false;
+}
+
+/* In an epoch section. */
+int
+unm_wait_scan_fd(int fd, short events)
+{
+	struct unm_file *f = unm_fdtab_get(fd);
+
+	if (f == NULL || f->kind == UNM_FILE_INTERNAL)
+		return -1;
+	if (f->kind == UNM_FILE_DESC)
+		return unm_device_poll((struct unm_desc *)f, events);
+	return unm_epoll_set_ready((struct unm_epoll_set *)f) ? events & (POLLIN | POLLRDNORM) : 0;
+}
+
+/* An epoll instance is ours by its netmap members and foreign by the others. */
+static bool
+is_also_foreign(int fd)
+{
+	const struct unm_file *f = unm_fdtab_get(fd);
+
+	if (f != NULL && f->kind == UNM_FILE_EPOLL)
+		return unm_epoll_set_has_foreign((const struct unm_epoll_set *)f);
+	return f == NULL || f->kind != UNM_FILE_DESC;
+}
+
+static int
+scan(struct wait *w, struct unm_thread *t)
+{
+	const bool outer = unm_epoch_enter(t);
+	unsigned int n_foreign = 0;
+	int n_ready = 0;
+	nfds_t i;
+
+	for (i = 0; i < w->n; i++) {
+		struct pollfd *p = &w->fds[i];
+		int got;
+
+		p->revents = 0;
+		if (p->fd < 0)
+			continue;
+		got = unm_wait_scan_fd(p->fd, p->events);
+		if (got < 0 || is_also_foreign(p->fd))
+			n_foreign++;
+		if (got > 0) {
+			p->revents = (short)got;
+			n_ready++;
+		}
+	}
+	unm_epoch_exit(t, outer);
+	w->n_foreign = n_foreign;
+	return n_ready;
+}
+
+/* Room for @n more entries. Return: 0 or -ENOMEM. */
+static int
+reserve(struct wait *w, uint32_t n)
+{
+	uint32_t size = w->sleep_size;
+	struct pollfd *bigger;
+
+	n++; /* the sleeper's own */
+	if (n <= size - w->n_sleep)
+		return 0;
+	while (n > size - w->n_sleep)
+		size *= 2;
+	bigger = realloc(w->heap, size * sizeof(*bigger));
+	if (bigger == NULL)
+		return -ENOMEM;
+	if (w->heap == NULL)
+		__builtin_memcpy(bigger, w->small, w->n_sleep * sizeof(*bigger));
+	w->heap = bigger;
+	w->sleep = bigger;
+	w->sleep_size = size;
+	return 0;
+}
+
+/* Announce the sleep on one binding and add what to sleep on. */
+static int
+arm_desc(struct wait *w, struct unm_desc *d, short events)
+{
+	struct unm_binding *b = unm_desc_binding(d);
+	const uint32_t n_more = b == NULL ? 0 : b->info.n_port_fds;
+	int err;
+
+	if (b == NULL)
+		return 0; /* the scan has said POLLERR: there will be no sleep */
+	if (reserve(w, n_more) < 0)
+		return -ENOMEM;
+	err = unm_sleeper_add(w->sleeper, b);
+	if (err < 0)
+		return err;
+	unm_bport_arm(b->bport, events);
+	if (n_more > 0)
+		w->n_sleep += unm_bport_fds(b->bport, events, &w->sleep[w->n_sleep], n_more);
+	return 0;
+}
+
+struct arm_member {
+	struct wait *w;
+	int err;
+};
+
+static void
+arm_member(struct unm_desc *d, short events, void *arg)
+{
+	struct arm_member *a = arg;
+
+	if (a->err == 0)
+		a->err = arm_desc(a->w, d, events);
+}
+
+/* All foreign entries come first, in the order of the caller's, so that their results are found again by counting. */
+static int
+arm(struct wait *w, struct unm_thread *t)
+{
+	const bool outer = unm_epoch_enter(t);
+	struct arm_member member = {w, 0};
+	int err = 0;
+	nfds_t i;
+
+	w->n_sleep = 0;
+	for (i = 0; i < w->n && err == 0; i++)
+		if (w->fds[i].fd >= 0 && is_also_foreign(w->fds[i].fd)) {
+			err = reserve(w, 1);
+			if (err == 0)
+				w->sleep[w->n_sleep++] =
+					(struct pollfd){w->fds[i].fd, w->fds[i].events, 0};
+		}
+	w->n_foreign = w->n_sleep;
+	for (i = 0; i < w->n && err == 0; i++) {
+		struct unm_file *f = unm_fdtab_get(w->fds[i].fd);
+
+		if (f == NULL || f->kind == UNM_FILE_INTERNAL)
+			continue;
+		if (f->kind == UNM_FILE_DESC) {
+			err = arm_desc(w, (struct unm_desc *)f, w->fds[i].events);
+		} else {
+			unm_epoll_set_each((struct unm_epoll_set *)f, arm_member, &member);
+			err = member.err;
+		}
+	}
+	unm_epoch_exit(t, outer);
+	return err;
+}
+
+/* Give the foreign results in the sleep array to the caller's entries. Return: how many entries are newly ready. */
+static int
+take_foreign(struct wait *w)
+{
+	uint32_t k = 0;
+	int n_ready = 0;
+	nfds_t i;
+
+	for (i = 0; i < w->n && k < w->n_foreign; i++) {
+		struct pollfd *p = &w->fds[i];
+
+		if (p->fd != w->sleep[k].fd)
+			continue;
+		if (w->sleep[k].revents != 0 && p->revents == 0)
+			n_ready++;
+		p->revents |= w->sleep[k].revents;
+		k++;
+	}
+	return n_ready;
+}
+
+/* Netmap entries are settled: look at the foreign ones without waiting. Return: how many more are ready, or -1. */
+static int
+look_at_foreign(struct wait *w)
+{
+	const struct timespec zero = {0, 0};
+	nfds_t i;
+
+	if (w->n_foreign == 0)
+		return 0;
+	w->n_sleep = 0;
+	for (i = 0; i < w->n; i++) {
+		if (w->fds[i].fd < 0 || !is_also_foreign(w->fds[i].fd))
+			continue;
+		if (reserve(w, 1) < 0) {
+			errno = ENOMEM;
+			return -1;
+		}
+		w->sleep[w->n_sleep++] = (struct pollfd){w->fds[i].fd, w->fds[i].events, 0};
+	}
+	w->n_foreign = w->n_sleep;
+	if (UNM_REAL(ppoll)(w->sleep, w->n_sleep, &zero, NULL) < 0)
+		return -1;
+	return take_foreign(w);
+}
+
+/* What is left of the timeout. Return: false when it is over. */
+static bool
+time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
+{
+	const uint64_t now = now_ns();
+	uint64_t ns;
+
+	if (w->deadline_ns == 0) {
+		const uint64_t s = (uint64_t)timeout->tv_sec;
+
+		/* 100 years is as good as for ever, and does not overflow */
+		ns = s > UINT64_C(3153600000) ? UINT64_C(3153600000000000000)
+					      : s * 1000000000u + (uint64_t)timeout->tv_nsec;
+		w->deadline_ns = now + ns;
+	}
+	if (now >= w->deadline_ns)
+		return false;
+	ns = w->deadline_ns - now;
+	*left = (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+	return true;
+}
+
+/* Return: -1 failed (errno), 0 go on, 1 foreign descriptors are ready or the time is over. */
+static int
+sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct timespec left;
+	int r;
+
+	if (timeout != NULL && !time_left(w, timeout, &left))
+		return 1;
+	r = unm_sleeper_sleep(
+		w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
+	unm_fdready_slept_here(w->t);
+	if (r <= 0)
+		return r < 0 ? -1 : 1;
+	return take_foreign(w) > 0;
+}
+
+static void
+clean_up(void *arg)
+{
+	struct wait *w = arg;
+
+	unm_sleeper_put(w->t, w->sleeper);
+	free(w->heap);
+}
+
+static int
+wait_slowly(
+	struct wait *w, struct unm_thread *t, const struct timespec *timeout, const sigset_t *mask)
+{
+	int n_ready, r = 0;
+
+	w->sleeper = unm_sleeper_get(t);
+	if (w->sleeper == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (;;) { /* ends with an event, a signal or the timeout */
+		if (arm(w, t) < 0) {
+			errno = ENOMEM;
+			return -1;
+		}
+		n_ready = scan(w, t);
+		if (n_ready > 0)
+			break;
+		r = sleep_once(w, timeout, mask);
+		if (r < 0)
+			return -1;
+		n_ready = scan(w, t);
+		if (n_ready > 0 || r > 0)
+			break;
+	}
+	r = look_at_foreign(w);
+	return r < 0 ? -1 : n_ready + r;
+}
+
+int
+unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct unm_thread *t = unm_thread_get();
+	const int saved = errno;
+	struct wait w;
+	int n_ready, r;
+
+	pthread_testcancel();
+	if (t == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	w.fds = fds;
+	w.n = n;
+	w.sleep = w.small;
+	w.sleep_size = N_SMALL;
+	w.n_sleep = 0;
+	w.heap = NULL;
+	w.t = t;
+	w.sleeper = NULL;
+	w.deadline_ns = 0;
+	n_ready = scan(&w, t);
+	if (n_ready > 0 && w.n_foreign == 0) {
+		errno = saved;
+		return n_ready;
+	}
+	pthread_cleanup_push(clean_up, &w);
+	if (n_ready > 0 || (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0)) {
+		r = look_at_foreign(&w);
+		r = r < 0 ? -1 : n_ready + r;
+	} else {
+		r = wait_slowly(&w, t, timeout, mask);
+	}
+	pthread_cleanup_pop(1);
+	if (r >= 0)
+		errno = saved;
+	return r;
+}

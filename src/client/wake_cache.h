@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Eventfds of other processes' bindings: asked for once, kept for the next wake. */
+#ifndef UNM_CLIENT_WAKE_CACHE_H
+#define UNM_CLIENT_WAKE_CACHE_H
+
+#include <stdint.h>
+
+struct unm_seg;
+
+/**
+ * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
+ *
+ * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE the binding is gone,
+ * -errno netmapd can't be asked.
+ */
+int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
+
+/* The segment has gone: close what belongs to it. */
+void unm_wake_cache_forget(uint64_t seg_uid);
+
+void unm_wake_cache_after_fork(void);
+
+#endif
