@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <libnetmap.h>
 
 #include "nmt_log.h"
 #include "nmt_time.h"
@@ -74,6 +73,8 @@ static void
 put_ping(struct pinger *p, struct netmap_ring *ring, struct netmap_slot *slot)
 {
 	struct pg_worker *w = p->w;
+	struct pg_buf buf = pg_slot_buf(w, ring, slot);
+	uint32_t len = w->tmpl->len < buf.room ? w->tmpl->len : buf.room;
 	uint32_t frame_len = w->tmpl->len - w->tmpl->vnet_len;
 	uint8_t *frame = w->scratch + w->tmpl->vnet_len;
 	uint8_t *payload = frame + nmt_udp_payload_off(w->opt->is_v6);
@@ -84,11 +85,11 @@ put_ping(struct pinger *p, struct netmap_ring *ring, struct netmap_slot *slot)
 	/* Cannot fail: the template was built from the same flow and length. */
 	nmt_pkt_build_udp_headers(
 		frame, frame_len, &p->flow, nmt_csum_add(p->payload_sum, payload, PG_STAMP_LEN));
-	nm_pkt_copy(w->scratch, NETMAP_BUF_OFFSET(ring, slot), (int)w->tmpl->len);
-	slot->len = (uint16_t)w->tmpl->len;
+	nm_pkt_copy(w->scratch, buf.data, (int)len);
+	slot->len = (uint16_t)len;
 	slot->flags = 0;
 	if ((w->opt->data & PG_DATA_DUMP) != 0)
-		pg_dump(w->scratch, w->tmpl->len, (uint32_t)(slot - ring->slot));
+		pg_dump(w->scratch, len, (uint32_t)(slot - ring->slot));
 	p->sent_ns[p->next_seq % WINDOW] = now_ns;
 	p->next_seq++;
 }
@@ -102,7 +103,7 @@ send_pings(struct pinger *p, uint32_t n)
 	int error;
 
 	while (n > 0 && !pg_stop) {
-		uint32_t space = nm_ring_space(ring);
+		uint32_t space = nmt_ring_avail(ring);
 		uint32_t head = ring->head;
 		uint32_t k;
 
@@ -162,19 +163,21 @@ take_replies(struct pinger *p)
 	struct pg_worker *w = p->w;
 
 	for (uint32_t i = 0; i < w->n_rx_rings; i++) {
-		struct netmap_ring *ring = pg_rx_ring(w, i);
-		uint32_t n = nm_ring_space(ring);
+		struct netmap_ring *ring = nmt_port_rx(w->nmd, i);
+		uint32_t n = nmt_ring_avail(ring);
 		uint32_t head = ring->head;
 		uint64_t now_ns = n > 0 ? nmt_now_ns() : 0;
 
 		for (; n > 0; n--) { /* at most one ring */
 			const struct netmap_slot *slot = &ring->slot[head];
-			const uint8_t *frame = (const uint8_t *)NETMAP_BUF_OFFSET(ring, slot);
+			struct pg_buf buf = pg_slot_buf(w, ring, slot);
 			uint32_t len = slot->len;
 
+			if (len > buf.room)
+				len = buf.room;
 			if ((w->opt->data & PG_DATA_DUMP) != 0)
-				pg_dump(frame, len, head);
-			take_reply(p, frame, len, now_ns);
+				pg_dump(buf.data, len, head);
+			take_reply(p, buf.data, len, now_ns);
 			head = nm_ring_next(ring, head);
 		}
 		ring->head = ring->cur = head;
@@ -311,17 +314,29 @@ swap_addresses(uint8_t *frame, uint32_t len, const uint8_t own_mac[NMT_MAC_LEN])
 	memcpy(frame + off + n, addr, n);
 }
 
-/* Slots of the packet that begins at @i; its end is there, because only whole packets become visible. */
+/* Copy one slot, and turn the frame round if it begins there. Return: bytes copied. */
 static uint32_t
-packet_slots(const struct netmap_ring *ring, uint32_t i, uint32_t n_max)
+answer_slot(struct pg_worker *w, struct netmap_ring *rx, uint32_t in, struct netmap_ring *tx,
+	uint32_t out, bool is_start)
 {
-	uint32_t n = 1;
+	const struct netmap_slot from = rx->slot[in]; /* the only read of it */
+	struct pg_buf src = pg_slot_buf(w, rx, &from);
+	struct pg_buf dst = pg_slot_buf(w, tx, &tx->slot[out]);
+	uint32_t vnet_len = w->port->vnet_len;
+	uint32_t len = from.len;
 
-	while (n < n_max && (ring->slot[i].flags & NS_MOREFRAG) != 0) {
-		i = i + 1 == ring->num_slots ? 0 : i + 1;
-		n++;
-	}
-	return n;
+	if (len > src.room)
+		len = src.room;
+	if (len > dst.room)
+		len = dst.room;
+	nm_pkt_copy(src.data, dst.data, (int)len);
+	if (is_start && len > vnet_len)
+		swap_addresses(dst.data + vnet_len, len - vnet_len, w->opt->src_mac.first);
+	if ((w->opt->data & PG_DATA_DUMP) != 0)
+		pg_dump(src.data, len, in);
+	tx->slot[out].len = (uint16_t)len;
+	tx->slot[out].flags = from.flags & NS_MOREFRAG;
+	return len;
 }
 
 /* Copy one packet of @n slots to the tx ring. False: no room for it. */
@@ -329,56 +344,44 @@ static bool
 answer(struct pg_worker *w, struct netmap_ring *rx, struct netmap_ring *tx, uint32_t n)
 {
 	uint32_t in = rx->head;
-	uint32_t out = tx->head;
+	uint32_t len = 0;
+	uint32_t out;
 
-	if (nm_ring_space(tx) < n) {
+	if (nmt_ring_avail(tx) < n) {
 		pg_sync_tx(w); /* an error shows at the sync that ends the round */
-		if (nm_ring_space(tx) < n)
+		if (nmt_ring_avail(tx) < n)
 			return false;
 	}
+	out = tx->head;
 	for (uint32_t k = 0; k < n; k++) { /* at most one ring */
-		const struct netmap_slot *from = &rx->slot[in];
-		struct netmap_slot *to = &tx->slot[out];
-		const char *frame = NETMAP_BUF_OFFSET(rx, from);
-		char *copy = NETMAP_BUF_OFFSET(tx, to);
-		uint32_t len = from->len;
-
-		if (len > tx->nr_buf_size)
-			return false;
-		nm_pkt_copy(frame, copy, (int)len);
-		if (k == 0 && len >= w->port->vnet_len)
-			swap_addresses((uint8_t *)copy + w->port->vnet_len, len - w->port->vnet_len,
-				w->opt->src_mac.first);
-		if ((w->opt->data & PG_DATA_DUMP) != 0)
-			pg_dump((const uint8_t *)frame, len, in);
-		to->len = (uint16_t)len;
-		to->flags = from->flags & NS_MOREFRAG;
-		w->local.bytes += k == 0 ? len - w->port->vnet_len : len;
+		len += answer_slot(w, rx, in, tx, out, k == 0);
 		in = nm_ring_next(rx, in);
 		out = nm_ring_next(tx, out);
 	}
+	w->local.bytes += len > w->port->vnet_len ? len - w->port->vnet_len : 0;
 	tx->head = tx->cur = out;
 	return true;
 }
 
-/* Answer at most one burst of one ring. Return: packets taken. */
+/* Answer what one ring holds. Return: packets taken. */
 static uint32_t
 answer_ring(struct pg_worker *w, struct netmap_ring *rx, struct netmap_ring *tx)
 {
-	uint32_t space = nm_ring_space(rx);
+	uint32_t space = nmt_ring_avail(rx);
 	uint32_t limit = pg_worker_n_left(w, rx->num_slots);
 	uint32_t n_taken = 0;
 
 	if (space > 0)
 		pg_worker_note_space(w, space);
 	for (; space > 0 && n_taken < limit; n_taken++) { /* at most one ring */
-		uint32_t n = packet_slots(rx, rx->head, space);
-		uint32_t head = rx->head + n;
+		uint32_t n = nmt_packet_slots(rx, rx->head, space);
 
+		if (n == 0) /* longer than the ring: its pieces become packets */
+			n = space;
 		if (!answer(w, rx, tx, n))
 			w->n_dropped++;
 		w->local.pkts++;
-		rx->head = rx->cur = head >= rx->num_slots ? head - rx->num_slots : head;
+		rx->head = rx->cur = nmt_ring_skip(rx, rx->head, n);
 		space -= n;
 	}
 	return n_taken;
@@ -396,7 +399,7 @@ pong_body(void *arg)
 		uint32_t n_taken = 0;
 
 		for (uint32_t i = 0; i < w->n_rx_rings; i++)
-			n_taken += answer_ring(w, pg_rx_ring(w, i), w->tx_rings[0].ring);
+			n_taken += answer_ring(w, nmt_port_rx(w->nmd, i), w->tx_rings[0].ring);
 		if (n_taken > 0) {
 			w->toc_ns = nmt_now_ns();
 			if (w->tic_ns == 0)

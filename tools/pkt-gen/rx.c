@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <libnetmap.h>
 
 #include "nmt_log.h"
 #include "nmt_time.h"
@@ -48,13 +47,14 @@ count_span(const struct netmap_ring *ring, uint32_t first, uint32_t n, struct ta
 static void
 count_slots(const struct netmap_ring *ring, uint32_t n, struct tally *t)
 {
-	uint32_t until_wrap = ring->num_slots - ring->head;
+	uint32_t head = ring->head;
+	uint32_t until_wrap = ring->num_slots - head;
 
 	if (n < until_wrap) {
-		count_span(ring, ring->head, n, t);
+		count_span(ring, head, n, t);
 		return;
 	}
-	count_span(ring, ring->head, until_wrap, t);
+	count_span(ring, head, until_wrap, t);
 	count_span(ring, 0, n - until_wrap, t);
 }
 
@@ -107,19 +107,17 @@ examine_slots(struct pg_worker *w, struct netmap_ring *ring, uint32_t n, struct 
 
 	for (uint32_t k = 0; k < n; k++) { /* at most one ring */
 		const struct netmap_slot *slot = &ring->slot[i];
+		struct pg_buf buf = pg_slot_buf(w, ring, slot);
 		uint32_t len = slot->len;
 
-		if (len > ring->nr_buf_size)
-			len = ring->nr_buf_size;
+		if (len > buf.room)
+			len = buf.room;
 		if ((w->opt->data & PG_DATA_PREFETCH) != 0) {
-			uint32_t ahead = i + PREFETCH_SLOTS;
+			uint32_t ahead = nmt_ring_skip(ring, i, PREFETCH_SLOTS);
 
-			if (ahead >= ring->num_slots)
-				ahead = 0;
-			__builtin_prefetch(NETMAP_BUF(ring, ring->slot[ahead].buf_idx));
+			__builtin_prefetch(pg_slot_buf(w, ring, &ring->slot[ahead]).data);
 		}
-		examine(w, (const uint8_t *)NETMAP_BUF_OFFSET(ring, slot), len, i, is_start,
-			now_ns);
+		examine(w, buf.data, len, i, is_start, now_ns);
 		is_start = (slot->flags & NS_MOREFRAG) == 0;
 		t->pkts += is_start;
 		t->bytes += len;
@@ -132,18 +130,18 @@ examine_slots(struct pg_worker *w, struct netmap_ring *ring, uint32_t n, struct 
  * Only needed with -n or a general path; a packet that is longer than the ring is taken in pieces.
  */
 static uint32_t
-whole_packets(const struct netmap_ring *ring, uint32_t n, uint32_t max_pkts)
+whole_packets(struct netmap_ring *ring, uint32_t n, uint32_t max_pkts)
 {
 	uint32_t i = ring->head;
 	uint32_t n_whole = 0;
-	uint32_t n_pkts = 0;
 
-	for (uint32_t k = 0; k < n && n_pkts < max_pkts; k++) { /* at most one ring */
-		if ((ring->slot[i].flags & NS_MOREFRAG) == 0) {
-			n_whole = k + 1;
-			n_pkts++;
-		}
-		i = i + 1 == ring->num_slots ? 0 : i + 1;
+	for (uint32_t k = 0; k < max_pkts && n_whole < n; k++) { /* at most one ring */
+		uint32_t n_slots = nmt_packet_slots(ring, i, n - n_whole);
+
+		if (n_slots == 0)
+			break;
+		n_whole += n_slots;
+		i = nmt_ring_skip(ring, i, n_slots);
 	}
 	return n_whole == 0 ? n : n_whole;
 }
@@ -153,10 +151,9 @@ static uint32_t
 take_ring(struct pg_worker *w, struct netmap_ring *ring)
 {
 	bool is_general = w->opt->data != 0 || w->opt->function == PG_RXSEQ;
-	uint32_t space = nm_ring_space(ring);
+	uint32_t space = nmt_ring_avail(ring);
 	uint32_t n = space < w->opt->burst ? space : w->opt->burst;
 	struct tally t = {0};
-	uint32_t head;
 
 	if (n == 0)
 		return 0;
@@ -167,8 +164,7 @@ take_ring(struct pg_worker *w, struct netmap_ring *ring)
 		examine_slots(w, ring, n, &t);
 	else
 		count_slots(ring, n, &t);
-	head = ring->head + n;
-	ring->head = ring->cur = head >= ring->num_slots ? head - ring->num_slots : head;
+	ring->head = ring->cur = nmt_ring_skip(ring, ring->head, n);
 	w->local.pkts += t.pkts;
 	w->local.bytes += t.bytes - t.pkts * w->port->vnet_len;
 	w->local.events++;
@@ -181,7 +177,7 @@ take_rings(struct pg_worker *w)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < w->n_rx_rings && !pg_worker_is_done(w); i++)
-		n += take_ring(w, pg_rx_ring(w, i));
+		n += take_ring(w, nmt_port_rx(w->nmd, i));
 	return n;
 }
 

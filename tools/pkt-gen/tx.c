@@ -22,7 +22,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <libnetmap.h>
 
 #include "nmt_log.h"
 #include "nmt_time.h"
@@ -67,12 +66,13 @@ refill_slot(struct pg_worker *w, struct pg_tx_ring *r, uint32_t i)
 {
 	struct netmap_slot *slot = &r->ring->slot[i];
 	const struct pg_template *t = w->tmpl;
-	char *buf = NETMAP_BUF_OFFSET(r->ring, slot);
+	struct pg_buf buf = pg_slot_buf(w, r->ring, slot);
+	uint32_t len = t->len < buf.room ? t->len : buf.room;
 
 	if ((w->opt->data & PG_DATA_RUBBISH) == 0 && !is_own_buffer(r, i) &&
-		memcmp(buf, t->data, t->len) != 0)
-		nm_pkt_copy(t->data, buf, (int)t->len);
-	slot->len = (uint16_t)t->len;
+		memcmp(buf.data, t->data, len) != 0)
+		nm_pkt_copy(t->data, buf.data, (int)len);
+	slot->len = (uint16_t)len;
 	slot->flags = 0;
 	r->known[i] = slot_word(slot);
 }
@@ -115,8 +115,11 @@ put_fragments(struct pg_worker *w, struct pg_tx_ring *r, uint32_t i, uint32_t le
 		struct netmap_slot *slot = &r->ring->slot[i];
 		bool is_last = k + 1 == w->opt->n_frags;
 		uint32_t part = is_last ? len - done : w->opt->frag_len;
+		struct pg_buf buf = pg_slot_buf(w, r->ring, slot);
 
-		nm_pkt_copy(w->scratch + done, NETMAP_BUF_OFFSET(r->ring, slot), (int)part);
+		if (part > buf.room)
+			part = buf.room;
+		nm_pkt_copy(w->scratch + done, buf.data, (int)part);
 		slot->len = (uint16_t)part;
 		slot->flags = is_last ? 0 : NS_MOREFRAG;
 		done += part;
@@ -131,20 +134,24 @@ put_frame(struct pg_worker *w, struct pg_tx_ring *r, uint32_t i, const uint8_t *
 {
 	const struct pg_template *t = w->tmpl;
 	struct netmap_slot *slot = &r->ring->slot[i];
-	uint32_t head_len = len < t->head_len ? len : t->head_len;
-	char *buf = NETMAP_BUF_OFFSET(r->ring, slot);
+	struct pg_buf buf = pg_slot_buf(w, r->ring, slot);
 	unsigned data = w->opt->data;
+	uint32_t head_len;
 
+	if (len > buf.room)
+		len = buf.room;
+	head_len = len < t->head_len ? len : t->head_len;
 	if ((data & PG_DATA_MEMCPY) != 0) {
 		memcpy(w->scratch, head, head_len);
-		memcpy(buf, w->scratch, len);
+		memcpy(buf.data, w->scratch, len);
 	} else if ((data & PG_DATA_COPY) != 0) {
 		memcpy(w->scratch, head, head_len);
-		nm_pkt_copy(w->scratch, buf, (int)len);
+		nm_pkt_copy(w->scratch, buf.data, (int)len);
 	} else {
 		if (!is_own_buffer(r, i)) /* whatever length comes next, the payload is there */
-			nm_pkt_copy(t->data, buf, (int)t->len);
-		memcpy(buf, head, head_len);
+			nm_pkt_copy(
+				t->data, buf.data, (int)(t->len < buf.room ? t->len : buf.room));
+		memcpy(buf.data, head, head_len);
 	}
 	slot->len = (uint16_t)len;
 	slot->flags = 0;
@@ -167,18 +174,16 @@ touch_slot(struct pg_worker *w, struct pg_tx_ring *r, uint32_t i)
 	unsigned data = w->opt->data;
 
 	if ((data & PG_DATA_PREFETCH) != 0) {
-		uint32_t ahead = i + PREFETCH_SLOTS;
+		uint32_t ahead = nmt_ring_skip(r->ring, i, PREFETCH_SLOTS);
 
-		if (ahead >= r->ring->num_slots)
-			ahead = 0;
-		__builtin_prefetch(NETMAP_BUF(r->ring, r->ring->slot[ahead].buf_idx), 1);
+		__builtin_prefetch(pg_slot_buf(w, r->ring, &r->ring->slot[ahead]).data, 1);
 	}
 	if ((data & PG_DATA_ACCESS) != 0)
-		w->access_sum += (unsigned char)*NETMAP_BUF_OFFSET(r->ring, slot);
+		w->access_sum += pg_slot_buf(w, r->ring, slot).data[0];
 	if ((data & PG_DATA_DUMP) != 0) {
-		const void *frame = (slot->flags & NS_INDIRECT) != 0
-					    ? (const void *)w->tmpl->data
-					    : (const void *)NETMAP_BUF_OFFSET(r->ring, slot);
+		const uint8_t *frame = (slot->flags & NS_INDIRECT) != 0
+					       ? w->tmpl->data
+					       : pg_slot_buf(w, r->ring, slot).data;
 
 		pg_dump(frame, slot->len, i);
 	}
@@ -232,7 +237,7 @@ is_plain(const struct pg_worker *w, const struct pg_tx_ring *r)
 static uint32_t
 fill_ring(struct pg_worker *w, struct pg_tx_ring *r, uint32_t quota)
 {
-	uint32_t space = nm_ring_space(r->ring);
+	uint32_t space = nmt_ring_avail(r->ring);
 	uint32_t n = space / w->opt->n_frags;
 	uint64_t bytes = 0;
 	uint32_t head;

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <libnetmap.h>
 
 #include "nmt_affinity.h"
 #include "nmt_log.h"
@@ -28,18 +27,17 @@ uint32_t pg_period;
 static int
 init_rings(struct pg_worker *w)
 {
-	const struct nmport_d *d = w->nmd;
-	/* In 16 bits, so that an empty interval comes to 0, however it is written (spec 22.1). */
-	uint16_t n_tx = (uint16_t)(d->last_tx_ring - d->first_tx_ring + 1);
+	uint32_t n_tx = nmt_port_n_tx(w->nmd);
 
-	w->n_rx_rings = (uint16_t)(d->last_rx_ring - d->first_rx_ring + 1);
+	w->n_rx_rings = nmt_port_n_rx(w->nmd);
+	w->n_bufs = nmt_port_n_bufs(w->nmd);
 	w->tx_rings = calloc((size_t)n_tx + 1, sizeof(w->tx_rings[0]));
 	if (w->tx_rings == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n_tx; i++) {
 		struct pg_tx_ring *r = &w->tx_rings[i];
 
-		r->ring = NETMAP_TXRING(d->nifp, d->first_tx_ring + i);
+		r->ring = nmt_port_tx(w->nmd, i);
 		/* Zeroes match no slot: buffer 0 is never handed out. */
 		r->known = calloc(r->ring->num_slots, sizeof(r->known[0]));
 		if (r->known == NULL)
@@ -47,12 +45,6 @@ init_rings(struct pg_worker *w)
 		w->n_tx_rings++;
 	}
 	return 0;
-}
-
-struct netmap_ring *
-pg_rx_ring(const struct pg_worker *w, uint32_t i)
-{
-	return NETMAP_RXRING(w->nmd->nifp, w->nmd->first_rx_ring + i);
 }
 
 int

@@ -20,13 +20,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <libnetmap.h>
+
 #include "frame.h"
 #include "hist.h"
+#include "nmt_port.h"
+#include "nmt_slot.h"
 #include "options.h"
 #include "pace.h"
 #include "port.h"
-
-struct netmap_ring;
 
 #define PG_CACHE_LINE 64
 #define PG_NO_SPACE   99999 /* min_space of a period without any batch */
@@ -91,6 +93,7 @@ struct pg_worker {
 	struct pg_tx_ring *tx_rings; /* owned */
 	uint32_t n_tx_rings;
 	uint32_t n_rx_rings;
+	uint32_t n_bufs; /* of the region */
 	struct pg_vary vary;
 	uint8_t *scratch;    /* owned; PG_SCRATCH_SIZE bytes that begin with the template */
 	uint64_t access_sum; /* -o 2: what was read, so that it is not optimised away */
@@ -181,6 +184,32 @@ pg_worker_n_left(const struct pg_worker *w, uint32_t limit)
 	return left < limit ? (uint32_t)left : limit;
 }
 
+/* A buffer that may be used: slots lie where other processes can write, so indices are checked. */
+struct pg_buf {
+	uint8_t *data;
+	uint32_t room; /* bytes from data to the end of the buffer */
+};
+
+/**
+ * pg_slot_buf() - the buffer of a slot, at the offset that the slot gives
+ *
+ * An impossible index stands for buffer 0, which nobody uses, an impossible offset for 0, so what
+ * comes back can be read and written. Thread: the ring's.
+ */
+static inline struct pg_buf
+pg_slot_buf(
+	const struct pg_worker *w, const struct netmap_ring *ring, const struct netmap_slot *slot)
+{
+	const uint32_t idx = slot->buf_idx;
+	const uint64_t off = NETMAP_ROFFSET(ring, slot);
+	const uint32_t checked_off = off < ring->nr_buf_size ? (uint32_t)off : 0;
+
+	return (struct pg_buf){
+		.data = (uint8_t *)NETMAP_BUF(ring, idx < w->n_bufs ? idx : 0) + checked_off,
+		.room = ring->nr_buf_size - checked_off,
+	};
+}
+
 /**
  * pg_wait_ring() - synchronise, and sleep until a ring is ready unless busy waiting was asked for
  * @events: POLLIN or POLLOUT
@@ -190,9 +219,6 @@ pg_worker_n_left(const struct pg_worker *w, uint32_t limit)
  * reports POLLERR.
  */
 int pg_wait_ring(struct pg_worker *w, short events, int timeout_ms);
-
-/** pg_rx_ring() - receive ring @i of the worker, below w->n_rx_rings */
-struct netmap_ring *pg_rx_ring(const struct pg_worker *w, uint32_t i);
 
 /** pg_sync_tx(), pg_sync_rx() - NIOCTXSYNC, NIOCRXSYNC. Return: 0 or negative errno. */
 int pg_sync_tx(struct pg_worker *w);

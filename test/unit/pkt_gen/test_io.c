@@ -34,9 +34,6 @@
 #define BUFS_OFF  65536
 #define AREA_SIZE (BUFS_OFF + N_BUFS * BUF_SIZE)
 
-/* libnetmap.h refers to it; the library itself is not linked here. */
-int nmctx_threadsafe;
-
 /* How the other side behaves. */
 enum behaviour {
 	KEEP,	/* returns every slot as it was */
@@ -51,6 +48,7 @@ static struct {
 	struct netmap_if *nifp;
 	struct netmap_ring *tx, *rx;
 	struct nmport_d nmd;
+	struct nmem_d mem;
 	struct pg_port port;
 	struct pg_options opt;
 	struct pg_template tmpl;
@@ -141,6 +139,9 @@ set_up(const char *line, enum behaviour behaviour)
 	set_ring_ofs(2, fake.rx);
 	fake.nmd.nifp = fake.nifp;
 	fake.nmd.fd = -1;
+	fake.nmd.mem = &fake.mem;
+	fake.mem.mem = fake.area;
+	fake.mem.size = AREA_SIZE;
 	fake.port.nmd[0] = &fake.nmd;
 	fake.port.n_threads = 1;
 	parse(line);
