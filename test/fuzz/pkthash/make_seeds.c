@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writes the seeds of fuzz_pkthash: a frame of each shape that the parser knows. Run by hand in the
- * directory seeds when a shape is added; the files are kept in the tree.
+ * directory test/fuzz/seeds/pkthash when a shape is added; the files are kept in the tree.
  */
 #include <stdio.h>
 #include <stdlib.h>
