@@ -27,9 +27,10 @@ main(int argc, char **argv)
 	struct br_bridge br;
 	int error;
 
-	/* Option offset makes packets begin behind the start of their buffers, which is fine here. */
-	(void)nmport_enable_option("offset");
 	br_options_parse(&opts, argc, argv);
+	/* With option offset packets begin behind the start of their buffers, which is fine here. A
+	 * library that does not know the option says so when a port name has it. */
+	(void)nmport_enable_option("offset");
 	error = nmt_stop_init(false);
 	if (error != 0)
 		nmt_die(&br_cli, "cannot set signal handlers: %s", strerror(-error));
