@@ -59,7 +59,8 @@ print_field(struct nmt_json *j, const char *key, const char *label, uint64_t val
 void
 vc_print_indices(const struct vc_list_entry *e, bool json)
 {
-	struct nmt_json buf, *j = json ? &buf : NULL;
+	struct nmt_json buf = {.out = stdout};
+	struct nmt_json *j = json ? &buf : NULL;
 
 	if (j != NULL) {
 		json_begin(j);
@@ -74,7 +75,8 @@ vc_print_indices(const struct vc_list_entry *e, bool json)
 void
 vc_print_info(const struct vc_port_info *info, bool json)
 {
-	struct nmt_json buf, *j = json ? &buf : NULL;
+	struct nmt_json buf = {.out = stdout};
+	struct nmt_json *j = json ? &buf : NULL;
 
 	if (j != NULL)
 		json_begin(j);
