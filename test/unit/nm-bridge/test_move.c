@@ -17,6 +17,7 @@
 
 #include "fake_ports.h"
 #include "move_fp.h"
+#include "test_random.h"
 
 #define BIG_BUF	  256
 #define SMALL_BUF 96
@@ -349,15 +350,6 @@ test_impossible_target_buffer(void **state)
 	bench_fini(&b);
 }
 
-static uint32_t
-next_random(uint32_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 17;
-	*state ^= *state << 5;
-	return *state;
-}
-
 static void
 check_no_buffer_lost(const struct bench *b)
 {
@@ -383,17 +375,17 @@ random_load(uint32_t tx_buf, uint32_t rnd)
 	bench_init(&b, tx_buf);
 	while (n_arrived < 1000) {
 		uint32_t used = (b.m.rx->tail + N_SLOTS - b.m.rx->head) % N_SLOTS;
-		uint32_t n_slots = 1 + next_random(&rnd) % 3;
+		uint32_t n_slots = 1 + test_random(&rnd) % 3;
 
 		if (used + n_slots < N_SLOTS) {
-			uint16_t len = (uint16_t)(1 + next_random(&rnd) % BIG_BUF);
+			uint16_t len = (uint16_t)(1 + test_random(&rnd) % BIG_BUF);
 
 			arrive(&b, n_arrived, n_slots, len);
 			lens[n_arrived++] = n_slots * len;
 		}
-		b.m.n_limit = next_random(&rnd) % 12;
+		b.m.n_limit = test_random(&rnd) % 12;
 		br_move_ring(&b.m, &b.c);
-		for (uint32_t n = next_random(&rnd) % 3; n > 0 && sent_at != b.m.tx->head; n--) {
+		for (uint32_t n = test_random(&rnd) % 3; n > 0 && sent_at != b.m.tx->head; n--) {
 			uint32_t next = check_sent(&b, sent_at, n_sent, lens[n_sent]);
 
 			fake_ring_release(b.m.tx, (next + N_SLOTS - sent_at) % N_SLOTS);

@@ -21,6 +21,7 @@
 #include "lb.h"
 #include "nmt_pkt.h"
 #include "pkt_hash.h"
+#include "test_random.h"
 
 #define BUF_SIZE   256
 #define N_BUFS	   4096
@@ -485,15 +486,6 @@ test_impossible_slots_and_indices(void **state)
 	bench_fini(&b);
 }
 
-static uint32_t
-next_random(uint32_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 17;
-	*state ^= *state << 5;
-	return *state;
-}
-
 /* Random arrivals and consumers of random speed over two groups. Every packet is consumed at the
  * end of the chain, waits somewhere, or is counted as dropped; no pipe hands out of order within a
  * flow; no buffer is lost. */
@@ -512,19 +504,19 @@ test_random_load(void **state)
 		struct netmap_ring *rx = rx_ring(&b);
 		uint32_t used = (rx->tail + RX_SLOTS - rx->head) % RX_SLOTS;
 
-		for (uint32_t n = next_random(&rnd) % 24; n > 0 && used + 3 < RX_SLOTS; n--) {
+		for (uint32_t n = test_random(&rnd) % 24; n > 0 && used + 3 < RX_SLOTS; n--) {
 			uint32_t size =
-				1 + (next_random(&rnd) % 4 == 0 ? next_random(&rnd) % 3 : 0);
+				1 + (test_random(&rnd) % 4 == 0 ? test_random(&rnd) % 3 : 0);
 
 			/* The flow can be told from the number. */
-			b.next_seq = b.next_seq / 8 * 8 + next_random(&rnd) % 8 + 8;
+			b.next_seq = b.next_seq / 8 * 8 + test_random(&rnd) % 8 + 8;
 			arrive(&b, b.next_seq % 8, size);
 			used += size;
 		}
 		for (uint32_t k = 0; k < b.lb.n_pipes; k++) {
 			struct lb_pipe *p = &b.lb.pipes[k];
 
-			for (uint32_t n = next_random(&rnd) % 8; n > 0 && n_sent(p) > 0; n--) {
+			for (uint32_t n = test_random(&rnd) % 8; n > 0 && n_sent(p) > 0; n--) {
 				uint32_t seq = consume(&b, p, &n_slots);
 
 				assert_true(seq > last_seq[k][seq % 8]);
@@ -533,7 +525,7 @@ test_random_load(void **state)
 			}
 		}
 		lb_collect(&b.lb);
-		lb_receive(&b.lb, 1 + next_random(&rnd) % 32);
+		lb_receive(&b.lb, 1 + test_random(&rnd) % 32);
 	}
 	lb_collect(&b.lb);
 	for (uint32_t k = 0; k < b.lb.n_pipes; k++) {

@@ -17,6 +17,7 @@
 #include <net/netmap_user.h>
 
 #include "overflow.h"
+#include "test_random.h"
 
 #define N_QUEUES  3
 #define N_NODES	  40
@@ -129,15 +130,6 @@ struct model {
 };
 
 static uint32_t
-next_random(uint32_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 17;
-	*state ^= *state << 5;
-	return *state;
-}
-
-static uint32_t
 model_first_len(const struct model *m, uint32_t q)
 {
 	for (uint32_t n = 0; n < m->lens[q]; n++)
@@ -172,14 +164,14 @@ any_outside(const struct model *m)
 static void
 push_both(struct lb_overflow *of, struct model *m, uint32_t q, uint32_t *rnd)
 {
-	uint32_t n_slots = 1 + next_random(rnd) % 4;
+	uint32_t n_slots = 1 + test_random(rnd) % 4;
 
 	if (n_slots > m->n_free)
 		return;
 	for (uint32_t n = 0; n < n_slots; n++) {
 		uint32_t buf = any_outside(m);
 		struct netmap_slot s =
-			filled_slot(buf, (uint16_t)next_random(rnd), n + 1 < n_slots);
+			filled_slot(buf, (uint16_t)test_random(rnd), n + 1 < n_slots);
 
 		m->queues[q][m->lens[q]++] = s;
 		m->n_free--;
@@ -240,8 +232,8 @@ test_random_operations_against_a_model(void **state)
 	for (uint32_t i = 1; i < 20; i++)
 		m.outside[i] = true;
 	for (int i = 0; i < ROUNDS; i++) {
-		uint32_t q = next_random(&rnd) % N_QUEUES;
-		uint32_t what = next_random(&rnd) % 8;
+		uint32_t q = test_random(&rnd) % N_QUEUES;
+		uint32_t what = test_random(&rnd) % 8;
 
 		if (what < 4)
 			push_both(of, &m, q, &rnd);

@@ -20,6 +20,7 @@
 #include "flow_frames.h"
 #include "nmt_pkt.h"
 #include "pkt_hash.h"
+#include "test_random.h"
 
 /* Hash @len bytes, from memory where nothing follows. */
 static enum lb_pkt_kind
@@ -299,15 +300,6 @@ test_nesting_is_bounded(void **state)
 	assert_int_equal(ip_hash(&f), hash);
 }
 
-static uint32_t
-next_random(uint32_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 17;
-	*state ^= *state << 5;
-	return *state;
-}
-
 /* Any single byte of any shape set to anything, and pure noise. */
 static void
 test_arbitrary_bytes(void **state)
@@ -325,15 +317,15 @@ test_arbitrary_bytes(void **state)
 			struct ff_frame g = f;
 
 			for (int k = 0; k < 3; k++)
-				g.bytes[next_random(&rnd) % g.len] = (uint8_t)next_random(&rnd);
-			hash_bytes(g.bytes, next_random(&rnd) % (g.len + 1), &hash);
+				g.bytes[test_random(&rnd) % g.len] = (uint8_t)test_random(&rnd);
+			hash_bytes(g.bytes, test_random(&rnd) % (g.len + 1), &hash);
 		}
 	}
 	for (int round = 0; round < 20000; round++) {
-		struct ff_frame g = {.len = next_random(&rnd) % FF_FRAME_MAX};
+		struct ff_frame g = {.len = test_random(&rnd) % FF_FRAME_MAX};
 
 		for (size_t k = 0; k < g.len; k++)
-			g.bytes[k] = (uint8_t)next_random(&rnd);
+			g.bytes[k] = (uint8_t)test_random(&rnd);
 		if (hash_bytes(g.bytes, g.len, &hash) == LB_PKT_OTHER)
 			assert_int_equal(hash, 0);
 	}
