@@ -187,13 +187,13 @@ make_gre_ethernet(struct ff_frame *f, struct ff_talk t)
 }
 
 const struct ff_shape ff_shapes[FF_N_SHAPES] = {
-	{"ip4", make_ip4, 34},
-	{"ip6", make_ip6, 54},
-	{"qinq-ip4", make_qinq_ip4, 42},
-	{"vlan-ip6-extensions", make_vlan_ip6_extensions, 58},
-	{"ip4-in-ip4", make_ip4_in_ip4, 34},
-	{"ip6-in-ip4", make_ip6_in_ip4, 34},
-	{"ip4-in-ip6", make_ip4_in_ip6, 54},
-	{"gre-ip4", make_gre_ip4, 34},
-	{"gre-ethernet", make_gre_ethernet, 54},
+	[FF_IP4] = {"ip4", make_ip4, 34},
+	[FF_IP6] = {"ip6", make_ip6, 54},
+	[FF_QINQ_IP4] = {"qinq-ip4", make_qinq_ip4, 42},
+	[FF_VLAN_IP6_EXTENSIONS] = {"vlan-ip6-extensions", make_vlan_ip6_extensions, 58},
+	[FF_IP4_IN_IP4] = {"ip4-in-ip4", make_ip4_in_ip4, 34},
+	[FF_IP6_IN_IP4] = {"ip6-in-ip4", make_ip6_in_ip4, 34},
+	[FF_IP4_IN_IP6] = {"ip4-in-ip6", make_ip4_in_ip6, 54},
+	[FF_GRE_IP4] = {"gre-ip4", make_gre_ip4, 34},
+	[FF_GRE_ETHERNET] = {"gre-ethernet", make_gre_ethernet, 54},
 };

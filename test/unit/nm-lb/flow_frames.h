@@ -39,7 +39,18 @@ struct ff_shape {
 	size_t outer_len; /* so many bytes are needed for the first IP header */
 };
 
-#define FF_N_SHAPES 9
+enum ff_shape_id {
+	FF_IP4,
+	FF_IP6,
+	FF_QINQ_IP4,
+	FF_VLAN_IP6_EXTENSIONS,
+	FF_IP4_IN_IP4,
+	FF_IP6_IN_IP4,
+	FF_IP4_IN_IP6,
+	FF_GRE_IP4,
+	FF_GRE_ETHERNET,
+	FF_N_SHAPES,
+};
 
 extern const struct ff_shape ff_shapes[FF_N_SHAPES];
 

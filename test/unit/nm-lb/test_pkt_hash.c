@@ -86,12 +86,12 @@ test_tunnels_are_transparent(void **state)
 	const struct ff_talk t = {1, 2, 40000, 80};
 
 	(void)state;
-	assert_int_equal(shape_hash(2, t), shape_hash(0, t));
-	assert_int_equal(shape_hash(3, t), shape_hash(1, t));
-	assert_int_equal(shape_hash(4, t), shape_hash(0, t));
-	assert_int_equal(shape_hash(5, t), shape_hash(1, t));
-	assert_int_equal(shape_hash(7, t), shape_hash(0, t));
-	assert_int_equal(shape_hash(8, t), shape_hash(0, t));
+	assert_int_equal(shape_hash(FF_QINQ_IP4, t), shape_hash(FF_IP4, t));
+	assert_int_equal(shape_hash(FF_VLAN_IP6_EXTENSIONS, t), shape_hash(FF_IP6, t));
+	assert_int_equal(shape_hash(FF_IP4_IN_IP4, t), shape_hash(FF_IP4, t));
+	assert_int_equal(shape_hash(FF_IP6_IN_IP4, t), shape_hash(FF_IP6, t));
+	assert_int_equal(shape_hash(FF_GRE_IP4, t), shape_hash(FF_IP4, t));
+	assert_int_equal(shape_hash(FF_GRE_ETHERNET, t), shape_hash(FF_IP4, t));
 }
 
 static uint32_t
@@ -171,7 +171,7 @@ test_ip4_options_and_zero_length(void **state)
 	struct ff_frame plain = {.len = 0}, f = {.len = 0};
 
 	(void)state;
-	make_ip4(&plain, t);
+	ff_shapes[FF_IP4].make(&plain, t);
 	ff_add_ethernet(&f, t, 0x0800);
 	ff_add_ip4(&f, t, FF_PROTO_TCP, 28, 0);
 	f.bytes[NMT_ETH_HDR_LEN] = 0x47;
@@ -235,19 +235,19 @@ test_not_ip(void **state)
 	assert_other(&f);
 	/* Ethernet's type says IP, the header does not. */
 	f.len = 0;
-	make_ip4(&f, t);
+	ff_shapes[FF_IP4].make(&f, t);
 	f.bytes[NMT_ETH_HDR_LEN] = 0x65;
 	assert_other(&f);
 	f.bytes[NMT_ETH_HDR_LEN] = 0x44; /* header of 16 bytes */
 	assert_other(&f);
 	f.len = 0;
-	make_ip6(&f, t);
+	ff_shapes[FF_IP6].make(&f, t);
 	f.bytes[NMT_ETH_HDR_LEN] = 0x40;
 	assert_other(&f);
 	/* A bridged frame is one inside of GRE only. */
 	f.len = 0;
 	ff_add_ethernet(&f, t, 0x6558);
-	make_ip4(&f, t);
+	ff_shapes[FF_IP4].make(&f, t);
 	assert_other(&f);
 	/* More tags than are looked through. */
 	f.len = 0;
@@ -345,7 +345,7 @@ test_flows_spread_evenly(void **state)
 
 		for (uint16_t k = 0; k < N_FLOWS; k++) {
 			struct ff_talk t = {1, 2, (uint16_t)(30000 + k), 443};
-			uint64_t hash = shape_hash(0, t);
+			uint64_t hash = shape_hash(FF_IP4, t);
 
 			counts[hash * n_pipes[i] >> 32]++;
 		}
@@ -365,8 +365,8 @@ test_value_is_stable(void **state)
 	const struct ff_talk t = {1, 2, 40000, 80};
 
 	(void)state;
-	assert_int_equal(shape_hash(0, t), 0x09eca434);
-	assert_int_equal(shape_hash(1, t), 0x895afb18);
+	assert_int_equal(shape_hash(FF_IP4, t), 0x09eca434);
+	assert_int_equal(shape_hash(FF_IP6, t), 0x895afb18);
 }
 
 int
