@@ -53,7 +53,7 @@ handle_hello(struct unm_msg *m)
 		m->error = EPROTO;
 		snprintf(ans->text, sizeof(ans->text),
 			"netmapd " UNM_VERSION " speaks protocol %u, this program's libnetmap %u: "
-					       "install both from one release, restart both",
+			"install both from one release, restart both",
 			UNM_PROTO_VERSION, req->proto_version);
 		return;
 	}
@@ -82,8 +82,9 @@ handle_hello(struct unm_msg *m)
 	m->s->slot = ans->slot;
 	snprintf(m->s->version, sizeof(m->s->version), "%.*s", (int)sizeof(req->version) - 1,
 		req->version);
+	m->s->is_returning = req->instance != 0;
 	srv->n_sessions++;
-	unm_sessions_file_update(srv);
+	unm_state_file_update(srv);
 }
 
 static void
@@ -212,34 +213,38 @@ handle_lock_stuck(struct unm_msg *m)
 #define ANY_LEN	    UINT32_MAX
 #define FDS_AS_SAID UINT32_MAX /* the handler checks */
 
+/* What happens to a request while the clients of a previous run are coming back. */
+enum restore_rule {
+	SERVE,	       /* as always */
+	WAIT,	       /* held until the phase is over */
+	WAIT_ON_ERROR, /* tried, and held if what it names is not there (yet) */
+};
+
 struct msg_rule {
 	void (*handle)(struct unm_msg *m);
 	uint32_t min_len, max_len; /* of the body */
 	uint32_t n_fds;
 	bool before_hello;
-	bool waits_for_restore;
+	enum restore_rule in_restore;
 };
 
+#define BODY(type) sizeof(struct type), sizeof(struct type)
+
 static const struct msg_rule rules[UNM_MSG_N] = {
-	[UNM_MSG_HELLO] = {handle_hello, sizeof(struct unm_msg_hello), sizeof(struct unm_msg_hello),
-		0, true, false},
-	[UNM_MSG_OPEN] = {handle_open, sizeof(struct unm_msg_open), sizeof(struct unm_msg_open), 1,
-		false, false},
+	[UNM_MSG_HELLO] = {handle_hello, BODY(unm_msg_hello), 0, true, SERVE},
+	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 1, false, SERVE},
 	[UNM_MSG_CTRL] = {unm_handle_ctrl, sizeof(struct unm_msg_ctrl),
-		sizeof(struct unm_msg_ctrl) + 88 + UNM_REQ_MAXSIZE, FDS_AS_SAID, false, true},
-	[UNM_MSG_GET_BINDING] = {handle_get_binding, sizeof(struct unm_msg_get_binding),
-		sizeof(struct unm_msg_get_binding), 0, false, true},
-	[UNM_MSG_GET_REGION] = {handle_get_region, sizeof(struct unm_msg_get_region),
-		sizeof(struct unm_msg_get_region), 0, false, true},
-	[UNM_MSG_GET_WAKE] = {handle_get_wake, sizeof(struct unm_msg_get_wake),
-		sizeof(struct unm_msg_get_wake), 0, false, true},
-	[UNM_MSG_LOCK_STUCK] = {handle_lock_stuck, sizeof(struct unm_msg_lock_stuck),
-		sizeof(struct unm_msg_lock_stuck), 0, false, true},
-	[UNM_MSG_RESTORE] = {unm_handle_restore, sizeof(struct unm_msg_restore),
-		sizeof(struct unm_msg_restore), FDS_AS_SAID, false, false},
-	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, false},
+		sizeof(struct unm_msg_ctrl) + 88 + UNM_REQ_MAXSIZE, FDS_AS_SAID, false, WAIT},
+	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 0, false,
+		WAIT_ON_ERROR},
+	[UNM_MSG_GET_REGION] = {handle_get_region, BODY(unm_msg_get_region), 0, false,
+		WAIT_ON_ERROR},
+	[UNM_MSG_GET_WAKE] = {handle_get_wake, BODY(unm_msg_get_wake), 0, false, WAIT_ON_ERROR},
+	[UNM_MSG_LOCK_STUCK] = {handle_lock_stuck, BODY(unm_msg_lock_stuck), 0, false, WAIT},
+	[UNM_MSG_RESTORE] = {unm_handle_restore, BODY(unm_msg_restore), FDS_AS_SAID, false, SERVE},
+	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, SERVE},
 	[UNM_MSG_ADMIN] = {unm_handle_admin, sizeof(struct unm_msg_admin),
-		sizeof(struct unm_msg_admin) + 4096, 0, true, false},
+		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE},
 };
 
 /* Return: 0 to go on, a positive errno to answer with. */
@@ -318,20 +323,23 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 		.out = out,
 		.out_own_fd = -1,
 	};
+	const bool is_restoring = s->srv->is_restoring;
 	unsigned int i;
 	int ret;
 
 	memcpy(m.fds, fds, n_fds * sizeof(*fds));
 	m.error = check_rule(&m, rule);
-	if (m.error == 0 && rule->waits_for_restore && s->srv->is_restoring) {
-		ret = hold(s, hdr, fds, n_fds);
-		if (ret == 0)
-			return 0;
-		m.error = -ret;
-	}
 	if (m.error == 0) {
 		unm_loop_poll_hangups(&s->srv->loop);
-		rule->handle(&m);
+		if (!is_restoring || rule->in_restore != WAIT)
+			rule->handle(&m);
+		if (is_restoring && (rule->in_restore == WAIT ||
+					    (rule->in_restore == WAIT_ON_ERROR && m.error != 0))) {
+			ret = hold(s, hdr, fds, n_fds);
+			if (ret == 0)
+				return 0;
+			m.error = -ret;
+		}
 	}
 	ret = send_answer(&m);
 	for (i = 0; i < n_fds; i++) {
@@ -340,6 +348,8 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 	}
 	if (m.out_own_fd >= 0)
 		close(m.out_own_fd);
+	if (m.wants_restore_check)
+		unm_restore_check(s->srv);
 	unm_server_arm_timer(s->srv);
 	return ret;
 }

@@ -226,3 +226,20 @@ unm_pool_holds(const struct unm_pool *p, uint32_t i)
 {
 	return i >= p->n_reserved && i < p->n && unm_bit_test(p->used, i);
 }
+
+void
+unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run)
+{
+	struct span s = {UINT32_MAX, 0};
+	uint32_t i;
+
+	for (i = first; i < p->n && i - first < run; i++) {
+		if (unm_bit_test(p->used, i))
+			continue;
+		unm_bit_set(p->used, i);
+		span_add(&s, i);
+		p->n_free--;
+	}
+	if (write_map(p, &s) < 0)
+		unm_log(LOG_WARNING, "can't write an allocation map");
+}

@@ -58,6 +58,9 @@ void unm_pool_free_run(struct unm_pool *p, uint32_t first, uint32_t run);
 /** unm_pool_free_many() - as unm_pool_free_run() for a list. */
 void unm_pool_free_many(struct unm_pool *p, const uint32_t *idx, uint32_t n);
 
+/** unm_pool_mark_run() - hand out exactly these objects, committed already. */
+void unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run);
+
 /** unm_pool_holds() - is @i handed out? Any value may be asked about. */
 bool unm_pool_holds(const struct unm_pool *p, uint32_t i);
 

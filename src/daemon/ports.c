@@ -158,9 +158,9 @@ unm_domain_seg_drop_unused(struct unm_domain *dom)
 	while (*pp != NULL) {
 		struct unm_dseg *s = *pp;
 
-		if (s->type != UNM_SEG_VALE || s->n_refs > 0) {
+		if (s->type != UNM_SEG_VALE || s->n_refs > 0 || s->is_adopted) {
 			pp = &s->next;
-			continue;
+			continue; /* one being adopted gets its ports in a moment */
 		}
 		*pp = s->next;
 		unm_dseg_free(s);

@@ -416,6 +416,18 @@ unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r)
 	unm_commit_reset(&r->commit);
 }
 
+void
+unm_region_set_drop_unused(struct unm_region_set *set)
+{
+	struct unm_dregion *r, *next;
+
+	for (r = set->first; r != NULL; r = next) {
+		next = r->next;
+		if (r->n_refs == 0 && !(r->info.flags & UNM_REGIONF_GLOBAL))
+			drop_region(set, r);
+	}
+}
+
 int
 unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info, int fd,
 	int map_fd, struct unm_dregion **out, struct unm_reason *why)

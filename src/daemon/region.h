@@ -95,6 +95,9 @@ void unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r);
 int unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info, int fd,
 	int map_fd, struct unm_dregion **out, struct unm_reason *why);
 
+/** unm_region_set_drop_unused() - free adopted regions that no port uses after all. */
+void unm_region_set_drop_unused(struct unm_region_set *set);
+
 /** unm_dregion_write(), unm_dregion_read() - all of @len bytes, or a negative errno. */
 int unm_dregion_write(const struct unm_dregion *r, uint64_t ofs, const void *buf, size_t len);
 int unm_dregion_read(const struct unm_dregion *r, uint64_t ofs, void *buf, size_t len);

@@ -155,6 +155,7 @@ unm_req_vale_attach(struct unm_ctrl *c)
 	if (ret == 0) {
 		req->port_index = port->idx;
 		req->reg.nr_mem_id = (uint16_t)port->region->info.id;
+		unm_state_file_update(c->srv);
 	}
 	unm_dregion_put(&c->srv->dom.regions, region);
 	return ret;
@@ -190,8 +191,11 @@ unm_req_vale_detach(struct unm_ctrl *c)
 	if (port == NULL)
 		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
 	req->port_index = port->idx;
-	if (port->flags & UNM_PORTF_PERSISTENT)
-		return detach_persistent(c, &name, port);
+	if (port->flags & UNM_PORTF_PERSISTENT) {
+		ret = detach_persistent(c, &name, port);
+		unm_state_file_update(c->srv);
+		return ret;
+	}
 	if (port->flags & UNM_PORTF_ATTACHED) {
 		unm_worker_detach(c->srv, port);
 		unm_dport_remove(&c->srv->dom, port);
@@ -313,6 +317,7 @@ unm_req_vale_newif(struct unm_ctrl *c)
 		req->nr_tx_slots = port->tx_slots;
 		req->nr_rx_slots = port->rx_slots;
 		req->nr_mem_id = (uint16_t)port->region->info.id;
+		unm_state_file_update(c->srv);
 	}
 	unm_dregion_put(&c->srv->dom.regions, region);
 	return ret;
@@ -341,6 +346,7 @@ unm_req_vale_delif(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EBUSY, "'%s' is open%s: close it first", name.full,
 			port->n_bindings > 0 ? "" : " as the base of a pipe");
 	unm_dport_remove(&c->srv->dom, port);
+	unm_state_file_update(c->srv);
 	return 0;
 }
 

@@ -1,45 +1,268 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* see below */
+/*
+ * After netmapd's death: when to wait for the clients of the previous run, and for how long.
+ *
+ * The state file beside the socket tells how many clients the previous run had (and which kernel it ran on, so that one left by a crash of the
+ * machine is not believed) and which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until all
+ * have, or RESTORE_WAIT has passed, requests that look at the tables wait: a switch must not be made twice.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/adopt.h"
+#include "daemon/kinds.h"
 #include "daemon/server.h"
 
+#define RESTORE_WAIT_NS UINT64_C(3000000000)
+#define UNSURE_WAIT_NS                                                                             \
+	UINT64_C(1000000000) /* no state file, but a socket that somebody left behind */
+#define STATE_SUFFIX ".state"
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_SIZE 37
+
+static void
+read_boot_id(char *out)
+{
+	FILE *f = fopen(BOOT_ID_FILE, "re");
+
+	memset(out, 0, BOOT_ID_SIZE);
+	if (f == NULL)
+		return;
+	if (fgets(out, BOOT_ID_SIZE, f) == NULL)
+		out[0] = '\0';
+	fclose(f);
+}
+
+static void
+state_path(const struct unm_server *srv, const char *suffix, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s", srv->socket_path, suffix);
+}
+
+static int
+write_state(const struct unm_server *srv, FILE *f)
+{
+	char boot_id[BOOT_ID_SIZE];
+	const struct unm_dport *p;
+
+	read_boot_id(boot_id);
+	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, srv->n_sessions);
+	for (p = srv->dom.ports; p != NULL; p = p->next) {
+		if ((p->flags & UNM_PORTF_PERSISTENT) && !p->is_dying)
+			fprintf(f, "port %u %u %u %u %s\n", p->n_tx, p->n_rx, p->tx_slots,
+				p->rx_slots, p->name);
+	}
+	return fflush(f) != 0 || ferror(f) ? -EIO : 0;
+}
+
 void
-unm_restore_begin(struct unm_server *srv)
+unm_state_file_update(struct unm_server *srv)
+{
+	char path[sizeof(srv->socket_path) + 16], tmp[sizeof(srv->socket_path) + 16];
+	FILE *f;
+	int ret = -EIO;
+
+	if (srv->socket_path[0] == '\0')
+		return;
+	state_path(srv, STATE_SUFFIX, path, sizeof(path));
+	state_path(srv, STATE_SUFFIX ".new", tmp, sizeof(tmp));
+	f = fopen(tmp, "we");
+	if (f != NULL) {
+		ret = write_state(srv, f);
+		if (fclose(f) != 0)
+			ret = -EIO;
+	}
+	if (ret == 0 && rename(tmp, path) == 0) {
+		srv->is_state_lost = false;
+		return;
+	}
+	/* No file is better than a wrong one: then a restart waits a fixed time. */
+	unlink(tmp);
+	unlink(path);
+	if (!srv->is_state_lost)
+		unm_log(LOG_WARNING,
+			"can't write %s (%s): a restart will wait a fixed time for clients", path,
+			strerror(errno));
+	srv->is_state_lost = true;
+}
+
+/* One line of a previous run's persistent ports, kept until the phase ends. */
+static void
+note_port(struct unm_server *srv, const char *line)
+{
+	struct unm_saved_port *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return;
+	if (sscanf(line, "port %u %u %u %u %63s", &s->n_tx, &s->n_rx, &s->tx_slots, &s->rx_slots,
+		    s->name) != 5) {
+		free(s);
+		return;
+	}
+	s->next = srv->saved_ports;
+	srv->saved_ports = s;
+}
+
+/* Return: 1 there was a previous run on this kernel, 0 there was none that matters, -ENOENT nobody knows. */
+static int
+read_state(struct unm_server *srv)
+{
+	char path[sizeof(srv->socket_path) + 16], line[160], boot_id[BOOT_ID_SIZE],
+		theirs[BOOT_ID_SIZE] = "";
+	FILE *f;
+	int ret = 0;
+
+	state_path(srv, STATE_SUFFIX, path, sizeof(path));
+	f = fopen(path, "re");
+	if (f == NULL)
+		return -ENOENT;
+	read_boot_id(boot_id);
+	if (fgets(line, sizeof(line), f) != NULL && sscanf(line, "unetmap 1 %36s", theirs) == 1 &&
+		strcmp(theirs, boot_id) == 0)
+		ret = 1;
+	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
+		if (sscanf(line, "sessions %u", &srv->n_expected) == 0)
+			note_port(srv, line);
+	}
+	fclose(f);
+	return ret;
+}
+
+static void
+begin_phase(struct unm_server *srv, uint64_t wait_ns)
+{
+	srv->is_restoring = true;
+	srv->restore_deadline_ns = unm_now_ns() + wait_ns;
+}
+
+void
+unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
+{
+	const int ret = read_state(srv);
+
+	if (ret == 1 && srv->n_expected > 0)
+		begin_phase(srv, RESTORE_WAIT_NS);
+	else if (ret == 1 && srv->saved_ports != NULL)
+		begin_phase(srv, 0); /* nobody to wait for, but ports to make */
+	else if (ret == -ENOENT && found_stale_socket)
+		begin_phase(srv, UNSURE_WAIT_NS);
+	if (srv->is_restoring)
+		unm_log(LOG_INFO, "taking over from a previous run with %u clients",
+			srv->n_expected);
+}
+
+/* A persistent port whose memory nobody held is made anew: empty, with its geometry. */
+static void
+remake_port(struct unm_server *srv, const struct unm_saved_port *s)
+{
+	struct unm_geometry geo = {
+		.n_tx = s->n_tx, .n_rx = s->n_rx, .tx_slots = s->tx_slots, .rx_slots = s->rx_slots};
+	struct unm_reason why = {""};
+	struct unm_dport *port;
+	struct unm_name name;
+	int ret = unm_name_parse(s->name, &name, &why);
+
+	unm_vale_geometry(&srv->dom, &geo);
+	if (ret < 0 || unm_port_find(&srv->dom, &name) != NULL)
+		return;
+	if (name.kind == UNM_NAME_VALE)
+		ret = unm_vale_new(
+			&srv->dom, name.full, name.sw, &geo, UNM_PORTF_PERSISTENT, &port, &why);
+	else if (name.kind == UNM_NAME_PLAIN)
+		ret = unm_base_new(&srv->dom, name.full, &geo, UNM_PORTF_PERSISTENT, &port, &why);
+	if (ret < 0)
+		unm_log(LOG_WARNING, "can't make the persistent port %s again: %s", name.full,
+			why.text);
+}
+
+static void
+end_phase(struct unm_server *srv)
 {
 	srv->is_restoring = false;
+	unm_adopt_finish(srv);
+	while (srv->saved_ports != NULL) {
+		struct unm_saved_port *s = srv->saved_ports;
+
+		srv->saved_ports = s->next;
+		remake_port(srv, s);
+		free(s);
+	}
+	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
+		srv->dom.n_ports, srv->n_descs);
+	srv->n_expected = 0;
+	unm_state_file_update(srv);
+	unm_message_run_held(srv);
 }
 
 void
 unm_restore_check(struct unm_server *srv)
 {
-	srv->is_restoring = false;
-}
-
-void
-unm_sessions_file_update(struct unm_server *srv)
-{
-	srv->n_restored = 0;
-}
-
-void
-unm_handle_restore(struct unm_msg *m)
-{
-	m->error = EOPNOTSUPP;
+	if (!srv->is_restoring)
+		return;
+	if ((srv->n_expected > 0 && srv->n_restored >= srv->n_expected) ||
+		unm_now_ns() >= srv->restore_deadline_ns)
+		end_phase(srv);
 }
 
 void
 unm_handle_restore_done(struct unm_msg *m)
 {
-	m->error = 0;
+	if (m->s->is_returning && !m->s->has_restored) {
+		m->s->has_restored = true;
+		m->srv->n_restored++;
+	}
+	m->wants_restore_check = true; /* after the answer */
+}
+
+static int
+restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_reason *why)
+{
+	const struct unm_bind_info *info = &req->info;
+	struct unm_desc *d = unm_desc_find(m->srv, info->desc_id);
+	bool is_new = false;
+	int ret = 0;
+
+	if (d != NULL && d->binding.port != NULL)
+		return 0; /* another process that has it too was faster */
+	if (d == NULL) {
+		ret = unm_desc_add(m->srv, m->fds[0], info->desc_id, 0, m->s->pid, &d);
+		if (ret < 0)
+			return unm_fail(why, ret, "the first descriptor is no descriptor of ours");
+		m->fds[0] = -1;
+		is_new = true;
+	}
+	if (!req->registered)
+		return 0;
+	if (!m->srv->is_restoring) /* a client that was stopped: clean up again once it is through */
+		begin_phase(m->srv, UNSURE_WAIT_NS);
+	ret = unm_adopt_binding(m->srv, d, info, m->fds, m->s->pid, why);
+	if (ret < 0 && is_new)
+		unm_desc_close(d);
+	return ret;
 }
 
 void
-unm_handle_admin(struct unm_msg *m)
+unm_handle_restore(struct unm_msg *m)
 {
-	m->error = EOPNOTSUPP;
+	const struct unm_msg_restore *req = m->body;
+	struct unm_reason why = {""};
+	int ret;
+
+	if (req->registered > 1 || (!req->registered && m->n_fds != 1) ||
+		(req->registered && (req->info.n_port_fds > UNM_MAX_TAP_QUEUES ||
+					    m->n_fds != UNM_BIND_FDS + req->info.n_port_fds))) {
+		m->error = EPROTO;
+		return;
+	}
+	ret = restore_one(m, req, &why);
+	if (ret < 0) {
+		m->error = -ret;
+		unm_log_peer(LOG_WARNING, "client %d: can't take a descriptor back: %s",
+			(int)m->s->pid, why.text);
+	}
 }

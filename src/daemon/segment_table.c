@@ -348,17 +348,33 @@ unm_dseg_add_binding(struct unm_dseg *seg, uint32_t port, int wake_fd, uint32_t 
 	return 0;
 }
 
+static bool
+is_listed(const struct unm_dseg *seg, uint32_t port, uint32_t binding)
+{
+	uint32_t at = UNM_READ_ONCE(seg->ports[port].bind_head);
+	uint32_t steps;
+
+	for (steps = 0; steps < seg->n_bindings && at < seg->n_bindings; steps++) {
+		if (at == binding)
+			return true;
+		at = UNM_READ_ONCE(seg->bindings[at].next);
+	}
+	return false;
+}
+
 int
 unm_dseg_claim_binding(
 	struct unm_dseg *seg, uint32_t port, int wake_fd, uint32_t binding, uint32_t gen)
 {
 	if (binding >= seg->top_binding || unm_bit_test(seg->binding_used, binding) ||
 		UNM_READ_ONCE(seg->bindings[binding].gen) != gen ||
-		UNM_READ_ONCE(seg->bindings[binding].in_use) == 0)
-		return -EINVAL;
+		UNM_READ_ONCE(seg->bindings[binding].in_use) == 0 ||
+		UNM_READ_ONCE(seg->bindings[binding].port) != port)
+		return -ESTALE;
 	unm_bit_set(seg->binding_used, binding);
 	seg->wake_fds[binding] = wake_fd;
-	link_binding(seg, port, binding);
+	if (!is_listed(seg, port, binding))
+		link_binding(seg, port, binding);
 	return 0;
 }
 
@@ -417,5 +433,34 @@ unm_dseg_wake(struct unm_dseg *seg)
 			continue;
 		if (write(seg->wake_fds[i], &one, sizeof(one)) < 0 && errno != EAGAIN)
 			unm_log_peer(LOG_WARNING, "can't wake a client: %s", strerror(errno));
+	}
+}
+
+void
+unm_dseg_unclaim_port(struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings)
+{
+	unm_bit_clear(seg->port_used, port);
+	set_run(seg->kring_used, kring_base, n_krings, false);
+}
+
+void
+unm_dseg_retire_entry(struct unm_dseg *seg, uint32_t port)
+{
+	UNM_WRITE_ONCE(seg->ports[port].state, UNM_PORT_DEAD);
+	unm_dseg_port_begin(seg, port)->state = UNM_PORT_FREE;
+	unm_dseg_port_end(seg, port);
+}
+
+void
+unm_dseg_drop_unclaimed(struct unm_dseg *seg)
+{
+	uint32_t i;
+
+	for (i = 0; i < seg->top_binding; i++) {
+		const uint32_t port = UNM_READ_ONCE(seg->bindings[i].port);
+
+		if (!unm_bit_test(seg->binding_used, i) &&
+			UNM_READ_ONCE(seg->bindings[i].in_use) != 0)
+			unm_dseg_del_binding(seg, port < seg->n_ports ? port : 0, i);
 	}
 }

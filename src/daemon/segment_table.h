@@ -13,6 +13,7 @@
 #ifndef UNM_DAEMON_SEGMENT_TABLE_H
 #define UNM_DAEMON_SEGMENT_TABLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/log.h"
@@ -32,6 +33,7 @@ struct unm_dseg {
 	uint32_t type;
 	char name[32];
 	uint32_t n_refs;     /* ports in it */
+	bool is_adopted;     /* from a previous run, and the restore phase goes on */
 	uint32_t switch_idx; /* VALE: number in listings */
 	uint32_t next_gen;
 	struct unm_seg_hdr *hdr; /* the mapping; everything below points into it */
@@ -70,6 +72,16 @@ void unm_dseg_free_port(
 int unm_dseg_claim_port(
 	struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings);
 
+/** unm_dseg_unclaim_port() - take a claim back; the shared entry is left as it is. */
+void unm_dseg_unclaim_port(
+	struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings);
+
+/** unm_dseg_retire_entry() - after adoption: free an entry that nobody claims, whatever it says. */
+void unm_dseg_retire_entry(struct unm_dseg *seg, uint32_t port);
+
+/** unm_dseg_drop_unclaimed() - after adoption: unlink and free the bindings that nobody claims. */
+void unm_dseg_drop_unclaimed(struct unm_dseg *seg);
+
 /** unm_dseg_port_begin(), unm_dseg_port_end() - bracket a change of a port entry; end returns the new generation. */
 struct unm_seg_port *unm_dseg_port_begin(struct unm_dseg *seg, uint32_t port);
 uint32_t unm_dseg_port_end(struct unm_dseg *seg, uint32_t port);
@@ -89,7 +101,9 @@ int unm_dseg_add_binding(struct unm_dseg *seg, uint32_t port, int wake_fd, uint3
 	uint32_t *gen, struct unm_reason *why);
 void unm_dseg_del_binding(struct unm_dseg *seg, uint32_t port, uint32_t binding);
 
-/** unm_dseg_claim_binding() - after adoption: mark as used and link anew. Return: 0 or -EINVAL. */
+/** unm_dseg_claim_binding() - after adoption: mark as used; the list that others walk stays as it is
+ *
+ * Return: 0, or -ESTALE if the entry is another one by now. */
 int unm_dseg_claim_binding(
 	struct unm_dseg *seg, uint32_t port, int wake_fd, uint32_t binding, uint32_t gen);
 

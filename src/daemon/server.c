@@ -131,7 +131,7 @@ unm_session_end(struct unm_session *s)
 		if (s->has_restored)
 			srv->n_restored--;
 		clean_up_after(srv, s->slot);
-		unm_sessions_file_update(srv);
+		unm_state_file_update(srv);
 	}
 	free(s);
 	unm_server_arm_timer(srv);

@@ -34,6 +34,7 @@ struct unm_session {
 	pid_t pid;     /* as the kernel says */
 	uid_t uid;
 	bool is_denied;	   /* answers nothing but EPERM, with @reason in HELLO */
+	bool is_returning; /* was a client of a previous run */
 	bool has_restored; /* said RESTORE_DONE */
 	struct unm_reason reason;
 	char version[32];
@@ -49,6 +50,13 @@ struct unm_desc {
 	uint64_t inode;
 	pid_t pid; /* who opened it; for display */
 	struct unm_dbinding binding;
+};
+
+/* A persistent port of the previous run, as its state file has it. */
+struct unm_saved_port {
+	struct unm_saved_port *next;
+	uint32_t n_tx, n_rx, tx_slots, rx_slots;
+	char name[UNM_NAME_SIZE];
 };
 
 struct unm_server {
@@ -80,6 +88,8 @@ struct unm_server {
 	uint32_t n_expected; /* sessions of the previous run */
 	uint32_t n_restored;
 	uint64_t restore_deadline_ns;
+	struct unm_saved_port *saved_ports;
+	bool is_state_lost; /* the state file could not be written */
 };
 
 /** unm_server_init() - everything but the socket. Return: 0 or negative errno. */
@@ -135,6 +145,7 @@ struct unm_msg {
 	int out_fds[UNM_PROTO_MAXFDS];
 	unsigned int n_out_fds;
 	int out_own_fd;
+	bool wants_restore_check;
 };
 
 #define UNM_MSG_OUT_SIZE (UNM_PROTO_MAXLEN - sizeof(struct unm_msg_hdr))
@@ -165,13 +176,16 @@ void unm_handle_admin(struct unm_msg *m);
 
 /* --- restore.c --- */
 
-/** unm_restore_begin() - is there a previous run to take over from? Called once, before listening. */
-void unm_restore_begin(struct unm_server *srv);
+/**
+ * unm_restore_begin() - is there a previous run to take over from? Called once, before listening.
+ * @found_stale_socket: somebody left a socket behind
+ */
+void unm_restore_begin(struct unm_server *srv, bool found_stale_socket);
 
 /** unm_restore_check() - end the phase if everybody is back or time is up. */
 void unm_restore_check(struct unm_server *srv);
 
-/** unm_sessions_file_update() - note how many clients there are, for the next run. */
-void unm_sessions_file_update(struct unm_server *srv);
+/** unm_state_file_update() - note how many clients and which persistent ports there are, for the next run. */
+void unm_state_file_update(struct unm_server *srv);
 
 #endif

@@ -131,7 +131,8 @@ make_socket(
 
 	if (try_connect(sa) == 0)
 		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
-	unlink(in->socket_path); /* stale: the lock is ours and nobody listens */
+	in->found_stale =
+		unlink(in->socket_path) == 0; /* stale: the lock is ours and nobody listens */
 	in->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (in->listen_fd < 0)
 		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));

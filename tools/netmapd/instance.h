@@ -16,6 +16,7 @@
 struct instance {
 	char socket_path[108]; /* sun_path */
 	bool is_system;
+	bool found_stale; /* there was a socket that nobody served */
 	int listen_fd;
 	int lock_fd;
 };

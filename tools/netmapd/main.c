@@ -148,7 +148,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 		srv.is_system = in->is_system;
 		srv.is_autostarted = o->autostart;
 		memcpy(srv.socket_path, in->socket_path, sizeof(srv.socket_path));
-		unm_restore_begin(&srv);
+		unm_restore_begin(&srv, in->found_stale);
 		ret = unm_server_listen(&srv, in->listen_fd);
 	}
 	if (ret == 0) {

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""RESTORE: a netmapd that was killed is started again and takes back what its clients hold; what does not fit is refused."""
+import errno
+import mmap
+import os
+import struct
+import threading
+import time
+
+import unmproto as u
+
+
+class Held:
+    """A binding with its descriptors, as a client keeps them."""
+
+    def __init__(self, session, name, **kw):
+        self.desc = session.open()
+        r = session.register(self.desc, name, **kw)
+        u.expect(r.error, 0, "register " + name + ": " + r.text)
+        self.info, self.fds, self.reg = r.info, r.fds, r.reg()
+
+    def message(self, registered=1, info=None):
+        return struct.pack("<II", registered, 0) + (info or self.info.raw)
+
+    def restore(self, session, **kw):
+        return session.request(u.RESTORE, self.message(**kw), [self.desc.d.fileno()] + self.fds[1:])
+
+    def close(self):
+        self.desc.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+def restart(daemon, sessions=()):
+    daemon.kill()
+    for s in sessions:
+        s.close()
+    daemon.start()
+
+
+def returning(daemon, slot=0):
+    s = daemon.session(hello=False)
+    ans = s.request(u.HELLO, u.HELLO_BODY.pack(u.VERSION, slot, 12345, os.getpid(), 0, b"test", b""))
+    u.expect(ans.error, 0, "hello")
+    s.slot = u.HELLO_BODY.unpack(ans.body)[1]
+    return s
+
+
+def takes_back_everything(daemon):
+    """Same ports, same memory, same bindings; new ports do not collide with the old ones."""
+    s = daemon.session()
+    held = [Held(s, "vale1:a"), Held(s, "vale1:b", tx_rings=2, rx_rings=2), Held(s, "vale1:b", mode=u.ONE_NIC, ringid=1),
+            Held(s, "q{1"), Held(s, "q}1"), Held(s, "vale1:a{x", extra=3)]
+    before = [(h.info.port, h.info.binding, h.info.nifp_ofs) for h in held]
+    restart(daemon, [s])
+    n = returning(daemon, s.slot)
+    u.expect(n.slot, s.slot, "slot")
+    for h in held:
+        u.expect(h.restore(n).error, 0, "restore")
+    u.expect(held[0].restore(n).error, 0, "restore of the same binding by another process")
+    u.expect(n.request(u.RESTORE_DONE).error, 0, "done")
+    for h, want in zip(held, before):
+        ans = n.request(u.GET_BINDING, h.desc.id + bytes(8 + 200))
+        u.expect(ans.error, 0, "binding after the restart")
+        info = u.BindInfo(ans.body[24:])
+        assert (info.port, info.binding, info.nifp_ofs) == want
+        assert os.fstat(ans.fds[1]).st_ino == os.fstat(h.fds[1]).st_ino, "another region"
+        ans.close()
+    again = Held(n, "vale1:a")
+    assert again.info.seg_uid == held[0].info.seg_uid and again.info.port == held[0].info.port
+    assert again.info.nifp_ofs != held[0].info.nifp_ofs, "an object was given out twice"
+    other = Held(n, "vale1:c")
+    assert other.info.port not in (held[0].info.port, held[1].info.port)
+    for h in held + [again, other]:
+        h.close()
+    ans = n.request(u.GET_REGION, struct.pack("<Q", held[0].info.region_uid) + bytes(72))
+    u.expect(ans.error, errno.ESTALE, "region after the last close")
+    n.close()
+
+
+def requests_wait_for_the_others(daemon):
+    """A new client's REGISTER is answered only when the old clients are back, and finds their port."""
+    s1, s2 = daemon.session(), daemon.session()
+    held = Held(s1, "vale2:a")
+    idle = Held(s2, "vale2:b")
+    restart(daemon, [s1, s2])
+    new = daemon.session()
+    late = new.open()
+    got = []
+    t = threading.Thread(target=lambda: got.append(new.register(late, "vale2:a")))
+    t.start()
+    b1, b2 = returning(daemon), returning(daemon)
+    u.expect(held.restore(b1).error, 0, "restore 1")
+    b1.request(u.RESTORE_DONE)
+    time.sleep(0.2)
+    assert not got, "answered before the second client was back"
+    u.expect(idle.restore(b2).error, 0, "restore 2")
+    b2.request(u.RESTORE_DONE)
+    t.join(10)
+    u.expect(got[0].error, 0, "register after the phase")
+    assert got[0].info.seg_uid == held.info.seg_uid and got[0].info.port == held.info.port
+    for h in (held, idle):
+        h.close()
+    late.close()
+    for s in (new, b1, b2):
+        s.close()
+
+
+def missing_clients_are_reaped(daemon):
+    """Who does not come back loses its port and its locks; the others go on after a bounded wait."""
+    s1, s2 = daemon.session(), daemon.session()
+    stays, goes = Held(s1, "vale3:stays"), Held(s2, "vale3:goes")
+    seg = mmap.mmap(stays.fds[3], stays.info.seg_size)
+    lock = kring_ofs(seg, stays.info.port) + 512 + 256  # of its rx ring
+    struct.pack_into("<I", seg, lock, s2.slot)
+    restart(daemon, [s1, s2])
+    goes.close()
+    b = returning(daemon, s1.slot)
+    u.expect(stays.restore(b).error, 0, "restore")
+    b.request(u.RESTORE_DONE)
+    t0 = time.monotonic()
+    d = b.open()
+    r = b.register(d, "vale3:goes")
+    u.expect(r.error, 0, "register in the place of the missing")
+    assert time.monotonic() - t0 < 5
+    assert r.info.seg_uid == stays.info.seg_uid
+    u.expect(struct.unpack_from("<I", seg, lock)[0], 0, "lock of the missing client")
+    seg.close()
+    d.close()
+    stays.close()
+    b.close()
+
+
+def kring_ofs(seg, port):
+    port_ofs, _, kring = struct.unpack_from("<QQQ", seg, 88)
+    base, = struct.unpack_from("<I", seg, port_ofs + port * 576 + 112)
+    return kring + base * 512
+
+
+def nonsense_is_refused(daemon):
+    """Each damaged field of a RESTORE is refused, and the honest one after it is still taken."""
+    s = daemon.session()
+    held = Held(s, "vale4:a")
+    other = Held(s, "vale5:b")
+    restart(daemon, [s])
+    b = returning(daemon, s.slot)
+    raw = bytearray(held.info.raw)
+
+    def patched(fmt, ofs, value):
+        c = bytearray(raw)
+        struct.pack_into(fmt, c, ofs, value)
+        return bytes(c)
+
+    region = u.BIND_INFO.size
+    cases = [("segment uid", "<Q", 16, 1, errno.EINVAL), ("port", "<I", 32, 99999, errno.EINVAL),
+             ("port generation", "<I", 36, 77, errno.ESTALE), ("binding", "<I", 40, 16000, errno.ESTALE),
+             ("binding generation", "<I", 44, 9, errno.ESTALE), ("kind", "<I", 48, 2, errno.ESTALE),
+             ("interface offset", "<Q", 56, 7, errno.EINVAL), ("interface beyond", "<Q", 56, 1 << 40, errno.EINVAL),
+             ("tx_hi", "<I", 84, 50, errno.EINVAL), ("mode", "<I", 72, 99, errno.EINVAL),
+             ("region size", "<Q", region + 8, 1 << 40, errno.EINVAL),
+             ("region buffers", "<I", region + 72, 1 << 31, errno.EINVAL),
+             ("region rings at", "<Q", region + 48, (1 << 63) + 64, errno.EINVAL),
+             ("region id", "<I", region + 24, 0, errno.EINVAL)]
+    for what, fmt, ofs, value, want in cases:
+        u.expect(held.restore(b, info=patched(fmt, ofs, value)).error, want, what)
+    d, fds = held.desc.d.fileno(), held.fds
+    with open("/dev/null") as null:
+        for i in range(5):
+            use = [d] + fds[1:]
+            use[i] = null.fileno()
+            u.expect(b.request(u.RESTORE, held.message(), use).error, errno.EINVAL, "descriptor %d is /dev/null" % i)
+    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:4]).error, errno.EPROTO, "too few descriptors")
+    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:] + [fds[1]]).error, errno.EPROTO, "too many descriptors")
+    u.expect(b.request(u.RESTORE, held.message()[:-8], [d] + fds[1:]).error, errno.EPROTO, "short")
+    u.expect(held.restore(b).error, 0, "honest restore")
+    mixed = [other.desc.d.fileno()] + other.fds[1:]
+    mixed[3] = held.fds[3]
+    u.expect(b.request(u.RESTORE, other.message(), mixed).error, errno.EINVAL, "segment of another switch")
+    u.expect(other.restore(b).error, 0, "honest restore of the other")
+    b.request(u.RESTORE_DONE)
+    held.close()
+    other.close()
+    b.close()
+
+
+def persistent_ports_come_back(daemon):
+    """Ports made by NEWIF exist after a restart although nobody had them open."""
+    s = daemon.session()
+    d = s.open()
+    newif = struct.pack("<IIHHHH", 128, 256, 2, 1, 0, 0)
+    u.expect(s.ctrl(d, u.VALE_NEWIF, "keep1", newif).error, 0, "newif")
+    u.expect(s.ctrl(d, u.VALE_NEWIF, "keep2", newif).error, 0, "newif 2")
+    att = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.ALL_NIC, 0, 0) + bytes(8)
+    u.expect(s.ctrl(d, u.VALE_ATTACH, "vale7:keep2", att).error, 0, "attach")
+    d.close()
+    s.close()
+    time.sleep(0.05)
+    restart(daemon)
+    s = daemon.session()
+    h = Held(s, "keep1")
+    assert (h.reg["tx_slots"], h.reg["rx_slots"], h.reg["tx_rings"], h.reg["rx_rings"]) == (128, 256, 2, 1)
+    h.close()
+    h = Held(s, "vale7:keep2")
+    h.close()
+    d = s.open()
+    u.expect(s.ctrl(d, u.VALE_DETACH, "vale7:keep2", bytes(8)).error, 0, "detach")
+    for name in ("keep1", "keep2"):
+        u.expect(s.ctrl(d, u.VALE_DELIF, name).error, 0, "delif " + name)
+    d.close()
+    s.close()
+
+
+def unregistered_descriptors_come_back(daemon):
+    """D alone is taken back too, and can be registered afterwards."""
+    s = daemon.session()
+    d = s.open()
+    restart(daemon, [s])
+    b = returning(daemon)
+    info = d.id + bytes(200 - 16)
+    u.expect(b.request(u.RESTORE, struct.pack("<II", 0, 0) + info, [d.d.fileno()]).error, 0, "restore")
+    b.request(u.RESTORE_DONE)
+    r = b.register(d, "vale6:x")
+    u.expect(r.error, 0, "register")
+    r.close()
+    d.close()
+    b.close()
+
+
+u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped, nonsense_is_refused,
+       persistent_ports_come_back, unregistered_descriptors_come_back])
