@@ -50,16 +50,20 @@ now_ns(void)
 static inline uint8_t *
 spot_buffer(const struct spot *sp, uint32_t pos)
 {
-	const struct netmap_slot *slot = &sp->ring->slot[pos];
+	struct netmap_slot *slot = &sp->ring->slot[pos];
 	const uint32_t idx = UNM_READ_ONCE(slot->buf_idx);
 	uint64_t ofs = 0;
 
 	if (!unm_buf_idx_ok(idx, sp->p->n_bufs))
 		return NULL;
-	if (sp->ofs_mask != 0) {
-		ofs = UNM_READ_ONCE(slot->ptr) & sp->ofs_mask;
-		if (ofs > sp->ofs_max)
+	if (__builtin_expect(sp->ofs_mask != 0, 0)) {
+		const uint64_t ptr = UNM_READ_ONCE(slot->ptr);
+
+		ofs = ptr & sp->ofs_mask;
+		if (ofs > sp->ofs_max) {
 			ofs = sp->ofs_max;
+			UNM_WRITE_ONCE(slot->ptr, (ptr & ~sp->ofs_mask) | ofs); /* where the frame really is (spec 10.6) */
+		}
 	}
 	return (uint8_t *)sp->p->bufs + (size_t)idx * sp->p->buf_size + ofs;
 }
@@ -154,7 +158,7 @@ put_general(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 		uint8_t from[UNM_VNET_HDR_MAX] = {0};
 
 		reader_take(&r, from, in);
-		if (out == 0 && (from[0] & UNM_VNET_NEEDS_CSUM || from[1] != 0))
+		if (out == 0 && (from[0] & UNM_VNET_F_NEEDS_CSUM || from[1] != 0))
 			return PUT_DROPPED + UNM_DROP_OFFLOAD;
 		memcpy(hdr, from, UNM_VNET_HDR_BASE);
 		r.prefix = hdr;
@@ -164,8 +168,10 @@ put_general(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 	need = (total + sp->cap - 1) / sp->cap;
 	if (need >= sp->n)
 		return PUT_DROPPED + UNM_DROP_TOO_LONG; /* would never fit: nobody must wait for that */
-	if (need > sp->room)
+	if (need > sp->room) {
+		s->wait_room = need;
 		return PUT_FULL;
+	}
 	put_bytes(sp, &r, total, need);
 	sp->room -= need;
 	sp->pkts++;
@@ -183,14 +189,16 @@ put_frame(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 
 	if (__builtin_expect(f->n_frags != 1 || f->total > sp->cap || s->hdr_len != sp->p->hdr_len, 0))
 		return put_general(s, sp, f);
-	if (sp->room == 0)
+	if (__builtin_expect(sp->room == 0, 0)) {
+		s->wait_room = 1;
 		return PUT_FULL;
+	}
 	dst = spot_buffer(sp, sp->pos);
 	if (__builtin_expect(dst == NULL, 0)) {
 		unm_slot_store_len_flags(slot, 0, 1 << NS_PORT_SHIFT);
 	} else {
-		/* The whole line where both buffers surely have it: aligned starts, buffer sizes a multiple of 64. */
-		if (f->total <= 64 && (((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
+		/* The whole line where both buffers surely have it: aligned starts, buffer sizes a multiple of 64, no gap rule. */
+		if (f->total <= 64 && sp->cap >= 64 && (((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
 			memcpy(dst, frag->data, 64);
 		else
 			memcpy(dst, frag->data, f->total);
@@ -217,13 +225,14 @@ spot_open(struct spot *sp, const struct unm_peer *p, const struct unm_peer_ring 
 	hwcur = unm_kring_load_hwcur(k, n, unm_pos_next(sp->pos, n));
 	sp->room = n - 1 - unm_pos_dist(hwcur, sp->pos, n);
 	sp->ofs_mask = UNM_READ_ONCE(k->offset_mask);
-	sp->cap = p->buf_size;
+	sp->cap = p->buf_size <= UINT16_MAX ? p->buf_size : UINT16_MAX; /* slot.len has 16 bits */
 	sp->ofs_max = 0;
 	if (__builtin_expect(sp->ofs_mask != 0, 0)) {
 		sp->ofs_max = UNM_READ_ONCE(k->offset_max);
 		if (sp->ofs_max > p->buf_size - 64)
 			sp->ofs_max = p->buf_size - 64;
-		sp->cap = p->buf_size - sp->ofs_max;
+		if (sp->cap > p->buf_size - sp->ofs_max)
+			sp->cap = p->buf_size - sp->ofs_max;
 		gap = UNM_READ_ONCE(k->offset_gap);
 		if (gap != 0 && gap < sp->cap)
 			sp->cap = gap;
@@ -244,32 +253,57 @@ spot_close(struct spot *sp, struct unm_kring *k)
 		unm_count(&k->rx_full, sp->full);
 }
 
+/*
+ * The rx lock of @pr is taken by somebody else: wait for it, but only once for a lock that does not come free, and within the budget
+ * of this sync. Return: 0 or -ETIMEDOUT.
+ */
+static int
+ring_lock_wait(struct unm_vale_src *s, struct unm_peer_ring *pr)
+{
+	uint32_t *word = &pr->kring->lock;
+	const bool backoff = pr->stuck_until_ns != 0 && now_ns() < pr->stuck_until_ns;
+	const bool no_budget = s->lock_budget_ns == 0;
+	uint64_t now;
+
+	if (!backoff && unm_lock_wait(word, s->slot, &s->lock_budget_ns) == 0)
+		return 0;
+	if (!backoff && no_budget)
+		return -ETIMEDOUT; /* spinning proves nothing */
+	now = now_ns();
+	pr->stuck_until_ns = now + STUCK_BACKOFF_NS;
+	if (s->lock_budget_ns == 0)
+		s->lock_refill_ns = now + STUCK_BACKOFF_NS;
+	if (now >= s->stuck_report_ns) {
+		s->stuck_report_ns = now + STUCK_REPORT_NS;
+		s->env->lock_stuck(s->seg, pr->kring_idx, UNM_READ_ONCE(*word));
+	}
+	return -ETIMEDOUT;
+}
+
 /* Take the rx lock of @pr, or say why not in terms of a drop reason. Return: 0 or a reason + 1. */
 static int
 ring_lock(struct unm_vale_src *s, struct unm_peer *p, struct unm_peer_ring *pr)
 {
 	uint32_t *word = &pr->kring->lock;
 
-	if (__builtin_expect(unm_lock_try(word, s->slot) != 0, 0)) {
-		const bool backoff = pr->stuck_until_ns != 0 && now_ns() < pr->stuck_until_ns;
-
-		if (backoff || unm_lock_wait(word, s->slot) != 0) {
-			const uint64_t now = now_ns();
-
-			pr->stuck_until_ns = now + STUCK_BACKOFF_NS;
-			if (now >= s->stuck_report_ns) {
-				s->stuck_report_ns = now + STUCK_REPORT_NS;
-				s->env->lock_stuck(s->seg, pr->kring_idx, UNM_READ_ONCE(*word));
-			}
-			return UNM_DROP_BUSY + 1;
-		}
-		pr->stuck_until_ns = 0;
-	}
+	if (__builtin_expect(unm_lock_try(word, s->slot) != 0, 0) && ring_lock_wait(s, pr) != 0)
+		return UNM_DROP_BUSY + 1;
+	pr->stuck_until_ns = 0;
 	if (__builtin_expect(!unm_peer_takes(s->peers, p), 0)) {
 		unm_lock_release(word);
 		return UNM_DROP_NO_PORT + 1;
 	}
 	return 0;
+}
+
+/* The budget for lock waits of a new sync. One that was used up comes back only after a while: the next sync is not far. */
+void
+unm_vale_refill(struct unm_vale_src *s)
+{
+	if (__builtin_expect(s->lock_budget_ns == UNM_LOCK_WAIT_NS, 1))
+		return;
+	if (s->lock_budget_ns > 0 || now_ns() >= s->lock_refill_ns)
+		s->lock_budget_ns = UNM_LOCK_WAIT_NS;
 }
 
 /*
@@ -309,7 +343,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 		put = put_frame(s, &sp, f);
 		if (__builtin_expect(put == PUT_DONE, 1))
 			continue;
-		if (put == PUT_FULL && p->lossless) {
+		if (put == PUT_FULL && p->lossless && s->may_wait) {
 			stopped = cur;
 			break;
 		}
