@@ -541,6 +541,22 @@ dispatch_counts(void **state)
 	assert_int_equal(dispatch(7), 0);
 }
 
+/* Whoever broke the tail, the call ends and delivers nothing. */
+static void
+dispatch_with_a_broken_tail(void **state)
+{
+	struct netmap_ring *ring = NETMAP_RXRING(region.nifp, 0);
+	struct netmap_ring *r1 = NETMAP_RXRING(region.nifp, 1);
+
+	(void)state;
+	ring->tail = 8;
+	assert_int_equal(dispatch(0), 0);
+	ring->tail = UINT32_MAX;
+	fake_ring_receive(r1, 'b', 60, 0);
+	assert_int_equal(dispatch(0), 1);
+	assert_int_equal(ring->head, 0);
+}
+
 /* During a callback its packet is released, and the next one, found already, is not. */
 static void
 dispatch_releases_one_by_one(void **state)
@@ -717,6 +733,7 @@ main(void)
 		TEST(inject_with_offsets),
 		TEST(inject_keeps_buf_changed),
 		TEST(dispatch_counts),
+		TEST(dispatch_with_a_broken_tail),
 		TEST(dispatch_releases_one_by_one),
 		TEST(dispatch_rings),
 		TEST(dispatch_unbound_rings),
