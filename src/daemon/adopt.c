@@ -354,7 +354,9 @@ find_or_adopt_seg(struct unm_domain *dom, const struct unm_bind_info *info, int 
 
 	*out = unm_domain_seg_by_uid(dom, info->seg_uid);
 	if (*out != NULL)
-		return 0;
+		return unm_same_file((*out)->fd, fd)
+			       ? 0
+			       : unm_fail(why, -EINVAL, "the segment is not the one of that name");
 	ret = unm_dseg_adopt(fd, info->seg_uid, out, why);
 	if (ret < 0)
 		return ret;

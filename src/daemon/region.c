@@ -49,6 +49,15 @@ unm_random64(void)
 	return v;
 }
 
+bool
+unm_same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	return fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+	       sa.st_ino == sb.st_ino;
+}
+
 void
 unm_region_set_init(struct unm_region_set *set, uint64_t limit, bool use_huge_pages)
 {
@@ -437,7 +446,8 @@ unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info
 
 	if (r != NULL) {
 		*out = r;
-		return memcmp(&r->info, info, sizeof(*info)) == 0
+		return memcmp(&r->info, info, sizeof(*info)) == 0 && unm_same_file(r->fd, fd) &&
+				       unm_same_file(r->map_fd, map_fd)
 			       ? 0
 			       : unm_fail(why, -EINVAL,
 					 "the region's geometry differs from what others handed "

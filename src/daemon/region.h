@@ -102,6 +102,9 @@ void unm_region_set_drop_unused(struct unm_region_set *set);
 int unm_dregion_write(const struct unm_dregion *r, uint64_t ofs, const void *buf, size_t len);
 int unm_dregion_read(const struct unm_dregion *r, uint64_t ofs, void *buf, size_t len);
 
+/** unm_same_file() - do two descriptors mean one file? */
+bool unm_same_file(int a, int b);
+
 /** unm_random64() - never 0. */
 uint64_t unm_random64(void);
 

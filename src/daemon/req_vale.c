@@ -77,6 +77,7 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		.rx_slots = reg->nr_rx_slots,
 		.region = region,
 	};
+	struct unm_dregion *global = NULL;
 	char tap[UNM_NAME_SIZE + 8];
 	int ret;
 
@@ -85,13 +86,21 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	if (unm_dport_find(&c->srv->dom, tap) != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", tap);
 	ret = unm_tap_allowed(&c->why);
+	/* The TAP port's own region, so that the worker exchanges buffers instead of copying. */
+	if (ret == 0 && region == NULL)
+		ret = unm_dregion_global(&c->srv->dom.regions, &global, &c->why);
 	if (ret < 0)
 		return ret;
+	if (region == NULL)
+		geo.region = global;
+	if (geo.n_tx > UNM_MAX_TAP_QUEUES || geo.n_rx > UNM_MAX_TAP_QUEUES)
+		geo.n_tx = geo.n_rx = UNM_MAX_TAP_QUEUES;
 	unm_vale_geometry(&c->srv->dom, &geo);
 	ret = unm_vale_new(
 		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
 	if (ret == 0)
 		unm_worker_attach(c->srv, *out);
+	unm_dregion_put(&c->srv->dom.regions, global);
 	return ret;
 }
 
