@@ -16,6 +16,7 @@
 
 #include "client/control_thread.h"
 #include "client/csb.h"
+#include "client/device.h"
 #include "client/epoch.h"
 #include "client/epoll_set.h"
 #include "client/process.h"
@@ -332,6 +333,10 @@ unm_desc_adopt(int fd)
 	if (!unm_desc_id_of(fd, id) || unm_process_init() < 0 || !unm_process_is_ours())
 		return false;
 	d = find_by_id(id);
+	if (d != NULL && __atomic_load_n(&d->n_closing, __ATOMIC_ACQUIRE) > 0) {
+		unm_file_put(&d->file);
+		return false;
+	}
 	if (d == NULL && get_binding(id, &ans, &c) == 0) {
 		d_fd = unm_fd_internal((int)UNM_RAW_FCNTL(c.ans_fds[0], F_DUPFD_CLOEXEC, 0L));
 		d = d_fd < 0 ? NULL : new_desc(id, inode_of(fd), d_fd);
@@ -352,6 +357,28 @@ unm_desc_adopt(int fd)
 		unm_control_start();
 	errno = saved;
 	return d != NULL;
+}
+
+int
+unm_desc_close(int fd)
+{
+	struct unm_desc *d = unm_device_hold(fd);
+	struct unm_file *f;
+	int r, saved;
+
+	if (d != NULL)
+		__atomic_fetch_add(&d->n_closing, 1, __ATOMIC_ACQ_REL);
+	f = unm_fdtab_take(fd);
+	r = UNM_REAL(close)(fd);
+	saved = errno;
+	if (d != NULL) {
+		__atomic_fetch_sub(&d->n_closing, 1, __ATOMIC_ACQ_REL);
+		unm_file_put(&d->file);
+	}
+	if (f != NULL)
+		unm_file_put(f);
+	errno = saved;
+	return r;
 }
 
 struct unm_binding *

@@ -41,6 +41,8 @@ struct unm_desc {
 	uint8_t id[16];
 	uint64_t inode; /* of C */
 	int d;
+	uint32_t
+		n_closing; /* threads between forgetting a number and closing it: not to be adopted again */
 	struct unm_binding *binding; /* set once, release; read with acquire */
 	/* Raw waits (fdready.c) */
 	uint32_t ready_armed; /* the control thread watches event_fd for this descriptor */
@@ -63,6 +65,13 @@ int unm_desc_open(int flags);
  * Asks the kernel for the peer's name, and netmapd if that is one of ours. Return: true and @fd is in the table from now on.
  */
 bool unm_desc_adopt(int fd);
+
+/**
+ * unm_desc_close() - close(@fd), which stands for a file of ours
+ *
+ * The table forgets the number before the kernel does, as it may be another file's right after. Return: as close(2).
+ */
+int unm_desc_close(int fd);
 
 /* Cheap part of the above: does @fd bear a netmap descriptor's name? Fills @id. */
 bool unm_desc_id_of(int fd, uint8_t id[16]);

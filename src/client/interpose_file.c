@@ -137,8 +137,7 @@ __openat64_2(int dir, const char *path, int flags)
 UNM_INTERPOSE int
 close(int fd)
 {
-	struct unm_file *f = ours(fd);
-	int r;
+	const struct unm_file *f = ours(fd);
 
 	if (__builtin_expect(f == NULL, 1))
 		return UNM_REAL(close)(fd);
@@ -146,13 +145,7 @@ close(int fd)
 		errno = EBADF; /* to the application it is not open */
 		return -1;
 	}
-	if (!unm_process_is_ours())
-		return UNM_REAL(close)(fd);
-	f = unm_fdtab_take(fd); /* before the number can be given to another file */
-	r = UNM_REAL(close)(fd);
-	if (f != NULL)
-		unm_file_put(f);
-	return r;
+	return unm_process_is_ours() ? unm_desc_close(fd) : UNM_REAL(close)(fd);
 }
 
 /* Close [first, last] but for internal descriptors. The table has forgotten the others already. */

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Proves poll, ppoll, select, pselect and epoll on netmap descriptors, alone, with others, from several threads (spec 8). */
+#include "ct.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/select.h>
+
+struct send_later {
+	struct ct_port *port;
+	int delay_ms;
+};
+
+/* Send one frame after a while, from another thread. */
+static void *
+send_later_main(void *arg)
+{
+	const struct send_later *s = arg;
+
+	usleep((useconds_t)s->delay_ms * 1000);
+	ct_send(s->port, 0, 1);
+	return NULL;
+}
+
+static pthread_t
+start_send_later(struct send_later *s)
+{
+	pthread_t t;
+
+	CHECK_EQ(pthread_create(&t, NULL, send_later_main, s), 0);
+	return t;
+}
+
+static void
+poll_ready(void)
+{
+	struct ct_port a, b;
+	struct pollfd pfd;
+
+	ct_pipe(&a, &b, "");
+	pfd = (struct pollfd){a.fd, POLLIN | POLLOUT | POLLWRNORM | POLLPRI | POLLRDHUP, 0};
+	CHECK_EQ(poll(&pfd, 1, 0), 1);
+	CHECK_EQ(pfd.revents, POLLOUT | POLLWRNORM);
+	pfd.fd = b.fd;
+	pfd.events = POLLIN;
+	CHECK_EQ(poll(&pfd, 1, 0), 0);
+	CHECK_EQ(poll(&pfd, 1, 20), 0);
+	ct_send(&a, 0, 3);
+	pfd.events = POLLIN | POLLRDNORM;
+	CHECK_EQ(poll(&pfd, 1, -1), 1);
+	CHECK_EQ(pfd.revents, POLLIN | POLLRDNORM);
+	CHECK_EQ(ct_take(&b, NULL), 3);
+	CHECK_EQ(poll(&pfd, 1, 0), 0);
+}
+
+static void
+poll_flushes_tx(void)
+{
+	struct ct_port a, b;
+	struct pollfd pfd;
+
+	ct_pipe(&a, &b, "");
+	a.tx->slot[0].len = 60;
+	a.tx->head = a.tx->cur = 1;
+	pfd = (struct pollfd){a.fd, POLLIN, 0};
+	CHECK_EQ(poll(&pfd, 1, 0), 0);
+	CHECK_EQ(ct_recv(&b), 1);
+}
+
+static void
+poll_wakes(void)
+{
+	struct ct_port a, b;
+	struct send_later s = {&a, 50};
+	struct pollfd pfd[3];
+	struct timespec ts = {5, 0};
+	int pipefd[2], i;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(pipe(pipefd), 0);
+	for (i = 0; i < 3; i++) {
+		pthread_t t = start_send_later(&s);
+
+		pfd[0] = (struct pollfd){pipefd[0], POLLIN, 0};
+		pfd[1] = (struct pollfd){-1, POLLIN, 0x55};
+		pfd[2] = (struct pollfd){b.fd, POLLIN, 0};
+		CHECK_EQ(i == 2 ? ppoll(pfd, 3, &ts, NULL) : poll(pfd, 3, CT_WAIT_MS), 1);
+		CHECK(pfd[0].revents == 0 && pfd[1].revents == 0 && pfd[2].revents == POLLIN);
+		CHECK_EQ(ct_take(&b, NULL), 1);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+	}
+	CHECK_EQ(write(pipefd[1], "x", 1), 1);
+	CHECK_EQ(poll(pfd, 3, CT_WAIT_MS), 1);
+	CHECK(pfd[0].revents == POLLIN && pfd[2].revents == 0);
+	ct_send(&a, 0, 1);
+	CHECK_EQ(poll(pfd, 3, CT_WAIT_MS), 2);
+	pfd[1].fd = 999;
+	CHECK_EQ(poll(pfd, 3, 0), 3);
+	CHECK_EQ(pfd[1].revents, POLLNVAL);
+}
+
+static void
+poll_waits_for_room(void)
+{
+	struct ct_port a, b;
+	struct pollfd pfd;
+	uint32_t i, n = 0;
+	pid_t pid;
+
+	ct_pipe(&a, &b, "");
+	while (!nm_ring_empty(a.tx)) {
+		ct_send(&a, n, 1);
+		n++;
+		CHECK(n < 10000);
+	}
+	pfd = (struct pollfd){a.fd, POLLOUT, 0};
+	CHECK_EQ(poll(&pfd, 1, 20), 0);
+	pid = fork();
+	if (pid == 0) {
+		usleep(50000);
+		for (i = 0; i < 2; i++) /* take, then give back */
+			ct_recv(&b);
+		_exit(0);
+	}
+	CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+	CHECK_EQ(pfd.revents, POLLOUT);
+	ct_join(pid);
+}
+
+static void
+many_descriptors(void)
+{
+	enum { N = 100 };
+	struct ct_port a[N], b[N];
+	struct pollfd pfd[N];
+	char what[16];
+	int i, k;
+
+	for (i = 0; i < N; i++) {
+		snprintf(what, sizeof(what), "m%d", i);
+		ct_pipe(&a[i], &b[i], what);
+		pfd[i] = (struct pollfd){b[i].fd, POLLIN, 0};
+	}
+	CHECK_EQ(poll(pfd, N, 10), 0);
+	for (i = 0; i < N; i++) {
+		struct send_later s = {&a[i], 1};
+		pthread_t t = start_send_later(&s);
+
+		CHECK_EQ(poll(pfd, N, CT_WAIT_MS), 1);
+		for (k = 0; k < N; k++)
+			CHECK_EQ(pfd[k].revents, k == i ? POLLIN : 0);
+		CHECK_EQ(ct_take(&b[i], NULL), 1);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+	}
+}
+
+static void
+on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void
+signals_interrupt(void)
+{
+	struct sigaction sa = {.sa_handler = on_alarm};
+	struct ct_port a, b;
+	struct pollfd pfd;
+	struct timespec ts = {5, 0};
+	sigset_t blocked, none;
+
+	ct_pipe(&a, &b, "");
+	pfd = (struct pollfd){b.fd, POLLIN, 0};
+	CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
+	ualarm(30000, 0);
+	CHECK_ERR(poll(&pfd, 1, CT_WAIT_MS), EINTR);
+	/* ppoll: the signal comes only during the call */
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGALRM);
+	CHECK_EQ(sigprocmask(SIG_BLOCK, &blocked, NULL), 0);
+	ualarm(1000, 0);
+	usleep(20000);
+	CHECK_ERR(ppoll(&pfd, 1, &ts, &none), EINTR);
+	CHECK_EQ(sigprocmask(SIG_UNBLOCK, &blocked, NULL), 0);
+	alarm(60);
+}
+
+static void
+timeouts(void)
+{
+	struct ct_port a, b;
+	struct pollfd pfd;
+	struct timespec bad = {0, 1000000000};
+	uint64_t t0;
+
+	ct_pipe(&a, &b, "");
+	pfd = (struct pollfd){b.fd, POLLIN, 0};
+	t0 = ct_now_ms();
+	CHECK_EQ(poll(&pfd, 1, 100), 0);
+	CHECK(ct_now_ms() - t0 >= 99 && ct_now_ms() - t0 < 1000);
+	CHECK_ERR(ppoll(&pfd, 1, &bad, NULL), EINVAL);
+}
+
+static void
+select_all(void)
+{
+	struct ct_port a, b;
+	struct send_later s = {&a, 50};
+	struct timeval tv = {5, 0};
+	struct timespec ts = {5, 0};
+	fd_set r, w, e;
+	int pipefd[2], n;
+	pthread_t t;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(pipe(pipefd), 0);
+	n = (pipefd[0] > b.fd ? pipefd[0] : b.fd) + 1;
+	FD_ZERO(&r);
+	FD_ZERO(&w);
+	FD_ZERO(&e);
+	FD_SET(b.fd, &r);
+	FD_SET(b.fd, &w);
+	FD_SET(b.fd, &e);
+	CHECK_EQ(select(n, &r, &w, &e, &tv), 1);
+	CHECK(!FD_ISSET(b.fd, &r) && FD_ISSET(b.fd, &w) && !FD_ISSET(b.fd, &e));
+	FD_SET(b.fd, &r);
+	FD_SET(pipefd[0], &r);
+	t = start_send_later(&s);
+	CHECK_EQ(select(n, &r, NULL, &e, &tv), 1);
+	CHECK(FD_ISSET(b.fd, &r) && !FD_ISSET(pipefd[0], &r));
+	CHECK(tv.tv_sec == 4); /* what was left */
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(ct_take(&b, NULL), 1);
+	FD_SET(pipefd[0], &r);
+	tv = (struct timeval){0, 20000};
+	CHECK_EQ(select(n, &r, NULL, NULL, &tv), 0);
+	CHECK(!FD_ISSET(b.fd, &r));
+	CHECK_EQ(write(pipefd[1], "x", 1), 1);
+	FD_SET(pipefd[0], &r);
+	FD_SET(b.fd, &r);
+	CHECK_EQ(pselect(n, &r, NULL, NULL, &ts, NULL), 1);
+	CHECK(FD_ISSET(pipefd[0], &r) && !FD_ISSET(b.fd, &r));
+	FD_SET(b.fd, &r);
+	FD_SET(500, &r);
+	CHECK_ERR(select(501, &r, NULL, NULL, NULL), EBADF);
+}
+
+/* Numbers above FD_SETSIZE, with a set made large enough, as some programs do. */
+static void
+select_big_numbers(void)
+{
+	const struct rlimit lim = {4096, 4096};
+	unsigned long set[4096 / NFDBITS] = {0};
+	struct ct_port a, b;
+	struct timeval tv = {5, 0};
+	int fd = 3000;
+
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &lim), 0);
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(dup2(b.fd, fd), fd);
+	ct_send(&a, 0, 1);
+	set[fd / NFDBITS] = 1UL << (fd % NFDBITS);
+	CHECK_EQ(select(fd + 1, (fd_set *)(void *)set, NULL, NULL, &tv), 1);
+	CHECK(set[fd / NFDBITS] == 1UL << (fd % NFDBITS));
+}
+
+static void
+epoll_level(void)
+{
+	struct ct_port a, b;
+	struct send_later s = {&a, 50};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 77}, out[4];
+	int ep = epoll_create1(EPOLL_CLOEXEC), efd = eventfd(0, 0);
+	uint64_t one = 1;
+	pthread_t t;
+
+	ct_pipe(&a, &b, "");
+	CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_MOD, b.fd, &ev), ENOENT);
+	CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_DEL, b.fd, NULL), ENOENT);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, b.fd, &ev), 0);
+	CHECK_ERR(epoll_ctl(ep, EPOLL_CTL_ADD, b.fd, &ev), EEXIST);
+	CHECK_EQ(epoll_wait(ep, out, 4, 0), 0);
+	CHECK_EQ(epoll_wait(ep, out, 4, 20), 0);
+	t = start_send_later(&s);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK(out[0].events == EPOLLIN && out[0].data.u64 == 77);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(epoll_pwait(ep, out, 4, CT_WAIT_MS, NULL), 1); /* level: again */
+	/* With another kind of member */
+	ev = (struct epoll_event){.events = EPOLLIN, .data.u64 = 78};
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev), 0);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(write(efd, &one, sizeof(one)), sizeof(one));
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 2);
+	CHECK_EQ(ct_take(&b, NULL), 1);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(out[0].data.u64, 78);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_DEL, efd, NULL), 0);
+	/* Changed, removed, closed */
+	ev = (struct epoll_event){.events = EPOLLOUT, .data.u64 = 79};
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_MOD, b.fd, &ev), 0);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK(out[0].events == EPOLLOUT && out[0].data.u64 == 79);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_DEL, b.fd, NULL), 0);
+	CHECK_EQ(epoll_wait(ep, out, 4, 10), 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, b.fd, &ev), 0);
+	ct_close(&b);
+	CHECK_EQ(epoll_wait(ep, out, 4, 10), 0);
+}
+
+static void
+epoll_edge_and_oneshot(void)
+{
+	struct ct_port a, b;
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET}, out[4];
+	int ep = epoll_create1(0);
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, b.fd, &ev), 0);
+	ct_send(&a, 0, 2);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(epoll_wait(ep, out, 4, 20), 0); /* edge: once */
+	b.rx->head = b.rx->cur = nm_ring_next(b.rx, b.rx->head);
+	CHECK_EQ(epoll_wait(ep, out, 4, 20), 0); /* taking is not coming */
+	ct_send(&a, 2, 1);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(ct_take(&b, NULL), 2);
+	CHECK_EQ(epoll_wait(ep, out, 4, 20), 0);
+	ev.events = EPOLLIN | EPOLLONESHOT;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_MOD, b.fd, &ev), 0);
+	ct_send(&a, 3, 1);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+	ct_send(&a, 4, 1);
+	CHECK_EQ(epoll_wait(ep, out, 4, 20), 0);
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_MOD, b.fd, &ev), 0);
+	CHECK_EQ(epoll_wait(ep, out, 4, CT_WAIT_MS), 1);
+}
+
+static void
+epoll_nested_and_polled(void)
+{
+	struct ct_port a, b;
+	struct send_later s = {&a, 50};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 1}, out[4];
+	int inner = epoll_create1(0), outer = epoll_create1(0);
+	struct pollfd pfd = {inner, POLLIN, 0};
+	pthread_t t;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(epoll_ctl(inner, EPOLL_CTL_ADD, b.fd, &ev), 0);
+	ev.data.u64 = 2;
+	CHECK_EQ(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &ev), 0);
+	CHECK_EQ(poll(&pfd, 1, 10), 0);
+	CHECK_EQ(epoll_wait(outer, out, 4, 10), 0);
+	t = start_send_later(&s);
+	CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+	CHECK_EQ(pfd.revents, POLLIN);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(epoll_wait(outer, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(out[0].data.u64, 2);
+	CHECK_EQ(epoll_wait(inner, out, 4, 0), 1);
+	CHECK_EQ(ct_take(&b, NULL), 1);
+	CHECK_EQ(epoll_wait(outer, out, 4, 10), 0);
+	t = start_send_later(&s);
+	CHECK_EQ(epoll_wait(outer, out, 4, CT_WAIT_MS), 1);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
+struct sleeper {
+	int fd;
+	short events;
+	int result;
+};
+
+static void *
+sleeper_main(void *arg)
+{
+	struct sleeper *s = arg;
+	struct pollfd pfd = {s->fd, s->events, 0};
+
+	s->result = poll(&pfd, 1, CT_WAIT_MS);
+	return NULL;
+}
+
+/* Several threads asleep on one binding: one frame wakes them all, none takes the signal of another. */
+static void
+many_sleepers(void)
+{
+	enum { N = 8, ROUNDS = 200 };
+	struct sleeper s[N];
+	struct ct_port a, b;
+	pthread_t t[N];
+	int i, round;
+
+	ct_pipe(&a, &b, "");
+	for (round = 0; round < ROUNDS; round++) {
+		for (i = 0; i < N; i++) {
+			s[i] = (struct sleeper){b.fd, POLLIN, -1};
+			CHECK_EQ(pthread_create(&t[i], NULL, sleeper_main, &s[i]), 0);
+		}
+		usleep(round % 5 * 300);
+		ct_send(&a, 0, 1);
+		for (i = 0; i < N; i++) {
+			CHECK_EQ(pthread_join(t[i], NULL), 0);
+			CHECK_EQ(s[i].result, 1);
+		}
+		CHECK_EQ(ct_take(&b, NULL), 1);
+	}
+}
+
+static void *
+sleep_for_ever(void *arg)
+{
+	struct pollfd pfd = {*(int *)arg, POLLIN, 0};
+
+	poll(&pfd, 1, -1);
+	return NULL;
+}
+
+static void
+cancellation(void)
+{
+	struct ct_port a, b;
+	void *result;
+	pthread_t t;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(pthread_create(&t, NULL, sleep_for_ever, &b.fd), 0);
+	usleep(20000);
+	CHECK_EQ(pthread_cancel(t), 0);
+	CHECK_EQ(pthread_join(t, &result), 0);
+	CHECK(result == PTHREAD_CANCELED);
+	/* The library is none the worse */
+	ct_send(&a, 0, 1);
+	CHECK_EQ(ct_recv(&b), 1);
+	ct_close(&a);
+	ct_close(&b);
+}
+
+struct pinger {
+	struct ct_port *port;
+	uint32_t n;
+	bool first;
+};
+
+static void *
+ping_main(void *arg)
+{
+	struct pinger *p = arg;
+	uint32_t i, last;
+
+	for (i = 0; i < p->n; i++) {
+		struct pollfd pfd = {p->port->fd, POLLIN, 0};
+
+		if (p->first)
+			ct_send(p->port, i, 1);
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+		CHECK_EQ(ct_take(p->port, &last), 1);
+		CHECK_EQ(last, i);
+		if (!p->first)
+			ct_send(p->port, i, 1);
+	}
+	return NULL;
+}
+
+/* Each frame is waited for by a sleeper: one lost wake-up and this takes seconds, then fails. */
+static void
+no_lost_wakeup(void)
+{
+	struct ct_port a, b;
+	struct pinger p = {&a, 50000, true}, q = {&b, 50000, false};
+	pthread_t t;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(pthread_create(&t, NULL, ping_main, &q), 0);
+	ping_main(&p);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
+static const struct ct_case cases[] = {
+	{"poll_ready", poll_ready},
+	{"poll_flushes_tx", poll_flushes_tx},
+	{"poll_wakes", poll_wakes},
+	{"poll_waits_for_room", poll_waits_for_room},
+	{"many_descriptors", many_descriptors},
+	{"signals_interrupt", signals_interrupt},
+	{"timeouts", timeouts},
+	{"select_all", select_all},
+	{"select_big_numbers", select_big_numbers},
+	{"epoll_level", epoll_level},
+	{"epoll_edge_and_oneshot", epoll_edge_and_oneshot},
+	{"epoll_nested_and_polled", epoll_nested_and_polled},
+	{"many_sleepers", many_sleepers},
+	{"cancellation", cancellation},
+	{"no_lost_wakeup", no_lost_wakeup},
+};
+
+int
+main(int argc, char **argv)
+{
+	return ct_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
