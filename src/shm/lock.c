@@ -13,7 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NS_PER_S UINT64_C(1000000000)
+
 #define LOCK_SPINS 200 /* about 5 us: longer than a batch of small frames is copied, shorter than a sleep */
+
+/*
+ * A waiter that marks the word makes the exchange of a breaker fail, once for each lock that is broken. More tries only matter to
+ * a word that somebody scribbles on.
+ */
+#define BREAK_TRIES 100
 
 static uint64_t
 now_ns(void)
@@ -21,13 +29,23 @@ now_ns(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Let the release find out that somebody waits. Return: the word as it is then, without the mark if it changed meanwhile. */
+static uint32_t
+mark_contended(uint32_t *word, uint32_t seen)
+{
+	if (!(seen & UNM_LOCK_CONTENDED) && unm_cas(word, seen, seen | UNM_LOCK_CONTENDED))
+		seen |= UNM_LOCK_CONTENDED;
+	return seen;
 }
 
 int
-unm_lock_wait(uint32_t *word, uint32_t slot)
+unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns)
 {
-	uint64_t deadline;
+	const uint64_t budget = *budget_ns;
+	uint64_t start, spent;
 	int i;
 
 	for (i = 0; i < LOCK_SPINS; i++) {
@@ -35,27 +53,28 @@ unm_lock_wait(uint32_t *word, uint32_t slot)
 			return 0;
 		unm_cpu_relax();
 	}
-	deadline = now_ns() + UNM_LOCK_WAIT_MS * UINT64_C(1000000);
-	for (;;) { /* bounded by the deadline */
+	start = now_ns();
+	for (;;) { /* bounded by the budget */
 		uint32_t seen = UNM_READ_ONCE(*word);
-		uint64_t now;
 		struct timespec left;
 
-		if (seen == 0) {
-			if (unm_cas(word, 0, slot | UNM_LOCK_CONTENDED))
-				return 0;
-			continue;
+		if (seen == 0 && unm_cas(word, 0, slot | UNM_LOCK_CONTENDED)) {
+			spent = now_ns() - start;
+			*budget_ns = spent < budget ? budget - spent : 0;
+			return 0;
 		}
-		now = now_ns();
-		if (now >= deadline)
+		/* Before giving up, too: the wake-up that brought us here may have been meant for the next sleeper as well. */
+		if (seen != 0)
+			seen = mark_contended(word, seen);
+		spent = now_ns() - start;
+		if (spent >= budget) {
+			*budget_ns = 0;
 			return -ETIMEDOUT;
-		if (!(seen & UNM_LOCK_CONTENDED)) {
-			if (!unm_cas(word, seen, seen | UNM_LOCK_CONTENDED))
-				continue;
-			seen |= UNM_LOCK_CONTENDED;
 		}
-		left.tv_sec = 0;
-		left.tv_nsec = (long)(deadline - now);
+		if (!(seen & UNM_LOCK_CONTENDED))
+			continue;
+		left.tv_sec = (time_t)((budget - spent) / NS_PER_S);
+		left.tv_nsec = (long)((budget - spent) % NS_PER_S);
 		syscall(SYS_futex, word, FUTEX_WAIT, seen, &left, NULL, 0);
 	}
 }
@@ -69,10 +88,17 @@ unm_lock_wake(uint32_t *word)
 int
 unm_lock_break(uint32_t *word, uint32_t slot)
 {
-	const uint32_t seen = UNM_READ_ONCE(*word);
+	int i;
 
-	if (seen == 0 || (seen & UNM_LOCK_SLOT_MASK) != slot || !unm_cas(word, seen, 0))
-		return 0;
-	unm_lock_wake(word);
-	return 1;
+	for (i = 0; i < BREAK_TRIES; i++) {
+		const uint32_t seen = UNM_READ_ONCE(*word);
+
+		if (seen == 0 || (seen & UNM_LOCK_SLOT_MASK) != slot)
+			return 0;
+		if (unm_cas(word, seen, 0)) {
+			unm_lock_wake(word);
+			return 1;
+		}
+	}
+	return 0;
 }

@@ -10,7 +10,7 @@
  * them into wild writes of ours. Here a peer can do no more than make us wait for a bounded time:
  *
  *   holder dies      netmapd sees the session's socket hang up and frees the words that carry the slot
- *   holder stopped,  unm_lock_wait() gives up after UNM_LOCK_WAIT_MS; the caller drops (and counts) its frames,
+ *   holder stopped,  unm_lock_wait() gives up when its budget is used up; the caller drops (and counts) its frames,
  *   or garbage       and tells netmapd (UNM_MSG_LOCK_STUCK), which frees a word whose slot is nobody's
  *
  * What a lock protects must therefore be valid at every instruction: data first, position last.
@@ -19,6 +19,7 @@
 #define UNM_SHM_LOCK_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/atomic.h"
@@ -42,27 +43,72 @@ unm_lock_try(uint32_t *word, uint32_t slot)
 	return unm_cas(word, 0, slot) ? 0 : -EBUSY;
 }
 
+#define UNM_LOCK_WAIT_NS (UNM_LOCK_WAIT_MS * UINT64_C(1000000))
+
 /**
  * unm_lock_wait() - take the lock, spinning briefly, then sleeping
+ * @budget_ns: longest sleep. Reduced by the time that was slept, so that one budget bounds any number of waits; with
+ *             nothing left the lock is still spun for.
  *
- * Blocks for at most UNM_LOCK_WAIT_MS. Return: 0 or -ETIMEDOUT.
+ * Return: 0 or -ETIMEDOUT; the word is then marked as contended.
  */
-int unm_lock_wait(uint32_t *word, uint32_t slot);
+int unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns);
 
+/* Take the lock, waiting for at most UNM_LOCK_WAIT_MS. Return: 0 or -ETIMEDOUT. */
 static inline int
 unm_lock_take(uint32_t *word, uint32_t slot)
 {
-	return unm_lock_try(word, slot) == 0 ? 0 : unm_lock_wait(word, slot);
+	uint64_t budget_ns = UNM_LOCK_WAIT_NS;
+
+	return unm_lock_try(word, slot) == 0 ? 0 : unm_lock_wait(word, slot, &budget_ns);
 }
 
 void unm_lock_wake(uint32_t *word);
 
-/* Give up a lock that the caller holds. All stores made under it are seen by the next holder. */
-static inline void
+/**
+ * unm_lock_release() - give up a lock that the caller holds
+ *
+ * All stores made under it are seen by the next holder. Return: true if somebody waited, or gave up waiting, meanwhile.
+ */
+static inline bool
 unm_lock_release(uint32_t *word)
 {
-	if (unm_exchange(word, 0) & UNM_LOCK_CONTENDED)
-		unm_lock_wake(word);
+	if (!(unm_exchange(word, 0) & UNM_LOCK_CONTENDED))
+		return false;
+	unm_lock_wake(word);
+	return true;
+}
+
+/**
+ * unm_lock_try_or_mark() - for words that nobody sleeps on: take the lock, or let its holder know that somebody was turned away
+ *
+ * Return: 0, or -EBUSY: the holder's unm_lock_release_unslept() returns true.
+ */
+static inline int
+unm_lock_try_or_mark(uint32_t *word, uint32_t slot)
+{
+	int i;
+
+	if (__builtin_expect(unm_lock_try(word, slot) == 0, 1))
+		return 0;
+	for (i = 0; i < 16; i++) { /* each turn means that the word has changed in the last few nanoseconds */
+		const uint32_t seen = UNM_READ_ONCE(*word);
+
+		if (seen == 0) {
+			if (unm_cas(word, 0, slot))
+				return 0;
+		} else if ((seen & UNM_LOCK_CONTENDED) || unm_cas(word, seen, seen | UNM_LOCK_CONTENDED)) {
+			return -EBUSY;
+		}
+	}
+	return -EBUSY;
+}
+
+/* As unm_lock_release(), for words that nobody sleeps on. */
+static inline bool
+unm_lock_release_unslept(uint32_t *word)
+{
+	return (unm_exchange(word, 0) & UNM_LOCK_CONTENDED) != 0;
 }
 
 /**
