@@ -46,5 +46,8 @@ unm_region_check(const struct unm_region_info *info)
 		!pool_ok(info->ring_ofs, info->ring_num, info->ring_size, info->size) ||
 		!pool_ok(info->buf_ofs, info->buf_num, info->buf_size, info->size))
 		return -EINVAL;
-	return info->buf_size % 64 == 0 && info->buf_size <= 65536 && info->buf_num > 2 ? 0 : -EINVAL;
+	/* The data path copies whole lines where addresses are multiples of 64: those must be whole lines of a buffer. */
+	if (info->buf_ofs % 64 != 0 || info->buf_size % 64 != 0)
+		return -EINVAL;
+	return info->buf_size <= 65536 && info->buf_num > 2 ? 0 : -EINVAL;
 }

@@ -21,7 +21,8 @@ struct unm_region {
 /**
  * unm_region_check() - do the pools of a region lie inside it?
  *
- * Return: 0, or -EINVAL: object sizes of zero, buffers that are no multiple of 64 bytes or above 64 KiB, a pool past the end.
+ * Return: 0, or -EINVAL: object sizes of zero, buffers that do not start at or are no multiple of 64 bytes, or are above 64 KiB, a pool
+ * past the end.
  */
 int unm_region_check(const struct unm_region_info *info);
 

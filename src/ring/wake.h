@@ -3,17 +3,24 @@
  * Sleeping and waking, the two sides of one protocol (model-checked in test/model/):
  *
  *   sleeper                                    waker
- *     unm_wake_drain is the client's: before     publish a position        (release)
- *     binding.want |= bits                       full fence            <-- unm_wake_ring()
- *     kring.want = 1, each ring (release)        kring.want == 0? done
- *     full fence          <-- unm_arm_fence()    exchange(kring.want, 0)
- *     look at the positions once more            for each binding of the port:
- *     nothing: sleep on the eventfd                  exchange(binding.want, 0) & bits? signal
+ *     binding.want |= bits                       publish a position        (release)
+ *     kring.want <- 1, each ring                 full fence            <-- unm_wake_ring()
+ *     full fence          <-- unm_arm_fence()    kring.want == 0? done
+ *     look at the positions once more            exchange(kring.want, 0)
+ *     nothing: sleep until a signal after        for each binding of the port:
+ *     the last one taken                             exchange(binding.want, 0) & bits? signal
  *
  * With a fence on each side, either the sleeper's look sees the position or the waker sees kring.want. kring.want is cleared by an
  * exchange, not a store: the walk after it must see the binding.want of every sleeper whose kring.want it has wiped out, or the next waker
- * would find nobody. A waker that is killed between the exchange
- * and the signal owes a wake-up: netmapd pays it when the dead one's session hangs up.
+ * would find nobody. It is set by an exchange too, so that a waker that meets the mark of the second of two sleepers has also met the first's.
+ *
+ * A signal is a write to the binding's eventfd, and is meant for all who sleep on the binding. So nobody reads the eventfd, as that would take the
+ * signal from those who have not run yet: each sleeper notices by an edge of its own (an epoll instance, edge-triggered).
+ *
+ * The look is a sync, and a sync passes over a ring that somebody else is syncing. Who did that sync may have looked before the position
+ * was published: on leaving the ring it signals the sleepers of its own port if anybody was turned away (port/sync_fp.c).
+ *
+ * A waker that is killed between the exchange and the signal owes a wake-up: netmapd pays it when the dead one's session hangs up.
  */
 #ifndef UNM_RING_WAKE_H
 #define UNM_RING_WAKE_H
@@ -25,7 +32,7 @@
 static inline void
 unm_arm_ring(struct unm_kring *k)
 {
-	unm_store_release(&k->want, 1);
+	unm_exchange(&k->want, 1);
 }
 
 /* After the last unm_arm_ring(), before the last look at the rings. Pairs with the fence in unm_wake_ring(). */

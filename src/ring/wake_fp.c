@@ -4,11 +4,13 @@
 
 #include "ring/wake.h"
 
+#define MAX_RESTARTS 4 /* of a walk; netmapd would have to be faster than us that often */
+
 unsigned int
 unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t port, uint32_t mask)
 {
-	unsigned int n_signals = 0;
-	uint32_t i, left;
+	unsigned int n_signals = 0, restarts = MAX_RESTARTS;
+	uint32_t i, next, left;
 
 	if (port >= seg->n_ports)
 		return 0;
@@ -29,7 +31,13 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 					n_signals++;
 			}
 		}
-		i = UNM_READ_ONCE(b->next);
+		next = unm_load_acquire(&b->next); /* pairs with netmapd's release of it, after b->port */
+		/* Taken out and given to another port under our feet: its list is not ours. Ours still has the others. */
+		if (__builtin_expect(UNM_READ_ONCE(b->port) != port && restarts > 0, 0)) {
+			restarts--;
+			next = UNM_READ_ONCE(seg->ports[port].bind_head);
+		}
+		i = next;
 	}
 	return n_signals;
 }
