@@ -195,6 +195,8 @@ void
 unm_bport_after_fork(struct unm_bport *bp)
 {
 	UNM_WRITE_ONCE(bp->busy_thread, 0);
+	if (bp->ops->after_fork != NULL)
+		bp->ops->after_fork(bp);
 }
 
 void

@@ -11,6 +11,8 @@
 #include "port/port.h"
 #include "vale/forward.h"
 
+#define UNM_INDIRECT_BUFS 1024u /* fragments of a batch that may be indirect; also the kernel's limit of one call */
+
 /**
  * unm_indirect_frag() - reserve a bounce buffer for slot @v and note what to fetch
  * @n: number noted so far, counted up
@@ -20,7 +22,7 @@
 const uint8_t *unm_indirect_frag(
 	struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v, unsigned int *n);
 
-/* Fetch all @n noted payloads. A frame with an unreadable one loses it: n_frags becomes 0, and it is counted as a bad slot. */
+/* Fetch all @n noted payloads. A frame with an unreadable one is void: its n_frags becomes 0, its fault a bad slot. */
 void unm_indirect_fetch(struct unm_vale_src *s, unsigned int n);
 
 #endif

@@ -8,11 +8,9 @@
 
 #include "ring/slot.h"
 
-#define BOUNCE_BUFS 1024u /* fragments of a batch that may be indirect; also the kernel's limit of one call */
-
 struct bounce {
-	struct iovec remote[BOUNCE_BUFS];
-	struct iovec local[BOUNCE_BUFS];
+	struct iovec remote[UNM_INDIRECT_BUFS];
+	struct iovec local[UNM_INDIRECT_BUFS];
 	uint8_t bufs[];
 };
 
@@ -21,10 +19,10 @@ unm_indirect_frag(struct unm_vale_src *s, const struct unm_bring *r, const struc
 {
 	struct bounce *b = (struct bounce *)(void *)s->bounce;
 
-	if (v->len > r->buf_size || *n >= BOUNCE_BUFS)
+	if (v->len > r->buf_size || *n >= UNM_INDIRECT_BUFS)
 		return NULL;
 	if (b == NULL) {
-		b = malloc(sizeof(*b) + (size_t)BOUNCE_BUFS * r->buf_size);
+		b = malloc(sizeof(*b) + (size_t)UNM_INDIRECT_BUFS * r->buf_size);
 		if (b == NULL)
 			return NULL;
 		s->bounce = (uint8_t *)b;
@@ -48,8 +46,7 @@ void_frame(struct unm_vale_src *s, const uint8_t *data)
 		for (k = 0; k < f->n_frags; k++) {
 			if (s->frags[f->frag + k].data == data) {
 				f->n_frags = 0;
-				f->dst = UNM_DST_DROP;
-				s->drops[UNM_DROP_BAD_SLOT]++;
+				f->fault = UNM_DROP_BAD_SLOT + 1;
 				return;
 			}
 		}

@@ -35,15 +35,11 @@ unm_own_hwcur(const struct unm_bring *r)
 static inline uint8_t *
 unm_slot_data(const struct unm_bring *r, const struct netmap_slot *s)
 {
-	uint64_t ofs = 0;
+	const uint64_t mask = UNM_READ_ONCE(r->kring->offset_mask); /* mostly 0: no OFFSETS */
+	const uint64_t ofs = s->ptr & mask;
 
-	if (!unm_buf_idx_ok(s->buf_idx, r->n_bufs) || s->len > r->buf_size)
+	if (!unm_buf_idx_ok(s->buf_idx, r->n_bufs) || s->len > r->buf_size || ofs > r->buf_size - s->len)
 		return NULL;
-	if (__builtin_expect(r->kring->offset_mask != 0, 0)) {
-		ofs = s->ptr & UNM_READ_ONCE(r->kring->offset_mask);
-		if (ofs > r->buf_size - s->len)
-			return NULL;
-	}
 	return (uint8_t *)r->bufs + (size_t)s->buf_idx * r->buf_size + ofs;
 }
 

@@ -14,7 +14,8 @@
  * A returned slot (with the buffer that B left there) is copied back by A's next txsync, not by B: B's rxsync then writes one word, and A reads
  * lines that it wrote itself unless B changed them.
  *
- * What the other end wrote into a slot is checked before it reaches this end's ring: the application would follow a bad index out of the region.
+ * What the other end wrote into a slot is checked before it reaches this end's ring: the application would follow a bad index, or a bad offset, out
+ * of the region.
  */
 #include "port/internal.h"
 #include "ring/wake.h"
@@ -35,14 +36,20 @@ pipe_tx_done(const struct unm_bring *r)
 	return queue_end(r);
 }
 
-/* A slot as the receiver may see it: an index or length that leaves its buffer becomes the empty buffer 0. */
+/*
+ * A slot as the receiver may see it: an index, offset or length that leaves its buffer becomes the empty buffer 0.
+ * @mask: OFFSETS in force in the receiver's ring
+ */
 static inline struct netmap_slot
-safe_slot(struct unm_bring *r, struct netmap_slot s)
+safe_slot(struct unm_bring *r, struct netmap_slot s, uint64_t mask)
 {
-	if (__builtin_expect(!unm_buf_idx_ok(s.buf_idx, r->n_bufs) || s.len > r->buf_size, 0)) {
+	if (__builtin_expect(!unm_buf_idx_ok(s.buf_idx, r->n_bufs) || s.len > r->buf_size ||
+				     (s.ptr & mask) > r->buf_size - s.len,
+		    0)) {
 		unm_count(&r->kring->drops[UNM_DROP_BAD_SLOT], 1);
 		s.buf_idx = 0;
 		s.len = 0;
+		s.ptr &= ~mask;
 	}
 	return s;
 }
@@ -52,13 +59,14 @@ static uint32_t
 push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 {
 	const uint32_t n = r->num_slots;
+	const uint64_t mask = UNM_READ_ONCE(r->peer_kring->offset_mask);
 	uint64_t pkts = 0, bytes = 0, part = 0;
 	uint32_t end = from, i = from;
 
 	while (i != head) { /* head is in [0, n): less than n turns */
 		struct netmap_slot *ts = &r->ring->slot[i];
 		struct netmap_slot *ps = &r->peer_ring->slot[i];
-		const struct netmap_slot s = safe_slot(r, unm_slot_load(ts));
+		const struct netmap_slot s = safe_slot(r, unm_slot_load(ts), mask);
 
 		__builtin_prefetch(ps + PREFETCH_SLOTS, 1, 3);
 		unm_slot_store(ps, s);
@@ -85,14 +93,16 @@ static void
 pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
 {
 	const uint32_t n = r->num_slots;
+	const uint64_t mask = UNM_READ_ONCE(r->kring->offset_mask);
 	uint32_t i;
 
 	for (i = from; i != to; i = unm_pos_next(i, n)) { /* both in [0, n) */
-		struct netmap_slot *ts = &r->ring->slot[i];
-		const struct netmap_slot s = unm_slot_load(&r->peer_ring->slot[i]);
+		struct netmap_slot s = unm_slot_load(&r->peer_ring->slot[i]);
 
+		if (__builtin_expect((s.ptr & mask) > r->buf_size, 0))
+			s.ptr &= ~mask;
 		if (__builtin_expect(unm_buf_idx_ok(s.buf_idx, r->n_bufs), 1))
-			unm_slot_store(ts, s);
+			unm_slot_store(&r->ring->slot[i], s);
 	}
 }
 
@@ -102,9 +112,13 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	const uint32_t n = r->num_slots;
 	const uint32_t from = queue_end(r);
 	const uint32_t old_tail = UNM_READ_ONCE(r->kring->pub_tail);
+	/* The oldest slot that was not taken back. If somebody scribbled on our word, all that is released counts as taken back. */
+	const uint32_t oldest =
+		old_tail < n ? unm_pos_next(old_tail, n) : unm_kring_load_hwcur(r->peer_kring, n, from);
 	uint32_t end = from, released;
 
-	if (from != head)
+	/* oldest <= from <= head, going round; a queue end beyond head is nonsense, and nothing is sent */
+	if (from != head && unm_pos_dist(oldest, from, n) < unm_pos_dist(oldest, head, n))
 		end = push_slots(r, from, head);
 	if (end != from) {
 		unm_kring_publish_hwtail(r->peer_kring, end);
@@ -113,16 +127,11 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 			unm_wake_ring(r->bp->env, r->bp->seg, r->peer_kring, UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
 	}
 	released = unm_kring_load_hwcur(r->peer_kring, n, end);
+	/* oldest <= released <= end; else the peer's word is nonsense, and nothing is taken back */
+	if (unm_pos_dist(oldest, released, n) > unm_pos_dist(oldest, end, n))
+		released = oldest;
+	pull_slots(r, oldest, released);
 	*tail = unm_pos_prev(released, n);
-	if (old_tail < n && *tail != old_tail) {
-		/* tail only moves forward, and not past what was sent: else the peer's word is nonsense and nothing moves */
-		const uint32_t taken_back = unm_pos_next(old_tail, n);
-
-		if (unm_pos_dist(taken_back, released, n) > unm_pos_dist(taken_back, end, n))
-			*tail = old_tail;
-		else
-			pull_slots(r, taken_back, released);
-	}
 	return 0;
 }
 

@@ -41,6 +41,8 @@ struct unm_port_ops {
 	/* Called at open and close of the bport; may be NULL. */
 	int (*open)(struct unm_bport *bp);
 	void (*close)(struct unm_bport *bp);
+	/* In the child of a fork, another thread may have been anywhere in a sync; may be NULL. */
+	void (*after_fork)(struct unm_bport *bp);
 };
 
 /* One bound ring. */
@@ -59,6 +61,8 @@ struct unm_bring {
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
+	/* VALE, lossless: receivers below have the flooded frame at hwcur already. W: who syncs the ring in this process */
+	uint32_t flood_resume;
 };
 
 struct unm_bport {
@@ -72,8 +76,7 @@ struct unm_bport {
 	struct unm_bring *rx;
 	uint32_t n_tx, n_rx;
 	uint32_t vnet_hdr_len;
-	bool broken;	      /* our port entry was taken down (DELIF, netmapd's decision): EIO, POLLERR */
-	uint32_t busy_thread; /* private try-lock: one VALE forwarding at a time a bport */
+	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
 	void *kind_data;      /* of the port kind: VALE source state */
 };
 
@@ -95,10 +98,14 @@ void unm_bport_close(struct unm_bport *bp);
 /* In the child of a fork, before its first sync: forget private locks that a thread of the parent may have held. */
 void unm_bport_after_fork(struct unm_bport *bp);
 
+/* Has netmapd taken the port away (DELIF, a generation passed)? Then the binding is a zombie: ENXIO, POLLERR. */
+bool unm_bport_gone(const struct unm_bport *bp);
+
 /**
  * unm_bport_txsync(), unm_bport_rxsync() - what NIOCTXSYNC and NIOCRXSYNC do (spec 7.5)
  *
- * Return: 0 (also after a ring was reinitialised), -EIO, -ENXIO (port gone). Never blocks longer than UNM_LOCK_WAIT_MS.
+ * Return: 0 (also after a ring was reinitialised), -EIO, -ENXIO (port gone). Blocks only for receivers' locks (VALE): for each tx ring
+ * UNM_LOCK_WAIT_MS at most, and not again for a while once a lock has not come free.
  */
 int unm_bport_txsync(struct unm_bport *bp);
 int unm_bport_rxsync(struct unm_bport *bp);

@@ -5,6 +5,9 @@
  * A sync of one ring: take its busy word (or skip the ring: another thread is at it), read head and cur once, check them
  * against our own positions, let the port kind do its work, publish the new tail. Our positions live in the segment, because a binding may
  * be held by several processes; they are range-checked at each use.
+ *
+ * Whoever is turned away from a busy ring may go to sleep on what he knows, although the other one looked before the last frame came. So the
+ * other one, when he leaves the ring and finds that somebody was turned away, signals the sleepers of the port: they look again.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,6 +16,7 @@
 
 #include "port/internal.h"
 #include "ring/prologue.h"
+#include "ring/wake.h"
 #include "shm/lock.h"
 
 #define POLL_IN	 (POLLIN | POLLRDNORM)
@@ -51,26 +55,48 @@ sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	return 0;
 }
 
+/* Where an application that has lost its place goes on: everything before has been taken over. */
+static uint32_t
+restart_position(const struct unm_bring *r)
+{
+	const uint32_t pos = r->is_rx ? unm_own_hwcur(r) : r->bp->ops->tx_done(r);
+
+	return pos < r->num_slots ? pos : unm_own_hwcur(r);
+}
+
 /* Illegal indices (spec 7.4): repair what can be. rx goes on from its own position, tx does not. Busy word held. */
 static int
 sync_bad_indices(struct unm_bring *r, uint32_t start, uint32_t tail)
 {
-	const uint32_t hwcur = unm_own_hwcur(r);
+	const uint32_t pos = restart_position(r);
 	uint32_t new_tail;
 	int err;
 
 	unm_count(&r->kring->n_reinits, 1);
-	if (unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, hwcur, tail)) {
-		UNM_WRITE_ONCE(r->kring->last_head, hwcur);
-		start = hwcur;
+	if (unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, pos, tail)) {
+		UNM_WRITE_ONCE(r->kring->last_head, pos);
+		start = pos;
 	}
-	if (!r->is_rx)
+	if (!r->is_rx) {
+		/* An overwritten tail is put back (spec 7.4); a client that follows it finds a legal place again. */
+		if (UNM_READ_ONCE(r->ring->tail) != tail)
+			unm_store_release(&r->ring->tail, tail);
 		return RING_BAD;
+	}
 	err = sync_checked(r, start, &new_tail);
 	if (err != 0)
 		return err;
 	unm_store_release(&r->ring->tail, new_tail);
 	return RING_BAD;
+}
+
+static void
+leave_ring(struct unm_bring *r)
+{
+	const struct unm_bport *bp = r->bp;
+
+	if (__builtin_expect(unm_lock_release_unslept(&r->kring->busy), 0))
+		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_RX | UNM_WANT_TX);
 }
 
 /* Return: 0, RING_BAD, -EBUSY (skipped) or the provider's error. */
@@ -83,7 +109,7 @@ sync_ring(struct unm_bring *r, uint32_t slot)
 
 	if (__builtin_expect(r->num_slots == 0, 0))
 		return 0; /* of a null port */
-	if (__builtin_expect(unm_lock_try(&r->kring->busy, slot) != 0, 0))
+	if (__builtin_expect(unm_lock_try_or_mark(&r->kring->busy, slot) != 0, 0))
 		return -EBUSY;
 	head = unm_load_acquire(&ring->head); /* a client may fill slots in one thread and sync in another */
 	cur = UNM_READ_ONCE(ring->cur);
@@ -95,8 +121,17 @@ sync_ring(struct unm_bring *r, uint32_t slot)
 		if (err == 0 && UNM_READ_ONCE(ring->tail) != tail)
 			unm_store_release(&ring->tail, tail);
 	}
-	unm_lock_release(&r->kring->busy);
+	leave_ring(r);
 	return err;
+}
+
+bool
+unm_bport_gone(const struct unm_bport *bp)
+{
+	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
+
+	return __builtin_expect(
+		UNM_READ_ONCE(e->gen) != bp->info.port_gen || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE, 0);
 }
 
 int
@@ -106,14 +141,14 @@ unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hw
 	uint32_t start, tail;
 	int err;
 
-	if (slot == 0)
+	if (slot == 0 || unm_bport_gone(r->bp))
 		return -EIO;
-	if (unm_lock_try(&r->kring->busy, slot) != 0)
+	if (unm_lock_try_or_mark(&r->kring->busy, slot) != 0)
 		return -EBUSY;
 	own_positions(r, &start, &tail);
 	if (!unm_indices_ok(start, head, cur, tail, r->num_slots)) {
 		unm_count(&r->kring->n_reinits, 1);
-		unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, unm_own_hwcur(r), tail);
+		unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, restart_position(r), tail);
 		err = -EINVAL;
 	} else {
 		err = sync_checked(r, head, &tail);
@@ -122,19 +157,8 @@ unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hw
 		*hwcur = r->is_rx ? unm_own_hwcur(r) : r->bp->ops->tx_done(r);
 		*hwtail = tail;
 	}
-	unm_lock_release(&r->kring->busy);
+	leave_ring(r);
 	return err == 0 || err == -EINVAL ? err : -EIO;
-}
-
-/* Has netmapd taken our port away? Then the binding is a zombie. */
-static bool
-port_gone(struct unm_bport *bp)
-{
-	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
-
-	if (__builtin_expect(UNM_READ_ONCE(e->gen) != bp->info.port_gen || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE, 0))
-		bp->broken = true;
-	return bp->broken;
 }
 
 int
@@ -144,7 +168,7 @@ unm_bport_txsync(struct unm_bport *bp)
 	uint32_t i;
 	int err = 0;
 
-	if (port_gone(bp))
+	if (unm_bport_gone(bp))
 		return -ENXIO;
 	if (slot == 0)
 		return -EIO;
@@ -166,8 +190,9 @@ stamp(struct unm_bport *bp)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	for (i = 0; i < bp->n_rx; i++) {
-		bp->rx[i].ring->ts.tv_sec = ts.tv_sec;
-		bp->rx[i].ring->ts.tv_usec = ts.tv_nsec / 1000;
+		/* Another thread may stamp the same ring now: either's time will do. */
+		UNM_WRITE_ONCE(bp->rx[i].ring->ts.tv_sec, ts.tv_sec);
+		UNM_WRITE_ONCE(bp->rx[i].ring->ts.tv_usec, ts.tv_nsec / 1000);
 	}
 }
 
@@ -178,7 +203,7 @@ unm_bport_rxsync(struct unm_bport *bp)
 	uint32_t i;
 	int err = 0;
 
-	if (port_gone(bp))
+	if (unm_bport_gone(bp))
 		return -ENXIO;
 	if (slot == 0)
 		return -EIO;
@@ -246,7 +271,7 @@ unm_bport_poll(struct unm_bport *bp, short events)
 	const uint32_t slot = bp->env->slot();
 	short got = 0;
 
-	if (port_gone(bp) || slot == 0)
+	if (unm_bport_gone(bp) || slot == 0)
 		return POLLERR;
 	if ((events & POLL_OUT) || !(bp->info.nr_flags & NR_NO_TX_POLL))
 		got |= poll_tx(bp, slot, (events & POLL_OUT) != 0);

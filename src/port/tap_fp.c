@@ -23,14 +23,26 @@ tap_tx_done(const struct unm_bring *r)
 	return unm_own_hwcur(r);
 }
 
+/* Most bytes that may be received at @data, which lies in a buffer of the ring (spec 10.6: a gap limits them under OFFSETS). */
+static size_t
+rx_room(const struct unm_bring *r, const uint8_t *data)
+{
+	const size_t room = r->buf_size - (size_t)((const char *)data - r->bufs) % r->buf_size;
+	const uint64_t gap = UNM_READ_ONCE(r->kring->offset_gap);
+
+	if (UNM_READ_ONCE(r->kring->offset_mask) != 0 && gap != 0 && gap < room)
+		return gap;
+	return room <= UINT16_MAX ? room : UINT16_MAX;
+}
+
 /*
  * The frame at @pos as an iovec. Return: number of slots it takes; 0 if it is incomplete. *n_iov = 0 if it is not fit to be sent.
  */
 static uint32_t
 tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, int *n_iov)
 {
+	enum unm_drop reason = UNM_DROP_N;
 	uint32_t taken = 0;
-	bool bad = false;
 
 	*n_iov = 0;
 	while (pos != head) { /* less than num_slots turns */
@@ -39,16 +51,18 @@ tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, i
 
 		taken++;
 		pos = unm_pos_next(pos, r->num_slots);
-		if (data == NULL || *n_iov == TAP_MAX_FRAGS) {
-			bad = true;
+		if (data == NULL && v.len <= r->buf_size) {
+			reason = UNM_DROP_BAD_SLOT;
+		} else if (data == NULL || *n_iov == TAP_MAX_FRAGS) {
+			reason = UNM_DROP_TOO_LONG;
 		} else {
 			iov[*n_iov].iov_base = data;
 			iov[*n_iov].iov_len = v.len;
 			(*n_iov)++;
 		}
 		if (!(v.flags & NS_MOREFRAG)) {
-			if (bad) {
-				unm_count(&r->kring->drops[UNM_DROP_BAD_SLOT], 1);
+			if (reason != UNM_DROP_N) {
+				unm_count(&r->kring->drops[reason], 1);
 				*n_iov = 0;
 			}
 			return taken;
@@ -107,11 +121,11 @@ tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 		uint8_t *data;
 		ssize_t len;
 
-		v.len = 0;
+		v.len = 1; /* so that an offset at the buffer's very end is refused */
 		data = unm_slot_data(r, &v);
 		if (data == NULL)
 			break; /* the client gave back a slot without a buffer: nothing can be received until it repairs it */
-		len = read(r->fd, data, (size_t)r->buf_size - (size_t)((char *)data - r->bufs) % r->buf_size);
+		len = read(r->fd, data, rx_room(r, data));
 		if (len <= 0)
 			break; /* EAGAIN, EINTR; or EBADFD when the interface is gone: it then stays silent */
 		unm_slot_store_len_flags(slot, (uint16_t)len, 0);

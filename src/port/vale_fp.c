@@ -11,6 +11,7 @@
 #include "port/indirect.h"
 #include "port/internal.h"
 #include "ring/wake.h"
+#include "shm/lock.h"
 #include "vale/fdb.h"
 #include "vale/forward.h"
 #include "vale/vnet.h"
@@ -23,12 +24,23 @@ vale_tx_done(const struct unm_bring *r)
 	return unm_own_hwcur(r);
 }
 
+/* Nothing is under way: whatever a batch may have left half done in the private state is forgotten. */
+static void
+vale_after_fork(struct unm_bport *bp)
+{
+	struct unm_vale_src *s = bp->kind_data;
+	unsigned int i;
+
+	for (i = 0; i < UNM_SEG_NPORTS_VALE; i++)
+		s->head[i] = UNM_VALE_NOFRAME;
+	s->peers->valid = false;
+}
+
 static int
 vale_open(struct unm_bport *bp)
 {
 	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
 	struct unm_vale_src *s;
-	unsigned int i;
 
 	if (bp->seg->fdb == NULL)
 		return -EINVAL;
@@ -47,9 +59,9 @@ vale_open(struct unm_bport *bp)
 	s->decide.seg = bp->seg;
 	s->decide.src_port = bp->info.port;
 	s->decide_fn = unm_decide_learning;
-	for (i = 0; i < UNM_SEG_NPORTS_VALE; i++)
-		s->head[i] = UNM_VALE_NOFRAME;
+	s->lock_budget_ns = UNM_LOCK_WAIT_NS;
 	bp->kind_data = s;
+	vale_after_fork(bp);
 	return 0;
 }
 
@@ -65,10 +77,10 @@ vale_close(struct unm_bport *bp)
 
 /*
  * Find the Ethernet header behind the virtio-net header: it must lie wholly in one fragment, the first or, when the first is exactly the
- * header, the second (spec 16.3). Return: false if there is none, with the reason counted.
+ * header, the second (spec 16.3). Return: false if there is none.
  */
 static bool
-find_eth(struct unm_vale_src *s, struct unm_frame *f)
+find_eth(const struct unm_vale_src *s, struct unm_frame *f)
 {
 	const struct unm_frag *frag = &s->frags[f->frag];
 	uint32_t skip = s->hdr_len;
@@ -77,10 +89,8 @@ find_eth(struct unm_vale_src *s, struct unm_frame *f)
 		frag++;
 		skip = 0;
 	}
-	if (frag->len < skip || frag->len - skip < ETH_HDR_LEN) {
-		s->drops[UNM_DROP_RUNT]++;
+	if (frag->len < skip || frag->len - skip < ETH_HDR_LEN)
 		return false;
-	}
 	f->eth = frag->data + skip;
 	f->eth_len = frag->len - skip;
 	return true;
@@ -92,10 +102,33 @@ struct gather {
 	uint32_t pos;	/* next slot to look at */
 	uint32_t head;
 	uint64_t drops[UNM_DROP_N];
-	uint64_t pkts, bytes;
+	uint64_t pkts, bytes, wakes;
+	/* Of the batch: frames taken from the ring, and those with something wrong */
+	unsigned int n_taken, n_faults;
+	struct {
+		uint8_t order;
+		uint8_t reason; /* enum unm_drop */
+	} faults[UNM_VALE_BATCH];
 };
 
-/* Collect the fragments of the frame at g->pos. Return: number of slots taken. A bad slot makes the whole frame void (f->n_frags 0). */
+/* Where fragment @v has its payload, or NULL with the reason + 1 in *fault. */
+static inline const uint8_t *
+frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v, unsigned int *n_indirect,
+	uint8_t *fault)
+{
+	const uint8_t *data;
+
+	if (__builtin_expect(v->flags & NS_INDIRECT, 0))
+		data = unm_indirect_frag(s, r, v, n_indirect);
+	else
+		data = unm_slot_data(r, v);
+	if (__builtin_expect(data == NULL, 0))
+		*fault = 1 + (v->len > r->buf_size || *n_indirect == UNM_INDIRECT_BUFS ? UNM_DROP_TOO_LONG
+											: UNM_DROP_BAD_SLOT);
+	return data;
+}
+
+/* Collect the fragments of the frame at g->pos. A bad slot counts as empty (spec 16.4). Return: number of slots taken. */
 static uint32_t
 gather_frame(struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsigned int *n_indirect)
 {
@@ -108,7 +141,7 @@ gather_frame(struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsi
 	f->frag = s->n_frags;
 	f->total = 0;
 	f->n_frags = 0;
-	f->dst = 0;
+	f->fault = 0;
 	do { /* at most to head: less than num_slots turns, and n_frags + num_slots <= UNM_VALE_FRAGS was checked */
 		struct netmap_slot *slot = &r->ring->slot[i];
 		const struct netmap_slot v = unm_slot_load(slot);
@@ -120,16 +153,9 @@ gather_frame(struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsi
 		taken++;
 		more = (v.flags & NS_MOREFRAG) && i != g->head;
 		frag->len = v.len;
-		if (__builtin_expect(v.flags & NS_INDIRECT, 0)) {
-			frag->data = unm_indirect_frag(s, r, &v, n_indirect);
-		} else {
-			frag->data = unm_slot_data(r, &v);
-		}
-		if (__builtin_expect(frag->data == NULL, 0)) {
-			g->drops[v.len > r->buf_size ? UNM_DROP_TOO_LONG : UNM_DROP_BAD_SLOT]++;
-			f->dst = UNM_DST_DROP; /* if nothing remains of the frame, it has been counted */
-			continue; /* netmap: the slot counts as empty */
-		}
+		frag->data = frag_data(s, r, &v, n_indirect, &f->fault);
+		if (__builtin_expect(frag->data == NULL, 0))
+			continue;
 		__builtin_prefetch(frag->data, 0, 3);
 		if (v.len == 0)
 			continue;
@@ -140,111 +166,123 @@ gather_frame(struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsi
 	return taken;
 }
 
-/* Fill a batch from the ring. Return: false if the ring had nothing left. */
-static bool
+/* Fill a batch from the ring: at least one frame is taken, though it may be none to forward. g->pos is before g->head. */
+static void
 gather_batch(struct unm_vale_src *s, struct gather *g)
 {
-	unsigned int n_indirect = 0, i, k;
+	unsigned int n_indirect = 0, n = 0, i, k;
 
-	s->n_frames = 0;
 	s->n_frags = 0;
-	while (g->pos != g->head && s->n_frames < UNM_VALE_BATCH && /* at most UNM_VALE_BATCH turns */
-		s->n_frags + unm_pos_dist(g->pos, g->head, g->r->num_slots) <= UNM_VALE_FRAGS) {
-		struct unm_frame *f = &s->frames[s->n_frames];
-
-		g->pos = unm_pos_add(g->pos, gather_frame(s, g, f, &n_indirect), g->r->num_slots);
-		s->n_frames++;
-	}
+	while (g->pos != g->head && n < UNM_VALE_BATCH && n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
+		s->n_frags + unm_pos_dist(g->pos, g->head, g->r->num_slots) <= UNM_VALE_FRAGS)
+		g->pos = unm_pos_add(g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), g->r->num_slots);
+	s->n_frames = n;
 	if (n_indirect > 0)
 		unm_indirect_fetch(s, n_indirect);
+	g->n_taken = n;
+	g->n_faults = 0;
 	/* Second look: headers. The frames' first lines have been prefetched above. */
-	for (i = 0, k = 0; i < s->n_frames; i++) {
+	for (i = 0, k = 0; i < n; i++) {
 		struct unm_frame *f = &s->frames[i];
+		const bool valid = f->n_frags > 0 && find_eth(s, f);
 
-		g->pkts++;
-		g->bytes += f->total;
-		if (__builtin_expect(f->n_frags == 0, 0)) {
-			if (f->dst != UNM_DST_DROP)
-				g->drops[UNM_DROP_RUNT]++;
-			continue;
+		if (__builtin_expect(!valid || f->fault != 0, 0)) {
+			g->faults[g->n_faults].order = (uint8_t)i;
+			g->faults[g->n_faults++].reason = f->fault != 0 ? f->fault - 1 : UNM_DROP_RUNT;
+			if (!valid)
+				continue;
 		}
-		if (!find_eth(s, f))
-			continue;
+		f->order = (uint8_t)i;
+		g->bytes += f->total;
 		if (i != k)
 			s->frames[k] = *f;
 		k++;
 	}
 	s->n_frames = k;
-	return g->pos != g->head || k > 0;
 }
 
+/* Count a batch of which frames[0 ... done) are dealt with; what comes after is gathered again by a later sync. */
 static void
-add_drops(uint64_t *to, const uint64_t *from)
+account(const struct unm_vale_src *s, struct gather *g, unsigned int done)
 {
-	int i;
+	const unsigned int limit = done < s->n_frames ? s->frames[done].order : g->n_taken;
+	unsigned int i;
 
+	g->pkts += limit;
+	for (i = done; i < s->n_frames; i++)
+		g->bytes -= s->frames[i].total;
+	for (i = 0; i < g->n_faults && g->faults[i].order < limit; i++)
+		g->drops[g->faults[i].reason]++;
 	for (i = 0; i < UNM_DROP_N; i++)
-		to[i] += from[i];
+		g->drops[i] += s->drops[i];
+	g->wakes += s->n_wakes;
 }
 
 static void
-forward_ring(struct unm_vale_src *s, struct gather *g, uint64_t *wakes)
+forward_ring(struct unm_vale_src *s, struct gather *g)
 {
-	bool more = true;
-	unsigned int done, i;
+	const uint32_t start = g->pos;
 
-	while (more) { /* each turn takes slots, of which there are less than num_slots, or ends */
-		uint32_t batch_pkts;
+	while (g->pos != g->head) { /* each turn takes slots, of which there are less than num_slots, or ends */
+		unsigned int done;
 
-		memset(s->drops, 0, sizeof(s->drops));
-		more = gather_batch(s, g);
-		add_drops(g->drops, s->drops);
-		batch_pkts = s->n_frames;
+		gather_batch(s, g);
+		if (s->n_frames == 0 || s->frames[0].slot != start)
+			s->flood_resume = 0; /* not the frame that the last sync stopped at */
 		done = unm_vale_forward(s);
-		add_drops(g->drops, s->drops);
-		*wakes += s->n_wakes;
-		if (done == batch_pkts) {
+		account(s, g, done);
+		if (done < s->n_frames) { /* a lossless receiver is full: go back to its frame */
+			g->pos = s->frames[done].slot;
 			unm_kring_publish_hwcur(g->r->kring, g->pos);
-			continue;
+			return;
 		}
-		/* A lossless receiver is full: go back to its frame. Whatever was gathered from there on is gathered again. */
-		for (i = done; i < batch_pkts; i++) {
-			g->pkts--;
-			g->bytes -= s->frames[i].total;
-		}
-		g->pos = s->frames[done].slot;
 		unm_kring_publish_hwcur(g->r->kring, g->pos);
-		return;
 	}
+}
+
+/* Slots hwcur ... head - 1, with the private state of the binding held. Return: 0, -EIO. */
+static int
+forward_slots(struct unm_vale_src *s, struct gather *g)
+{
+	struct unm_bport *bp = g->r->bp;
+
+	s->slot = bp->env->slot();
+	if (s->slot == 0)
+		return -EIO; /* a lock word of 0 means free: without a number of ours we can't take one */
+	s->ring_id = g->r->ring_id;
+	s->hdr_len = UNM_READ_ONCE(bp->seg->ports[s->port].vnet_hdr_len);
+	if (s->hdr_len > UNM_VNET_HDR_MAX)
+		s->hdr_len = 0;
+	s->flood_resume = g->r->flood_resume;
+	unm_vale_refill(s);
+	unm_peers_refresh(s->peers);
+	unm_decide_tick(&s->decide);
+	forward_ring(s, g);
+	g->r->flood_resume = s->flood_resume;
+	return 0;
 }
 
 static int
 vale_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_bport *bp = r->bp;
-	struct unm_vale_src *s = bp->kind_data;
 	struct gather g = {.r = r, .pos = unm_own_hwcur(r), .head = head};
-	uint64_t wakes = 0;
-	int i;
+	int err, i;
 
 	*tail = unm_tx_tail_all_free(r, g.pos);
 	if (g.pos == head)
 		return 0;
-	if (!unm_cas(&bp->busy_thread, 0, 1))
-		return 0; /* another thread forwards for this binding now; this ring's frames wait for the next sync */
-	s->slot = bp->env->slot();
-	s->ring_id = r->ring_id;
-	s->hdr_len = UNM_READ_ONCE(bp->seg->ports[s->port].vnet_hdr_len);
-	if (s->hdr_len > UNM_VNET_HDR_MAX)
-		s->hdr_len = 0;
-	unm_peers_refresh(s->peers);
-	unm_decide_tick(&s->decide);
-	forward_ring(s, &g, &wakes);
-	unm_store_release(&bp->busy_thread, 0);
+	if (unm_lock_take(&bp->busy_thread, 1) != 0)
+		return 0; /* another thread has been forwarding for long; these frames wait for the next sync, and we are told when */
+	err = forward_slots(bp->kind_data, &g);
+	if (__builtin_expect(unm_lock_release(&bp->busy_thread), 0))
+		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_TX);
+	if (err != 0)
+		return err;
 	*tail = unm_tx_tail_all_free(r, g.pos);
 	unm_count(&r->kring->n_pkts, g.pkts);
 	unm_count(&r->kring->n_bytes, g.bytes);
-	unm_count(&r->kring->n_wakes, wakes);
+	unm_count(&r->kring->n_wakes, g.wakes);
 	for (i = 0; i < UNM_DROP_N; i++)
 		if (g.drops[i] != 0)
 			unm_count(&r->kring->drops[i], g.drops[i]);
@@ -293,4 +331,5 @@ const struct unm_port_ops unm_port_vale_ops = {
 	.tx_done = vale_tx_done,
 	.open = vale_open,
 	.close = vale_close,
+	.after_fork = vale_after_fork,
 };

@@ -27,6 +27,8 @@ struct unm_frame {
 	uint16_t n_frags;     /* as many as the sender used slots */
 	uint16_t dst;	      /* result: port index or UNM_DST_* */
 	uint16_t next;	      /* next frame of the same destination, UNM_VALE_BATCH = none */
+	uint8_t order;	      /* number among the frames taken from the ring for this batch, bad ones included */
+	uint8_t fault;	      /* something was wrong with its slots: drop reason + 1, else 0 */
 };
 
 /* State that a decision may use; one per sending bport, used by one thread at a time. */

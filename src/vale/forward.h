@@ -36,10 +36,14 @@ struct unm_vale_src {
 	unsigned int n_frames;
 	unsigned int n_frags;
 	unsigned int n_wakes; /* signals sent by the batch */
-	uint32_t flood_resume; /* lossless: receivers below have this flooded frame already */
+	bool may_wait;	      /* a full lossless receiver stops the batch; else it loses frames as any other */
+	uint32_t wait_room;   /* slots that the frame which stopped the batch needs */
+	uint32_t flood_resume; /* in and out, lossless: receivers below have the first frame of the batch already */
+	uint64_t lock_budget_ns; /* what is left for waiting for locks */
+	uint64_t lock_refill_ns; /* when used up: not before this time is there a new budget */
 	uint64_t drops[UNM_DROP_N]; /* of the batch; a flooded frame counts once for each receiver that lost it */
 	uint64_t stuck_report_ns;
-	uint8_t *bounce;      /* NS_INDIRECT payload, UNM_VALE_BATCH buffers */
+	uint8_t *bounce;      /* NS_INDIRECT payload; see port/indirect_fp.c */
 	uint16_t n_used;      /* entries of used[] */
 	uint16_t flood_head, flood_tail;
 	uint16_t used[UNM_VALE_BATCH];
@@ -49,6 +53,9 @@ struct unm_vale_src {
 	struct unm_frame frames[UNM_VALE_BATCH];
 	struct unm_frag frags[UNM_VALE_FRAGS];
 };
+
+/* At the start of a sync: allow it UNM_LOCK_WAIT_MS for waiting for receivers' locks, unless the last one has just used up its own. */
+void unm_vale_refill(struct unm_vale_src *s);
 
 /**
  * unm_vale_forward() - deliver frames[0 ... n_frames)

@@ -7,6 +7,7 @@
  * frame that must wait, with everything before it done and nothing after it.
  */
 #include "ring/kring.h"
+#include "ring/wake.h"
 #include "vale/forward.h"
 
 static void
@@ -98,25 +99,24 @@ forward_sorted(struct unm_vale_src *s)
 	}
 }
 
-/* Note on the receiver that we wait for room. Return: true if there is room already, so that one more try is due. */
+/*
+ * Note on the receiver that we wait for room, for frame @f. Return: true if there is enough already, so that one more try is due.
+ *
+ * The same pair of fences as in ring/wake.h: either we see the receiver's hwcur, or its rxsync sees room_wanted.
+ */
 static bool
-wait_for_room(struct unm_vale_src *s, struct unm_peer *p)
+wait_for_room(struct unm_vale_src *s, struct unm_peer *p, unsigned int f)
 {
 	struct unm_seg_port *e = &s->seg->ports[p->port];
-	uint32_t i;
+	const struct unm_peer_ring *r = &p->ring[p->n_rings == 1 ? 0 : s->ring_of[f]];
+	uint32_t hwtail, hwcur;
 
 	__atomic_fetch_or(&e->room_map[s->port / 32], 1u << (s->port % 32), __ATOMIC_SEQ_CST);
-	UNM_WRITE_ONCE(e->room_wanted, 1);
-	unm_full_fence(); /* pairs with the one in the receiver's rxsync, between its hwcur and its look at room_wanted */
-	for (i = 0; i < p->n_rings; i++) {
-		const struct unm_peer_ring *r = &p->ring[i];
-		const uint32_t hwtail = unm_kring_load_hwtail(r->kring, r->num_slots, 0);
-
-		if (unm_kring_load_hwcur(r->kring, r->num_slots, unm_pos_next(hwtail, r->num_slots)) !=
-			unm_pos_next(hwtail, r->num_slots))
-			return true;
-	}
-	return false;
+	unm_exchange(&e->room_wanted, 1); /* after the bit: who clears the summary sees the bit */
+	unm_full_fence();		  /* pairs with the one in the receiver's rxsync, between its hwcur and its look at room_wanted */
+	hwtail = unm_kring_load_hwtail(r->kring, r->num_slots, 0);
+	hwcur = unm_kring_load_hwcur(r->kring, r->num_slots, unm_pos_next(hwtail, r->num_slots));
+	return r->num_slots - 1 - unm_pos_dist(hwcur, hwtail, r->num_slots) >= s->wait_room;
 }
 
 #define ROOM_TRIES 4 /* a receiver that frees slots one by one must not keep the sender here for ever */
@@ -134,15 +134,17 @@ deliver_waiting(struct unm_vale_src *s, uint32_t port, unsigned int first)
 	}
 	for (tries = 0; tries < ROOM_TRIES; tries++) {
 		first = unm_vale_deliver(s, p, first, UNM_VALE_NOFRAME);
-		if (first == UNM_VALE_NOFRAME || !wait_for_room(s, p))
-			break;
+		if (first == UNM_VALE_NOFRAME || !wait_for_room(s, p, first))
+			return first;
 	}
+	/* There is room again, and whoever made it may not have seen that we want it: our own sleepers have to look once more. */
+	s->n_wakes += unm_wake_port(s->env, s->seg, s->port, UNM_WANT_TX);
 	return first;
 }
 
-/* Flood frame @f, going on after the receivers that had it already when the last sync stopped. Return: false to stop. */
+/* Flood frame @f to all but those below @resume, who have it from the sync that stopped at it. Return: false to stop. */
 static bool
-flood_waiting(struct unm_vale_src *s, unsigned int f)
+flood_waiting(struct unm_vale_src *s, unsigned int f, uint32_t resume)
 {
 	unsigned int i;
 
@@ -150,14 +152,13 @@ flood_waiting(struct unm_vale_src *s, unsigned int f)
 	for (i = 0; i < s->peers->n_open; i++) { /* bounded by the port table */
 		const uint16_t port = s->peers->open[i];
 
-		if (port < s->flood_resume)
+		if (port < resume)
 			continue;
 		if (deliver_waiting(s, port, f) != UNM_VALE_NOFRAME) {
 			s->flood_resume = port;
 			return false;
 		}
 	}
-	s->flood_resume = 0;
 	return true;
 }
 
@@ -169,35 +170,46 @@ in_one_ring(struct unm_vale_src *s, uint32_t port)
 	return p == NULL || p->n_rings == 1;
 }
 
+/* Deliver the run of frames from @i on that have the same known destination. Return: the next frame; *stopped if it has to wait. */
+static unsigned int
+unicast_run(struct unm_vale_src *s, unsigned int i, bool *stopped)
+{
+	const unsigned int first = i;
+	const uint16_t dst = s->frames[i].dst;
+	const bool single = in_one_ring(s, dst); /* a run may stop in the middle only where one ring takes it all */
+	unsigned int at;
+
+	for (i++; single && i < s->n_frames && s->frames[i].dst == dst; i++)
+		s->frames[i - 1].next = (uint16_t)i;
+	s->frames[i - 1].next = UNM_VALE_NOFRAME;
+	at = deliver_waiting(s, dst, first);
+	*stopped = at != UNM_VALE_NOFRAME;
+	return *stopped ? at : i;
+}
+
 static unsigned int
 forward_in_order(struct unm_vale_src *s)
 {
+	uint32_t resume = s->flood_resume;
+	bool stopped = false;
 	unsigned int i = 0;
 
-	while (i < s->n_frames) { /* each turn takes at least one frame or stops */
+	s->flood_resume = 0;
+	while (i < s->n_frames && !stopped) { /* each turn takes at least one frame or stops */
 		const uint16_t dst = s->frames[i].dst;
-		unsigned int first = i, stopped;
-		bool single;
 
 		if (dst == UNM_DST_FLOOD) {
-			if (!flood_waiting(s, i))
-				return i;
-			i++;
-			continue;
-		}
-		if (dst >= s->seg->n_ports || dst == s->port) {
+			stopped = !flood_waiting(s, i, resume);
+			i += !stopped;
+		} else if (dst >= s->seg->n_ports || dst == s->port) {
 			s->drops[dst == UNM_DST_DROP ? UNM_DROP_POLICY : UNM_DROP_NO_PORT]++;
 			i++;
-			continue;
+		} else if (dst < resume) {
+			i++; /* was flooded when it stopped; its destination has been learned since, and has it */
+		} else {
+			i = unicast_run(s, i, &stopped);
 		}
-		/* A run may stop in the middle only where one ring takes it all. */
-		single = in_one_ring(s, dst);
-		for (i++; single && i < s->n_frames && s->frames[i].dst == dst; i++)
-			s->frames[i - 1].next = (uint16_t)i;
-		s->frames[i - 1].next = UNM_VALE_NOFRAME;
-		stopped = deliver_waiting(s, dst, first);
-		if (stopped != UNM_VALE_NOFRAME)
-			return stopped;
+		resume = 0;
 	}
 	return i;
 }
@@ -213,7 +225,8 @@ unm_vale_forward(struct unm_vale_src *s)
 	if (s->n_frames == 0)
 		return 0;
 	s->decide_fn(&s->decide, s->frames, s->n_frames);
-	if (__builtin_expect(s->peers->any_lossless, 0))
+	s->may_wait = s->peers->any_lossless;
+	if (__builtin_expect(s->may_wait || s->flood_resume != 0, 0))
 		return forward_in_order(s);
 	forward_sorted(s);
 	return s->n_frames;

@@ -3,10 +3,12 @@
 #include "vale/peers.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "ring/kring.h"
 #include "ring/slot.h"
+#include "vale/vnet.h"
 
 #define RETRY_NS UINT64_C(1000000000)
 
@@ -66,7 +68,7 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 		n = t->seg->n_ports;
 	t->n_open = 0;
 	t->any_lossless = false;
-	t->retry_ns = 0;
+	memset(t->retry_ns, 0, sizeof(t->retry_ns));
 	for (i = 0; i < UNM_SEG_NPORTS_VALE; i++) {
 		const struct unm_seg_port *e = &t->seg->ports[i];
 		uint32_t flags;
@@ -135,52 +137,69 @@ map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_re
 	return true;
 }
 
+/* May the numbers in this copy of an entry be used? */
+static bool
+entry_ok(const struct unm_seg_port *e, const struct unm_seg *seg)
+{
+	return e->n_rx_rings > 0 && e->n_rx_rings <= UNM_PORT_MAX_RINGS && e->n_tx_rings <= UNM_PORT_MAX_RINGS &&
+		e->n_host_tx_rings <= UNM_PORT_MAX_RINGS && e->kring_base <= seg->n_krings &&
+		e->n_tx_rings + e->n_host_tx_rings + e->n_rx_rings <= seg->n_krings - e->kring_base &&
+		e->vnet_hdr_len <= UNM_VNET_HDR_MAX;
+}
+
+/* The view of entry @e on @region, or NULL: it does not fit, or no memory. */
+static struct unm_peer *
+peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port, struct unm_region *region)
+{
+	const uint32_t base = e->kring_base + e->n_tx_rings + e->n_host_tx_rings;
+	struct unm_peer *p;
+	uint32_t i;
+
+	if (unm_region_check(&region->info) != 0)
+		return NULL;
+	p = calloc(1, sizeof(*p) + e->n_rx_rings * sizeof(p->ring[0]));
+	if (p == NULL)
+		return NULL;
+	p->gen = e->gen;
+	p->port = port;
+	p->n_rings = e->n_rx_rings;
+	p->max_frame = e->max_frame;
+	p->hdr_len = e->vnet_hdr_len;
+	p->lossless = (e->flags & UNM_PORTF_LOSSLESS) != 0;
+	p->region = region;
+	p->bufs = region->base + region->info.buf_ofs;
+	p->n_bufs = region->info.buf_num;
+	p->buf_size = region->info.buf_size;
+	for (i = 0; i < e->n_rx_rings; i++) {
+		if (!map_ring(&p->ring[i], seg, region, base + i)) {
+			free(p);
+			return NULL;
+		}
+	}
+	return p;
+}
+
 struct unm_peer *
 unm_peers_map(struct unm_peers *t, uint32_t port)
 {
 	struct unm_seg_port e = {0};
 	struct unm_region *region;
-	struct unm_peer *p;
-	uint32_t base, i;
+	struct unm_peer *p = NULL;
 
-	if (port >= t->seg->n_ports || port == t->self || !read_entry(&t->seg->ports[port], &e))
+	if (port >= t->seg->n_ports || port == t->self)
 		return NULL;
-	if (e.n_rx_rings == 0 || e.n_rx_rings > UNM_PORT_MAX_RINGS || e.n_tx_rings > UNM_PORT_MAX_RINGS ||
-		e.n_host_tx_rings > UNM_PORT_MAX_RINGS || e.kring_base > t->seg->n_krings ||
-		e.n_tx_rings + e.n_host_tx_rings + e.n_rx_rings > t->seg->n_krings - e.kring_base)
+	if (t->retry_ns[port] != 0 && now_ns() < t->retry_ns[port])
 		return NULL;
-	if (t->retry_ns != 0 && now_ns() < t->retry_ns)
+	if (!read_entry(&t->seg->ports[port], &e))
 		return NULL;
-	region = t->env->region_get(e.region_uid);
-	if (region == NULL) {
-		t->retry_ns = now_ns() + RETRY_NS;
-		return NULL;
+	region = entry_ok(&e, t->seg) ? t->env->region_get(e.region_uid) : NULL;
+	if (region != NULL) {
+		p = peer_new(t->seg, &e, port, region);
+		if (p == NULL)
+			t->env->region_put(region);
 	}
-	if (unm_region_check(&region->info) != 0) {
-		p = NULL;
-		goto fail;
-	}
-	p = calloc(1, sizeof(*p) + e.n_rx_rings * sizeof(p->ring[0]));
 	if (p == NULL)
-		goto fail;
-	p->gen = e.gen;
-	p->port = port;
-	p->n_rings = e.n_rx_rings;
-	p->max_frame = e.max_frame;
-	p->hdr_len = e.vnet_hdr_len;
-	p->lossless = (e.flags & UNM_PORTF_LOSSLESS) != 0;
-	p->region = region;
-	p->bufs = region->base + region->info.buf_ofs;
-	p->n_bufs = region->info.buf_num;
-	p->buf_size = region->info.buf_size;
-	base = e.kring_base + e.n_tx_rings + e.n_host_tx_rings;
-	for (i = 0; i < e.n_rx_rings; i++)
-		if (!map_ring(&p->ring[i], t->seg, region, base + i))
-			goto fail;
+		t->retry_ns[port] = now_ns() + RETRY_NS;
 	t->peer[port] = p;
 	return p;
-fail:
-	t->env->region_put(region);
-	free(p);
-	return NULL;
 }

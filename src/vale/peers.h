@@ -47,7 +47,7 @@ struct unm_peers {
 	bool valid;		 /* @epoch means something */
 	bool any_lossless;	 /* some open port other than ours is lossless */
 	uint32_t n_open;	 /* entries of open[] */
-	uint64_t retry_ns;	 /* no mapping is tried before, after one has failed */
+	uint64_t retry_ns[UNM_SEG_NPORTS_VALE]; /* no mapping of the port is tried before, after one has failed */
 	uint16_t open[UNM_SEG_NPORTS_VALE]; /* ports that take frames, ours left out, ascending */
 	struct unm_peer *peer[UNM_SEG_NPORTS_VALE];
 };
