@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/spin.h"
 #include "shm/atomic.h"
 
 #define UNM_TEXT_MAX 192
@@ -28,6 +29,7 @@ struct unm_thread {
 	uint32_t seq;	/* odd: inside a section. W: its thread */
 	uint32_t taken; /* record belongs to a living thread */
 	struct unm_thread *next;
+	struct unm_spin spin;	     /* spin.h */
 	struct unm_sleeper *sleeper; /* sleeper.h; NULL until the thread first sleeps */
 	uint32_t
 		raw_idle; /* raw waits (fdready.c): empty syncs in a row without a sleep in between */

@@ -272,17 +272,44 @@ time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
 	return true;
 }
 
+#define SPIN_PAUSES 32 /* between two looks: each look takes a cache line from who writes it */
+
+/* Look for a while before sleeping, if that has paid lately. Foreign descriptors can only be slept on. Return: ready entries. */
+static int
+look_longer(struct wait *w, struct unm_thread *t)
+{
+	const uint64_t budget = w->n_foreign == 0 ? unm_spin_budget_ns(&t->spin) : 0;
+	uint64_t end;
+	int n_ready, i;
+
+	if (budget == 0)
+		return 0;
+	end = now_ns() + budget;
+	do { /* bounded by the budget */
+		for (i = 0; i < SPIN_PAUSES; i++)
+			unm_cpu_relax();
+		n_ready = scan(w, t);
+	} while (n_ready == 0 && now_ns() < end);
+	unm_spin_result(&t->spin, n_ready > 0);
+	return n_ready;
+}
+
 /* Return: -1 failed (errno), 0 go on, 1 foreign descriptors are ready or the time is over. */
 static int
 sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec left;
+	uint64_t begin = 0;
 	int r;
 
 	if (timeout != NULL && !time_left(w, timeout, &left))
 		return 1;
+	if (w->t->spin.credit == 0)
+		begin = now_ns();
 	r = unm_sleeper_sleep(
 		w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
+	if (begin != 0)
+		unm_spin_slept(&w->t->spin, now_ns() - begin);
 	unm_fdready_slept_here(w->t);
 	if (r <= 0)
 		return r < 0 ? -1 : 1;
@@ -351,6 +378,8 @@ unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sig
 	w.sleeper = NULL;
 	w.deadline_ns = 0;
 	n_ready = scan(&w, t);
+	if (n_ready == 0 && (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0))
+		n_ready = look_longer(&w, t);
 	if (n_ready > 0 && w.n_foreign == 0) {
 		errno = saved;
 		return n_ready;

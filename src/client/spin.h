@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Looking a little longer before sleeping.
+ *
+ * A sleep and its wake-up cost both sides: several microseconds on bare metal, some 20 in a virtual machine. A thread whose peer
+ * is about to answer does better to look again for at most that long. It never costs more than twice the optimum, and it must cost an idle program
+ * nothing, so it is earned:
+ *
+ *   credit > 0   look for up to the price of a wake-up before the sleep. Success: +1 (up to MAX). Failure: -1.
+ *   credit == 0  sleep at once. SHORT sleeps in a row that lasted less than the price earn one credit; each time that this credit is
+ *                lost again without a success, the number of short sleeps that it takes doubles.
+ *
+ * A program that waits for rare packets sleeps long and so never looks. UNETMAP_SPIN_US sets the price (0 ... 1000), 0 turns it off.
+ */
+#ifndef UNM_CLIENT_SPIN_H
+#define UNM_CLIENT_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UNM_SPIN_DEFAULT_US 20u
+#define UNM_SPIN_MAX_US	    1000u
+
+/* State of one thread. All zero at the start. */
+struct unm_spin {
+	uint32_t credit;
+	uint32_t short_sleeps; /* in a row, without credit */
+	uint32_t price;	       /* short sleeps that the next credit takes, 0 = the minimum */
+};
+
+/* How long this thread may look now, in nanoseconds; 0 = not at all. */
+uint64_t unm_spin_budget_ns(const struct unm_spin *s);
+
+/* The looking ended: something was there, or not. */
+void unm_spin_result(struct unm_spin *s, bool found);
+
+/* A sleep of @ns is over. Only to be told of sleeps that were not preceded by looking. */
+void unm_spin_slept(struct unm_spin *s, uint64_t ns);
+
+#endif
