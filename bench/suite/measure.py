@@ -4,7 +4,9 @@
 import contextlib
 import json
 import os
+import resource
 import subprocess
+import time
 
 SKIP = 77  # BENCH_SKIP of bench.h
 
@@ -70,10 +72,52 @@ class Env:
 
         The host of a virtual machine moves its CPUs about. Whether they share a core or sit on
         different dies changes all that is measured here by a factor of three, and happens many
-        times a minute.
+        times a minute. None if the two sides never ran at the same time.
         """
-        figures = self.program("limit_wake", "--spin", "--warm-up", 0, seconds=0.02)
+        try:
+            figures = self.program("limit_wake", "--spin", "--warm-up", 0, seconds=0.02)
+        except CannotRun:
+            return None
         return figures["latency_ns"]["median"]
+
+
+class Bystanders:
+    """How much of the CPUs was taken by what is not part of the measurement, within a block.
+
+    Programs of others, and the host itself (steal). Interrupts do not count, for the kernel's way of
+    a frame is made of them.
+    """
+
+    def __init__(self, cpus):
+        self.names = {f"cpu{c}" for c in cpus}
+        self.share = 0.0  # of all these CPUs together, after the block
+
+    def busy_s(self):
+        total = 0
+        with open("/proc/stat", encoding="ascii") as f:
+            for line in f:
+                name, *fields = line.split()
+                if name in self.names:
+                    user, nice, system, steal = (int(fields[i]) for i in (0, 1, 2, 7))
+                    total += user + nice + system + steal
+        return total / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def own_s():
+        total = 0
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            total += usage.ru_utime + usage.ru_stime
+        return total
+
+    def __enter__(self):
+        self.start = time.monotonic(), self.busy_s(), self.own_s()
+        return self
+
+    def __exit__(self, *_):
+        elapsed = time.monotonic() - self.start[0]
+        others = self.busy_s() - self.start[1] - (self.own_s() - self.start[2])
+        self.share = max(0.0, others / elapsed / len(self.names))
 
 
 def command(*argv, **kwargs):

@@ -61,12 +61,12 @@ def columns(rows, right):
 
 def lines(result):
     """Least and greatest distance of the CPUs while the case was measured, in ns."""
-    all_of_them = [ns for f in result.rounds for ns in f["line_ns"]]
-    return f"{min(all_of_them)}-{max(all_of_them)}"
+    all_of_them = [ns for f in result.rounds for ns in f["line_ns"] if ns]
+    return f"{min(all_of_them)}-{max(all_of_them)}" if all_of_them else "-"
 
 
 def rate_rows(results):
-    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "Gbit/s", "CPUs", "line ns")]
+    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "Gbit/s", "CPUs", "others", "line ns")]
     for r in results:
         if r.case.latency or not r.rounds:
             continue
@@ -74,7 +74,8 @@ def rate_rows(results):
         gbit = middle([f["gbit_s"] for f in r.rounds])
         rows.append((r.case.name, number(middle(v)), number(min(v)), number(max(v)),
                      number(1000 / middle(v)), number(gbit) if gbit else "-",
-                     f"{middle([cores(f) for f in r.rounds]):.2f}", lines(r)))
+                     f"{middle([cores(f) for f in r.rounds]):.2f}",
+                     f"{middle([f['others'] for f in r.rounds]):.0%}", lines(r)))
     return rows
 
 
