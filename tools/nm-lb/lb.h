@@ -117,6 +117,14 @@ void lb_collect(struct lb *lb);
 uint32_t lb_receive(struct lb *lb, uint32_t n_max);
 
 /**
+ * lb_is_filling() - is more than half of this pipe's ring taken, as far as we know?
+ *
+ * Nothing else syncs a pipe that takes no more packets, so its consumer's progress would not be
+ * seen.
+ */
+bool lb_is_filling(const struct lb_pipe *p);
+
+/**
  * lb_wants_release() - is there anything to do when this pipe's consumer releases slots?
  *
  * If so, sets cur so that poll(POLLOUT) reports the pipe when more slots come back, and not before.

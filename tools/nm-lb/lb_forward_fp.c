@@ -252,6 +252,12 @@ lb_receive(struct lb *lb, uint32_t n_max)
 }
 
 bool
+lb_is_filling(const struct lb_pipe *p)
+{
+	return pipe_room(p) < p->ring->num_slots / 2;
+}
+
+bool
 lb_wants_release(const struct lb *lb, struct lb_pipe *p)
 {
 	const struct lb_group *last = &lb->groups[lb->n_groups - 1];

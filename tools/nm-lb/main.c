@@ -3,9 +3,10 @@
  * nm-lb: distributes the packets of a port over pipes, by flow. lb.h has the picture.
  *
  * The main loop alternates between netmap's turn (a sync of all ports concerned, by poll(2), or by
- * ioctl(2) when asked never to sleep) and ours (lb_collect(), lb_receive()). Pipes that were filled
- * are synced right after, so that consumers start while we look for more. poll() watches the port
- * and those pipes whose consumer's progress matters.
+ * ioctl(2) when asked never to sleep) and ours (lb_collect(), lb_receive()). Pipes that were
+ * filled are synced right after, so that consumers start while we look for more; pipes that are
+ * filling up, before. poll() watches the port and those pipes whose consumer's progress alone is
+ * worth waking.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -46,6 +47,18 @@ sync_dirty_pipes(struct lb *lb)
 		error = nmt_port_sync(p->port, NIOCTXSYNC);
 		p->dirty = false;
 	}
+	return error;
+}
+
+/* Learn what the consumers of full pipes released meanwhile, before packets are dropped. */
+static int
+sync_filling_pipes(const struct lb *lb)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < lb->n_pipes && error == 0; i++)
+		if (lb_is_filling(&lb->pipes[i]))
+			error = nmt_port_sync(lb->pipes[i].port, NIOCTXSYNC);
 	return error;
 }
 
@@ -125,6 +138,8 @@ run(struct lb *lb, const struct lb_options *opts, const struct reports *reports)
 		error = opts->busy_wait ? sync_all(lb)
 					: wait_for_work(lb, &set,
 						  syslog_ns < stdout_ns ? syslog_ns : stdout_ns);
+		if (error == 0)
+			error = sync_filling_pipes(lb);
 		if (error != 0)
 			break;
 		lb_collect(lb);

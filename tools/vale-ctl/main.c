@@ -58,6 +58,8 @@ static const struct {
 		"there is no such port; vale-ctl without options lists all ports of switches"},
 	{EOPNOTSUPP, 1u << VC_POLL_START | 1u << VC_POLL_STOP,
 		"only network interfaces that are attached to a switch can be polled"},
+	{ENXIO, 1u << VC_POLL_START | 1u << VC_POLL_STOP,
+		"only network interfaces that are attached to a switch can be polled"},
 	{EFAULT, 1u << VC_POLL_START, "it is polled already"},
 	{EFAULT, 1u << VC_POLL_STOP, "it is not polled"},
 };
@@ -196,8 +198,10 @@ main(int argc, char **argv)
 	if (opts.mem_spec != NULL)
 		error = vc_find_mem_id(opts.mem_spec, &mem_id);
 	if (error != 0)
-		nmt_die(&vc_cli, "-m: no memory region '%.80s': %s", opts.mem_spec,
-			strerror(-error));
+		nmt_die(&vc_cli,
+			"-m: no memory region '%.80s': %s (write a number from 1 to 65535, or a "
+			"port such as netmap:x or vale0:a)",
+			opts.mem_spec, strerror(-error));
 	fd = open(NETMAP_DEVICE_NAME, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		nmt_die(&vc_cli, "cannot open %s: %s (nmctl doctor says more)", NETMAP_DEVICE_NAME,

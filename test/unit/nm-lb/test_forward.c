@@ -268,7 +268,13 @@ test_full_pipe_without_extra_buffers_drops(void **state)
 	assert_int_equal(b.lb.pipes[0].counters.forwarded_packets, PIPE_SLOTS - 1);
 	assert_int_equal(b.lb.pipes[0].counters.dropped_packets, 5);
 	assert_int_equal(b.lb.pipes[0].counters.dropped_bytes, 5 * 46);
+	/* Not worth waking up for, but the next time round the pipe is looked at. */
 	assert_false(lb_wants_release(&b.lb, &b.lb.pipes[0]));
+	assert_true(lb_is_filling(&b.lb.pipes[0]));
+	assert_false(lb_is_filling(&b.lb.pipes[1]));
+	fake_ring_release(b.lb.pipes[0].ring, PIPE_SLOTS / 2);
+	lb_collect(&b.lb);
+	assert_false(lb_is_filling(&b.lb.pipes[0]));
 	check_no_buffer_lost(&b);
 	bench_fini(&b);
 }
