@@ -1,8 +1,310 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands of nmctl. See admin.h.
+ *
+ * create, delete, attach and detach are the requests that any client may make by ioctl: the same handlers serve them.
+ * An answer too long for a message comes in a memfd, whose descriptor is attached.
+ */
+#include "daemon/admin.h"
+
 #include <errno.h>
-#include "daemon/server.h"
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/request.h"
+#include "daemon/worker.h"
+#include "shm/atomic.h"
+
+#define MAX_WORDS 12
+
+struct command {
+	struct unm_server *srv;
+	struct unm_session *s;
+	unsigned int n;
+	const char *word[MAX_WORDS];
+	struct unm_json json;
+	struct unm_reason why;
+};
+
+static int
+parse_u32(struct command *c, const char *text, uint32_t max, uint32_t *out)
+{
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || v > max)
+		return unm_fail(&c->why, -EINVAL, "'%s' is not a number from 0 to %u", text, max);
+	*out = (uint32_t)v;
+	return 0;
+}
+
+/* Run a request as if it had come by ioctl. */
+static int
+as_request(struct command *c, const char *name, void *body, int (*handle)(struct unm_ctrl *c))
+{
+	struct nmreq_header hdr = {.nr_version = NETMAP_API};
+	struct unm_ctrl ctrl = {
+		.srv = c->srv, .s = c->s, .hdr = &hdr, .body = body, .extmem_fd = -1};
+	int ret;
+
+	if (strlen(name) >= sizeof(hdr.nr_name))
+		return unm_fail(&c->why, -EINVAL, "'%s': a name has at most %zu characters", name,
+			sizeof(hdr.nr_name) - 1);
+	memcpy(hdr.nr_name, name, strlen(name));
+	ret = handle(&ctrl);
+	c->why = ctrl.why;
+	return ret;
+}
+
+static int
+cmd_show(struct command *c)
+{
+	const char *what = c->n > 1 ? c->word[1] : "all";
+	const char *name = c->n > 2 ? c->word[2] : NULL;
+
+	unm_json_open(&c->json, NULL, '{');
+	if (!unm_admin_show(c->srv, &c->json, what, name))
+		return unm_fail(&c->why, -EINVAL,
+			"there is no table '%s': daemon, ports, switches, rings, mac, memory, "
+			"clients or all",
+			what);
+	unm_json_close(&c->json, '}');
+	return 0;
+}
+
+static int
+set_lossless(struct command *c, const char *value)
+{
+	struct unm_dport *port;
+	struct unm_name name;
+	int ret = unm_name_parse(c->word[1], &name, &c->why);
+
+	if (ret < 0)
+		return ret;
+	port = unm_port_find(&c->srv->dom, &name);
+	if (port == NULL || port->kind != UNM_PORT_VALE)
+		return unm_fail(&c->why, -ENOENT, "there is no VALE port '%s'", name.full);
+	if (strcmp(value, "on") == 0)
+		port->flags |= UNM_PORTF_LOSSLESS;
+	else if (strcmp(value, "off") == 0)
+		port->flags &= ~UNM_PORTF_LOSSLESS;
+	else
+		return unm_fail(&c->why, -EINVAL, "lossless is on or off, not '%s'", value);
+	unm_dport_update(port);
+	unm_dseg_wake(port->seg); /* who waited for room need not any more */
+	return 0;
+}
+
+static int
+set_ageing(struct command *c, const char *value)
+{
+	struct unm_dseg *seg = unm_domain_switch(&c->srv->dom, c->word[1]);
+	uint32_t seconds;
+	int ret;
+
+	if (seg == NULL)
+		return unm_fail(&c->why, -ENOENT, "there is no switch '%s'", c->word[1]);
+	ret = parse_u32(c, value, UNM_CONFIG_MAX_AGEING_S, &seconds);
+	if (ret == 0)
+		UNM_WRITE_ONCE(seg->hdr->max_ageing_s, seconds);
+	return ret;
+}
+
+static int
+cmd_set(struct command *c)
+{
+	if (c->n != 4)
+		return unm_fail(
+			&c->why, -EINVAL, "set needs a port or switch, what to set, and a value");
+	if (strcmp(c->word[2], "lossless") == 0)
+		return set_lossless(c, c->word[3]);
+	if (strcmp(c->word[2], "ageing") == 0)
+		return set_ageing(c, c->word[3]);
+	return unm_fail(&c->why, -EINVAL,
+		"'%s' can't be set: lossless (of a port) or ageing (of a switch)", c->word[2]);
+}
+
+/* create NAME [slots=N] [rings=N] [memory=ID] */
+static int
+cmd_create(struct command *c)
+{
+	struct nmreq_vale_newif req = {0};
+	unsigned int i;
+
+	if (c->n < 2)
+		return unm_fail(&c->why, -EINVAL, "create needs a name");
+	for (i = 2; i < c->n; i++) {
+		const char *w = c->word[i], *eq = strchr(w, '=');
+		uint32_t v;
+		int ret;
+
+		if (eq == NULL)
+			return unm_fail(&c->why, -EINVAL, "'%s' is not of the form key=value", w);
+		ret = parse_u32(c, eq + 1, 65535, &v);
+		if (ret < 0)
+			return ret;
+		if (strncmp(w, "slots=", 6) == 0 && v <= UNM_RING_MAX_SLOTS)
+			req.nr_tx_slots = req.nr_rx_slots = v;
+		else if (strncmp(w, "rings=", 6) == 0 && v <= UNM_VALE_MAX_RINGS)
+			req.nr_tx_rings = req.nr_rx_rings = (uint16_t)v;
+		else if (strncmp(w, "memory=", 7) == 0)
+			req.nr_mem_id = (uint16_t)v;
+		else
+			return unm_fail(&c->why, -EINVAL,
+				"'%s': slots=1...%u, rings=1...%u or memory=ID is expected", w,
+				UNM_RING_MAX_SLOTS, UNM_VALE_MAX_RINGS);
+	}
+	return as_request(c, c->word[1], &req, unm_req_vale_newif);
+}
+
+static int
+cmd_delete(struct command *c)
+{
+	if (c->n != 2)
+		return unm_fail(&c->why, -EINVAL, "delete needs a name");
+	return as_request(c, c->word[1], NULL, unm_req_vale_delif);
+}
+
+/* attach SWITCH PORT */
+static int
+cmd_attach(struct command *c)
+{
+	struct nmreq_vale_attach req = {.reg = {.nr_mode = NR_REG_ALL_NIC}};
+	char name[UNM_NAME_SIZE * 2];
+
+	if (c->n != 3)
+		return unm_fail(&c->why, -EINVAL, "attach needs a switch and a port");
+	snprintf(name, sizeof(name), "%.60s:%.60s", c->word[1], c->word[2]);
+	return as_request(c, name, &req, unm_req_vale_attach);
+}
+
+static int
+cmd_detach(struct command *c)
+{
+	struct nmreq_vale_detach req = {0};
+	char name[UNM_NAME_SIZE * 2];
+
+	if (c->n != 3)
+		return unm_fail(&c->why, -EINVAL, "detach needs a switch and a port");
+	snprintf(name, sizeof(name), "%.60s:%.60s", c->word[1], c->word[2]);
+	return as_request(c, name, &req, unm_req_vale_detach);
+}
+
+static int
+cmd_stop(struct command *c)
+{
+	if (c->s->uid != geteuid() && c->s->uid != 0)
+		return unm_fail(
+			&c->why, -EPERM, "only root and user %u may stop this netmapd", geteuid());
+	unm_worker_end_all(c->srv);
+	c->srv->wants_exit = true;
+	unm_log(LOG_INFO, "ending on request of client %d", (int)c->s->pid);
+	return 0;
+}
+
+static const struct {
+	const char *word;
+	int (*run)(struct command *c);
+	bool changes; /* not while a previous run's clients are coming back */
+} commands[] = {
+	{"show", cmd_show, false},
+	{"set", cmd_set, true},
+	{"create", cmd_create, true},
+	{"delete", cmd_delete, true},
+	{"attach", cmd_attach, true},
+	{"detach", cmd_detach, true},
+	{"stop", cmd_stop, false},
+};
+
+/* Words are NUL-terminated one after another. */
+static int
+split(struct command *c, const char *text, size_t len)
+{
+	size_t at = 0;
+
+	if (len == 0 || text[len - 1] != '\0')
+		return unm_fail(&c->why, -EINVAL, "the command is cut off");
+	while (at < len) { /* each round takes at least the NUL */
+		if (c->n == MAX_WORDS)
+			return unm_fail(
+				&c->why, -EINVAL, "a command has at most %u words", MAX_WORDS);
+		c->word[c->n++] = text + at;
+		at += strlen(text + at) + 1;
+	}
+	return 0;
+}
+
+static int
+run(struct command *c)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(c->word[0], commands[i].word) != 0)
+			continue;
+		if (commands[i].changes && c->srv->is_restoring)
+			return unm_fail(&c->why, -EAGAIN,
+				"netmapd has just been restarted and waits for its clients: try "
+				"again in a few seconds");
+		return commands[i].run(c);
+	}
+	return unm_fail(&c->why, -EINVAL, "there is no command '%s'", c->word[0]);
+}
+
+/* Into the message, or into a memfd. */
+static int
+put_text(struct unm_msg *m, const char *text, size_t len)
+{
+	struct unm_msg_admin *ans = (struct unm_msg_admin *)(void *)m->out;
+	int fd;
+
+	ans->text_len = 0;
+	ans->admin_pad = 0;
+	m->out_len = sizeof(*ans);
+	if (len <= UNM_MSG_OUT_SIZE - sizeof(*ans)) {
+		memcpy(ans->text, text, len);
+		ans->text_len = (uint32_t)len;
+		m->out_len += len;
+		return 0;
+	}
+	fd = memfd_create("unetmap-admin", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	m->out_own_fd = fd;
+	if (write(fd, text, len) != (ssize_t)len)
+		return -ENOMEM;
+	m->out_fds[0] = fd;
+	m->n_out_fds = 1;
+	return 0;
+}
+
 void
 unm_handle_admin(struct unm_msg *m)
 {
-	m->error = EOPNOTSUPP;
+	const struct unm_msg_admin *req = m->body;
+	struct command c = {.srv = m->srv, .s = m->s};
+	int ret;
+
+	if (req->text_len != m->len - sizeof(*req)) {
+		m->error = EPROTO;
+		return;
+	}
+	ret = split(&c, req->text, req->text_len);
+	if (ret == 0)
+		ret = run(&c);
+	if (ret == 0)
+		ret = unm_json_finish(&c.json);
+	if (ret == 0)
+		ret = c.json.len > 0 ? put_text(m, c.json.buf, c.json.len) : put_text(m, "{}", 2);
+	if (ret < 0) {
+		m->error = -ret;
+		put_text(m, c.why.text, strlen(c.why.text));
+	}
+	unm_json_free(&c.json);
 }

@@ -105,6 +105,9 @@ take_ring_states(struct unm_dport *port)
 					       info->ring_ofs) /
 				       info->ring_size);
 		ring->is_open = port->ops->keeps_rings || UNM_READ_ONCE(k->n_users) > 0;
+		ring->offset_bits = (uint32_t)__builtin_popcountll(
+			__atomic_load_n(&k->offset_mask, __ATOMIC_RELAXED));
+		ring->offset_max = UNM_READ_ONCE(k->offset_max);
 	}
 }
 
@@ -337,10 +340,6 @@ count_users(struct unm_dport *port, const struct unm_dbinding *b)
 		ring->n_users++;
 		ring->is_open = true;
 		ring->is_exclusive = b->flags & NR_EXCLUSIVE;
-		if (b->offset_bits > 0) {
-			ring->offset_bits = b->offset_bits;
-			ring->offset_max = b->offset_max;
-		}
 		UNM_WRITE_ONCE(k->n_users, ring->n_users);
 	}
 }

@@ -175,6 +175,7 @@ apply_offsets(struct unm_dport *port, const struct unm_dbinding *b, const struct
 
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		struct unm_dring *ring = &port->rings[i];
+		struct unm_kring *k = unm_dport_kring(port, i);
 		int ret;
 
 		if (!is_bound(port, b, i) || !ring->is_virgin)
@@ -185,6 +186,9 @@ apply_offsets(struct unm_dport *port, const struct unm_dbinding *b, const struct
 			return ret;
 		ring->offset_bits = o->bits == 0 ? 64 : o->bits;
 		ring->offset_max = o->max;
+		k->offset_mask = offset_mask(o->bits);
+		k->offset_max = (uint32_t)o->max;
+		k->offset_gap = (uint32_t)(o->min_gap < UINT32_MAX ? o->min_gap : UINT32_MAX);
 	}
 	return 0;
 }

@@ -33,7 +33,7 @@ static const struct key keys[] = {
 	{"limits", "clients", VALUE_U32, FIELD(clients), 1, 65000},
 	{"limits", "ports", VALUE_U32, FIELD(ports), 0, 1000000},
 	{"vale", "slots", VALUE_U32, FIELD(slots), 1, 4096},
-	{"vale", "ageing", VALUE_U32, FIELD(ageing_s), 0, 1000000},
+	{"vale", "ageing", VALUE_U32, FIELD(ageing_s), 0, UNM_CONFIG_MAX_AGEING_S},
 	{"daemon", "huge_pages", VALUE_BOOL, FIELD(use_huge_pages), 0, 0},
 	{"daemon", "idle_exit", VALUE_U32, FIELD(idle_exit_s), 0, 86400},
 	{"daemon", "log_level", VALUE_LEVEL, FIELD(log_level), 0, 0},

@@ -15,6 +15,9 @@
 
 #define UNM_CONFIG_GID_NONE ((gid_t)-1)
 
+/* The clock of the MAC table turns every 512 s; the data path reads no more than this out of the segment (vale/fdb.h). */
+#define UNM_CONFIG_MAX_AGEING_S 400u
+
 struct unm_config {
 	/* [access] */
 	char group[64]; /* its members may connect to the system instance; empty = nobody else */

@@ -53,7 +53,7 @@ unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape
 	shape->ring_size = UNM_REGION_RING_SIZE;
 	shape->buf_num = 2 + geo->n_tx * geo->tx_slots + geo->n_rx * geo->rx_slots + geo->n_extra +
 			 SPARE_PIPES * 2 * slots;
-	shape->buf_size = UNM_REGION_BUF_SIZE;
+	shape->buf_size = UNM_REGION_PRIVATE_BUF_SIZE;
 }
 
 /* The region asked for, or a new private one; with a reference. */

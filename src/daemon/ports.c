@@ -381,6 +381,7 @@ unm_dport_finish(struct unm_domain *dom, struct unm_dport *port)
 		return;
 	}
 	want_reap(dom, port, false);
+	unm_dseg_forget_macs(seg, port->idx);
 	unm_dseg_free_port(seg, port->idx, port->kring_base, port->n_tx + port->n_rx);
 	seg->n_refs--;
 	dport_free(dom, port);

@@ -24,8 +24,10 @@
 
 #define UNM_REGION_GLOBAL_ID 1u
 #define UNM_REGION_BUF_SIZE  2048u
-#define UNM_REGION_RING_SIZE 36864u
-#define UNM_REGION_IF_SIZE   1024u
+/* Private regions: no power of two, at whose stride all buffers would compete for the same cache sets */
+#define UNM_REGION_PRIVATE_BUF_SIZE 2176u
+#define UNM_REGION_RING_SIZE	    36864u
+#define UNM_REGION_IF_SIZE	    1024u
 
 struct unm_region_shape {
 	uint32_t if_num, if_size;

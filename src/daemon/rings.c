@@ -88,6 +88,14 @@ set_positions(const struct unm_dport *port, uint32_t i, bool is_open)
 	unm_store_release(&k->hwtail, i >= port->n_tx && !is_open ? last : 0);
 }
 
+static void
+clear_offsets(struct unm_kring *k)
+{
+	k->offset_mask = 0;
+	k->offset_max = 0;
+	k->offset_gap = 0;
+}
+
 static int
 format(struct unm_dport *port, uint32_t i, const uint32_t *bufs)
 {
@@ -114,6 +122,7 @@ open_with(struct unm_dport *port, uint32_t i, const uint32_t *bufs, struct unm_r
 		return unm_fail(why, -EBUSY,
 			"ring %u of this port is still held by another client; try again", i);
 	set_positions(port, i, true);
+	clear_offsets(unm_dport_kring(port, i));
 	unguard(port, i);
 	ring->is_open = true;
 	ring->is_virgin = true;

@@ -464,3 +464,23 @@ unm_dseg_drop_unclaimed(struct unm_dseg *seg)
 			unm_dseg_del_binding(seg, port < seg->n_ports ? port : 0, i);
 	}
 }
+
+void
+unm_dseg_forget_macs(struct unm_dseg *seg, uint32_t port)
+{
+	uint32_t i, way;
+
+	if (seg->fdb == NULL)
+		return;
+	for (i = 0; i < UNM_FDB_NBUCKETS; i++) {
+		for (way = 0; way < UNM_FDB_WAYS; way++) {
+			uint64_t *entry = &seg->fdb[i].entry[way];
+			uint64_t seen = UNM_READ_ONCE(*entry);
+
+			/* A sender may write the entry at the same time: then it is about another port. */
+			if (seen != 0 && (seen & 0xffff) == port)
+				__atomic_compare_exchange_n(
+					entry, &seen, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+		}
+	}
+}

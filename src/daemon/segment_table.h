@@ -114,6 +114,9 @@ int unm_dseg_claim_binding(
  */
 void unm_dseg_wake(struct unm_dseg *seg);
 
+/** unm_dseg_forget_macs() - remove what was learned about a port, before its index can mean another one. */
+void unm_dseg_forget_macs(struct unm_dseg *seg, uint32_t port);
+
 /** unm_dseg_break_locks() - free every lock word that @slot holds. Return: how many. */
 uint32_t unm_dseg_break_locks(struct unm_dseg *seg, uint32_t slot);
 

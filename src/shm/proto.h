@@ -188,7 +188,10 @@ struct unm_msg_restore {
 	struct unm_bind_info info; /* only desc_id when not registered */
 };
 
-/* ADMIN: a command line of words separated by NUL, e.g. "show\0". The answer is JSON text, or a plain error sentence when error != 0. */
+/*
+ * ADMIN: a command line of words, each ended by a NUL, e.g. "show\0ports\0". Allowed without HELLO. The answer is JSON text, or a plain
+ * error sentence when error != 0; what is too long for a message comes in a memfd (text_len 0, one descriptor).
+ */
 struct unm_msg_admin {
 	uint32_t text_len;
 	uint32_t admin_pad;
