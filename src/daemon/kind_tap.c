@@ -2,7 +2,8 @@
 /*
  * TAP ports: a kernel interface whose far side is a netmap port. Ring i sends to and receives from queue i.
  *
- * The interface is made when the port is opened and goes with it, unless it was there before as a persistent one.
+ * The interface is made when the port is opened and goes with it, unless it was there before as a persistent one. While it
+ * is attached to a switch the port stays, whatever becomes of the worker.
  */
 #include <errno.h>
 #include <string.h>
@@ -80,10 +81,28 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	return ret;
 }
 
+/* Is the TAP attached to a switch? Then it waits for its next worker, or the interface would lose its addresses. */
+static bool
+is_attached(const struct unm_domain *dom, const struct unm_dport *tap)
+{
+	const struct unm_dport *p;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		const char *part = strchr(p->name, ':');
+
+		if (p->is_dying || !(p->flags & UNM_PORTF_ATTACHED) || part == NULL)
+			continue;
+		part++;
+		if (strcmp(part, tap->name) == 0 || strcmp(part, tap->name + strlen("tap:")) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 tap_idle(struct unm_domain *dom, struct unm_dport *port)
 {
-	if (port->n_pipes == 0)
+	if (port->n_pipes == 0 && !is_attached(dom, port))
 		unm_dport_remove(dom, port);
 }
 

@@ -184,6 +184,22 @@ detach_persistent(struct unm_ctrl *c, const struct unm_name *name, struct unm_dp
 	return ret;
 }
 
+static void
+detach_tap(struct unm_ctrl *c, struct unm_dport *port)
+{
+	const char *part = strchr(port->name, ':') + 1; /* a VALE port's name has one */
+	char tap_name[UNM_NAME_SIZE + 8];
+	struct unm_dport *tap;
+
+	snprintf(tap_name, sizeof(tap_name), "%s%s",
+		strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
+	unm_worker_detach(c->srv, port);
+	unm_dport_remove(&c->srv->dom, port);
+	tap = unm_dport_find(&c->srv->dom, tap_name);
+	if (tap != NULL)
+		unm_port_release(&c->srv->dom, tap); /* the worker may be gone already */
+}
+
 int
 unm_req_vale_detach(struct unm_ctrl *c)
 {
@@ -205,10 +221,8 @@ unm_req_vale_detach(struct unm_ctrl *c)
 		unm_state_file_update(c->srv);
 		return ret;
 	}
-	if (port->flags & UNM_PORTF_ATTACHED) {
-		unm_worker_detach(c->srv, port);
-		unm_dport_remove(&c->srv->dom, port);
-	}
+	if (port->flags & UNM_PORTF_ATTACHED)
+		detach_tap(c, port);
 	return 0; /* an ephemeral port stays, without an error: spec 16.5 */
 }
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nmctl doctor: what this machine offers, what netmapd and each port do with it, and what is slow or refused, with the remedy.
+ *
+ * Each finding is a line: ok, note (works, could be better) or problem (something that was asked for can't work). The exit
+ * status is 1 if there is a problem.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <linux/memfd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "nmctl.h"
+#include "nmt_json.h"
+
+#define MIN_FDS	       4096u
+#define MIN_MEMORY_MIB 256u
+
+enum status {
+	OK,
+	NOTE,
+	PROBLEM,
+};
+
+struct doctor {
+	struct nmctl *n;
+	struct nmt_json j;
+	unsigned int n_problems;
+};
+
+/* @remedy may be NULL. @fmt: the finding itself. */
+static void finding(struct doctor *d, enum status status, const char *what, const char *remedy,
+	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+static void
+finding(struct doctor *d, enum status status, const char *what, const char *remedy, const char *fmt,
+	...)
+{
+	static const char *const names[] = {"ok", "note", "problem"};
+	char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (status == PROBLEM)
+		d->n_problems++;
+	if (d->n->json) {
+		nmt_json_begin_object(&d->j, NULL);
+		nmt_json_str(&d->j, "check", what);
+		nmt_json_str(&d->j, "status", names[status]);
+		nmt_json_str(&d->j, "text", text);
+		nmt_json_str(&d->j, "remedy", remedy);
+		nmt_json_end_object(&d->j);
+		return;
+	}
+	printf("%-8s %-12s %s\n", names[status], what, text);
+	if (remedy != NULL)
+		printf("%-21s -> %s\n", "", remedy);
+}
+
+static void
+check_kernel(struct doctor *d)
+{
+	struct utsname u;
+	const int fd = memfd_create("nmctl-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (uname(&u) == 0)
+		finding(d, OK, "kernel", NULL, "%s %s on %s", u.sysname, u.release, u.machine);
+	if (fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+		finding(d, PROBLEM, "memfd",
+			"a kernel from 3.17 on is needed, built with CONFIG_MEMFD_CREATE",
+			"no sealed memory files (%s): netmapd can't make regions", strerror(errno));
+	else
+		finding(d, OK, "memfd", NULL, "sealed memory files work");
+	if (pidfd < 0)
+		finding(d, NOTE, "pidfd", "a kernel from 5.3 on is needed",
+			"no process descriptors: workers that end are not started again");
+	if (fd >= 0)
+		close(fd);
+	if (pidfd >= 0)
+		close(pidfd);
+}
+
+static uint64_t
+meminfo(const char *key)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+	uint64_t v = 0;
+
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
+		if (strncmp(line, key, strlen(key)) == 0 && line[strlen(key)] == ':')
+			sscanf(line + strlen(key) + 1, "%" SCNu64, &v);
+	}
+	fclose(f);
+	return v;
+}
+
+static void
+check_memory(struct doctor *d)
+{
+	const uint64_t avail_mib = meminfo("MemAvailable") / 1024;
+	const uint64_t huge = meminfo("HugePages_Free"), size_kib = meminfo("Hugepagesize");
+
+	if (avail_mib < MIN_MEMORY_MIB)
+		finding(d, PROBLEM, "memory",
+			"a port of 1024 slots takes about 4 MiB: use fewer slots, or free memory",
+			"%" PRIu64 " MiB available", avail_mib);
+	else
+		finding(d, OK, "memory", NULL, "%" PRIu64 " MiB available", avail_mib);
+	if (huge == 0)
+		finding(d, NOTE, "huge pages",
+			"sysctl vm.nr_hugepages=N, if many ports move large amounts of data",
+			"none free: regions use ordinary pages");
+	else
+		finding(d, OK, "huge pages", NULL, "%" PRIu64 " of %" PRIu64 " KiB free", huge,
+			size_kib);
+}
+
+static void
+check_cpus(struct doctor *d)
+{
+	const long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 2)
+		finding(d, NOTE, "CPUs", "sender and receiver share one CPU: rates are about half",
+			"%ld online", n);
+	else
+		finding(d, OK, "CPUs", NULL, "%ld online", n);
+}
+
+static void
+check_limits(struct doctor *d)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		if (lim.rlim_max < MIN_FDS)
+			finding(d, NOTE, "descriptors",
+				"raise the hard limit (ulimit -Hn, /etc/security/limits.conf)",
+				"at most %llu per process: a program may open that many ports, "
+				"less a few",
+				(unsigned long long)lim.rlim_max);
+		else
+			finding(d, OK, "descriptors", NULL, "at most %llu per process",
+				(unsigned long long)lim.rlim_max);
+	}
+	if (getrlimit(RLIMIT_AS, &lim) == 0 && lim.rlim_cur != RLIM_INFINITY)
+		finding(d, NOTE, "ulimit -v", "ulimit -v unlimited: regions are large but sparse",
+			"address space limited to %llu MiB",
+			(unsigned long long)(lim.rlim_cur >> 20));
+	if (getrlimit(RLIMIT_FSIZE, &lim) == 0 && lim.rlim_cur != RLIM_INFINITY)
+		finding(d, NOTE, "ulimit -f",
+			"ulimit -f unlimited before netmapd starts: it bounds memory files too",
+			"file size limited to %llu MiB", (unsigned long long)(lim.rlim_cur >> 20));
+}
+
+static bool
+has_net_admin(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned long long caps = 0;
+	char line[128];
+
+	if (f == NULL)
+		return false;
+	while (fgets(line, sizeof(line), f) != NULL) /* bounded by the file */
+		sscanf(line, "CapEff: %llx", &caps);
+	fclose(f);
+	return (caps >> CAP_NET_ADMIN) & 1;
+}
+
+static void
+check_tap(struct doctor *d)
+{
+	if (access("/dev/net/tun", F_OK) < 0)
+		finding(d, NOTE, "TAP", "modprobe tun", "there is no /dev/net/tun: no TAP ports");
+	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		finding(d, NOTE, "TAP",
+			"use the system instance, or let an administrator make the device "
+			"accessible",
+			"/dev/net/tun can't be opened by you");
+	else if (!has_net_admin())
+		finding(d, NOTE, "TAP",
+			"use the system instance (run as root), or: ip tuntap add NAME mode tap "
+			"user USER",
+			"you lack CAP_NET_ADMIN: only TAPs that were made for you can be opened");
+	else
+		finding(d, OK, "TAP", NULL, "/dev/net/tun can be used");
+}
+
+static void
+check_port(struct doctor *d, struct json_object *p)
+{
+	struct json_object *drops = field_obj(p, "dropped");
+	const char *name = field_str(p, "name");
+
+	finding(d, OK, "port", NULL, "%s: %s, memory %" PRIu64 " (%s), %" PRIu64 " users%s%s", name,
+		field_str(p, "kind"), field_u64(p, "memory"),
+		field_bool(p, "huge_pages") ? "huge pages" : "ordinary pages",
+		field_u64(p, "users"), field_bool(p, "lossless") ? ", lossless" : "",
+		field_bool(p, "attached") ? ", driven by a worker" : "");
+	if (field_bool(p, "attached") && field_u64(p, "worker_pid") == 0)
+		finding(d, PROBLEM, "worker", "see netmapd's log (journalctl -u netmapd)",
+			"%s: its worker does not run", name);
+	if (field_u64(p, "missed") > 0)
+		finding(d, NOTE, "receiver",
+			"let it read faster, open it with more slots, or: nmctl set PORT lossless "
+			"on",
+			"%s: %" PRIu64 " frames found its rings full", name,
+			field_u64(p, "missed"));
+	if (field_u64(p, "reinits") > 0)
+		finding(d, NOTE, "rings", "its program writes head or cur outside the ring",
+			"%s: %" PRIu64 " ring resets", name, field_u64(p, "reinits"));
+	if (drops == NULL)
+		return;
+	if (field_u64(drops, "unmapped") > 0)
+		finding(d, PROBLEM, "sender",
+			"raise ulimit -n of the sending program; is netmapd running?",
+			"%s: %" PRIu64 " frames lost as the receiver's memory could not be mapped",
+			name, field_u64(drops, "unmapped"));
+	if (field_u64(drops, "busy") > 0)
+		finding(d, NOTE, "sender",
+			"another sender was stopped (SIGSTOP, debugger, no CPU) while it delivered",
+			"%s: %" PRIu64 " frames lost as the receiver's ring stayed locked", name,
+			field_u64(drops, "busy"));
+	if (field_u64(drops, "bad_slot") + field_u64(drops, "too_long") + field_u64(drops, "runt") >
+		0)
+		finding(d, NOTE, "sender", "its program fills slots wrongly: see nmctl show ports",
+			"%s: frames with bad slots, too long or below 14 bytes were dropped", name);
+}
+
+static void
+check_daemon(struct doctor *d, struct json_object *daemon)
+{
+	finding(d, OK, "netmapd", NULL, "%s, pid %" PRIu64 ", at %s, %s",
+		field_str(daemon, "version"), field_u64(daemon, "pid"), d->n->conn.path,
+		field_bool(daemon, "system") ? "system instance" : "user instance");
+	if (strcmp(field_str(daemon, "version"), UNM_VERSION) != 0)
+		finding(d, NOTE, "version", "restart netmapd after an update",
+			"nmctl is " UNM_VERSION ", netmapd %s", field_str(daemon, "version"));
+	if (field_u64(daemon, "max_fds") < MIN_FDS)
+		finding(d, NOTE, "netmapd",
+			"LimitNOFILE= in its unit, or ulimit -n before it starts",
+			"it may have %" PRIu64 " descriptors; each open port takes two or more",
+			field_u64(daemon, "max_fds"));
+	if (field_bool(daemon, "restoring"))
+		finding(d, NOTE, "netmapd", NULL, "it waits for the clients of its last run");
+	if (!field_bool(daemon, "state_file"))
+		finding(d, PROBLEM, "netmapd", "free space where its socket is",
+			"it can't write its state file: a restart will wait for clients longer "
+			"than needed");
+	if (field_u64(daemon, "waiting_for_locks") > 0)
+		finding(d, NOTE, "netmapd", "a stopped client holds a lock: continue or end it",
+			"%" PRIu64 " ports can't be freed yet",
+			field_u64(daemon, "waiting_for_locks"));
+}
+
+static void
+check_instance(struct doctor *d)
+{
+	const char *const words[] = {"show", "all"};
+	struct conn *c = &d->n->conn;
+	struct json_object *all = NULL, *rows;
+	unsigned int i;
+	size_t k;
+	int ret = conn_open(c, d->n->socket_path);
+
+	for (i = 0; i < c->n_tried; i++)
+		finding(d, c->tried_error[i] == 0 ? OK : NOTE, "socket", NULL, "%s: %s",
+			c->tried[i],
+			c->tried_error[i] == 0 ? "connected" : strerror(c->tried_error[i]));
+	if (ret == 0)
+		ret = conn_ask(c, words, 2, &all);
+	if (ret < 0) {
+		finding(d, ret == -EPERM || ret == -EACCES ? PROBLEM : NOTE, "netmapd", NULL, "%s",
+			c->text);
+		return;
+	}
+	rows = field_obj(all, "daemon");
+	if (rows != NULL && json_object_array_length(rows) == 1)
+		check_daemon(d, json_object_array_get_idx(rows, 0));
+	rows = field_obj(all, "ports");
+	for (k = 0; rows != NULL && k < json_object_array_length(rows); k++)
+		check_port(d, json_object_array_get_idx(rows, k));
+	json_object_put(all);
+}
+
+int
+cmd_doctor(struct nmctl *n)
+{
+	struct doctor d = {.n = n};
+
+	if (n->n_args > 1)
+		nmt_usage_error(n->cli, "doctor: '%s' is one word too many", n->args[1]);
+	if (n->json) {
+		nmt_json_init(&d.j, stdout);
+		nmt_json_begin_array(&d.j, NULL);
+	}
+	check_kernel(&d);
+	check_memory(&d);
+	check_cpus(&d);
+	check_limits(&d);
+	check_tap(&d);
+	check_instance(&d);
+	if (n->json) {
+		nmt_json_end_array(&d.j);
+		nmt_json_newline(&d.j);
+	}
+	return d.n_problems > 0 ? 1 : 0;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* nmctl: look into netmapd, and tell it what to do. The command line; commands that only pass words on are here. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nmctl.h"
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, 'j'},
+	{"interval", required_argument, NULL, 'i'},
+	{"count", required_argument, NULL, 'n'},
+	{"socket", required_argument, NULL, 's'},
+	{NULL, 0, NULL, 0},
+};
+
+static const char help_text[] =
+	"nmctl - look into netmapd and tell it what to do\n"
+	"\n"
+	"usage: nmctl [options] COMMAND\n"
+	"\n"
+	"  show [TABLE [NAME]]      TABLE: daemon, switches, ports, rings, mac, memory, clients, "
+	"all\n"
+	"                           NAME: only this port or switch\n"
+	"  stats [NAME]             rates of all ports, or of one, until interrupted\n"
+	"  create NAME [slots=N] [rings=N] [memory=ID]\n"
+	"                           make a persistent port\n"
+	"  delete NAME              remove it\n"
+	"  attach SWITCH PORT [netns=NETNS]\n"
+	"                           put a persistent port or a TAP (tap:NAME) on a switch\n"
+	"  detach SWITCH PORT       take it off\n"
+	"  set PORT lossless on|off senders wait for room in its rings\n"
+	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
+	"  doctor                   what this machine offers, and what is slow or refused\n"
+	"  stop                     end netmapd; programs go on and find the next one\n"
+	"\n"
+	"  -j, --json           JSON\n"
+	"  -i, --interval TIME  stats: seconds between two lines, or 500ms (default 1)\n"
+	"  -n, --count N        stats: end after N tables\n"
+	"  -s, --socket PATH    netmapd's socket\n"
+	"  --help               this text\n"
+	"  --version            version\n";
+
+static const struct nmt_cli cli = {
+	.prog = "nmctl",
+	.help = help_text,
+	.shortopts = "ji:n:s:",
+	.longopts = long_options,
+};
+
+void
+nmctl_connect(struct nmctl *n)
+{
+	if (conn_open(&n->conn, n->socket_path) < 0)
+		nmt_die(&cli, "%s", n->conn.text);
+}
+
+struct json_object *
+nmctl_ask(struct nmctl *n, const char *const *words, unsigned int n_words)
+{
+	struct json_object *out = NULL;
+
+	if (conn_ask(&n->conn, words, n_words, &out) < 0)
+		nmt_die(&cli, "%s", n->conn.text);
+	return out;
+}
+
+/* Commands whose words netmapd understands as they are. */
+static int
+pass_on(struct nmctl *n)
+{
+	struct json_object *out;
+
+	nmctl_connect(n);
+	out = nmctl_ask(n, (const char *const *)n->args, n->n_args);
+	if (n->json)
+		printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
+	json_object_put(out);
+	return 0;
+}
+
+/* attach SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. */
+static int
+cmd_attach(struct nmctl *n)
+{
+	static const char key[] = "netns=";
+	char port[128];
+	char *args[3];
+	int len;
+
+	if (n->n_args < 3 || n->n_args > 4)
+		nmt_usage_error(&cli, "attach needs a switch and a port");
+	if (n->n_args == 4) {
+		if (strncmp(n->args[3], key, strlen(key)) != 0 ||
+			strncmp(n->args[2], "tap:", 4) != 0)
+			nmt_usage_error(&cli,
+				"attach: '%s': after tap:NAME only netns=NETNS can follow",
+				n->args[3]);
+		len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], n->args[3] + strlen(key));
+		if (len < 0 || (size_t)len >= sizeof(port))
+			nmt_usage_error(&cli, "attach: the names are too long");
+		args[0] = n->args[0];
+		args[1] = n->args[1];
+		args[2] = port;
+		n->args = args;
+		n->n_args = 3;
+		return pass_on(n);
+	}
+	return pass_on(n);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct nmctl *n);
+	unsigned int min_words, max_words;
+} commands[] = {
+	{"show", cmd_show, 1, 3},
+	{"stats", cmd_stats, 1, 2},
+	{"create", pass_on, 2, 5},
+	{"delete", pass_on, 2, 2},
+	{"attach", cmd_attach, 3, 4},
+	{"detach", pass_on, 3, 3},
+	{"set", pass_on, 4, 4},
+	{"doctor", cmd_doctor, 1, 1},
+	{"stop", pass_on, 1, 1},
+};
+
+static int
+run(struct nmctl *n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(n->args[0], commands[i].name) != 0)
+			continue;
+		if (n->n_args < commands[i].min_words || n->n_args > commands[i].max_words)
+			nmt_usage_error(&cli, "%s: %s words", n->args[0],
+				n->n_args < commands[i].min_words ? "too few" : "too many");
+		return commands[i].run(n);
+	}
+	nmt_usage_error(&cli, "there is no command '%s'", n->args[0]);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct nmctl n = {.cli = &cli, .interval_ns = 1000000000u};
+	int opt, ret;
+
+	n.conn.fd = -1;
+	while ((opt = nmt_cli_next(&cli, argc, argv)) != -1) {
+		switch (opt) {
+		case 'j':
+			n.json = true;
+			break;
+		case 'i':
+			n.interval_ns = nmt_cli_time_ns(
+				&cli, "-i", optarg, 's', 1000000u, UINT64_C(86400000000000));
+			break;
+		case 'n':
+			n.count = nmt_cli_u64(&cli, "-n", optarg, 1, UINT64_MAX);
+			break;
+		case 's':
+			n.socket_path = optarg;
+			break;
+		}
+	}
+	if (optind == argc)
+		nmt_usage_error(&cli, "a command is needed");
+	n.args = argv + optind;
+	n.n_args = (unsigned int)(argc - optind);
+	ret = run(&n);
+	conn_close(&n.conn);
+	return ret;
+}
