@@ -11,12 +11,16 @@
 
 #include "ring/kring.h"
 #include "ring/slot.h"
+#include "shm/lock.h"
 
-#define IF_SIZE	 8192u
-#define RING_AREA (256u << 20)
+#define IF_SIZE	  8192u
+#define RING_AREA (64u << 20)
+#define FIRST_UID 7u
+#define LIVE_GEN  2u
 
-uint32_t fake_slot = 1;
+_Thread_local uint32_t fake_slot = 1;
 unsigned int fake_stuck_calls;
+unsigned int fake_region_refs;
 static struct fake_domain *the_domain;
 
 static void
@@ -31,24 +35,21 @@ must(int ok, const char *what)
 static void *
 shared_map(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	must(p != MAP_FAILED, "mmap");
 	return p;
 }
 
-struct fake_domain *
-fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size)
+static uint32_t
+region_new(struct fake_domain *d, uint32_t n_bufs, uint32_t buf_size)
 {
-	struct fake_domain *d = shared_map(sizeof(*d));
-	struct unm_seg_hdr hdr = {0};
-	struct unm_region_info *ri = &d->region.info;
-	void *map;
+	const uint32_t i = d->n_regions++;
+	struct fake_region *r = &d->regions[i];
+	struct unm_region_info *ri = &r->region.info;
 
-	unm_seg_layout(&hdr, seg_type);
-	map = shared_map(hdr.size);
-	memcpy(map, &hdr, sizeof(hdr));
-	must(unm_seg_attach(&d->seg, map, hdr.size) == 0, "segment");
+	must(i < FAKE_MAX_REGIONS, "enough regions for this test");
 	ri->if_ofs = 0;
 	ri->if_num = FAKE_MAX_PORTS;
 	ri->if_size = IF_SIZE;
@@ -59,10 +60,26 @@ fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size)
 	ri->buf_num = n_bufs;
 	ri->buf_size = buf_size;
 	ri->size = ri->buf_ofs + (uint64_t)n_bufs * buf_size;
-	ri->uid = 7;
-	d->region.base = shared_map(ri->size);
-	d->ring_top = ri->ring_ofs;
-	d->buf_top = UNM_BUF_FIRST;
+	ri->uid = FIRST_UID + i;
+	r->region.base = shared_map(ri->size);
+	r->ring_top = ri->ring_ofs;
+	r->buf_top = UNM_BUF_FIRST;
+	return i;
+}
+
+struct fake_domain *
+fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size)
+{
+	struct fake_domain *d = shared_map(sizeof(*d));
+	struct unm_seg_hdr hdr = {0};
+	void *map;
+
+	unm_seg_layout(&hdr, seg_type);
+	hdr.uid = 1;
+	map = shared_map(hdr.size);
+	memcpy(map, &hdr, sizeof(hdr));
+	must(unm_seg_attach(&d->seg, map, hdr.size) == 0, "segment");
+	region_new(d, n_bufs, buf_size);
 	the_domain = d;
 	return d;
 }
@@ -74,11 +91,13 @@ fake_domain_free(struct fake_domain *d)
 
 	for (i = 0; i < d->n_bindings; i++)
 		close(d->eventfd[i]);
-	munmap(d->region.base, d->region.info.size);
+	for (i = 0; i < d->n_regions; i++)
+		munmap(d->regions[i].region.base, d->regions[i].region.info.size);
 	munmap(d->seg.hdr, d->seg.hdr->size);
 	munmap(d, sizeof(*d));
 }
 
+/* The constant fields of a ring are netmapd's to write. */
 static void
 set_const(const void *field, const void *value, size_t len)
 {
@@ -88,9 +107,11 @@ set_const(const void *field, const void *value, size_t len)
 static void
 ring_add(struct fake_domain *d, uint32_t port, uint32_t id, bool is_rx, uint32_t slots, bool bufs)
 {
+	struct fake_region *fr = &d->regions[d->region_of[port]];
+	const struct unm_region_info *ri = &fr->region.info;
 	struct unm_kring *k = &d->seg.krings[d->kring_top++];
-	struct netmap_ring *ring = (struct netmap_ring *)(void *)(d->region.base + d->ring_top);
-	const int64_t buf_ofs = (int64_t)(d->region.info.buf_ofs - d->ring_top);
+	struct netmap_ring *ring = (struct netmap_ring *)(void *)(fr->region.base + fr->ring_top);
+	const int64_t buf_ofs = (int64_t)(ri->buf_ofs - fr->ring_top);
 	const uint16_t dir = is_rx;
 	uint32_t i;
 
@@ -98,55 +119,73 @@ ring_add(struct fake_domain *d, uint32_t port, uint32_t id, bool is_rx, uint32_t
 	k->ring_id = id;
 	k->is_rx = is_rx;
 	k->num_slots = slots;
-	k->ring_ofs = d->ring_top;
+	k->ring_ofs = fr->ring_top;
 	k->mon_head = UNM_NONE;
-	k->pub_tail = is_rx ? 0 : slots - 1;
+	k->pub_tail = is_rx || slots == 0 ? 0 : slots - 1;
 	set_const(&ring->buf_ofs, &buf_ofs, sizeof(buf_ofs));
 	set_const(&ring->num_slots, &slots, sizeof(slots));
-	set_const(&ring->nr_buf_size, &d->region.info.buf_size, sizeof(uint32_t));
+	set_const(&ring->nr_buf_size, &ri->buf_size, sizeof(uint32_t));
 	set_const(&ring->dir, &dir, sizeof(dir));
 	ring->tail = k->pub_tail;
 	for (i = 0; i < slots; i++) {
 		if (bufs) {
-			must(d->buf_top < d->region.info.buf_num, "enough buffers for this test");
-			ring->slot[i].buf_idx = d->buf_top++;
+			must(fr->buf_top < ri->buf_num, "enough buffers for this test");
+			ring->slot[i].buf_idx = fr->buf_top++;
 		}
-		ring->slot[i].len = (uint16_t)d->region.info.buf_size;
+		ring->slot[i].len = (uint16_t)ri->buf_size;
 	}
-	d->ring_top += (sizeof(*ring) + slots * sizeof(struct netmap_slot) + 4095) & ~4095ul;
+	fr->ring_top += (sizeof(*ring) + slots * sizeof(struct netmap_slot) + 4095) & ~4095ul;
+	must(fr->ring_top <= ri->buf_ofs, "enough room for rings for this test");
+}
+
+uint32_t
+fake_binding_add(struct fake_domain *d, uint32_t port)
+{
+	const uint32_t i = d->n_bindings++;
+	struct unm_seg_binding *b = &d->seg.bindings[i];
+
+	must(i < FAKE_MAX_BINDINGS, "enough bindings for this test");
+	d->eventfd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	must(d->eventfd[i] >= 0, "eventfd");
+	b->gen = LIVE_GEN;
+	b->port = port;
+	b->next = d->seg.ports[port].bind_head;
+	b->in_use = 1;
+	d->seg.ports[port].bind_head = i;
+	d->seg.hdr->n_bindings_used = d->n_bindings;
+	return i;
 }
 
 uint32_t
 fake_port_add(struct fake_domain *d, const struct fake_geometry *g)
 {
-	const uint32_t port = d->n_ports++, b = d->n_bindings++;
+	const uint32_t port = d->n_ports++;
 	struct unm_seg_port *e = &d->seg.ports[port];
 	uint32_t i;
 
 	must(port < FAKE_MAX_PORTS, "enough ports for this test");
+	d->region_of[port] = 0;
+	if (g->buf_size != 0)
+		d->region_of[port] = region_new(
+			d, UNM_BUF_FIRST + (g->n_tx + g->n_rx) * g->slots + 64, g->buf_size);
 	e->kind = g->kind;
 	e->flags = g->flags | UNM_PORTF_OPEN;
-	e->region_uid = d->region.info.uid;
+	e->region_uid = d->regions[d->region_of[port]].region.info.uid;
 	e->n_tx_rings = g->n_tx;
 	e->n_rx_rings = g->n_rx;
 	e->kring_base = d->kring_top;
 	e->peer_port = UNM_NONE;
+	e->bind_head = UNM_NONE;
 	e->max_frame = 1514;
+	e->vnet_hdr_len = g->hdr_len;
 	for (i = 0; i < g->n_tx; i++)
 		ring_add(d, port, i, false, g->slots, true);
 	for (i = 0; i < g->n_rx; i++)
 		ring_add(d, port, i, true, g->slots, g->kind != UNM_PORT_PIPE);
-	d->eventfd[b] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	must(d->eventfd[b] >= 0, "eventfd");
-	d->seg.bindings[b].gen = 2;
-	d->seg.bindings[b].port = port;
-	d->seg.bindings[b].next = UNM_NONE;
-	d->seg.bindings[b].in_use = 1;
-	e->bind_head = b;
-	e->gen = 2;
+	fake_binding_add(d, port);
+	e->gen = LIVE_GEN;
 	e->state = UNM_PORT_ACTIVE;
 	d->seg.hdr->n_ports_used = d->n_ports;
-	d->seg.hdr->n_bindings_used = d->n_bindings;
 	d->seg.hdr->n_krings_used = d->kring_top;
 	d->seg.hdr->epoch++;
 	return port;
@@ -162,9 +201,65 @@ fake_pipe_join(struct fake_domain *d, uint32_t a, uint32_t b)
 void
 fake_port_set_state(struct fake_domain *d, uint32_t port, uint32_t state, uint32_t flags)
 {
-	d->seg.ports[port].state = state;
-	d->seg.ports[port].flags = flags;
+	UNM_WRITE_ONCE(d->seg.ports[port].state, state);
+	UNM_WRITE_ONCE(d->seg.ports[port].flags, flags);
 	__atomic_fetch_add(&d->seg.hdr->epoch, 1, __ATOMIC_RELEASE);
+}
+
+struct unm_kring *
+fake_kring(const struct fake_domain *d, uint32_t port, bool is_rx, uint32_t i)
+{
+	const struct unm_seg_port *e = &d->seg.ports[port];
+
+	return &d->seg.krings[e->kring_base + (is_rx ? e->n_tx_rings : 0) + i];
+}
+
+void
+fake_port_set_offsets(
+	struct fake_domain *d, uint32_t port, unsigned int bits, uint32_t max, uint32_t gap)
+{
+	const struct unm_seg_port *e = &d->seg.ports[port];
+	uint32_t i;
+
+	for (i = 0; i < e->n_tx_rings + e->n_rx_rings; i++) {
+		struct unm_kring *k = &d->seg.krings[e->kring_base + i];
+
+		k->offset_mask = (UINT64_C(1) << bits) - 1;
+		k->offset_max = max;
+		k->offset_gap = gap;
+	}
+}
+
+void
+fake_wake_all(struct fake_domain *d)
+{
+	const uint64_t one = 1;
+	uint32_t i;
+
+	for (i = 0; i < d->n_bindings; i++)
+		must(write(d->eventfd[i], &one, sizeof(one)) == (ssize_t)sizeof(one), "eventfd");
+}
+
+unsigned int
+fake_client_died(struct fake_domain *d, uint32_t slot)
+{
+	unsigned int n = 0;
+	uint32_t i;
+
+	for (i = 0; i < d->kring_top; i++) {
+		n += (unsigned int)unm_lock_break(&d->seg.krings[i].busy, slot);
+		n += (unsigned int)unm_lock_break(&d->seg.krings[i].lock, slot);
+	}
+	fake_wake_all(d);
+	return n;
+}
+
+uint64_t
+fake_signals(const struct fake_domain *d, uint32_t b)
+{
+	uint64_t n = 0;
+
+	return read(d->eventfd[b], &n, sizeof(n)) == (ssize_t)sizeof(n) ? n : 0;
 }
 
 static uint32_t
@@ -176,20 +271,26 @@ env_slot(void)
 static struct unm_region *
 env_region_get(uint64_t uid)
 {
-	return uid == the_domain->region.info.uid ? &the_domain->region : NULL;
+	if (uid == the_domain->deny_uid || uid < FIRST_UID ||
+		uid - FIRST_UID >= the_domain->n_regions)
+		return NULL;
+	__atomic_fetch_add(&fake_region_refs, 1, __ATOMIC_RELAXED);
+	return &the_domain->regions[uid - FIRST_UID].region;
 }
 
 static void
 env_region_put(struct unm_region *region)
 {
-	(void)region; /* lives as long as the domain */
+	must(region != NULL, "a region");
+	__atomic_fetch_sub(&fake_region_refs, 1, __ATOMIC_RELAXED);
 }
 
 static int
 env_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
 {
 	(void)seg;
-	return gen == 2 && binding < the_domain->n_bindings ? the_domain->eventfd[binding] : -1;
+	return gen == LIVE_GEN && binding < the_domain->n_bindings ? the_domain->eventfd[binding]
+								   : -1;
 }
 
 static void
@@ -198,7 +299,7 @@ env_lock_stuck(const struct unm_seg *seg, uint32_t kring, uint32_t word)
 	(void)seg;
 	(void)kring;
 	(void)word;
-	fake_stuck_calls++;
+	__atomic_fetch_add(&fake_stuck_calls, 1, __ATOMIC_RELAXED);
 }
 
 static const struct unm_env fake_env = {
@@ -209,22 +310,39 @@ static const struct unm_env fake_env = {
 	.lock_stuck = env_lock_stuck,
 };
 
-struct unm_bport *
-fake_port_open(struct fake_domain *d, uint32_t port)
+struct unm_bind_info
+fake_bind_info(const struct fake_domain *d, uint32_t port, uint32_t binding)
 {
 	const struct unm_seg_port *e = &d->seg.ports[port];
-	struct unm_bind_info info = {
+	const struct unm_bind_info info = {
 		.port = port,
-		.port_gen = 2,
-		.binding = e->bind_head,
-		.binding_gen = 2,
+		.port_gen = LIVE_GEN,
+		.binding = binding,
+		.binding_gen = LIVE_GEN,
 		.kind = e->kind,
 		.tx_hi = e->n_tx_rings,
 		.rx_hi = e->n_rx_rings,
 		.nifp_ofs = (uint64_t)port * IF_SIZE,
 	};
+
+	return info;
+}
+
+struct unm_bport *
+fake_port_open_info(struct fake_domain *d, const struct unm_bind_info *info, const int *fds)
+{
 	struct unm_bport *bp = NULL;
 
-	must(unm_bport_open(&bp, &fake_env, &d->seg, &d->region, &info, NULL) == 0, "bport_open");
+	must(unm_bport_open(&bp, &fake_env, &d->seg, &d->regions[d->region_of[info->port]].region,
+		     info, fds) == 0,
+		"bport_open");
 	return bp;
+}
+
+struct unm_bport *
+fake_port_open(struct fake_domain *d, uint32_t port)
+{
+	const struct unm_bind_info info = fake_bind_info(d, port, d->seg.ports[port].bind_head);
+
+	return fake_port_open_info(d, &info, NULL);
 }

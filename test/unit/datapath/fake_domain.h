@@ -1,47 +1,86 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A trust domain without netmapd, for tests of the data path: one segment and one region in shared anonymous memory, ports laid out by
- * the test. Works across fork, as the memory is shared and addresses stay the same.
+ * A trust domain without netmapd, for tests of the data path: one segment and its regions in shared anonymous
+ * memory, ports laid out by the test. Works across fork, as the memory is shared and addresses stay the same.
  */
 #ifndef FAKE_DOMAIN_H
 #define FAKE_DOMAIN_H
 
 #include "port/port.h"
 
-#define FAKE_MAX_PORTS 320
+#define FAKE_MAX_PORTS	  320
+#define FAKE_MAX_BINDINGS (FAKE_MAX_PORTS + 64)
+#define FAKE_MAX_REGIONS  (FAKE_MAX_PORTS + 1)
 
-struct fake_domain {
-	struct unm_seg seg;
+struct fake_region {
 	struct unm_region region;
 	uint64_t ring_top; /* next free byte of the ring pool */
 	uint32_t buf_top;  /* next free buffer */
+};
+
+struct fake_domain {
+	struct unm_seg seg;
 	uint32_t kring_top;
 	uint32_t n_ports;
 	uint32_t n_bindings;
-	int eventfd[FAKE_MAX_PORTS];
+	uint32_t n_regions;
+	uint64_t deny_uid; /* region_get() refuses this region; 0 = none */
+	uint32_t region_of[FAKE_MAX_PORTS];
+	int eventfd[FAKE_MAX_BINDINGS];
+	struct fake_region regions[FAKE_MAX_REGIONS]; /* [0]: for all ports that ask for no other */
 };
 
 struct fake_geometry {
 	uint32_t kind; /* enum unm_port_kind */
 	uint32_t n_tx, n_rx, slots;
-	uint32_t flags; /* UNM_PORTF_*; OPEN is added */
+	uint32_t flags;	   /* UNM_PORTF_*; OPEN is added */
+	uint32_t buf_size; /* not 0: the port has a region of its own, with buffers of this size */
+	uint32_t hdr_len;  /* virtio-net header */
 };
 
-/* Make a domain with @n_bufs buffers of @buf_size bytes. Aborts the test on failure. */
+/* Make a domain whose common region has @n_bufs buffers of @buf_size bytes. Aborts the test on failure. */
 struct fake_domain *fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size);
 void fake_domain_free(struct fake_domain *d);
 
-/* Add a port with one binding; buffers are put into its rings (not into the rx rings of a pipe). Return: its index. */
+/*
+ * Add a port with one binding; buffers are put into its rings (not into the rx rings of a pipe).
+ * Return: its index.
+ */
 uint32_t fake_port_add(struct fake_domain *d, const struct fake_geometry *g);
+
 /* Make two pipe ports each other's peers. */
 void fake_pipe_join(struct fake_domain *d, uint32_t a, uint32_t b);
-/* Open a bport that has all rings of @port. */
-struct unm_bport *fake_port_open(struct fake_domain *d, uint32_t port);
-/* Change a port's entry the way netmapd does: generation and epoch move. */
-void fake_port_set_state(struct fake_domain *d, uint32_t port, uint32_t state, uint32_t flags);
 
-/* What the env callbacks saw. */
-extern uint32_t fake_slot; /* slot() answers this */
+/* One more binding of @port, at the head of its list. Return: its index. */
+uint32_t fake_binding_add(struct fake_domain *d, uint32_t port);
+
+/* What netmapd would answer to a REGISTER of all rings of @port; @binding as made above. */
+struct unm_bind_info fake_bind_info(const struct fake_domain *d, uint32_t port, uint32_t binding);
+/* Open a bport. @fds: info->n_port_fds queues of a TAP, else NULL. */
+struct unm_bport *fake_port_open_info(
+	struct fake_domain *d, const struct unm_bind_info *info, const int *fds);
+/* Open a bport that has all rings of @port, with the port's first binding. */
+struct unm_bport *fake_port_open(struct fake_domain *d, uint32_t port);
+
+/* Change a port's state and flags the way netmapd does: the epoch moves. */
+void fake_port_set_state(struct fake_domain *d, uint32_t port, uint32_t state, uint32_t flags);
+/* Put OFFSETS into force on all rings of @port: the low @bits bits of slot.ptr. */
+void fake_port_set_offsets(
+	struct fake_domain *d, uint32_t port, unsigned int bits, uint32_t max, uint32_t gap);
+
+/* What netmapd does when the client @slot is dead: break its locks, wake everybody. Return: locks broken. */
+unsigned int fake_client_died(struct fake_domain *d, uint32_t slot);
+void fake_wake_all(struct fake_domain *d);
+
+/* Signals that binding @b got since the last call (the eventfd is read, which no client does). */
+uint64_t fake_signals(const struct fake_domain *d, uint32_t b);
+
+/* The kring of ring @i of @port in one direction. */
+struct unm_kring *fake_kring(const struct fake_domain *d, uint32_t port, bool is_rx, uint32_t i);
+
+/* What the env callbacks answer or saw. */
+extern _Thread_local uint32_t fake_slot; /* slot() of this thread */
 extern unsigned int fake_stuck_calls;
+extern unsigned int fake_region_refs; /* region_get() less region_put() */
 
 #endif
