@@ -233,7 +233,7 @@ run(struct kloop *l)
 	int err = s == NULL ? -ENOMEM : unm_sleeper_add(s, l->b);
 
 	while (err == 0 && !must_stop(l)) { /* until the client stops it */
-		if (l->b->bport->broken)
+		if (unm_bport_gone(l->b->bport))
 			err = -ENXIO;
 		if (process_all(l) && l->notify)
 			continue;
@@ -438,7 +438,7 @@ unm_kloop_start(struct unm_desc *d, struct unm_request *req)
 		return -EINVAL;
 	}
 	b = unm_desc_find_binding(d);
-	if (b == NULL || b->bport->broken)
+	if (b == NULL || unm_bport_gone(b->bport))
 		return -ENXIO;
 	if (__atomic_load_n(&b->csb, __ATOMIC_ACQUIRE) == NULL) {
 		unm_set_error(
