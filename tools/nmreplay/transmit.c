@@ -18,9 +18,9 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "nmt_port.h"
 #include "nmt_time.h"
 
 /* A port that takes nothing for this long at the end keeps the rest: a 1500-byte frame at 10 Mbit/s,
@@ -97,22 +97,22 @@ slot_capacity(const struct netmap_ring *ring)
 	return ring->nr_buf_size < UINT16_MAX ? ring->nr_buf_size : UINT16_MAX;
 }
 
-static struct netmap_ring *
-first_tx_ring(const struct nmport_d *port)
+/* Slots that a packet takes; nearly all take one, and then nothing is divided. */
+static inline uint32_t
+n_slots_of(const struct nmr_packet *packet, uint32_t capacity)
 {
-	if (port->first_tx_ring > port->last_tx_ring)
-		return NULL;
-	return NETMAP_TXRING(port->nifp, port->first_tx_ring);
+	return packet->len <= capacity ? 1 : (packet->len + capacity - 1) / capacity;
 }
 
 uint64_t
 nmr_tx_max_packet(const struct nmport_d *port)
 {
-	const struct netmap_ring *ring = first_tx_ring(port);
+	const struct netmap_ring *ring;
 	uint32_t n_slots;
 
-	if (ring == NULL)
+	if (nmt_port_n_tx(port) == 0)
 		return 0;
+	ring = nmt_port_tx(port, 0);
 	n_slots = ring->num_slots - 1; /* one always stays empty */
 	if (n_slots > NETMAP_MAX_FRAGS)
 		n_slots = NETMAP_MAX_FRAGS;
@@ -150,7 +150,7 @@ sync_ring(struct nmr_tx *tx)
 	uint32_t last = (ring->head == 0 ? ring->num_slots : ring->head) - 1;
 
 	ring->slot[last].flags |= NS_REPORT;
-	return ioctl(tx->config.port->fd, NIOCTXSYNC, NULL) == 0 ? 0 : -errno;
+	return nmt_port_sync(tx->config.port, NIOCTXSYNC);
 }
 
 /* Add what one turn has done. */
@@ -174,14 +174,13 @@ publish(struct nmr_tx *tx, const struct nmr_counters *done)
 static bool
 take_event(struct nmr_tx *tx, uint64_t late_ns, struct nmr_counters *done)
 {
-	const uint32_t capacity = slot_capacity(tx->ring);
 	const struct nmr_event *event = nmr_cursor_event(&tx->cursor);
 	const struct nmr_packet *packet = &tx->config.trace->packets[event->packet];
 
 	if (event->is_lost) {
 		done->n_lost++;
 	} else {
-		if (nm_ring_space(tx->ring) < (packet->len + capacity - 1) / capacity)
+		if (nm_ring_space(tx->ring) < n_slots_of(packet, slot_capacity(tx->ring)))
 			return false;
 		put_packet(tx->ring, packet);
 		done->n_tx++;
@@ -327,9 +326,9 @@ transmitter(void *arg)
 	(void)nmt_set_timer_slack_ns(1);
 	tx->start_ns = nmt_now_ns();
 	tx->result = play(tx);
+	tx->end_ns = nmt_now_ns();
 	if (tx->result == 0)
 		tx->result = drain(tx);
-	tx->end_ns = nmt_now_ns();
 	/* Cannot fail: the counter goes from 0 to 1. */
 	(void)eventfd_write(tx->done_fd, 1);
 	return NULL;
@@ -373,7 +372,7 @@ nmr_tx_start(struct nmr_tx *tx, const struct nmr_tx_config *config)
 
 	*tx = (struct nmr_tx){
 		.config = *config,
-		.ring = first_tx_ring(config->port),
+		.ring = nmt_port_tx(config->port, 0),
 		.stop_fd = eventfd(0, EFD_CLOEXEC),
 		.done_fd = eventfd(0, EFD_CLOEXEC),
 		.counters.round = 1,

@@ -66,7 +66,7 @@ struct nmr_tx {
 	int done_fd;		/* eventfd, readable when it has ended */
 	bool stop;		/* the same as stop_fd, for looking at often; W: main thread */
 	uint64_t start_ns;	/* W: transmitter, before its first packet */
-	uint64_t end_ns;	/* W: transmitter, before done_fd */
+	uint64_t end_ns;	/* W: transmitter, before done_fd; behind its last packet */
 	uint32_t n_undelivered; /* W: transmitter, before done_fd; slots the port had not taken */
 	int result;		/* W: transmitter, before done_fd; 0 or negative errno */
 	struct nmr_counters counters; /* W: transmitter; the two maxima are reset by main */

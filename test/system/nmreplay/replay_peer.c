@@ -3,8 +3,7 @@
  * The other side of nmreplay.bats: makes captures, receives what is played, and compares.
  *
  *	replay_peer make FILE FORMAT COUNT GAP_US MIN_LEN MAX_LEN
- *		COUNT packets, GAP_US apart, of lengths that go from MIN_LEN to MAX_LEN and start
- *		over. FORMAT: us, ns, ng (pcapng), each also as us-be and so on in big endian.
+ *		COUNT packets, GAP_US apart, of lengths spread between MIN_LEN and MAX_LEN. FORMAT: us, ns, ng (pcapng), each also as us-be and so on in big endian.
  *	replay_peer sink PORT FILE COUNT TIMEOUT_S
  *		receive COUNT packets and write them with the time of their arrival. Prints "ready"
  *		when the port is open. Status 1: the time was over before.
@@ -24,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <libnetmap.h>
 
@@ -36,6 +36,8 @@
 #define PCAP_MAGIC_NS 0xa1b23c4d
 #define PACKET_MAX    65536
 #define START_S	      1500000000 /* of captures made here */
+
+#define LEN_STEP      7919 /* a prime: lengths differ from packet to packet and cover the range */
 
 static const struct nmt_cli cli = {.prog = "replay_peer"};
 
@@ -86,7 +88,8 @@ make(char **args)
 		cb_pcap_header(f, strncmp(format, "ns", 2) == 0 ? PCAP_MAGIC_NS : PCAP_MAGIC_US, 1);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		put_packet(f, format, i * gap_us, i, min_len + i % (max_len - min_len + 1));
+		put_packet(f, format, i * gap_us, i,
+			min_len + (uint32_t)(UINT64_C(1) * i * LEN_STEP % (max_len - min_len + 1)));
 		if (fwrite(f->bytes, 1, f->len, out) != f->len)
 			nmt_die(&cli, "cannot write %s", args[0]);
 		f->len = 0;
@@ -136,11 +139,11 @@ take_ring(struct sink *sink, struct netmap_ring *ring, uint64_t now_ns)
 static int
 receive(char **args)
 {
-	struct nmport_d *port = nmport_open(args[0]);
 	uint64_t count = number("COUNT", args[2], UINT64_MAX);
 	uint64_t deadline_ns = nmt_now_ns() + number("TIMEOUT_S", args[3], 1000) * NMT_NS_PER_S;
 	struct cb_file *header = cb_new(false);
 	struct sink *sink = calloc(1, sizeof(*sink));
+	struct nmport_d *port = nmport_open(args[0]);
 
 	if (port == NULL || sink == NULL)
 		nmt_die(&cli, "cannot open %s: %s", args[0], strerror(errno));
@@ -157,6 +160,9 @@ receive(char **args)
 			continue;
 		take_ring(sink, NETMAP_RXRING(port->nifp, port->first_rx_ring), nmt_now_ns());
 	}
+	/* Give the last slots back: a sender on a pipe waits for that. */
+	if (ioctl(port->fd, NIOCRXSYNC, NULL) != 0)
+		nmt_die(&cli, "cannot sync %s: %s", args[0], strerror(errno));
 	if (fclose(sink->out) != 0)
 		nmt_die(&cli, "cannot write %s", args[1]);
 	printf("received %" PRIu64 "\n", sink->n_packets);
