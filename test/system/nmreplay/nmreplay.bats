@@ -41,6 +41,7 @@ teardown()
 # start_sink PORT COUNT: receive in the background into $DIR/got; returns when the port is open
 start_sink()
 {
+	rm -f "$DIR/sink.out" # of the one before, or start() might find it ready
 	start sink ready "$REPLAY_PEER" sink "$1" "$DIR/got" "$2" 30
 	SINK=$PID
 }
@@ -223,12 +224,12 @@ check_times()
 	"$REPLAY_PEER" make "$DIR/a" us 100 1000 60 60
 	for signal in INT TERM; do
 		# A shell starts background programs with SIGINT ignored; this undoes it.
-		start player 'round 1[0-9]' python3 -c 'import os, signal, sys
+		start "player$signal" 'round 1[0-9]' python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$NMREPLAY" -f "$DIR/a" -i vale0:tx
 		stop "$PID" "$signal"
-		grep -Eq '^Sent [0-9]+ packets [0-9]+ bytes in [0-9.]+ seconds, 0 lost by the model\.$' "$DIR/player.out"
-		grep -Eq '^Speed: [0-9.]+ [KMG]?pps Bandwidth: [0-9.]+ [KMG]?bps$' "$DIR/player.out"
+		grep -Eq '^Sent [0-9]+ packets [0-9]+ bytes in [0-9.]+ seconds, 0 lost by the model\.$' "$DIR/player$signal.out"
+		grep -Eq '^Speed: [0-9.]+ [KMG]?pps Bandwidth: [0-9.]+ [KMG]?bps$' "$DIR/player$signal.out"
 	done
 }
 
