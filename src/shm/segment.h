@@ -98,7 +98,8 @@ struct unm_seg_hdr {
 	uint64_t bind_ofs;
 	uint64_t kring_ofs;
 	uint32_t max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
-	uint32_t hdr_pad2[5];
+	uint32_t fdb_tick;     /* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
+	uint32_t hdr_pad2[4];
 
 	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
 	uint32_t epoch __attribute__((aligned(128)));

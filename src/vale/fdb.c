@@ -51,3 +51,42 @@ unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint
 	UNM_WRITE_ONCE(b->age[room], now);
 	UNM_WRITE_ONCE(b->entry[room], want);
 }
+
+/*
+ * Each part has been swept within the last 32 ticks, so no age is above 231. After so many more ticks without a sweep ages could pass
+ * 255; then they are counted from the last sweep, and no part may wait.
+ */
+#define SHORT_PAUSE 24u
+
+static void
+sweep_bucket(struct unm_fdb_bucket *b, uint32_t last, uint32_t n_ticks, uint8_t ageing)
+{
+	int i;
+
+	for (i = 0; i < UNM_FDB_WAYS; i++) {
+		const uint8_t heard = UNM_READ_ONCE(b->age[i]);
+		uint32_t age;
+
+		if (UNM_READ_ONCE(b->entry[i]) == 0)
+			continue;
+		/* After a long pause an entry that was made this very moment goes too: it is learned again. */
+		age = n_ticks <= SHORT_PAUSE ? (uint8_t)(last + n_ticks - heard) : (uint8_t)(last - heard) + n_ticks;
+		if (age >= ageing)
+			UNM_WRITE_ONCE(b->entry[i], 0);
+	}
+}
+
+void
+unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick, uint8_t ageing)
+{
+	const uint32_t last = UNM_READ_ONCE(*swept);
+	const uint32_t n_ticks = tick - last;
+	const uint32_t n_parts = n_ticks <= SHORT_PAUSE ? n_ticks : UNM_FDB_SWEEP_PARTS;
+	uint32_t part, i;
+
+	if (n_ticks == 0 || !unm_cas(swept, last, tick) || ageing == 0)
+		return;
+	for (part = 0; part < n_parts; part++)
+		for (i = (tick - part) % UNM_FDB_SWEEP_PARTS; i < n_buckets; i += UNM_FDB_SWEEP_PARTS)
+			sweep_bucket(&fdb[i], last, n_ticks, ageing);
+}

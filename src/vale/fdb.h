@@ -13,7 +13,10 @@
  * A port number found here is a hint: whoever uses it checks that the port exists.
  *
  * The clock ticks every 2 s and is kept modulo 256, which bounds the ageing time to UNM_FDB_MAX_AGEING_S. An entry nobody
- * touched for a whole turn of the clock would look young again, so each learning in a bucket also clears what has expired in it.
+ * touched for a whole turn of the clock would look young again, and send frames for ever to a port that may be closed by now. So the table is
+ * swept: whichever sender first meets a new tick clears what has expired in one part of it, or in all of it after a pause.
+ *
+ *   ageing at most 200 ticks + 32 ticks until each part's turn = 232 < 256: no entry gets old enough to look young
  */
 #ifndef UNM_VALE_FDB_H
 #define UNM_VALE_FDB_H
@@ -27,6 +30,7 @@
 #define UNM_FDB_TICK_S	      2u
 #define UNM_FDB_MAX_AGEING_S  400u
 #define UNM_FDB_AGEING_S      300u /* default, as IEEE 802.1D recommends */
+#define UNM_FDB_SWEEP_PARTS   32u
 
 /* The MAC at @p as the low 48 bits in memory order. Reads 8 bytes. */
 static inline uint64_t
@@ -94,5 +98,14 @@ unm_fdb_lookup(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uin
  */
 void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port, uint8_t now,
 	uint8_t ageing);
+
+/**
+ * unm_fdb_sweep() - clear expired entries, if it is time to
+ * @swept: word shared by all senders, the tick of the last sweep; the one who moves it on does the work
+ * @tick:  now, not yet cut to 8 bits
+ *
+ * At most n_buckets buckets are looked at, n_buckets / UNM_FDB_SWEEP_PARTS for each tick that has passed.
+ */
+void unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick, uint8_t ageing);
 
 #endif

@@ -16,13 +16,18 @@ void
 unm_decide_tick(struct unm_decide *d)
 {
 	const uint32_t ageing_s = UNM_READ_ONCE(d->seg->hdr->max_ageing_s);
+	uint32_t *swept = &d->seg->hdr->fdb_tick;
 	struct timespec ts;
+	uint32_t tick;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	d->now = (uint8_t)((uint64_t)ts.tv_sec / UNM_FDB_TICK_S);
+	tick = (uint32_t)((uint64_t)ts.tv_sec / UNM_FDB_TICK_S);
+	d->now = (uint8_t)tick;
 	d->ageing = (uint8_t)((ageing_s < UNM_FDB_MAX_AGEING_S ? ageing_s : UNM_FDB_MAX_AGEING_S) / UNM_FDB_TICK_S);
 	if (ageing_s != 0 && d->ageing == 0)
 		d->ageing = 1;
+	if (__builtin_expect(UNM_READ_ONCE(*swept) != tick, 0))
+		unm_fdb_sweep(d->seg->fdb, d->seg->n_fdb_buckets, swept, tick, d->ageing);
 }
 
 void
