@@ -234,7 +234,7 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_HELLO] = {handle_hello, BODY(unm_msg_hello), 0, true, SERVE},
 	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 1, false, SERVE},
 	[UNM_MSG_CTRL] = {unm_handle_ctrl, sizeof(struct unm_msg_ctrl),
-		sizeof(struct unm_msg_ctrl) + 88 + UNM_REQ_MAXSIZE, FDS_AS_SAID, false, WAIT},
+		sizeof(struct unm_msg_ctrl) + 88 + 2 * UNM_REQ_MAXSIZE, FDS_AS_SAID, false, WAIT},
 	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 0, false,
 		WAIT_ON_ERROR},
 	[UNM_MSG_GET_REGION] = {handle_get_region, BODY(unm_msg_get_region), 0, false,

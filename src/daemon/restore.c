@@ -48,10 +48,18 @@ static int
 write_state(const struct unm_server *srv, FILE *f)
 {
 	char boot_id[BOOT_ID_SIZE];
+	const struct unm_saved_port *s;
 	const struct unm_dport *p;
+	uint32_t n = srv->n_sessions;
 
+	/* A run that dies while it still waits for the clients of the one before leaves them to the next */
+	if (srv->is_restoring && srv->n_expected > n)
+		n = srv->n_expected;
 	read_boot_id(boot_id);
-	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, srv->n_sessions);
+	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
+	for (s = srv->saved_ports; s != NULL; s = s->next)
+		fprintf(f, "port %u %u %u %u %s\n", s->n_tx, s->n_rx, s->tx_slots, s->rx_slots,
+			s->name);
 	for (p = srv->dom.ports; p != NULL; p = p->next) {
 		if ((p->flags & UNM_PORTF_PERSISTENT) && !p->is_dying)
 			fprintf(f, "port %u %u %u %u %s\n", p->n_tx, p->n_rx, p->tx_slots,

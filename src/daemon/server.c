@@ -259,8 +259,13 @@ unm_server_arm_timer(struct unm_server *srv)
 		srv->idle_since_ns = 0;
 	else if (srv->idle_since_ns == 0)
 		srv->idle_since_ns = now;
-	if (srv->dom.n_reap > 0)
-		sooner(&deadline, now + REAP_INTERVAL_NS);
+	/* Requests in between must not push it back. */
+	if (srv->dom.n_reap == 0)
+		srv->reap_at_ns = 0;
+	else if (srv->reap_at_ns == 0)
+		srv->reap_at_ns = now + REAP_INTERVAL_NS;
+	if (srv->reap_at_ns != 0)
+		sooner(&deadline, srv->reap_at_ns);
 	if (srv->is_restoring)
 		sooner(&deadline, srv->restore_deadline_ns);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && srv->idle_since_ns != 0)
@@ -284,7 +289,10 @@ timer_ready(struct unm_source *src, uint32_t events)
 	(void)events; /* readable is all that was asked for */
 	if (read(src->fd, &n, sizeof(n)) < 0)
 		return;
-	unm_domain_reap(&srv->dom);
+	if (srv->reap_at_ns != 0 && now >= srv->reap_at_ns) {
+		srv->reap_at_ns = 0;
+		unm_domain_reap(&srv->dom);
+	}
 	unm_restore_check(srv);
 	unm_worker_start_due(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&

@@ -83,6 +83,7 @@ struct unm_server {
 	int lock_fd;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t idle_since_ns;
+	uint64_t reap_at_ns; /* when to look again at rings that are held; 0 = never */
 	/* Restore phase */
 	bool is_restoring;
 	uint32_t n_expected; /* sessions of the previous run */

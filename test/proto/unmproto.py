@@ -172,7 +172,7 @@ class Ctrl:
         self.error, self.fds, self.ans = ans.error, ans.fds, ans
         self.text = ans.body[40:200].split(b"\0")[0].decode() if len(ans.body) >= 200 else ""
         self.header = blob[:88]
-        self.name = blob[8:72].split(b"\0")[0].decode()
+        self.name = blob[8:72].split(b"\0")[0].decode(errors="replace")
         self.body = blob[88:88 + len(body)]
         ofs = 88 + len(body)
         self.options = []

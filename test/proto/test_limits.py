@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bad luck: no memory, no descriptors, a full directory, stale sockets, two daemons at once; and what an idle netmapd costs."""
+import errno
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import unmproto as u
+
+
+def status_kib(pid, key):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(key + ":"):
+                return int(line.split()[1])
+    raise KeyError(key)
+
+
+def cpu_ticks(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def small_and_asleep():
+    """Below 8 MiB before ports exist, and no CPU time at all while nobody asks."""
+    d = u.Daemon()
+    s = d.session()
+    rss = status_kib(d.proc.pid, "VmRSS")
+    assert rss < 8192, "%d KiB resident" % rss
+    port = s.open()
+    u.expect(s.register(port, "vale0:a").error, 0, "register")
+    before, switches = cpu_ticks(d.proc.pid), status_kib(d.proc.pid, "voluntary_ctxt_switches")
+    time.sleep(1.5)
+    u.expect(cpu_ticks(d.proc.pid), before, "CPU ticks while idle")
+    u.expect(status_kib(d.proc.pid, "voluntary_ctxt_switches"), switches, "wake-ups while idle")
+    port.close()
+    s.close()
+    d.stop()
+
+
+def memory_limit():
+    """The configured limit is an ENOMEM that names it; what was taken by then goes on; closing gives it back."""
+    d = u.Daemon(config="[limits]\nmemory_mib = 20\n")
+    s = d.session()
+    ports, r = [], None
+    while len(ports) < 50:
+        p = s.open()
+        r = s.register(p, "vale0:p%d" % len(ports))
+        if r.error:
+            p.close()
+            break
+        r.close()
+        ports.append(p)
+    u.expect(r.error, errno.ENOMEM, "beyond the limit")
+    assert "memory_mib" in r.text and "20" in r.text, r.text
+    assert 2 <= len(ports) <= 5
+    for p in ports:
+        p.close()
+    for n in range(20):
+        p = s.open()
+        u.expect(s.register(p, "vale0:again").error, 0, "after the close")
+        p.close()
+    s.close()
+    d.stop()
+
+
+def file_size_limit():
+    """ulimit -f bounds memory files: an ENOMEM with a reason, not netmapd's end by SIGXFSZ."""
+    d = u.Daemon(preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20)))
+    s = d.session()
+    p = s.open()
+    r = s.register(p, "vale0:a")
+    u.expect(r.error, errno.ENOMEM, "register")
+    assert r.text
+    u.expect(s.request(u.GET_REGION, bytes(80)).error, errno.ESTALE, "it still answers")
+    s.close()
+    d.stop()
+
+
+def port_limit():
+    d = u.Daemon(config="[limits]\nports = 3\nclients = 2\n")
+    a, b = d.session(), d.session()
+    c = d.session(hello=False)
+    ans = c.hello()
+    u.expect(ans.error, errno.EAGAIN, "third client")
+    assert b"[limits] clients" in ans.body
+    ports = [a.open() for _ in range(4)]
+    for i in range(3):
+        u.expect(a.register(ports[i], "vale0:%d" % i).error, 0, "port")
+    r = a.register(ports[3], "vale0:3")
+    u.expect(r.error, errno.ENOMEM, "fourth port")
+    assert "[limits] ports" in r.text
+    u.expect(a.register(ports[3], "vale0:2").error, 0, "an existing port")
+    b.close()
+    time.sleep(0.05)
+    u.expect(c.hello().error, 0, "when another client has gone")
+    for x in ports:
+        x.close()
+    d.stop()
+
+
+def descriptor_limit():
+    """Out of descriptors: an error for whoever asks, service for those who are there, and recovery."""
+    d = u.Daemon(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
+    s = d.session()
+    ports, error = [], 0
+    while not error and len(ports) < 100:
+        p = u.Desc()
+        error = s.request(u.OPEN, p.id + bytes(8), [p.d.fileno()]).error
+        if not error:
+            error = s.register(p, "vale0:a").error
+        ports.append(p)
+    assert error in (errno.EMFILE, errno.ENFILE), error
+    extra = []
+    for _ in range(80):  # fill what is left, then be refused with a message
+        c = u.Session(d.path, hello=False)
+        c.sock.settimeout(2)
+        extra.append(c)
+    c = extra[-1]
+    kind, ans = (lambda data: (data[4], data))(c.sock.recv(1000))
+    assert b"descriptors" in ans, ans
+    u.expect(s.admin("show", "daemon")[0], 0, "those who are connected are served")
+    for x in extra + ports:
+        x.close()
+    time.sleep(0.2)
+    d.check_alive()
+    s.close()
+    d.stop()
+
+
+def two_at_once():
+    """Many started on one socket: one serves, the others end with status 0."""
+    base = tempfile.mkdtemp(prefix="unm-two-")
+    path = os.path.join(base, "dir", "s")
+    procs = [subprocess.Popen([u.program(), "--socket", path], stderr=subprocess.PIPE) for _ in range(8)]
+    deadline = time.monotonic() + 10
+    while sum(p.poll() is None for p in procs) > 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    alive = [p for p in procs if p.poll() is None]
+    u.expect(len(alive), 1, "daemons left")
+    for p in procs:
+        if p is not alive[0]:
+            u.expect(p.returncode, 0, "exit status of the others")
+            assert b"nothing to do" in p.stderr.read()
+    u.Session(path).close()
+    alive[0].terminate()
+    u.expect(alive[0].wait(10), 0, "exit status")
+    for p in procs:
+        p.stderr.close()
+    assert not os.path.exists(path), "the socket was left behind"
+    shutil.rmtree(base)
+
+
+def stale_socket():
+    """A socket that nobody serves is replaced; one that another program serves is not."""
+    base = tempfile.mkdtemp(prefix="unm-stale-")
+    path = os.path.join(base, "s")
+    stale = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    stale.bind(path)
+    stale.close()
+    d = u.Daemon(directory=base)
+    d.check_alive()
+    d.stop()
+    other = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    other.bind(path)
+    other.listen(5)
+    p = subprocess.run([u.program(), "--socket", path], stderr=subprocess.PIPE, timeout=10)
+    assert b"another program" in p.stderr, p.stderr
+    other.close()
+    p = subprocess.run([u.program(), "--socket", "/x" * 100], stderr=subprocess.PIPE, timeout=10)
+    u.expect(p.returncode, 1, "path too long")
+    p = subprocess.run([u.program(), "--socket", "/proc/nosuch/s"], stderr=subprocess.PIPE, timeout=10)
+    u.expect(p.returncode, 1, "no such directory")
+    assert b"/proc/nosuch" in p.stderr
+    shutil.rmtree(base)
+
+
+def full_directory():
+    """No room beside the socket: netmapd serves, says so once, and takes over after a fixed wait."""
+    if os.geteuid() != 0:
+        print("# skipped: needs root to mount a small tmpfs")
+        return
+    base = tempfile.mkdtemp(prefix="unm-full-")
+    script = "mount -t tmpfs -o size=8k,nr_inodes=6 none %s && exec %s %s" % (base, sys.executable, __file__)
+    env = dict(os.environ, UNM_FULL_DIR=base)
+    p = subprocess.run(["unshare", "-m", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    os.rmdir(base)
+    assert p.returncode == 0, p.stdout.decode()
+
+
+def inside_full_directory(base):
+    d = u.Daemon(directory=base)
+    try:
+        fill_and_restart(d, base)
+    finally:
+        d.stop()
+
+
+def fill_and_restart(d, base):
+    fill = os.open(os.path.join(base, "fill"), os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(fill, b"x" * 4096)
+    except OSError:
+        pass
+    os.close(fill)
+    s = d.session()
+    p = s.open()
+    r = s.register(p, "vale0:a")
+    u.expect(r.error, 0, "register")
+    assert not os.path.exists(d.path + ".state"), "a state file without room for it"
+    s.close()
+    d.kill()
+    d.start()
+    t0 = time.monotonic()
+    s = d.session()
+    u.expect(s.register(s.open(), "vale0:b").error, 0, "register after the restart")
+    assert time.monotonic() - t0 < 2.5
+
+
+def configuration():
+    """Bad lines are named by file and line; the program does not start with them."""
+    base = tempfile.mkdtemp(prefix="unm-conf-")
+    path = os.path.join(base, "c")
+    for text, want in (("[limits]\nmemory_mib = lots\n", "c:2"), ("[limits]\n\nnosuch = 1\n", "c:3"), ("[nosuch]\na = 1\n", "c:2"),
+                       ("[vale]\nslots = 0\n", "c:2"), ("[vale]\nslots = 5000\n", "4096"), ("[vale]\nageing = -1\n", "c:2"),
+                       ("[access]\ngroup = no_such_group_here\n", "groupadd"), ("[daemon]\nhuge_pages = maybe\n", "yes or no"),
+                       ("[daemon]\nlog_level = loud\n", "warning"), ("just words\n", "c:1")):
+        with open(path, "w") as f:
+            f.write(text)
+        p = subprocess.run([u.program(), "--check-config", "-c", path], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        u.expect(p.returncode, 1, text)
+        assert want in p.stderr.decode(), p.stderr
+    with open(path, "w") as f:
+        f.write("; all keys\n[access]\ngroup = root\n[limits]\nmemory_mib = 100\nclients = 10\nports = 5\n[vale]\nslots = 64\nageing = 60\n"
+                "[daemon]\nhuge_pages = no\nidle_exit = 5\nlog_level = debug\n")
+    p = subprocess.run([u.program(), "--check-config", "-c", path], stdout=subprocess.PIPE)
+    u.expect(p.returncode, 0, "good file")
+    p = subprocess.run([u.program(), "--check-config", "-c", path + "x"], stderr=subprocess.PIPE)
+    u.expect(p.returncode, 1, "missing file")
+    for args in (["--nosuch"], ["word"], ["--socket"]):
+        p = subprocess.run([u.program()] + args, stderr=subprocess.PIPE)
+        u.expect(p.returncode, 2, " ".join(args))
+    d = u.Daemon(config="[vale]\nslots = 64\n")
+    s = d.session()
+    u.expect(s.register(s.open(), "vale0:a").reg()["tx_slots"], 64, "default slots")
+    d.stop()
+    shutil.rmtree(base)
+
+
+def refuses_strangers():
+    """Another user gets EPERM and a sentence, whatever it asks; a member of the group is let in."""
+    if os.geteuid() != 0:
+        print("# skipped: needs root to become somebody else")
+        return
+    for config, gid, want in ((None, 12345, errno.EPERM), ("[access]\ngroup = daemon\n", 12345, errno.EPERM),
+                              ("[access]\ngroup = daemon\n", 1, 0)):
+        d = u.Daemon(config=config)
+        os.chmod(d.dir, 0o755)
+        os.chmod(d.path, 0o666)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.setgroups([gid])
+                os.setgid(54321)
+                os.setuid(54321)
+                s = u.Session(d.path, hello=False)
+                u.expect(s.request(u.ADMIN, bytes(8)).error, errno.EINVAL if want == 0 else want, "ADMIN")
+                ans = s.hello()
+                u.expect(ans.error, want, "HELLO")
+                assert want == 0 or len(u.HELLO_BODY.unpack(ans.body)[6].strip(b"\0")) > 20
+                code = 0
+            except BaseException as e:
+                print("#", e)
+            os._exit(code)
+        u.expect(os.waitpid(pid, 0)[1], 0, "as another user, group %d, config %r" % (gid, config))
+        d.check_alive()
+        d.stop()
+
+
+def ends_when_unused():
+    """An instance started on demand ends by itself; not while somebody is connected."""
+    base = tempfile.mkdtemp(prefix="unm-auto-")
+    path, conf = os.path.join(base, "s"), os.path.join(base, "c")
+    with open(conf, "w") as f:
+        f.write("[daemon]\nidle_exit = 1\n")
+    p = subprocess.run([u.program(), "--autostart", "--socket", path, "-c", conf], timeout=10)
+    u.expect(p.returncode, 0, "start")
+    s = u.Session(path)  # at once: the parent's end means that it listens
+    time.sleep(2)
+    u.expect(s.admin("show", "daemon")[0], 0, "while a client is connected")
+    s.close()
+    deadline = time.monotonic() + 5
+    while os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not os.path.exists(path), "still there"
+    shutil.rmtree(base)
+
+
+if os.environ.get("UNM_FULL_DIR"):
+    inside_full_directory(os.environ["UNM_FULL_DIR"])
+    sys.exit(0)
+
+tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, stale_socket, full_directory,
+         configuration, refuses_strangers, ends_when_unused]
+failed = 0
+for n, test in enumerate(tests, 1):
+    try:
+        test()
+        print("ok %d - %s" % (n, test.__name__))
+    except Exception as e:
+        failed += 1
+        print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e))
+print("1..%d" % len(tests))
+sys.exit(1 if failed else 0)

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""OPEN: who may claim a descriptor; what its hang-up does; GET_BINDING, GET_REGION and GET_WAKE."""
+import errno
+import os
+import socket
+import struct
+import time
+
+import unmproto as u
+
+
+def open_raw(s, desc_id, fd):
+    return s.request(u.OPEN, desc_id + struct.pack("<Q", 0), [fd]).error
+
+
+def checks_identity(daemon):
+    """D must be a stream-like UNIX socket bound to the name that its id makes."""
+    s = daemon.session()
+    d, other = u.Desc(), u.Desc()
+    u.expect(open_raw(s, other.id, d.d.fileno()), errno.EINVAL, "somebody else's id")
+    u.expect(open_raw(s, d.id, d.c.fileno()), errno.EINVAL, "the other end")
+    with open("/dev/null") as null:
+        u.expect(open_raw(s, d.id, null.fileno()), errno.EINVAL, "not a socket")
+    a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    a.bind(b"\0unetmap-" + (b"\1" * 16).hex().encode())
+    u.expect(open_raw(s, b"\1" * 16, a.fileno()), errno.EINVAL, "datagram socket")
+    u.expect(open_raw(s, d.id, d.d.fileno()), 0, "the right one")
+    u.expect(open_raw(s, d.id, d.d.fileno()), errno.EEXIST, "twice")
+    for x in (a, b):
+        x.close()
+    d.close()
+    other.close()
+    u.expect(open_raw(s, d.id, 0), errno.EINVAL, "standard input")
+    s.close()
+
+
+def close_is_seen_by_the_next_request(daemon):
+    """The port of a closed descriptor is gone for whoever asks next, however fast."""
+    s = daemon.session()
+    for _ in range(200):
+        a, b = s.open(), s.open()
+        u.expect(s.register(a, "vale0:x", flags=u.EXCLUSIVE).error, 0, "exclusive")
+        a.close()
+        r = s.register(b, "vale0:x", flags=u.EXCLUSIVE)
+        u.expect(r.error, 0, "exclusive again: " + r.text)
+        r.close()
+        b.close()
+    s.close()
+
+
+def another_process_finds_the_binding(daemon):
+    s, t = daemon.session(), daemon.session()
+    d = s.open()
+    ask = d.id + bytes(8 + 200)
+    ans = t.request(u.GET_BINDING, ask)
+    u.expect(ans.error, errno.ENXIO, "not registered")
+    u.expect((struct.unpack_from("<I", ans.body, 16)[0], len(ans.fds)), (1, 1), "is open, with D")
+    ans.close()
+    ans = t.request(u.GET_BINDING, bytes(224))
+    u.expect((ans.error, len(ans.fds)), (errno.ENXIO, 0), "unknown")
+    r = s.register(d, "vale0:x")
+    ans = t.request(u.GET_BINDING, ask)
+    u.expect((ans.error, len(ans.fds)), (0, 5), "registered")
+    assert ans.body[24:] == r.info.raw
+    for a, b in zip(ans.fds, r.fds):
+        assert os.path.sameopenfile(a, b) or os.readlink("/proc/self/fd/%d" % a) == os.readlink("/proc/self/fd/%d" % b)
+    ans.close()
+    t.close()
+    u.expect(s.request(u.GET_BINDING, ask).error, 0, "a session that ends takes nothing with it")
+    r.close()
+    d.close()
+    s.close()
+
+
+def regions_and_wakes(daemon):
+    s = daemon.session()
+    d = s.open()
+    r = s.register(d, "vale0:x")
+    region = struct.pack("<Q", r.info.region_uid) + bytes(72)
+    wake = struct.pack("<QII", r.info.seg_uid, r.info.binding, r.info.binding_gen)
+    for kind, good, bad in ((u.GET_REGION, region, [bytes(80), b"\xff" * 80]),
+                            (u.GET_WAKE, wake, [bytes(16), struct.pack("<QII", r.info.seg_uid, 99999, 2),
+                                                struct.pack("<QII", r.info.seg_uid, 4000, 2),
+                                                struct.pack("<QII", r.info.seg_uid, r.info.binding, 3)])):
+        ans = s.request(kind, good)
+        u.expect((ans.error, len(ans.fds)), (0, 1), "type %d" % kind)
+        ans.close()
+        for b in bad:
+            ans = s.request(kind, b)
+            u.expect((ans.error, len(ans.fds)), (errno.ESTALE, 0), "type %d of nothing" % kind)
+    ans = s.request(u.GET_REGION, region)
+    size = os.fstat(ans.fds[0]).st_size
+    u.expect(size, r.info.region_size, "size")
+    for change in (lambda: os.ftruncate(ans.fds[0], 4096), lambda: os.ftruncate(ans.fds[0], size * 2)):
+        try:
+            change()
+            raise AssertionError("a region is not sealed")
+        except PermissionError:
+            pass
+    ans.close()
+    r.close()
+    d.close()
+    u.expect(s.request(u.GET_REGION, region).error, errno.ESTALE, "region after the close")
+    u.expect(s.request(u.GET_WAKE, wake).error, errno.ESTALE, "wake after the close")
+    s.close()
+
+
+def death_frees_locks_and_wakes(daemon):
+    """Locks of a session that ends are broken, and every sleeper's eventfd is signalled."""
+    import mmap
+    s, victim = daemon.session(), daemon.session()
+    d = s.open()
+    r = s.register(d, "vale0:x")
+    seg = mmap.mmap(r.fds[3], r.info.seg_size)
+    port_ofs, bind_ofs, kring_ofs = struct.unpack_from("<QQQ", seg, 88)
+    base, = struct.unpack_from("<I", seg, port_ofs + r.info.port * 576 + 112)
+    rx = kring_ofs + (base + 1) * 512
+    struct.pack_into("<I", seg, rx + 128, victim.slot)
+    struct.pack_into("<I", seg, rx + 256, victim.slot | 0x80000000)
+    struct.pack_into("<I", seg, bind_ofs + r.info.binding * 128 + 64, 1)
+    victim.close()
+    u.expect(s.request(u.RESTORE_DONE).error, 0, "any request")
+    deadline = 100
+    while struct.unpack_from("<I", seg, rx + 256)[0] and deadline:
+        s.request(u.RESTORE_DONE)
+        deadline -= 1
+    u.expect(struct.unpack_from("<I", seg, rx + 128)[0], 0, "busy word")
+    u.expect(struct.unpack_from("<I", seg, rx + 256)[0], 0, "lock word")
+    u.expect(struct.unpack("<Q", os.read(r.fds[4], 8))[0], 1, "eventfd")
+    # a word that names nobody is freed when somebody complains, one of the living is not
+    idx = base + 1
+    for word, after in ((0x1234 if s.slot != 0x1234 else 0x1235, 0), (s.slot, s.slot)):
+        struct.pack_into("<I", seg, rx + 256, word)
+        u.expect(s.request(u.LOCK_STUCK, struct.pack("<QII", r.info.seg_uid, idx, word)).error, 0, "stuck")
+        u.expect(struct.unpack_from("<I", seg, rx + 256)[0], after, "lock word %x" % word)
+    u.expect(s.request(u.LOCK_STUCK, struct.pack("<QII", r.info.seg_uid, 40000, 1)).error, errno.ESTALE, "no such ring")
+    # the port is closed while its ring is held: memory is kept until the holder is gone
+    holder = daemon.session()
+    struct.pack_into("<I", seg, rx + 256, holder.slot)
+    d.close()
+    u.expect(s.admin("show", "ports")[1].count('"closing":true'), 1, "waits for the lock")
+    d2 = s.open()
+    u.expect(s.register(d2, "vale0:x").error, 0, "the name is free at once")
+    holder.close()
+    deadline = 200
+    while '"closing":true' in s.admin("show", "ports")[1] and deadline:
+        deadline -= 1
+        time.sleep(0.01)
+    assert deadline, "never freed"
+    seg.close()
+    r.close()
+    d2.close()
+    s.close()
+
+
+u.run([checks_identity, close_is_seen_by_the_next_request, another_process_finds_the_binding, regions_and_wakes,
+       death_frees_locks_and_wakes])
