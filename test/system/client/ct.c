@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define CASE_TIMEOUT_S 60
+#define CASE_TIMEOUT_S 30
 
 static const char *case_name = "?";
 

@@ -186,7 +186,7 @@ signals_interrupt(void)
 	usleep(20000);
 	CHECK_ERR(ppoll(&pfd, 1, &ts, &none), EINTR);
 	CHECK_EQ(sigprocmask(SIG_UNBLOCK, &blocked, NULL), 0);
-	alarm(60);
+	alarm(30);
 }
 
 static void

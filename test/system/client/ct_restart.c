@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Proves that netmapd's death is survived: traffic goes on without loss, descriptors are handed back, new clients can join.
+ *
+ * usage: ct_restart [CASE], with $CT_NETMAPD the daemon and $UNETMAP_SOCKET a socket of which no daemon is in charge
+ */
+#include "ct.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+
+#define N_KILLS 5
+
+/* Start a netmapd that is our child, and wait until it serves. */
+static pid_t
+start_netmapd(void)
+{
+	const char *program = getenv("CT_NETMAPD"), *path = getenv("UNETMAP_SOCKET");
+	const uint64_t deadline = ct_now_ms() + CT_WAIT_MS;
+	pid_t pid;
+
+	CHECK(setenv("UNETMAP_NO_AUTOSTART", "1", 1) == 0); /* only this one */
+	CHECK(program != NULL && path != NULL);
+	unlink(path); /* a dead one's: its coming back is what shows that the new one serves */
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a case that fails leaves none behind */
+		execl(program, "netmapd", "--foreground", "--socket", path, (char *)NULL);
+		_exit(127);
+	}
+	while (access(path, F_OK) < 0) {
+		CHECK(ct_now_ms() < deadline);
+		usleep(1000);
+	}
+	return pid;
+}
+
+static void
+kill_netmapd(pid_t pid)
+{
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	unlink(getenv("UNETMAP_SOCKET"));
+}
+
+struct traffic {
+	const char *tx, *rx;
+	int go; /* pipe: closed by the parent when the receiver is there */
+	int stop, stop_writer; /* pipe: closed by the parent when the sender is to end */
+};
+
+static bool
+is_closed(int fd)
+{
+	struct pollfd pfd = {fd, POLLIN, 0};
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/* Numbered frames, each taken once and in order, until the sender's last (number 0xffffffff). */
+static void
+receive_all(struct ct_port *p)
+{
+	uint32_t expected = 0;
+
+	for (;;) {
+		struct pollfd pfd = {p->fd, POLLIN, 0};
+
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+		CHECK_EQ(pfd.revents, POLLIN);
+		while (!nm_ring_empty(p->rx)) {
+			uint32_t number;
+
+			memcpy(&number,
+				NETMAP_BUF(p->rx, p->rx->slot[p->rx->head].buf_idx) + 20,
+				sizeof(number));
+			p->rx->head = p->rx->cur = nm_ring_next(p->rx, p->rx->head);
+			if (number == UINT32_MAX)
+				return;
+			CHECK_EQ(number, expected);
+			expected++;
+		}
+	}
+}
+
+static void
+receiver(void *arg)
+{
+	const struct traffic *t = arg;
+	struct ct_port p = ct_port(t->rx, 0);
+
+	close(t->stop_writer);
+	CHECK_EQ(write(t->go, "x", 1), 1);
+	receive_all(&p);
+}
+
+/* Pipes push back; on a switch the sender leaves the receiver time. */
+static void
+sender(void *arg)
+{
+	const struct traffic *t = arg;
+	const bool vale = strncmp(t->tx, "vale", 4) == 0;
+	struct ct_port p = ct_port(t->tx, 0);
+	uint32_t n = 0;
+
+	close(t->stop_writer);
+	CHECK_EQ(write(t->go, "x", 1), 1);
+	while (!is_closed(t->stop)) {
+		struct pollfd pfd = {p.fd, POLLOUT, 0};
+
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+		ct_send(&p, n, 1);
+		n++;
+		if (vale)
+			usleep(20);
+	}
+	CHECK(n > 100);
+	while (nm_ring_empty(p.tx))
+		CHECK_EQ(ioctl(p.fd, NIOCTXSYNC, NULL), 0);
+	ct_send(&p, UINT32_MAX, 1);
+}
+
+static void
+traffic_survives(const char *tx, const char *rx)
+{
+	struct traffic t = {.tx = tx, .rx = rx};
+	int go[2], stop[2], i;
+	pid_t daemon, from, to;
+	char c;
+
+	CHECK_EQ(pipe2(go, O_CLOEXEC), 0);
+	CHECK_EQ(pipe2(stop, O_CLOEXEC), 0);
+	t.go = go[1];
+	t.stop = stop[0];
+	t.stop_writer = stop[1];
+	daemon = start_netmapd();
+	to = ct_spawn(receiver, &t);
+	CHECK_EQ(read(go[0], &c, 1), 1);
+	from = ct_spawn(sender, &t);
+	CHECK_EQ(read(go[0], &c, 1), 1);
+	for (i = 0; i < N_KILLS; i++) {
+		usleep(100000);
+		kill_netmapd(daemon);
+		usleep(50000 * (useconds_t)i);
+		daemon = start_netmapd();
+	}
+	usleep(300000);
+	/* It knows its clients again: their ports are taken */
+	{
+		struct nmreq_register reg = {
+			.nr_mode = NR_REG_ALL_NIC, .nr_flags = NR_EXCLUSIVE};
+		const int fd = ct_open_device();
+
+		CHECK_ERR(ct_register(fd, rx, &reg), EBUSY);
+		CHECK_EQ(close(fd), 0);
+	}
+	close(stop[1]);
+	ct_join(from);
+	ct_join(to);
+	CHECK_EQ(kill(daemon, SIGTERM), 0);
+	CHECK_EQ(waitpid(daemon, NULL, 0), daemon);
+}
+
+static void
+pipe_traffic(void)
+{
+	traffic_survives("rst{1", "rst}1");
+}
+
+static void
+vale_traffic(void)
+{
+	traffic_survives("vale0:a", "vale0:b");
+}
+
+static void
+new_client_joins(void)
+{
+	pid_t daemon = start_netmapd();
+	struct ct_port a = ct_port("vale0:a", 0), b;
+	int unbound = ct_open_device();
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+
+	kill_netmapd(daemon);
+	daemon = start_netmapd();
+	b = ct_port("vale0:b", 0); /* on the same switch, or nothing will arrive */
+	ct_send(&a, 0, 3);
+	CHECK_EQ(ct_recv(&b), 3);
+	CHECK_EQ(ct_register(unbound, "vale0:c", &reg), 0);
+	/* A descriptor closed while nobody watched is gone with the next one, too */
+	kill_netmapd(daemon);
+	ct_close(&b);
+	daemon = start_netmapd();
+	b = ct_port("vale0:b", NR_EXCLUSIVE);
+	ct_send(&a, 0, 2);
+	CHECK_EQ(ct_recv(&b), 2);
+	CHECK_EQ(kill(daemon, SIGTERM), 0);
+}
+
+static const struct ct_case cases[] = {
+	{"new_client_joins", new_client_joins},
+	{"pipe_traffic", pipe_traffic},
+	{"vale_traffic", vale_traffic},
+};
+
+int
+main(int argc, char **argv)
+{
+	return ct_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
