@@ -3,6 +3,7 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "net/netmap_user.h"
 #include "shm/proto.h"
 
 #define ANSWER_TIMEOUT_S 10
@@ -72,6 +74,24 @@ conn_open(struct conn *c, const char *path)
 			"no netmapd answers at %.108s (%s): start it with 'systemctl start "
 			"netmapd' or 'netmapd --autostart'",
 			c->path, strerror(-ret));
+	return ret;
+}
+
+int
+conn_open_or_start(struct conn *c, const char *path)
+{
+	int ret = conn_open(c, path), fd;
+
+	if (ret != -ENOENT && ret != -ECONNREFUSED)
+		return ret;
+	if (path != NULL && setenv(UNM_SOCKET_ENV, path, 1) < 0)
+		return ret;
+	fd = open(NETMAP_DEVICE_NAME,
+		O_RDWR | O_CLOEXEC); /* the library's: it starts a netmapd and keeps it busy */
+	if (fd < 0)
+		return ret;
+	ret = conn_open(c, path);
+	close(fd);
 	return ret;
 }
 

@@ -2,7 +2,8 @@
 /*
  * nmctl's connection to netmapd: commands out, JSON in.
  *
- * The socket is looked for where the library looks (docs/ARCHITECTURE.md), but netmapd is never started for it.
+ * The socket is looked for where the library looks (docs/ARCHITECTURE.md). A question never starts a netmapd; a command that makes
+ * something does, by the library.
  */
 #ifndef NMCTL_CONN_H
 #define NMCTL_CONN_H
@@ -30,6 +31,9 @@ struct conn {
  * Return: 0, or negative errno with c->text.
  */
 int conn_open(struct conn *c, const char *path);
+
+/* As conn_open(), but where no netmapd answers one is started, on the rules of the library. */
+int conn_open_or_start(struct conn *c, const char *path);
 void conn_close(struct conn *c);
 
 /**

@@ -2,6 +2,7 @@
 /* nmctl: look into netmapd, and tell it what to do. The command line; commands that only pass words on are here. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "nmctl.h"
@@ -48,10 +49,21 @@ static const struct nmt_cli cli = {
 	.longopts = long_options,
 };
 
+/* Commands that make something are worth starting a netmapd for, as opening a port is. */
+static bool
+makes_something(const char *command)
+{
+	return strcmp(command, "create") == 0 || strcmp(command, "attach") == 0;
+}
+
 void
 nmctl_connect(struct nmctl *n)
 {
-	if (conn_open(&n->conn, n->socket_path) < 0)
+	const bool start = n->n_args > 0 && makes_something(n->args[0]);
+	const int ret = start ? conn_open_or_start(&n->conn, n->socket_path)
+			      : conn_open(&n->conn, n->socket_path);
+
+	if (ret < 0)
 		nmt_die(&cli, "%s", n->conn.text);
 }
 
