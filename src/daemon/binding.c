@@ -342,6 +342,14 @@ close_rings(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbi
 	}
 }
 
+/* Rings of a lossless port have been opened or closed: senders that wait for room in them have nobody else to tell them. */
+static void
+wake_room_waiters(struct unm_dport *port)
+{
+	if (port->flags & UNM_PORTF_LOSSLESS)
+		unm_dseg_wake(port->seg);
+}
+
 /* Eventfd and table entry. */
 static int
 join_segment(struct unm_dport *port, struct unm_dbinding *b, struct unm_reason *why)
@@ -403,6 +411,7 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 	}
 	port->n_bindings++;
 	unm_dport_update(port);
+	wake_room_waiters(port);
 	return 0;
 }
 
@@ -424,6 +433,7 @@ unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
 	port->n_bindings--;
 	unm_dport_update(port);
 	close_rings(dom, port, b);
+	wake_room_waiters(port);
 	if (port->is_dying)
 		unm_dport_finish(dom, port);
 	else if (port->n_bindings == 0)

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""kill -9 in a loop under load: senders, receivers, both, netmapd, and all of these at once, at random moments.
+
+Proves that nobody hangs, that links whose ends live lose nothing and deliver nothing torn, that what a killed sender had
+handed over still arrives, and that in the end nothing is left: no port, memory, descriptor, process or file.
+
+UNM_BADLUCK_TIMES multiplies the number of rounds; UNM_BADLUCK_SEED repeats the choices of a run.
+"""
+import os
+import random
+import signal
+import time
+
+from badluck import Domain, check, run, wait_until
+
+TIMES = int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
+SEED = int(os.environ.get("UNM_BADLUCK_SEED", random.randrange(1 << 30)))
+CALM_S = 0.02  # at most, between two kills
+RSS_NOISE_KIB = 256
+
+
+class Link:
+    """A sender and a receiver that are killed and started again. A sender's life has a number, which is in its frames."""
+
+    def __init__(self, domain, tx_port, rx_port, stream, *args):
+        self.domain, self.stream, self.args = domain, stream, args
+        self.tx_port, self.rx_port, self.is_pipe = tx_port, rx_port, "{" in tx_port
+        self.life = 0
+        self.tx = self.rx = None
+
+    def start(self):
+        """Whatever is missing; return when frames of this life arrive."""
+        new_rx = self.rx is None
+        if new_rx:
+            self.rx = self.domain.start("recv", self.rx_port, "-s", self.stream)
+        if self.tx is None:
+            self.life += 1
+            self.tx = self.domain.start("send", self.tx_port, "-s", self.stream, "-r", self.life, *self.args)
+        if new_rx:
+            self.rx.wait_open().go()
+        self.tx.wait_open() if self.tx.mode == 0 else None
+        self.tx.go()
+        wait_until(lambda: self.rx.run == self.life,
+                   lambda: "nothing arrives: %s\n%s" % (self.tx.state(), self.rx.state()))
+
+    def kill(self, tx, rx):
+        for t in random.sample([t for t, yes in ((self.tx, tx), (self.rx, rx)) if yes], tx + rx):
+            t.kill()
+
+    def account(self, tx, rx):
+        """After kill(): what must be true of the survivor; start again what is missing, and look at the seam."""
+        for t, yes in ((self.tx, tx), (self.rx, rx)):
+            if yes:
+                t.bury()
+        old_tx, old_rx = self.tx, self.rx
+        if tx:
+            self.tx = None
+        if rx:
+            self.rx = None
+        if tx and not rx:
+            self.expect_arrival(old_tx, old_rx)
+        seen = old_rx.next if old_rx.run == self.life else 0
+        self.start()
+        if rx and not tx and self.is_pipe:
+            check(self.rx.first <= seen, "frames from %d on were lost with the receiver: %s" % (seen, self.rx.state()))
+        if tx and rx and self.is_pipe:
+            check(self.rx.first == 0, "a new pipe does not begin with the first frame: " + self.rx.state())
+        self.domain.expect_clean(self.rx)
+
+    def expect_arrival(self, tx, rx):
+        """All that the dead sender had handed over arrives, and nothing that it had not."""
+        def arrived():
+            rx.expect_alive()
+            return rx.run == self.life and rx.next >= tx.accepted
+        if tx.accepted > 0 and rx.run == self.life:
+            wait_until(arrived, lambda: "accepted frames are lost: %s\n%s" % (tx.state(), rx.state()))
+        check(rx.run < self.life or rx.next <= tx.filled, "frames that nobody sent: %s\n%s" % (tx.state(), rx.state()))
+
+
+class Accounts:
+    """What netmapd and two lasting clients hold."""
+
+    def __init__(self, domain, clients):
+        pid = domain.settled_daemon()
+        self.fds = len(os.listdir("/proc/%d/fd" % pid))
+        self.rss_kib = anonymous_kib(pid)
+        self.pools = {m["kind"]: [m[p]["used"] for p in ("interfaces", "rings", "buffers")] for m in domain.table("memory")
+                      if m["kind"] == "global"}
+        self.n_regions = len(domain.table("memory"))
+        self.reaping = domain.table("daemon")[0]["waiting_for_locks"]
+        self.sessions = domain.table("daemon")[0]["clients"]
+        self.client_fds = [len(c.fds()) for c in clients]
+        self.client_maps = [c.mappings() for c in clients]
+
+    def compare(self):
+        """What has to come back exactly."""
+        return (self.fds, self.pools, self.n_regions, self.reaping, self.sessions, self.client_fds, self.client_maps)
+
+
+def anonymous_kib(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("RssAnon:"))
+
+
+def kill_daemon(d):
+    """Return a function that waits until the next one serves."""
+    pid = d.daemon()
+    os.kill(pid, signal.SIGKILL)
+
+    def after():
+        d.bury_daemon(pid)
+        check(d.daemon() != pid, "another netmapd serves")
+    return after
+
+
+def one_round(d, links, calm, with_daemon, with_clients):
+    choices = [(False, False)] * len(links)
+    while with_clients and not any(tx or rx for tx, rx in choices):
+        choices = [random.choice([(False, False), (True, False), (False, True), (True, True)]) for _ in links]
+    time.sleep(random.random() * CALM_S)
+    acts = [lambda link=link, c=c: link.kill(*c) for link, c in zip(links, choices)]
+    if with_daemon:
+        acts.append(lambda: afterwards.append(kill_daemon(d)))
+    afterwards = []
+    for act in random.sample(acts, len(acts)):
+        act()
+    for after in afterwards:
+        after()
+    for link, c in zip(links, choices):
+        link.account(*c)
+    for link in links:
+        link.rx.wait_progress("received")
+    for rx in calm:
+        rx.wait_progress("received")
+        d.expect_clean(rx)
+
+
+def survive(rounds):
+    """rounds: a list of (netmapd too?, clients too?)."""
+    print("# UNM_BADLUCK_SEED=%d" % SEED)
+    random.seed(SEED)
+    with Domain() as d:
+        calm_pipe = d.pair("netmap:calm{1", "netmap:calm}1", 1, "-l", "60:6000")
+        calm_vale = d.pair("vale0:calmtx", "vale0:calmrx", 2, "-l", "60:6000", lossless=True)
+        calm = calm_pipe + calm_vale
+        links = [Link(d, "netmap:p{1", "netmap:p}1", 3, "-l", "60:6000"),
+                 Link(d, "vale0:vtx", "vale0:vrx", 4, "-l", "60:6000")]
+        for rx in (calm_pipe[1], calm_vale[1]):
+            rx.wait_progress("received")
+        before = Accounts(d, calm)
+        ports = d.ports()
+        # lossless before it is open, so that no frame meets it otherwise
+        d.expect_admin("create", "vrx")
+        d.expect_admin("attach", "vale0", "vrx")
+        d.lossless("vale0:vrx")
+        for link in links:
+            link.start()
+        rss = 0
+        for n, (with_daemon, with_clients) in enumerate(rounds):
+            one_round(d, links, (calm_pipe[1], calm_vale[1]), with_daemon, with_clients)
+            if n == len(rounds) // 4:
+                rss = anonymous_kib(d.settled_daemon())
+        for link in links:
+            link.tx.quit()
+            link.rx.quit()
+        d.expect_admin("detach", "vale0", "vrx")
+        d.expect_admin("delete", "vrx")
+        d.wait_ports(ports)
+        after = []
+
+        def same():
+            after[:] = [Accounts(d, calm)]
+            return after[0].compare() == before.compare()
+        wait_until(same, lambda: "something is left: %s, before: %s" % (after[0].compare(), before.compare()))
+        if not any(with_daemon for with_daemon, _ in rounds):
+            check(after[0].rss_kib <= rss + RSS_NOISE_KIB, "netmapd has grown from %d to %d KiB" % (rss, after[0].rss_kib))
+        d.settle(*calm_pipe)
+        d.settle(*calm_vale)
+        for t in calm:
+            t.quit()
+        d.wait_ports([])
+
+
+def full_receiver_is_killed():
+    """Who waits for room in a lossless port goes on when it closes, and when it opens again."""
+    with Domain() as d:
+        d.start_daemon()
+        d.expect_admin("create", "rx")
+        d.expect_admin("attach", "vale0", "rx")
+        d.lossless("vale0:rx")
+        rx = d.start("recv", "vale0:rx").wait_open().go()
+        tx = d.start("send", "vale0:tx").wait_open().go()
+        for life in range(20):
+            rx.wait_progress("received")
+            rx.pause()
+            seen = []
+            wait_until(lambda: seen.append(tx.filled) or seen[-20:].count(tx.filled) == 20, "the sender waits for room")
+            rx.kill()
+            rx.bury()
+            if life % 2:
+                tx.wait_progress("accepted")
+            rx = d.start("recv", "vale0:rx").wait_open().go()
+        rx.wait_progress("received")
+
+
+def clients_are_killed():
+    survive([(False, True)] * 240 * TIMES)
+
+
+def netmapd_is_killed():
+    survive([(True, False)] * 50 * TIMES)
+
+
+def all_are_killed():
+    survive([(True, True)] * 10 * TIMES)
+
+
+run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, all_are_killed)
