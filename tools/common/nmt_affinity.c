@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CPUs: see nmt_affinity.h. The set is allocated for the number asked for, because cpu_set_t ends at
- * CPU 1023.
+ * CPUs: see nmt_affinity.h. The set is allocated for the number asked for, because cpu_set_t ends
+ * at CPU 1023.
  */
 #include "nmt_affinity.h"
 

@@ -17,8 +17,8 @@ nmt_json_init(struct nmt_json *j, FILE *out)
 	*j = (struct nmt_json){.out = out};
 }
 
-/* Length of the UTF-8 sequence at @s (1 to 4), 0 if there is none. Stops at the NUL by itself, since
- * that is no continuation byte. */
+/* Length of the UTF-8 sequence at @s (1 to 4), 0 if there is none. A NUL ends it, for it
+ * is no continuation byte. */
 static size_t
 utf8_len(const unsigned char *s)
 {

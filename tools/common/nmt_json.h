@@ -8,10 +8,10 @@
  *	nmt_json_end_object(&j);
  *	nmt_json_newline(&j);
  *
- * Inside an object every value needs a key, inside an array and at the top the key is NULL (asserted).
- * Everything stands on one line unless nmt_json_newline() is called, so that a consumer can read a
- * stream of objects line by line. Strings may hold any bytes: control characters are escaped, bytes
- * that are not UTF-8 become U+FFFD.
+ * Inside an object every value needs a key, inside an array and at the top the key is NULL
+ * (asserted). Everything stands on one line unless nmt_json_newline() is called, so that a consumer
+ * can read a stream of objects line by line. Strings may hold any bytes: control characters are
+ * escaped, bytes that are not UTF-8 become U+FFFD.
  */
 #ifndef NMT_JSON_H_
 #define NMT_JSON_H_
@@ -29,7 +29,7 @@ struct nmt_json {
 	bool has_items[NMT_JSON_DEPTH_MAX]; /* a comma is due before the next value */
 };
 
-/** nmt_json_init() - start with nothing written; @out must outlive @j. Thread: the owner of @out. */
+/** nmt_json_init() - start with nothing written; @out must outlive @j. Thread: @out's owner. */
 void nmt_json_init(struct nmt_json *j, FILE *out);
 
 void nmt_json_begin_object(struct nmt_json *j, const char *key);

@@ -4,8 +4,8 @@
  * addresses and their ranges.
  *
  * Frames are byte arrays: an Ethernet header leaves the IP header on an odd multiple of two, so all
- * fields are stored byte by byte (a 16-bit store on any sane compiler). Addresses are kept in network
- * byte order, ports and lengths in host byte order until they are stored.
+ * fields are stored byte by byte (a 16-bit store on any sane compiler). Addresses are kept in
+ * network byte order, ports and lengths in host byte order until they are stored.
  */
 #ifndef NMT_PKT_H_
 #define NMT_PKT_H_
@@ -179,7 +179,7 @@ const char *nmt_format_ip(char *buf, const struct nmt_ip *ip);
 /**
  * nmt_mac_next(), nmt_ip_next() - step to the next address of a range, from the last to the first
  *
- * Return: true when it wrapped, so that several ranges can be stepped like an odometer. Thread: any.
+ * Return: true when it wrapped, so that ranges can be stepped like an odometer. Thread: any.
  */
 bool nmt_mac_next(uint8_t mac[NMT_MAC_LEN], const struct nmt_mac_range *range);
 bool nmt_ip_next(struct nmt_ip *ip, const struct nmt_ip_range *range);

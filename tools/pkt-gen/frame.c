@@ -44,7 +44,7 @@ pg_template_set(struct pg_template *t, const uint8_t *frame, uint32_t frame_len,
 	return error;
 }
 
-/* Sums of all beginnings of the payload, so that a frame of any length gets its checksum at once. */
+/* Sums of all beginnings of the payload, so that a frame of any length has its checksum at once. */
 static int
 sum_payload(struct pg_template *t, const uint8_t *payload, uint32_t len)
 {

@@ -4,16 +4,16 @@
  *
  * A template is one frame, complete with virtio-net header, shared by all threads and never changed
  * once they run. Most runs send it as it is. When frames are to differ (address ranges, random
- * addresses or lengths, sequence numbers, stamps), each thread has a variation: a private copy of the
- * first bytes, the head, which pg_vary_next() rewrites for every frame. What follows the head is the
- * same in all frames, so a buffer that holds it needs only a new head.
+ * addresses or lengths, sequence numbers, stamps), each thread has a variation: a private copy of
+ * the first bytes, the head, which pg_vary_next() rewrites for every frame. What follows the head
+ * is the same in all frames, so a buffer that holds it needs only a new head.
  *
  *	| virtio-net header | Ethernet | IP | UDP | number, stamp | constant payload ... |
  *	|<---------------------- head_len ------------------------>|
  *	|<---------------------------------- len ------------------------------------->|
  *
- * The number (32 bits) and the stamp (seconds, nanoseconds of the monotonic clock, 32 bits each) are
- * in network byte order and directly behind the UDP header: at byte 42 of an IPv4 frame.
+ * The number (32 bits) and the stamp (seconds, nanoseconds of the monotonic clock, 32 bits each)
+ * are in network byte order and directly behind the UDP header: at byte 42 of an IPv4 frame.
  */
 #ifndef PG_FRAME_H_
 #define PG_FRAME_H_
@@ -29,12 +29,11 @@
 #define PG_STAMP_LEN	12
 
 struct pg_template {
-	uint8_t *data;	   /* owned */
-	uint32_t len;	   /* of the longest frame, virtio-net header included */
-	uint32_t vnet_len; /* bytes of virtio-net header, all zero */
-	uint32_t head_len; /* at most len */
-	uint16_t *
-		payload_sums; /* [n]: folded sum of the first n bytes of payload; NULL: not varied */
+	uint8_t *data;		/* owned */
+	uint32_t len;		/* of the longest frame, virtio-net header included */
+	uint32_t vnet_len;	/* bytes of virtio-net header, all zero */
+	uint32_t head_len;	/* at most len */
+	uint16_t *payload_sums; /* [n]: folded sum of n bytes of payload; NULL: not varied */
 };
 
 struct pg_vary {
@@ -95,8 +94,8 @@ uint64_t pg_read_stamp(const uint8_t *payload);
 /**
  * pg_derived_mac() - a source address for ports without an interface behind
  *
- * Locally administered, unicast, the same for the same name in every run and different for different
- * names, so that switches learn the ports apart.
+ * Locally administered, unicast, the same for the same name in every run and different for
+ * different names, so that switches learn the ports apart.
  */
 void pg_derived_mac(const char *port_name, uint8_t mac[NMT_MAC_LEN]);
 

@@ -2,9 +2,9 @@
 /*
  * A histogram of durations from which percentiles can be read.
  *
- * Buckets are log-linear: each power of two is cut into HIST_SUB equal parts, so a value read back is
- * at most 1/HIST_SUB (3 %) above the true one, over the whole range of 64 bits, in 15 KiB and without
- * a division on insertion. Minimum, maximum and mean are exact.
+ * Buckets are log-linear: each power of two is cut into HIST_SUB equal parts, so a value read back
+ * is at most 1/HIST_SUB (3 %) above the true one, over the whole range of 64 bits, in 15 KiB and
+ * without a division on insertion. Minimum, maximum and mean are exact.
  *
  * One thread adds; others may read what is there after it has ended.
  */

@@ -7,8 +7,8 @@
  * prints reports (report.c) and waits for the end, of which results.c tells.
  *
  * Signals: workers have SIGINT and SIGTERM blocked, the main thread takes them with sigtimedwait().
- * SIGUSR1 tells the main thread that a worker has ended, SIGUSR2 interrupts a worker's wait. They are
- * set up after the port is open, so that a daemon started on the way does not inherit the mask.
+ * SIGUSR1 tells the main thread that a worker has ended, SIGUSR2 interrupts a worker's wait. They
+ * are set up after the port is open, so that a daemon started on the way does not inherit the mask.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -388,6 +388,9 @@ resolve_cpus(struct pg_options *opt, const struct raw_args *raw)
 	if (opt->n_cpus > have)
 		nmt_usage_error(
 			&cli, "-c: %d CPUs asked for, this machine has %d", opt->n_cpus, have);
+	if (opt->first_cpu >= have)
+		nmt_usage_error(&cli, "-a: CPU %d asked for, this machine has %d, counted from 0",
+			opt->first_cpu, have);
 }
 
 /* Combinations that cannot be done. */
@@ -413,6 +416,8 @@ check_combinations(const struct pg_options *opt, const struct raw_args *raw)
 	if (opt->n_threads > 1 && opt->function != PG_TX && opt->function != PG_RX)
 		nmt_usage_error(
 			&cli, "-p: -f %s runs in one thread", pg_function_name(opt->function));
+	if (opt->exit_on_silence && !pg_is_receiver(opt))
+		nmt_usage_error(&cli, "-W goes with -f rx and rxseq only");
 	if (sends_frames && opt->function != PG_TX && opt->n_frags > 1)
 		nmt_usage_error(&cli, "-F, -M go with -f tx only");
 }

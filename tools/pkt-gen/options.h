@@ -63,10 +63,10 @@ struct pg_options {
 	bool src_mac_given; /* else the interface's own */
 	bool random_src, random_dst;
 
-	uint64_t rate_pps; /* 0: no limit */
-	bool busy_wait;	   /* spin with the sync ioctls instead of poll */
-	bool exit_on_silence;
-	int wait_s; /* -1: depends on the port */
+	uint64_t rate_pps;    /* 0: no limit */
+	bool busy_wait;	      /* spin with the sync ioctls instead of poll */
+	bool exit_on_silence; /* rx, rxseq */
+	int wait_s;	      /* -1: depends on the port */
 
 	int first_cpu; /* -1: not pinned */
 	int n_cpus;    /* as printed, at least 1 */
@@ -89,8 +89,8 @@ void pg_options_parse(struct pg_options *opt, int argc, char **argv);
 /**
  * pg_options_resolve_frags() - settle how a packet of frame_len_max bytes is cut (-F, -M)
  *
- * pg_options_parse() does it, except with -P, where the length is known when the file has been read.
- * Ends the program when it cannot be done.
+ * pg_options_parse() does it, except with -P, where the length is known when the file has been
+ * read. Ends the program when it cannot be done.
  */
 void pg_options_resolve_frags(struct pg_options *opt);
 

@@ -27,7 +27,8 @@ typedef void pg_pcap_frame_cb(void *arg, const uint8_t *frame, uint32_t len);
 /**
  * pg_pcap_receive() - wait up to @timeout_ms, then hand over at most @max frames
  *
- * Thread: the one that uses @p. Return: number of frames, 0 on timeout or signal, or negative errno.
+ * Thread: the one that uses @p. Return: number of frames, 0 on timeout or signal, or negative
+ * errno.
  */
 int pg_pcap_receive(
 	struct pg_pcap *p, int timeout_ms, uint32_t max, pg_pcap_frame_cb *cb, void *arg);

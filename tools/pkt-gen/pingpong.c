@@ -2,14 +2,14 @@
 /*
  * ping and pong: round-trip times.
  *
- * ping numbers its frames and remembers in a table, by number modulo its size, when each one left. A
- * reply is a UDP frame to our own address with a number that is still open in the table; its time is
- * taken from there, so what the frame says about times cannot mislead us, and a reply counts once.
- * The stamp goes into the frame all the same, for whoever reads it on the way.
+ * ping numbers its frames and remembers in a table, by number modulo its size, when each one left.
+ * A reply is a UDP frame to our own address with a number that is still open in the table; its time
+ * is taken from there, so what the frame says about times cannot mislead us, and a reply counts
+ * once. The stamp goes into the frame all the same, for whoever reads it on the way.
  *
- * Without -R a burst is sent when all replies to the one before have come, or after a second, so one
- * frame at a time (-b 1, the default) measures the bare round trip. With -R bursts leave on time,
- * whether or not there were replies.
+ * Without -R a burst is sent when all replies to the one before have come, or after a second, so
+ * one frame at a time (-b 1, the default) measures the bare round trip. With -R bursts leave on
+ * time, whether or not there were replies.
  *
  * pong sends every frame back the way it came: MAC and IP addresses change places. A frame that was
  * sent to a group gets pong's own MAC address as source, because a group address cannot be one.
@@ -102,7 +102,7 @@ send_pings(struct pinger *p, uint32_t n)
 	struct netmap_ring *ring = w->tx_rings[0].ring;
 	int error;
 
-	while (n > 0 && !pg_stop) {
+	while (n > 0 && !pg_is_stopped()) {
 		uint32_t space = nmt_ring_avail(ring);
 		uint32_t head = ring->head;
 		uint32_t k;
@@ -218,7 +218,7 @@ await_replies(struct pinger *p, uint64_t deadline_ns, bool all)
 		take_replies(p);
 		now_ns = nmt_now_ns();
 		report_if_due(p, now_ns);
-		if ((all && p->n_open == 0) || now_ns >= deadline_ns || pg_stop)
+		if ((all && p->n_open == 0) || now_ns >= deadline_ns || pg_is_stopped())
 			return 0;
 		left_ns = deadline_ns - now_ns;
 		/* Below a millisecond poll(0) spins, so that -R is kept exactly. */
@@ -239,7 +239,7 @@ ping_loop(struct pinger *p)
 	while (!pg_worker_is_done(w) && error == 0) {
 		if (is_paced) {
 			error = await_replies(p, pg_pace_due_ns(&w->pace, w->local.pkts), false);
-			if (error != 0 || pg_stop)
+			if (error != 0 || pg_is_stopped())
 				break;
 			pg_pace_record(&w->pace, w->local.pkts, nmt_now_ns());
 		} else {
@@ -265,7 +265,7 @@ ping_body(void *arg)
 	if (!pg_worker_begin(w))
 		return pg_worker_finish(w);
 	error = pinger_init(&p, w);
-	while (error == 0 && !pg_stop && nmt_now_ns() < w->start_ns)
+	while (error == 0 && !pg_is_stopped() && nmt_now_ns() < w->start_ns)
 		nmt_sleep_until_ns(w->start_ns);
 	w->tic_ns = nmt_now_ns();
 	if (error == 0)

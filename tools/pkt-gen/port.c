@@ -57,7 +57,7 @@ pg_port_parse_name(const char *text, struct pg_port_name *out, struct nmt_err *e
 	}
 	if (base[0] == '\0')
 		return nmt_err_set(err, -EINVAL, "'%s' names no interface", text);
-	len = snprintf(parsed.name, sizeof(parsed.name), "%s%s", prefix, base);
+	len = snprintf(parsed.name, sizeof(parsed.name), "%s%s", prefix, text);
 	if (len >= (int)sizeof(parsed.name))
 		return nmt_err_set(err, -EINVAL, "the name of the port is longer than %zu bytes",
 			sizeof(parsed.name) - 1);
@@ -281,7 +281,7 @@ pg_port_open(struct pg_port *port, const struct pg_options *opt, struct nmt_err 
 	} else {
 		error = check_not_netmap(port, opt, err);
 		if (error == 0 && port->id.kind == PG_PORT_PCAP)
-			error = pg_pcap_open(port->id.name, &port->pcap, err);
+			error = pg_pcap_open(port->id.name + strlen("pcap:"), &port->pcap, err);
 	}
 	if (error == 0)
 		error = check_mtu(port, opt, err);

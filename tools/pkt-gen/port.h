@@ -2,8 +2,8 @@
 /*
  * The port that pkt-gen works on, opened once for each thread.
  *
- * Kinds: a netmap port of any sort (NIC, VALE, pipe, monitor, TAP), an interface through libpcap, or
- * the dummy "null", which takes everything and gives nothing.
+ * Kinds: a netmap port of any sort (NIC, VALE, pipe, monitor, TAP), an interface through libpcap,
+ * or the dummy "null", which takes everything and gives nothing.
  */
 #ifndef PG_PORT_H_
 #define PG_PORT_H_
@@ -30,7 +30,7 @@ enum pg_port_kind {
 /* What can be told from the name alone. */
 struct pg_port_name {
 	enum pg_port_kind kind;
-	char name[PG_PORT_NAME_SIZE]; /* with prefix, as given to nmport_open(); "eth0" for pcap */
+	char name[PG_PORT_NAME_SIZE]; /* with prefix, as given to nmport_open() */
 	char ifname[IFNAMSIZ]; /* kernel interface of that name, if there is one; may be "" */
 	bool has_link;	       /* something whose link may need time to come up */
 };

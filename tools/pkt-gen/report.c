@@ -2,8 +2,8 @@
 /*
  * Progress: the line per period, ping's lines, and waiting for what ends the run; see report.h.
  *
- * Scripts look for the function names in upstream's lines, main_thread and ping_body, so those names
- * are given to nmt_log_at() here.
+ * Scripts look for the function names in upstream's lines, main_thread and ping_body, so those
+ * names are given to nmt_log_at() here.
  */
 #include "report.h"
 
@@ -20,6 +20,8 @@
 
 #define WINDOW	      15 /* periods that -A looks at */
 #define JOIN_RETRY_NS 10000000
+#define SILENCE_NS    NMT_NS_PER_S /* -W: end after that, looked at this often: */
+#define SILENCE_STEP  (NMT_NS_PER_S / 20)
 
 /* Counters of all workers at one moment. */
 struct sample {
@@ -41,6 +43,8 @@ struct reporter {
 	struct window window;
 	uint64_t next_ns; /* when the next line is due */
 	uint32_t n_alive;
+	uint64_t quiet_pkts;	 /* -W: packets when the silence began ... */
+	uint64_t quiet_since_ns; /* ... and when that was */
 };
 
 static struct sample
@@ -191,14 +195,15 @@ pg_report_rtt(const struct pg_worker *w, const struct pg_hist *h)
 	funlockfile(stdout);
 }
 
-/* Join those workers that have ended. */
+/* Join those workers that have ended, or are just about to. */
 static void
 join_finished(struct reporter *r)
 {
 	for (uint32_t i = 0; i < r->run->opt->n_threads; i++) {
 		struct pg_worker *w = &r->run->workers[i];
 
-		if (w->is_started && pthread_tryjoin_np(w->thread, NULL) == 0) {
+		if (w->is_started && __atomic_load_n(&w->is_finished, __ATOMIC_RELAXED)) {
+			pthread_join(w->thread, NULL);
 			w->is_started = false;
 			r->n_alive--;
 		}
@@ -206,8 +211,8 @@ join_finished(struct reporter *r)
 }
 
 /*
- * Stop: the workers look at pg_stop between two waits, so interrupt these. A signal may come just
- * before a worker begins to wait, hence again and again; 10 ms is short for a person.
+ * Stop: the workers look at pg_is_stopped() between two waits, so interrupt these. A signal may
+ * come just before a worker begins to wait, hence again and again; 10 ms is short for a person.
  */
 static void
 interrupt_workers(struct reporter *r)
@@ -224,13 +229,14 @@ wait_event(const struct reporter *r)
 {
 	uint64_t now_ns = nmt_now_ns();
 	uint64_t left_ns = r->next_ns > now_ns ? r->next_ns - now_ns : 0;
-	struct timespec timeout = {
-		.tv_sec = (time_t)(left_ns / NMT_NS_PER_S),
-		.tv_nsec = (long)(left_ns % NMT_NS_PER_S),
-	};
+	struct timespec timeout;
 	sigset_t set;
 	int signo;
 
+	if (r->run->opt->exit_on_silence && left_ns > SILENCE_STEP)
+		left_ns = SILENCE_STEP;
+	timeout.tv_sec = (time_t)(left_ns / NMT_NS_PER_S);
+	timeout.tv_nsec = (long)(left_ns % NMT_NS_PER_S);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -271,6 +277,19 @@ report_period(struct reporter *r)
 		json_period(r, &d, pps, bps);
 }
 
+/* -W: has no worker received anything for a second, after the first packet? */
+static bool
+has_fallen_silent(struct reporter *r)
+{
+	struct sample s = take_sample(r->run);
+
+	if (s.pkts != r->quiet_pkts) {
+		r->quiet_pkts = s.pkts;
+		r->quiet_since_ns = s.time_ns;
+	}
+	return s.pkts != 0 && s.time_ns - r->quiet_since_ns >= SILENCE_NS;
+}
+
 void
 pg_report_loop(struct pg_run *run)
 {
@@ -283,12 +302,14 @@ pg_report_loop(struct pg_run *run)
 		int signo = wait_event(&r);
 		bool is_request = signo == SIGINT || signo == SIGTERM;
 
-		if (is_request && pg_stop)
+		if (is_request && pg_is_stopped())
 			nmt_die(pg_cli(), "interrupted again before the workers had ended");
 		if (is_request)
-			pg_stop = 1;
+			pg_set_stop(true);
+		if (run->opt->exit_on_silence && has_fallen_silent(&r))
+			pg_set_stop(true);
 		join_finished(&r);
-		if (r.n_alive > 0 && pg_stop) {
+		if (r.n_alive > 0 && pg_is_stopped()) {
 			interrupt_workers(&r);
 		} else if (r.n_alive > 0 && nmt_now_ns() >= r.next_ns) {
 			report_period(&r);

@@ -44,8 +44,8 @@ void pg_report_rtt(const struct pg_worker *w, const struct pg_hist *h);
 /**
  * pg_report_loop() - report until all workers have ended; SIGINT and SIGTERM ask them to
  *
- * Expects SIGINT, SIGTERM and SIGUSR1 to be blocked in all threads, and a handler for SIGUSR2, which
- * interrupts a worker's wait. Joins the workers. Thread: main; blocks.
+ * Expects SIGINT, SIGTERM and SIGUSR1 to be blocked in all threads, and a handler for SIGUSR2,
+ * which interrupts a worker's wait. Joins the workers. Thread: main; blocks.
  */
 void pg_report_loop(struct pg_run *run);
 

@@ -2,9 +2,10 @@
 /*
  * rx and rxseq: take what has arrived, count it, give the slots back.
  *
- * Fast path (rx without -o): one pass over the slots that adds up lengths and counts ends of packets;
- * buffers are not touched. Slots taken in one pass are given back with the next sync, which also
- * brings new ones; poll is called only when there are none.
+ * Fast path (rx without -o): one pass over the slots that adds up lengths and counts ends of
+ * packets; buffers are not touched. Slots taken in one pass are given back with the next sync,
+ * which also brings new ones; poll is called only when there are none. The end after a second of
+ * silence (-W) is the main thread's business, since it sees all workers.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,8 +19,8 @@
 
 #define PREFETCH_SLOTS 4 /* -o 1: how far ahead buffers are fetched */
 
-/* What counts as one second of silence: poll's timeout is rounded and may end slightly early. */
-#define SILENCE_NS (NMT_NS_PER_S - NMT_NS_PER_S / 100)
+/* How often to say that nothing has come yet: poll's second may end slightly early. */
+#define NOTICE_NS (NMT_NS_PER_S - NMT_NS_PER_S / 100)
 
 /* What was found in a run of slots. */
 struct tally {
@@ -127,7 +128,8 @@ examine_slots(struct pg_worker *w, struct netmap_ring *ring, uint32_t n, struct 
 
 /*
  * How many of @n slots to take so that at most @max_pkts packets are taken, and the last one whole.
- * Only needed with -n or a general path; a packet that is longer than the ring is taken in pieces.
+ * Only needed near the end of -n, and on the general path. A packet that is longer than the ring is
+ * taken in pieces.
  */
 static uint32_t
 whole_packets(struct netmap_ring *ring, uint32_t n, uint32_t max_pkts)
@@ -154,12 +156,14 @@ take_ring(struct pg_worker *w, struct netmap_ring *ring)
 	uint32_t space = nmt_ring_avail(ring);
 	uint32_t n = space < w->opt->burst ? space : w->opt->burst;
 	struct tally t = {0};
+	uint32_t n_left;
 
 	if (n == 0)
 		return 0;
 	pg_worker_note_space(w, space);
-	if (is_general || w->n_packets != 0)
-		n = whole_packets(ring, n, pg_worker_n_left(w, n));
+	n_left = pg_worker_n_left(w, n);
+	if (is_general || n_left < n)
+		n = whole_packets(ring, n, n_left);
 	if (is_general)
 		examine_slots(w, ring, n, &t);
 	else
@@ -195,7 +199,7 @@ take_pcap_frame(void *arg, const uint8_t *frame, uint32_t len)
 
 /*
  * Receive once: what is there, or what comes within a second.
- * Return: slots or frames taken, 0 for silence, or negative errno (-EINTR: look at pg_stop).
+ * Return: slots or frames taken, 0 for silence, or negative errno (-EINTR: look whether to stop).
  */
 static int
 receive_netmap(struct pg_worker *w)
@@ -260,13 +264,11 @@ receiver_body(void *arg)
 			w->error = n;
 			break;
 		}
-		if (now_ns - quiet_since_ns < SILENCE_NS)
+		if (n < 0 || now_ns - quiet_since_ns < NOTICE_NS)
 			continue;
 		quiet_since_ns = now_ns;
 		if (w->tic_ns == 0)
 			nmt_log("waiting for initial packets, poll returns %d %d", n, 0);
-		else if (w->opt->exit_on_silence)
-			break;
 	}
 	return pg_worker_finish(w);
 }

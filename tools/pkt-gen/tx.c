@@ -15,8 +15,8 @@
  * Everything else (frames that differ, fragments, indirect buffers, -o) goes through
  * fill_general(), packet by packet.
  *
- * Each burst is synced when it has been written, so a packet never waits for the next burst; poll is
- * called only when no slot is free.
+ * Each burst is synced when it has been written, so a packet never waits for the next burst; poll
+ * is called only when no slot is free.
  */
 #include <errno.h>
 #include <poll.h>
@@ -310,7 +310,7 @@ send_netmap(struct pg_worker *w, uint32_t quota)
 	return (int)n;
 }
 
-/* A port without rings: build each frame in the scratch buffer and hand it to libpcap, or to nobody. */
+/* A port without rings: build each frame in the scratch buffer, for libpcap or for nobody. */
 static int
 send_frames(struct pg_worker *w, uint32_t quota)
 {
@@ -369,7 +369,7 @@ sender_body(void *arg)
 
 	if (!pg_worker_begin(w))
 		return pg_worker_finish(w);
-	while (!pg_stop && nmt_now_ns() < w->start_ns)
+	while (!pg_is_stopped() && nmt_now_ns() < w->start_ns)
 		nmt_sleep_until_ns(w->start_ns);
 	w->tic_ns = nmt_now_ns();
 	while (!pg_worker_is_done(w)) {

@@ -21,7 +21,7 @@
 #define DUMP_MAX	2048 /* bytes of a frame that are shown */
 #define TIMER_SLACK_NS	1
 
-volatile sig_atomic_t pg_stop;
+bool pg_stop_flag;
 uint32_t pg_period;
 
 static int
@@ -63,6 +63,7 @@ pg_worker_init(struct pg_worker *w, const struct pg_options *opt, const struct p
 	w->idx = idx;
 	w->cpu = opt->first_cpu < 0 ? -1 : (opt->first_cpu + (int)step) % n_online;
 	w->min_space = PG_NO_SPACE;
+	pg_worker_publish(w);
 	w->n_packets = opt->n_packets / opt->n_threads;
 	if (idx < opt->n_packets % opt->n_threads)
 		w->n_packets++;
@@ -116,8 +117,9 @@ void *
 pg_worker_finish(struct pg_worker *w)
 {
 	pg_worker_publish(w);
-	/* The main thread waits for signals; it looks at which workers are through by joining. */
-	kill(getpid(), SIGUSR1);
+	/* The join that follows orders everything else. */
+	__atomic_store_n(&w->is_finished, true, __ATOMIC_RELAXED);
+	kill(getpid(), SIGUSR1); /* the main thread waits for signals */
 	return NULL;
 }
 
@@ -177,7 +179,7 @@ pg_flush_tx(struct pg_worker *w)
 	uint64_t notice_ns = nmt_now_ns() + FLUSH_NOTICE_NS;
 
 	/* Ends with the receiver taking the packets, or with Ctrl-C. */
-	while (!pg_stop) {
+	while (!pg_is_stopped()) {
 		if (pg_sync_tx(w) != 0 || !is_tx_pending(w))
 			return;
 		if (notice_ns != 0 && nmt_now_ns() >= notice_ns) {

@@ -2,9 +2,9 @@
 /*
  * A worker: one thread, one descriptor, one function.
  *
- * The main thread sets a worker up, starts its body and from then on only reads its counters and its
- * state, and raises pg_stop. The worker publishes counters once per batch with relaxed stores: each is
- * a number by itself, and a report that is one batch behind is right all the same. Everything else in
+ * The main thread sets a worker up, starts its body and from then on only reads its counters, and
+ * tells it to stop. The worker publishes counters once per batch with relaxed stores: each is a
+ * number by itself, and a report that is one batch behind is right all the same. Everything else in
  * the struct belongs to the worker until it is finished, then to the main thread (pthread_join()
  * orders the two).
  *
@@ -73,6 +73,7 @@ struct pg_tx_ring {
 
 struct pg_worker {
 	struct pg_counters ctr __attribute__((aligned(PG_CACHE_LINE)));
+	bool is_finished; /* W: worker, last thing before its end */
 
 	/* Own line: the counters above are read by another thread. */
 	const struct pg_options *opt __attribute__((aligned(PG_CACHE_LINE)));
@@ -108,8 +109,21 @@ struct pg_worker {
 	int error;		 /* negative errno: why it ended early */
 };
 
-/* Raised once, by the main thread; the workers end as soon as they see it. */
-extern volatile sig_atomic_t pg_stop;
+/* Private to the two functions below. W: main. */
+extern bool pg_stop_flag;
+
+/** pg_set_stop() - have the workers end as soon as they look. Thread: main. */
+static inline void
+pg_set_stop(bool stop)
+{
+	__atomic_store_n(&pg_stop_flag, stop, __ATOMIC_RELAXED); /* nothing else hangs on it */
+}
+
+static inline bool
+pg_is_stopped(void)
+{
+	return __atomic_load_n(&pg_stop_flag, __ATOMIC_RELAXED);
+}
 
 /* Number of the report period. W: main. */
 extern uint32_t pg_period;
@@ -124,7 +138,7 @@ void *pong_body(void *arg);
 int pg_worker_init(struct pg_worker *w, const struct pg_options *opt,
 	const struct pg_template *tmpl, struct pg_port *port, uint32_t idx);
 
-/** pg_worker_set_start() - when all threads begin to send. Thread: main, before the thread starts. */
+/** pg_worker_set_start() - when all threads begin to send. Thread: main, before they start. */
 void pg_worker_set_start(struct pg_worker *w, uint64_t start_ns);
 
 /** pg_worker_free() - after its thread has been joined */
@@ -169,7 +183,7 @@ pg_worker_note_space(struct pg_worker *w, uint32_t space)
 static inline bool
 pg_worker_is_done(const struct pg_worker *w)
 {
-	return pg_stop || (w->n_packets != 0 && w->local.pkts >= w->n_packets);
+	return pg_is_stopped() || (w->n_packets != 0 && w->local.pkts >= w->n_packets);
 }
 
 /** pg_worker_n_left() - packets still to go, at most @limit */
@@ -214,9 +228,8 @@ pg_slot_buf(
  * pg_wait_ring() - synchronise, and sleep until a ring is ready unless busy waiting was asked for
  * @events: POLLIN or POLLOUT
  *
- * Thread: worker; blocks up to @timeout_ms.
- * Return: as poll(2) (busy waiting: 1), or negative errno; -EINTR after a signal, -EIO when the port
- * reports POLLERR.
+ * Thread: worker; blocks up to @timeout_ms. Return: as poll(2) (busy waiting: 1), or negative
+ * errno; -EINTR after a signal, -EIO when the port reports POLLERR.
  */
 int pg_wait_ring(struct pg_worker *w, short events, int timeout_ms);
 
@@ -224,7 +237,7 @@ int pg_wait_ring(struct pg_worker *w, short events, int timeout_ms);
 int pg_sync_tx(struct pg_worker *w);
 int pg_sync_rx(struct pg_worker *w);
 
-/** pg_flush_tx() - sync until everything sent has been taken, or until pg_stop */
+/** pg_flush_tx() - sync until everything sent has been taken, or until pg_set_stop() */
 void pg_flush_tx(struct pg_worker *w);
 
 /** pg_dump() - -X: one frame in hexadecimal on standard error. Thread: any. */

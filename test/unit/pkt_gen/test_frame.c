@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: frames have the length, addresses, numbers and checksums that the options ask for, whatever
- * varies; ranges are walked through completely; numbers are found again by the receiver's checks.
+ * Proves: frames have the length, addresses, numbers and checksums that the options ask for,
+ * whatever varies; ranges are walked through completely; numbers are found again by the receiver's
+ * checks.
  */
 #include <stdarg.h>
 #include <stddef.h>

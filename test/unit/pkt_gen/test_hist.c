@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: every value falls into a bucket whose ends are within 1/32 of it, percentiles agree with a
- * sorted array within that error, and minimum, maximum, mean and counts are exact.
+ * Proves: every value falls into a bucket whose ends are within 1/32 of it, percentiles agree with
+ * a sorted array within that error, and minimum, maximum, mean and counts are exact.
  */
 #include <stdarg.h>
 #include <stddef.h>

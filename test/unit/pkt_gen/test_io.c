@@ -150,7 +150,7 @@ set_up(const char *line, enum behaviour behaviour)
 	assert_non_null(fake.worker);
 	assert_int_equal(pg_worker_init(fake.worker, &fake.opt, &fake.tmpl, &fake.port, 0), 0);
 	pg_worker_set_start(fake.worker, nmt_now_ns());
-	pg_stop = 0;
+	pg_set_stop(false);
 }
 
 static void
@@ -264,7 +264,7 @@ poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
 	assert_int_equal(n_fds, 1);
 	on_tx();
 	if (fake.stop_after_polls != 0 && ++fake.n_polls >= fake.stop_after_polls)
-		pg_stop = 1;
+		pg_set_stop(true);
 	is_ready = (fds->events & POLLIN) != 0 ? fake.rx->cur != fake.rx->tail
 					       : fake.tx->cur != fake.tx->tail;
 	fds->revents = is_ready ? fds->events : 0;
@@ -363,7 +363,7 @@ check_numbered(const uint8_t *frame, uint32_t len)
 	expected_seq++;
 }
 
-/* Frames that differ: numbers without a gap, right checksums, also cut in pieces and at all lengths. */
+/* Frames that differ: no number missing, right checksums, also cut in pieces and at all lengths. */
 static void
 test_tx_varied(void **state)
 {
@@ -409,7 +409,7 @@ deliver_packets(void)
 	assert_true(deliver(frame, 60, 0));
 }
 
-/* Packets of several slots count once, -n is kept exactly, and what is left over stays in the ring. */
+/* Packets of several slots count once, -n is exact, and what is left over stays in the ring. */
 static void
 test_rx_counts(void **state)
 {

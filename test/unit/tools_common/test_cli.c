@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: help and version go to standard output with status 0, every kind of bad option or argument
- * ends with status 2 and one line that names it, and log lines have the documented form. Each case
- * runs in a child process, since the functions end the program.
+ * Proves: help and version go to standard output with status 0, every kind of bad option or
+ * argument ends with status 2 and one line that names it, and log lines have the documented form.
+ * Each case runs in a child process, since the functions end the program.
  */
 #include <stdarg.h>
 #include <stddef.h>

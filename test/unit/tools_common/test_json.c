@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: commas, nesting and quoting come out as RFC 8259 wants them, whatever bytes a string holds,
- * and a full disk is reported.
+ * Proves: commas, nesting and quoting come out as RFC 8259 wants them, whatever bytes a string
+ * holds, and a full disk is reported.
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: checksums match RFC 1071's rules against a plain model and against a frame whose sums were
- * worked out by hand; frames carry the right fields; address texts and ranges parse strictly and step
- * like an odometer.
+ * Proves: checksums match RFC 1071's rules against a plain model and against a frame whose sums
+ * were worked out by hand; frames carry the right fields; address texts and ranges parse strictly
+ * and step like an odometer.
  */
 #include <stdarg.h>
 #include <stddef.h>
