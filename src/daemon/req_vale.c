@@ -78,11 +78,13 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		.region = region,
 	};
 	struct unm_dregion *global = NULL;
+	struct unm_dport *tap_port = NULL;
 	char tap[UNM_NAME_SIZE + 8];
+	struct unm_name tap_name;
 	int ret;
 
-	snprintf(
-		tap, sizeof(tap), "tap:%.60s", name->ifname[0] != '\0' ? name->ifname : name->port);
+	/* "vale0:tap:IF%NETNS" has the TAP's own name as its port part, "vale0:IF" only the interface's. */
+	snprintf(tap, sizeof(tap), "%s%.60s", name->ifname[0] != '\0' ? "" : "tap:", name->port);
 	if (unm_dport_find(&c->srv->dom, tap) != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", tap);
 	ret = unm_tap_allowed(&c->why);
@@ -96,10 +98,17 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	if (geo.n_tx > UNM_MAX_TAP_QUEUES || geo.n_rx > UNM_MAX_TAP_QUEUES)
 		geo.n_tx = geo.n_rx = UNM_MAX_TAP_QUEUES;
 	unm_vale_geometry(&c->srv->dom, &geo);
-	ret = unm_vale_new(
-		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
+	/* The interface is there when the request returns, or its error is the request's: not the worker's, later. */
+	ret = unm_name_parse(tap, &tap_name, &c->why);
+	if (ret == 0)
+		ret = unm_tap_open(&c->srv->dom, &tap_name, &geo, &tap_port, &c->why);
+	if (ret == 0)
+		ret = unm_vale_new(
+			&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
 	if (ret == 0)
 		unm_worker_attach(c->srv, *out);
+	else if (tap_port != NULL)
+		unm_port_release(&c->srv->dom, tap_port);
 	unm_dregion_put(&c->srv->dom.regions, global);
 	return ret;
 }
