@@ -305,8 +305,12 @@ open_rings(struct unm_domain *dom, struct unm_dport *port, struct unm_dbinding *
 	int ret = 0;
 
 	for (i = 0; i < n_rings && ret == 0; i++) {
-		if (is_bound(port, b, i))
-			ret = unm_dring_open(port, i, why);
+		if (!is_bound(port, b, i))
+			continue;
+		ret = unm_dring_open(port, i, why);
+		if (ret == 0 && port->rings[i].n_users == 0 && !port->rings[i].is_virgin &&
+			unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i)) < 0)
+			ret = unm_fail(why, -ENOMEM, "can't write into the memory region");
 	}
 	if (ret == 0 && wish->offsets != NULL) {
 		ret = apply_offsets(port, b, wish->offsets);

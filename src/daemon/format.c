@@ -46,6 +46,19 @@ unm_format_ring(const struct unm_dregion *r, const struct unm_ring_format *f)
 }
 
 int
+unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs)
+{
+	uint32_t head;
+	int ret = unm_dregion_read(
+		r, ring_ofs + offsetof(struct netmap_ring, head), &head, sizeof(head));
+
+	if (ret == 0)
+		ret = unm_dregion_write(
+			r, ring_ofs + offsetof(struct netmap_ring, cur), &head, sizeof(head));
+	return ret;
+}
+
+int
 unm_format_offsets(const struct unm_dregion *r, uint64_t ring_ofs, uint32_t num_slots,
 	uint64_t mask, uint64_t initial, bool set_slots)
 {

@@ -33,6 +33,14 @@ struct unm_ring_format {
 int unm_format_ring(const struct unm_dregion *r, const struct unm_ring_format *f);
 
 /**
+ * unm_format_ring_rewind() - let a new user of a used ring begin at its head
+ *
+ * cur may be ahead of head (spec 7.2). For who left it so, the slots between have been seen; for who comes next they have not, and poll
+ * would not tell of them.
+ */
+int unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs);
+
+/**
  * unm_format_offsets() - put an offset mask and an initial offset into a fresh ring
  * @set_slots: also store @initial in every slot
  */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -125,23 +124,6 @@ new_id(struct unm_region_set *set)
 	return 0;
 }
 
-static uint64_t
-free_huge_bytes(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long n_free = 0, size_kib = 0;
-	char line[128];
-
-	if (f == NULL)
-		return 0;
-	while (fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
-		sscanf(line, "HugePages_Free: %llu", &n_free);
-		sscanf(line, "Hugepagesize: %llu", &size_kib);
-	}
-	fclose(f);
-	return size_kib * 1024 == HUGE_PAGE ? n_free * HUGE_PAGE : 0;
-}
-
 static int
 sealed_memfd(const char *name, uint64_t size, unsigned int flags)
 {
@@ -155,6 +137,27 @@ sealed_memfd(const char *name, uint64_t size, unsigned int flags)
 		close(fd);
 		return ret;
 	}
+	return fd;
+}
+
+/*
+ * A region on huge pages, if there are enough. They are reserved for the whole of it now, by a mapping: the reservation belongs
+ * to the file and outlives the mapping. Without it a client's mmap would be the one to fail. Return: descriptor or negative errno.
+ */
+static int
+huge_memfd(uint64_t size)
+{
+	const int fd = sealed_memfd("unetmap-region", size, MFD_HUGETLB | MFD_HUGE_2MB);
+	void *map;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED) {
+		close(fd);
+		return -ENOMEM;
+	}
+	munmap(map, size);
 	return fd;
 }
 
@@ -240,12 +243,10 @@ make_region(struct unm_region_set *set, const struct unm_region_shape *shape, ui
 	int fd = -ENOMEM;
 
 	lay_out(&info, shape);
-	/* Huge pages only if they can hold all that may ever be handed out: a sparse pool of them would starve its neighbours. */
-	if (set->use_huge_pages && !(flags & UNM_REGIONF_GLOBAL) &&
-		free_huge_bytes() >= 2 * round_up(info.size, HUGE_PAGE)) {
+	if (set->use_huge_pages && !(flags & UNM_REGIONF_GLOBAL)) {
 		const uint64_t size = round_up(info.size, HUGE_PAGE);
 
-		fd = sealed_memfd("unetmap-region", size, MFD_HUGETLB | MFD_HUGE_2MB);
+		fd = huge_memfd(size);
 		if (fd >= 0) {
 			info.size = size;
 			info.flags |= UNM_REGIONF_HUGE;
