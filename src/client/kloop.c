@@ -6,7 +6,7 @@
  *   notification mode  process all rings until none has more, asking for kicks; arm the port; look once more; sleep on the ioeventfds
  *                      and the binding's eventfd.
  *   direct rings       have a thread of their own that waits on their ioeventfd and processes them at once; the loop forwards the
- *                      port's notifications to their irqfd.
+ *                      port's notifications to their irqfd, and to the thread.
  *
  * Who stops the loop may be another process: the stop mark is in the segment, and a signal to the binding's eventfd ends the sleep.
  *
@@ -183,15 +183,19 @@ must_stop(const struct kloop *l)
 	return unm_load_acquire(&l->b->shared->kloop_stop) != 0;
 }
 
-/* The port has signalled: who has direct rings hears it at once. */
+/* Something may have changed at the port: let the direct rings' threads look. @irq: and tell the client, as a signal of the port does. */
 static void
-forward_to_direct(struct kloop *l)
+wake_direct(struct kloop *l, bool irq)
 {
 	uint32_t i;
 
-	for (i = 0; i < l->n; i++)
-		if (l->rings[i].direct)
+	for (i = 0; i < l->n; i++) {
+		if (!l->rings[i].has_thread)
+			continue;
+		signal_fd(l->rings[i].ioeventfd);
+		if (irq)
 			signal_fd(l->rings[i].irqfd);
+	}
 }
 
 static void
@@ -222,7 +226,7 @@ sleep_loop(struct kloop *l, struct unm_sleeper *s)
 		return; /* the time is over, or an application's signal */
 	take_kicks(l->fds, n);
 	if (l->notify)
-		forward_to_direct(l);
+		wake_direct(l, true);
 }
 
 static int
@@ -239,6 +243,7 @@ run(struct kloop *l)
 			continue;
 		if (l->notify) {
 			unm_bport_arm(l->b->bport, POLLIN | POLLOUT);
+			wake_direct(l, false);
 			if (process_all(l))
 				continue;
 		}
