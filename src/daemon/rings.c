@@ -64,6 +64,7 @@ guard(const struct unm_dport *port, uint32_t i)
 	return 0;
 }
 
+/* Who was turned away meanwhile may have gone to sleep on what it knew before. */
 static void
 unguard(const struct unm_dport *port, uint32_t i)
 {
@@ -71,7 +72,8 @@ unguard(const struct unm_dport *port, uint32_t i)
 
 	if (i >= port->n_tx && port->ops->shares_rx_lock)
 		unm_lock_release(&k->lock);
-	unm_lock_release(&k->busy);
+	if (unm_lock_release(&k->busy))
+		unm_dseg_wake(port->seg);
 }
 
 /* Positions of a fresh ring (spec 7.1), or of a closed one: no room for anybody. */

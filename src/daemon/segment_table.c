@@ -428,9 +428,10 @@ unm_dseg_wake(struct unm_dseg *seg)
 	uint32_t i;
 
 	for (i = 0; i < seg->top_binding; i++) {
-		if (!unm_bit_test(seg->binding_used, i) ||
-			unm_exchange(&seg->bindings[i].want, 0) == 0)
+		if (!unm_bit_test(seg->binding_used, i))
 			continue;
+		/* Signalled whether it is wanted or not: the dead one may have taken the mark and not lived to signal. */
+		unm_exchange(&seg->bindings[i].want, 0);
 		if (write(seg->wake_fds[i], &one, sizeof(one)) < 0 && errno != EAGAIN)
 			unm_log_peer(LOG_WARNING, "can't wake a client: %s", strerror(errno));
 	}

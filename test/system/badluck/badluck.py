@@ -222,8 +222,24 @@ class Domain:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, *exc):
+        if kind not in (None, SystemExit):
+            self.describe()
         self.close()
+
+    def describe(self):
+        """How things stand, after a failure."""
+        for t in self.traffic:
+            print("# " + t.state().replace("\n", "\n#   "))
+        for what in ("daemon", "ports", "rings"):
+            try:
+                for row in json.loads(self.admin("show", what)[1])[what]:
+                    print("# %s: %s" % (what, row))
+            except (OSError, AssertionError, ValueError) as e:
+                print("# netmapd does not say what is in table %s: %s" % (what, e))
+        if os.environ.get("UNM_BADLUCK_HOLD"):
+            print("# everything is left running in %s until end of input" % self.dir, flush=True)
+            sys.stdin.read()
 
     # Programs
 
