@@ -10,7 +10,8 @@
 
 #include "nmt_units.h"
 
-#define NO_SUCH_PORT 255 /* in answer to a name: the switch is there, the port is not */
+/* In answer to a name: the switch is there, the port is not. No port has this number. */
+#define NO_SUCH_PORT 255
 
 /* Send a request. @name fits into nr_name; the answer is in the body. */
 static int
@@ -39,9 +40,9 @@ vc_find_mem_id(const char *spec, uint16_t *mem_id)
 	}
 	ctx->verbose = 0; /* the caller has a message */
 	id = nmreq_get_mem_id(&spec, ctx);
-	error = -errno;
+	error = id < 0 ? -errno : 0;
 	ctx->verbose = verbose;
-	if (id < 0)
+	if (error != 0)
 		return error;
 	if (*spec != '\0')
 		return -EINVAL;
@@ -76,25 +77,17 @@ int
 vc_list_port(int fd, const char *name, struct vc_list_entry *e)
 {
 	struct nmreq_vale_list body = {0};
-	struct vc_list_entry found;
 	struct nmreq_header hdr;
 	int error;
 
 	error = send_request(fd, &hdr, NETMAP_REQ_VALE_LIST, name, &body);
 	if (error != 0)
 		return error;
-	found.bridge_idx = body.nr_bridge_idx;
-	found.port_idx = body.nr_port_idx;
-	/* Switches may have more than 255 ports, so that number may also be the answer. */
-	if (found.port_idx == NO_SUCH_PORT) {
-		error = vc_list_next(fd, &found);
-		if (error != 0)
-			return error;
-		if (strcmp(found.name, name) != 0)
-			return -ENOENT;
-	}
-	snprintf(found.name, sizeof(found.name), "%s", name);
-	*e = found;
+	if (body.nr_port_idx == NO_SUCH_PORT)
+		return -ENOENT;
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	e->bridge_idx = body.nr_bridge_idx;
+	e->port_idx = body.nr_port_idx;
 	return 0;
 }
 
