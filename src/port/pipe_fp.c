@@ -224,10 +224,11 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	/* The oldest slot that was not taken back. If somebody scribbled on our word, all that is released counts as taken back. */
 	const uint32_t oldest = old_tail < n ? unm_pos_next(old_tail, n)
 					     : unm_kring_load_hwcur(r->peer_kring, n, from);
+	const uint32_t n_out = unm_pos_dist(oldest, head, n);
 	uint32_t end = from, released;
 
 	/* oldest <= from <= head, going round; a queue end beyond head is nonsense, and nothing is sent */
-	if (from != head && unm_pos_dist(oldest, from, n) < unm_pos_dist(oldest, head, n))
+	if (from != head && unm_pos_dist(oldest, from, n) < n_out)
 		end = push_slots(r, from, head);
 	if (end != from) {
 		unm_kring_publish_hwtail(r->peer_kring, end);
@@ -237,8 +238,9 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 				UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
 	}
 	released = unm_kring_load_hwcur(r->peer_kring, n, end);
-	/* oldest <= released <= end; else the peer's word is nonsense, and nothing is taken back */
-	if (unm_pos_dist(oldest, released, n) > unm_pos_dist(oldest, end, n))
+	/* oldest <= released <= end <= head; else the peer's word is nonsense, and nothing is taken back */
+	if (unm_pos_dist(oldest, released, n) > unm_pos_dist(oldest, end, n) ||
+		unm_pos_dist(oldest, released, n) > n_out)
 		released = oldest;
 	pull_slots(r, oldest, released);
 	*tail = unm_pos_prev(released, n);
