@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time for measuring and pacing: CLOCK_MONOTONIC in nanoseconds, never set back by anybody. The vDSO
- * answers in some 20 ns, so a program may ask once per batch, not once per packet.
+ * Time for measuring and pacing: CLOCK_MONOTONIC in nanoseconds, never set back by anybody. The
+ * vDSO answers in some 20 ns, so a program may ask once per batch, not once per packet.
  */
 #ifndef NMT_TIME_H_
 #define NMT_TIME_H_
@@ -43,7 +43,8 @@ int nmt_sleep_until_ns(uint64_t deadline_ns);
 /**
  * nmt_set_timer_slack_ns() - how late the kernel may wake the calling thread (default 50 us)
  *
- * Thread: affects the caller only. Return: 0 or negative errno. Source: prctl(2), PR_SET_TIMERSLACK.
+ * Thread: affects the caller only. Return: 0 or negative errno. Source: prctl(2),
+ * PR_SET_TIMERSLACK.
  */
 int nmt_set_timer_slack_ns(uint64_t slack_ns);
 

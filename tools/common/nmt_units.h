@@ -3,8 +3,9 @@
  * Numbers with units, out and in.
  *
  * Output follows netmap's tools (spec section 24): three decimals, a space and a prefix, so that
- * "%spps" gives "14.881 Mpps". Input is strict: the whole text must be a number, optionally followed
- * by one suffix; signs, white space and trailing characters are refused, and so is what does not fit.
+ * "%spps" gives "14.881 Mpps". Input is strict: the whole text must be a number, optionally
+ * followed by one suffix; signs, white space and trailing characters are refused, and so is what
+ * does not fit.
  */
 #ifndef NMT_UNITS_H_
 #define NMT_UNITS_H_

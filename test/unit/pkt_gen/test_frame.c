@@ -10,37 +10,27 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "frame.h"
+#include "parse_line.h"
 #include "seq.h"
 #include "worker.h"
-
-#define ARGS_MAX 31
 
 static struct pg_template tmpl;
 static struct pg_options opt;
 static uint8_t frame[PG_VNET_HDR_MAX + PG_FRAME_LEN_MAX];
 
-/* Parse a command line of words and build its template. */
+/* Options from a line of words, and their template. */
 static void
 set_up(const char *line, uint32_t vnet_len)
 {
-	static char copy[512];
-	char *argv[ARGS_MAX + 1] = {0};
-	int argc = 0;
+	char whole[256];
 
 	pg_template_free(&tmpl);
-	snprintf(copy, sizeof(copy), "pkt-gen -i null %s", line);
-	for (char *w = strtok(copy, " "); w != NULL; w = strtok(NULL, " ")) {
-		assert_true(argc < ARGS_MAX);
-		argv[argc++] = w;
-	}
-	optind = 0; /* getopt starts again (getopt(3), NOTES) */
-	pg_options_parse(&opt, argc, argv);
+	snprintf(whole, sizeof(whole), "-i null %s", line);
+	parse_line(&opt, whole);
 	assert_int_equal(pg_template_init(&tmpl, &opt, vnet_len), 0);
 }
 
