@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "client/control_thread.h"
 #include "client/epoch.h"
 #include "client/fdtab.h"
 #include "client/process.h"
@@ -66,10 +67,13 @@ close_retired(void *arg)
 	unm_fd_internal_close((int)(intptr_t)arg);
 }
 
+/* The caller may be inside a sync, which keeps retired things from being freed at once: the control thread sees to it. */
 static void
 retire_fd(int fd)
 {
 	unm_epoch_retire(close_retired, (void *)(intptr_t)fd);
+	if (unm_epoch_pending())
+		unm_control_kick();
 }
 
 static int
