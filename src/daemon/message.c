@@ -210,7 +210,6 @@ handle_lock_stuck(struct unm_msg *m)
 	}
 }
 
-#define ANY_LEN	    UINT32_MAX
 #define FDS_AS_SAID UINT32_MAX /* the handler checks */
 
 /* What happens to a request while the clients of a previous run are coming back. */
