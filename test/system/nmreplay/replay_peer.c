@@ -9,10 +9,11 @@
  *		when the port is open. Status 1: the time was over before.
  *	replay_peer compare PLAYED RECEIVED ROUNDS
  *		RECEIVED must hold the packets of PLAYED, ROUNDS times, in order, byte for byte. Prints
- *		"packets N wire_us W early_us E late_us L": the duration from first to last packet as
- *		received, and how far the packet that deviates most arrived before and after its time
- *		(all relative to the first packet, with the gaps of PLAYED and its average behind the
- *		last packet of a round). Status 1: something differs, with the reason on standard error.
+ *		"packets N span_us S spread_us D": S is how long the packets should have taken, with the
+ *		gaps of PLAYED and its average behind the last packet of a round; nine of ten packets
+ *		arrived within D of their time, all measured against the median packet, so that a
+ *		machine that stands still for a moment does not count. Status 1: something differs,
+ *		with the reason on standard error.
  *	replay_peer subset PLAYED RECEIVED
  *		RECEIVED must be PLAYED with some packets left out. Prints "received N of M".
  */
@@ -189,35 +190,62 @@ is_same(const struct nmr_packet *a, const struct nmr_packet *b)
 }
 
 static int
+by_value(const void *a, const void *b)
+{
+	const int64_t x = *(const int64_t *)a;
+	const int64_t y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The distance from their median that nine of ten of @n numbers keep. Sorts and changes them. */
+static int64_t
+spread(int64_t *vals, uint32_t n)
+{
+	int64_t median;
+
+	qsort(vals, n, sizeof(*vals), by_value);
+	median = vals[n / 2];
+	for (uint32_t i = 0; i < n; i++)
+		vals[i] = vals[i] < median ? median - vals[i] : vals[i] - median;
+	qsort(vals, n, sizeof(*vals), by_value);
+	return vals[(uint64_t)n * 9 / 10];
+}
+
+static int
 compare(char **args)
 {
 	uint64_t n_rounds = number("ROUNDS", args[2], UINT32_MAX);
 	struct nmr_trace played, received;
-	uint64_t early_ns = 0;
-	uint64_t late_ns = 0;
+	uint64_t due_ns = 0;
 	uint64_t round_ns;
+	int64_t *late_ns;
 
 	load(args[0], &played);
 	load(args[1], &received);
 	if (received.n_packets != n_rounds * played.n_packets)
 		nmt_die(&cli, "received %" PRIu32 " packets, not %" PRIu64 " times %" PRIu32,
 			received.n_packets, n_rounds, played.n_packets);
-	round_ns = played.n_packets == 1 ? 0
-					 : played.span_ns + played.span_ns / (played.n_packets - 1);
+	late_ns = calloc(received.n_packets, sizeof(*late_ns));
+	if (late_ns == NULL)
+		nmt_die(&cli, "no memory");
+	round_ns = played.span_ns;
+	if (played.n_packets > 1)
+		round_ns += played.span_ns / (played.n_packets - 1);
 	for (uint32_t i = 0; i < received.n_packets; i++) {
 		const struct nmr_packet *want = &played.packets[i % played.n_packets];
 		const struct nmr_packet *got = &received.packets[i];
-		uint64_t due_ns = i / played.n_packets * round_ns + want->time_ns;
 
 		if (!is_same(want, got))
 			nmt_die(&cli, "packet %" PRIu32 " differs", i);
-		if (got->time_ns < due_ns && due_ns - got->time_ns > early_ns)
-			early_ns = due_ns - got->time_ns;
-		if (got->time_ns > due_ns && got->time_ns - due_ns > late_ns)
-			late_ns = got->time_ns - due_ns;
+		due_ns = i / played.n_packets * round_ns + want->time_ns;
+		late_ns[i] = (int64_t)(got->time_ns - due_ns);
 	}
-	printf("packets %" PRIu32 " wire_us %" PRIu64 " early_us %" PRIu64 " late_us %" PRIu64 "\n",
-		received.n_packets, received.span_ns / 1000, early_ns / 1000, late_ns / 1000);
+	printf("packets %" PRIu32 " span_us %" PRIu64 " spread_us %" PRId64 "\n",
+		received.n_packets, due_ns / 1000, spread(late_ns, received.n_packets) / 1000);
+	free(late_ns);
+	nmr_trace_free(&played);
+	nmr_trace_free(&received);
 	return EXIT_SUCCESS;
 }
 
@@ -236,6 +264,8 @@ subset(char **args)
 			nmt_die(&cli, "packet %" PRIu32 " was not played, or not at this place", i);
 	}
 	printf("received %" PRIu32 " of %" PRIu32 "\n", received.n_packets, played.n_packets);
+	nmr_trace_free(&played);
+	nmr_trace_free(&received);
 	return EXIT_SUCCESS;
 }
 
