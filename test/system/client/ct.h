@@ -26,7 +26,7 @@
 #include <net/netmap_user.h>
 
 #define CT_WAIT_MS 5000 /* for what must happen */
-#define CT_IDLE_MS 100  /* for what must not */
+#define CT_IDLE_MS 100	/* for what must not */
 
 struct ct_case {
 	const char *name;

@@ -32,7 +32,8 @@ raw_epoll(void)
 	ct_pipe(&a, &b, "");
 	CHECK_EQ(syscall(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, b.fd, &ev), 0);
 	usleep(1000);
-	CHECK_EQ(ct_recv(&b), 0); /* a first look: the library learns that this thread sleeps elsewhere */
+	CHECK_EQ(ct_recv(&b),
+		0); /* a first look: the library learns that this thread sleeps elsewhere */
 	CHECK_EQ(pthread_create(&t, NULL, send_slowly, &a), 0);
 	while (got < 50) {
 		CHECK_EQ(syscall(SYS_epoll_pwait, ep, &out, 1, CT_WAIT_MS, NULL, 8), 1);

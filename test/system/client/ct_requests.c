@@ -272,8 +272,8 @@ extmem_file(void)
 static void
 extmem_anonymous(void)
 {
-	char *mem = mmap(
-		NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *mem =
+		mmap(NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	memset(mem + EXT_SIZE - 4096, 'e', 4096);
 	use_extmem(mem, "ctext3{1");

@@ -45,7 +45,7 @@ kill_netmapd(pid_t pid)
 
 struct traffic {
 	const char *tx, *rx;
-	int go; /* pipe: closed by the parent when the receiver is there */
+	int go;		       /* pipe: closed by the parent when the receiver is there */
 	int stop, stop_writer; /* pipe: closed by the parent when the sender is to end */
 };
 
@@ -71,8 +71,7 @@ receive_all(struct ct_port *p)
 		while (!nm_ring_empty(p->rx)) {
 			uint32_t number;
 
-			memcpy(&number,
-				NETMAP_BUF(p->rx, p->rx->slot[p->rx->head].buf_idx) + 20,
+			memcpy(&number, NETMAP_BUF(p->rx, p->rx->slot[p->rx->head].buf_idx) + 20,
 				sizeof(number));
 			p->rx->head = p->rx->cur = nm_ring_next(p->rx, p->rx->head);
 			if (number == UINT32_MAX)
@@ -147,8 +146,7 @@ traffic_survives(const char *tx, const char *rx)
 	usleep(300000);
 	/* It knows its clients again: their ports are taken */
 	{
-		struct nmreq_register reg = {
-			.nr_mode = NR_REG_ALL_NIC, .nr_flags = NR_EXCLUSIVE};
+		struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC, .nr_flags = NR_EXCLUSIVE};
 		const int fd = ct_open_device();
 
 		CHECK_ERR(ct_register(fd, rx, &reg), EBUSY);

@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: the client library is /dev/netmap for its process, whatever the process does: every file
+# operation, every wait, requests and their errors, fork, exec, passing descriptors on, closing
+# everything, netmapd's death; and that a program without netmap does not notice the library.
+#
+# Environment: BUILD_DIR with the ct_* programs, NETMAPD, NMRUN, LIBNETMAP. Each test has a netmapd of its
+# own, which starts itself (or is started by ct_restart).
+
+setup()
+{
+	bats_require_minimum_version 1.5.0
+	DIR=$(mktemp -d)
+	export UNETMAP_SOCKET="$DIR/netmapd.sock"
+	export UNETMAP_NETMAPD="$NETMAPD" CT_NETMAPD="$NETMAPD"
+}
+
+# The daemon ends by itself once nobody uses it; here it is told to, by its own process id.
+teardown()
+{
+	local pid
+
+	for pid in $(pgrep -f -- "--socket $UNETMAP_SOCKET"); do
+		kill "$pid" || :
+	done
+	rm -rf "$DIR"
+}
+
+ct()
+{
+	timeout 300 "$BUILD_DIR/$@" 3>&-
+}
+
+@test "file operations" { ct ct_device; }
+@test "waits" { ct ct_waits; }
+@test "requests, legacy requests, external memory" { ct ct_requests; }
+@test "CSB mode and the sync loop" { ct ct_csb; }
+@test "fork, exec, passing on, closing, dying" { ct ct_life; }
+@test "waits that bypass the C library" { ct ct_rawwait; }
+@test "netmapd dies and comes back under traffic" { ct ct_restart; }
+
+@test "the same without being linked with the library" {
+	timeout 300 "$NMRUN" "$BUILD_DIR/ct_device_plain" 3>&-
+	timeout 300 "$NMRUN" "$BUILD_DIR/ct_waits_plain" 3>&-
+	run ! env -u LD_PRELOAD "$BUILD_DIR/ct_device_plain" open_flags
+}
+
+@test "a program without netmap makes the same system calls" {
+	command -v strace >/dev/null || skip "strace is not installed"
+	cd "$DIR"
+	strace -f -o plain ls / >out1
+	strace -f -o ours "$NMRUN" ls / >out2
+	cmp out1 out2
+	# From the end of loading on, the lists must be the same
+	for f in plain ours; do
+		sed -n '/prlimit64(0, RLIMIT_STACK/,$p' "$f" |
+			sed 's/^[0-9]* *//; s/(.*//' >"$f.calls"
+	done
+	[ -s plain.calls ]
+	cmp plain.calls ours.calls
+}
+
+@test "no netmapd, and none may be started" {
+	UNETMAP_NO_AUTOSTART=1 run "$BUILD_DIR/ct_device" open_flags
+	[ "$status" -ne 0 ]
+	UNETMAP_NO_AUTOSTART=1 UNETMAP_VERBOSE=1 run "$BUILD_DIR/ct_device" unbound
+	[[ "$output" == *"no netmapd is running"* ]]
+	[[ "$output" == *"No such file or directory"* ]]
+}
+
+@test "autostart leaves no child behind" {
+	ct ct_device open_flags
+	ct ct_autostart
+}
+
+@test "nmrun: errors" {
+	run -2 "$NMRUN"
+	[[ "$output" == *"which program?"* ]]
+	run -127 "$NMRUN" no-such-program-here
+	run -126 "$NMRUN" /etc/passwd
+	run -2 "$NMRUN" --library /no/such/file true
+	run -126 "$NMRUN" "$BUILD_DIR/ct_static"
+	[[ "$output" == *"statically linked"* ]]
+	LD_PRELOAD= run -0 "$NMRUN" sh -c 'echo "$LD_PRELOAD"'
+	[[ "$output" == *libnetmap.so.1* ]]
+	run -3 "$NMRUN" sh -c 'exit 3'
+}
+
+@test "the archive interposes in a static program" {
+	ct ct_static
+}
