@@ -98,6 +98,8 @@ set_lossless(struct command *c, const char *value)
 		return unm_fail(&c->why, -EINVAL, "lossless is on or off, not '%s'", value);
 	unm_dport_update(port);
 	unm_dseg_wake(port->seg); /* who waited for room need not any more */
+	if (port->flags & UNM_PORTF_PERSISTENT)
+		unm_state_file_update(c->srv);
 	return 0;
 }
 

@@ -154,6 +154,9 @@ int unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, stru
 /** unm_dport_activate() - write the entry and let everybody see it. */
 void unm_dport_activate(struct unm_dport *port);
 
+/** unm_dport_set_vnet_hdr() - set the virtio-net header's length (0, 10, 12) and what follows from it, and publish. */
+void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len);
+
 /** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
 void unm_dport_update(struct unm_dport *port);
 

@@ -338,6 +338,15 @@ unm_dport_activate(struct unm_dport *port)
 }
 
 void
+unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len)
+{
+	port->vnet_hdr_len = len;
+	if (len != 0)
+		port->max_frame = port->region->info.buf_size;
+	unm_dport_update(port);
+}
+
+void
 unm_dport_update(struct unm_dport *port)
 {
 	struct unm_seg_port *e = &port->seg->ports[port->idx];

@@ -20,10 +20,9 @@ unm_req_hdr_set(struct unm_ctrl *c)
 	if (req->nr_hdr_len != 0 && req->nr_hdr_len != 10 && req->nr_hdr_len != 12)
 		return unm_fail(&c->why, -EINVAL,
 			"a virtio-net header has 0, 10 or 12 bytes, not %u", req->nr_hdr_len);
-	port->vnet_hdr_len = req->nr_hdr_len;
-	if (req->nr_hdr_len != 0)
-		port->max_frame = port->region->info.buf_size;
-	unm_dport_update(port);
+	unm_dport_set_vnet_hdr(port, req->nr_hdr_len);
+	if (port->flags & UNM_PORTF_PERSISTENT)
+		unm_state_file_update(c->srv);
 	return 0;
 }
 

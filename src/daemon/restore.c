@@ -24,6 +24,7 @@
 #define STATE_SUFFIX ".state"
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_SIZE 37
+#define PORT_LINE    "port %u %u %u %u %s %u %u\n"
 
 static void
 read_boot_id(char *out)
@@ -58,12 +59,12 @@ write_state(const struct unm_server *srv, FILE *f)
 	read_boot_id(boot_id);
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
-		fprintf(f, "port %u %u %u %u %s\n", s->n_tx, s->n_rx, s->tx_slots, s->rx_slots,
-			s->name);
+		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
+			s->is_lossless, s->vnet_hdr_len);
 	for (p = srv->dom.ports; p != NULL; p = p->next) {
 		if ((p->flags & UNM_PORTF_PERSISTENT) && !p->is_dying)
-			fprintf(f, "port %u %u %u %u %s\n", p->n_tx, p->n_rx, p->tx_slots,
-				p->rx_slots, p->name);
+			fprintf(f, PORT_LINE, p->n_tx, p->n_rx, p->tx_slots, p->rx_slots, p->name,
+				(p->flags & UNM_PORTF_LOSSLESS) != 0, p->vnet_hdr_len);
 	}
 	return fflush(f) != 0 || ferror(f) ? -EIO : 0;
 }
@@ -107,8 +108,8 @@ note_port(struct unm_server *srv, const char *line)
 
 	if (s == NULL)
 		return;
-	if (sscanf(line, "port %u %u %u %u %63s", &s->n_tx, &s->n_rx, &s->tx_slots, &s->rx_slots,
-		    s->name) != 5) {
+	if (sscanf(line, "port %u %u %u %u %63s %u %u", &s->n_tx, &s->n_rx, &s->tx_slots,
+		    &s->rx_slots, s->name, &s->is_lossless, &s->vnet_hdr_len) < 5) {
 		free(s);
 		return;
 	}
@@ -164,14 +165,14 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 			srv->n_expected);
 }
 
-/* A persistent port whose memory nobody held is made anew: empty, with its geometry. */
+/* A persistent port whose memory nobody held is made anew: empty, with its geometry and settings. */
 static void
 remake_port(struct unm_server *srv, const struct unm_saved_port *s)
 {
 	struct unm_geometry geo = {
 		.n_tx = s->n_tx, .n_rx = s->n_rx, .tx_slots = s->tx_slots, .rx_slots = s->rx_slots};
 	struct unm_reason why = {""};
-	struct unm_dport *port;
+	struct unm_dport *port = NULL;
 	struct unm_name name;
 	int ret = unm_name_parse(s->name, &name, &why);
 
@@ -183,9 +184,15 @@ remake_port(struct unm_server *srv, const struct unm_saved_port *s)
 			&srv->dom, name.full, name.sw, &geo, UNM_PORTF_PERSISTENT, &port, &why);
 	else if (name.kind == UNM_NAME_PLAIN)
 		ret = unm_base_new(&srv->dom, name.full, &geo, UNM_PORTF_PERSISTENT, &port, &why);
-	if (ret < 0)
+	if (ret < 0 || port == NULL) {
 		unm_log(LOG_WARNING, "can't make the persistent port %s again: %s", name.full,
 			why.text);
+		return;
+	}
+	if (s->is_lossless && port->kind == UNM_PORT_VALE)
+		port->flags |= UNM_PORTF_LOSSLESS;
+	unm_dport_set_vnet_hdr(
+		port, s->vnet_hdr_len == 10 || s->vnet_hdr_len == 12 ? s->vnet_hdr_len : 0);
 }
 
 static void

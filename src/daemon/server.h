@@ -56,6 +56,7 @@ struct unm_desc {
 struct unm_saved_port {
 	struct unm_saved_port *next;
 	uint32_t n_tx, n_rx, tx_slots, rx_slots;
+	uint32_t is_lossless, vnet_hdr_len;
 	char name[UNM_NAME_SIZE];
 };
 
