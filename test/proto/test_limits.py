@@ -36,6 +36,7 @@ def small_and_asleep():
     assert rss < 8192, "%d KiB resident" % rss
     port = s.open()
     u.expect(s.register(port, "vale0:a").error, 0, "register")
+    time.sleep(0.2)  # until it has gone to sleep after the answer
     before, switches = cpu_ticks(d.proc.pid), status_kib(d.proc.pid, "voluntary_ctxt_switches")
     time.sleep(1.5)
     u.expect(cpu_ticks(d.proc.pid), before, "CPU ticks while idle")
