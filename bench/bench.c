@@ -105,6 +105,13 @@ bench_sleep_until(uint64_t ns)
 		;
 }
 
+void
+bench_gap(double seconds)
+{
+	if (seconds > 0)
+		bench_sleep_until(bench_now_ns() + (uint64_t)(seconds * 1e9));
+}
+
 void *
 bench_shared(size_t size)
 {
@@ -485,14 +492,22 @@ bench_samples(const struct bench_conf *conf, double interval)
 int
 bench_finish_rate(struct bench_run *run, uint32_t frame)
 {
-	return measure(run) != 0 || print_rate(run, frame) != 0;
+	const int failed = measure(run) != 0 || print_rate(run, frame) != 0;
+
+	free(run);
+	return failed;
 }
 
 int
 bench_finish_latency(struct bench_run *run, struct bench_samples *s)
 {
-	const int err = s->n_rounds > 0 ? join_sides(run, run->conf->seconds + PACED_LIMIT_S)
-					: measure(run);
+	int failed;
 
-	return err != 0 || print_latency(run, s) != 0;
+	if (s->n_rounds > 0)
+		failed = join_sides(run, run->conf->seconds + PACED_LIMIT_S) != 0;
+	else
+		failed = measure(run) != 0;
+	failed = failed || print_latency(run, s) != 0;
+	free(run);
+	return failed;
 }

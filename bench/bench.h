@@ -111,7 +111,8 @@ typedef int bench_fn(struct bench_run *run, struct bench_stat *stat, void *arg);
  * bench_new() - prepare a measurement without sides
  * @threads: sides become threads of this process, else processes of their own
  *
- * Return: never NULL; ends the process with a message when there is no memory.
+ * Return: never NULL; ends the process with a message when there is no memory. One of the
+ * bench_finish_*() functions frees it.
  */
 struct bench_run *bench_new(const struct bench_conf *conf, bool threads);
 
@@ -138,7 +139,7 @@ bool bench_stop(const struct bench_run *run);
 void bench_release(struct bench_run *run);
 
 /**
- * bench_finish_rate() - warm up, measure for conf->seconds, stop and join all sides, print
+ * bench_finish_rate() - warm up, measure for conf->seconds, stop and join all sides, print, free @run
  * @frame: bytes of a frame, for Gbit/s (without preamble, gap and checksum)
  *
  * Prints nothing when a side failed, nothing was received or a side has counted an error: then
@@ -169,7 +170,7 @@ bench_sample(struct bench_samples *s, uint64_t ns)
 }
 
 /**
- * bench_finish_latency() - run the sides, join them and print the JSON line
+ * bench_finish_latency() - run the sides, join them, print the JSON line and free @run
  *
  * The sides of a paced run end by themselves; what they did not time until then is lost.
  * Return: the program's exit status.
@@ -188,6 +189,9 @@ uint64_t bench_now_ns(void);
 
 /* Sleep until CLOCK_MONOTONIC is @ns. Any thread. */
 void bench_sleep_until(uint64_t ns);
+
+/* Sleep for @seconds, or go on at once if that is 0. Any thread. */
+void bench_gap(double seconds);
 
 /* Memory shared by all sides started afterwards, zeroed, on page boundaries. Ends the process with
  * a message when there is none. Lives as long as the process. */

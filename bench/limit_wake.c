@@ -4,7 +4,8 @@
  *
  * Two processes and two eventfds. Without --interval they play ping-pong: write to the other's, poll
  * one's own, read it; a sample is one round trip. This is the limit for a round trip of one frame
- * between two ports whose owners block in poll.
+ * between two ports whose owners block in poll. With --gap the sender sleeps before each, so that the
+ * receiver's CPU is idle when the bell rings.
  *
  * With --spin they pass one word of memory to and fro and never sleep: the limit for two sides that
  * spin, and a sign of how far apart the two CPUs are just now. A virtual machine's CPUs can share a
@@ -26,10 +27,12 @@
 
 #define SPIN_ROUNDS 64 /* in a sample, for one round is about as short as reading the clock */
 
+static double opt_gap;
 static double opt_interval;
 static bool opt_spin;
 
 static const struct bench_opt opts[] = {
+	{"gap", BENCH_DOUBLE, &opt_gap, 0, 1, "seconds of sleep before each ping"},
 	{"interval", BENCH_DOUBLE, &opt_interval, 0, 60,
 		"seconds between one-way wake-ups; 0: ping-pong"},
 	{"spin", BENCH_FLAG, &opt_spin, 0, 0, "pass a word of memory instead of eventfds"},
@@ -80,8 +83,10 @@ ping(struct bench_run *run, struct bench_stat *stat, void *arg)
 	(void)stat; /* the samples are the result */
 	bench_barrier(run);
 	while (!bench_stop(run)) {
-		const uint64_t start = bench_now_ns();
+		uint64_t start;
 
+		bench_gap(opt_gap);
+		start = bench_now_ns();
 		err = ring_bell(w->there);
 		if (err != 0)
 			return err;

@@ -5,12 +5,13 @@ import statistics
 
 
 class Result:
-    """A case and what its rounds gave. A reason means that it could not be run, or not further."""
+    """A case and what its rounds gave. The reason is why it failed, the last time that it did."""
 
     def __init__(self, case):
         self.case = case
         self.rounds = []
         self.reason = None
+        self.failures = 0
 
     def values(self):
         return [value(self.case, r) for r in self.rounds]
@@ -100,7 +101,7 @@ def table(results):
             lines += columns(rows, [False] + [True] * (len(rows[0]) - 1)) + [""]
     failed = [r for r in results if r.reason]
     if failed:
-        lines.append("not run")
+        lines.append("not run, or not in all rounds")
         lines += [f"  {r.case.name}: {r.reason}" for r in failed] + [""]
     return "\n".join(lines)
 
@@ -114,7 +115,7 @@ def verdict_table(verdicts):
         else:
             rows.append((v["name"], v["wanted"], number(v["value"]), number(v["least"]),
                          number(v["greatest"]),
-                         {True: "reached", False: "missed", None: ""}[v["reached"]]))
+                         {True: "reached", False: "missed", None: v["missing"] or ""}[v["reached"]]))
     return "\n".join(columns(rows, [False, True, True, True, True, False])) if verdicts else ""
 
 
