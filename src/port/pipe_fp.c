@@ -54,20 +54,27 @@ safe_slot(struct unm_bring *r, struct netmap_slot s, uint64_t mask)
 	return s;
 }
 
+/* Does the first word of a slot name one of @n_good buffers? A number, not a bool: the results of four slots are joined by &. */
+static inline unsigned int
+good_idx(uint64_t word, uint32_t n_good)
+{
+	return (uint32_t)word - UNM_BUF_FIRST < n_good;
+}
+
 /*
  * The usual slot: no flags, a good index and length. Its first word is buf_idx | len << 32 | flags << 48, so one comparison of the upper half
  * says both that the length fits and that no flag is set. Little-endian; elsewhere nothing is plain and the general loop does all.
  */
-static inline bool
+static inline unsigned int
 is_plain(uint64_t word, uint32_t n_good, uint32_t buf_size)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return ((uint32_t)word - UNM_BUF_FIRST < n_good) & (word >> 32 <= buf_size);
+	return good_idx(word, n_good) & (unsigned int)(word >> 32 <= buf_size);
 #else
 	(void)word;
 	(void)n_good;
 	(void)buf_size;
-	return false;
+	return 0;
 #endif
 }
 
@@ -167,17 +174,15 @@ pull_plain(struct unm_bring *r, uint32_t from, uint32_t to)
 {
 	const struct netmap_slot *ps = &r->peer_ring->slot[from];
 	struct netmap_slot *ts = &r->ring->slot[from];
-	const uint32_t n = to - from, lim = r->n_bufs - UNM_BUF_FIRST;
+	const uint32_t n = to - from, n_good = r->n_bufs - UNM_BUF_FIRST;
 	uint32_t i;
 
 	for (i = 0; i + 4 <= n; i += 4) { /* at most the slots of the ring */
 		const slot_vec a = vec_load(&ps[i]), b = vec_load(&ps[i + 1]);
 		const slot_vec c = vec_load(&ps[i + 2]), d = vec_load(&ps[i + 3]);
 
-		if (!(((uint32_t)a[0] - UNM_BUF_FIRST < lim) &
-			    ((uint32_t)b[0] - UNM_BUF_FIRST < lim) &
-			    ((uint32_t)c[0] - UNM_BUF_FIRST < lim) &
-			    ((uint32_t)d[0] - UNM_BUF_FIRST < lim)))
+		if (!(good_idx(a[0], n_good) & good_idx(b[0], n_good) & good_idx(c[0], n_good) &
+			    good_idx(d[0], n_good)))
 			break;
 		vec_store(&ts[i], a);
 		vec_store(&ts[i + 1], b);
