@@ -17,6 +17,7 @@
 #include "client/process.h"
 #include "client/real.h"
 #include "client/wait.h"
+#include "shm/clock.h"
 
 #define MAX_DEPTH 4 /* of nested instances; the kernel allows 5 */
 #define READ_BITS (POLLIN | POLLRDNORM)
@@ -478,15 +479,6 @@ look(struct unm_thread *t, int epfd, struct epoll_event *ev, int max)
 	return r < 0 && k == 0 ? -1 : k + (r > 0 ? r : 0);
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 int
 unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct timespec *timeout,
 	const sigset_t *mask)
@@ -508,7 +500,7 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 		return r;
 	if (timeout != NULL) {
 		left = *timeout;
-		deadline = now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
+		deadline = unm_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
 			   (uint64_t)timeout->tv_nsec;
 	}
 	for (;;) { /* ends with an event, a signal or the timeout */
@@ -522,7 +514,7 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 			return r; /* else another thread was faster */
 		if (timeout == NULL)
 			continue;
-		now = now_ns();
+		now = unm_now_ns();
 		if (now >= deadline)
 			return 0;
 		left.tv_sec = (time_t)((deadline - now) / 1000000000u);

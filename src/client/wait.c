@@ -20,6 +20,7 @@
 #include "client/fdtab.h"
 #include "client/real.h"
 #include "client/sleeper.h"
+#include "shm/clock.h"
 
 #define N_SMALL 64 /* entries of the sleep array that need no allocation */
 
@@ -36,15 +37,6 @@ struct wait {
 	struct pollfd *heap;
 	uint64_t deadline_ns; /* 0: not computed yet */
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 bool
 unm_wait_concerns(const struct pollfd *fds, nfds_t n)
@@ -254,7 +246,7 @@ look_at_foreign(struct wait *w)
 static bool
 time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
 {
-	const uint64_t now = now_ns();
+	const uint64_t now = unm_now_ns();
 	uint64_t ns;
 
 	if (w->deadline_ns == 0) {
@@ -284,12 +276,12 @@ look_longer(struct wait *w, struct unm_thread *t)
 
 	if (budget == 0)
 		return 0;
-	end = now_ns() + budget;
+	end = unm_now_ns() + budget;
 	do { /* bounded by the budget */
 		for (i = 0; i < SPIN_PAUSES; i++)
 			unm_cpu_relax();
 		n_ready = scan(w, t);
-	} while (n_ready == 0 && now_ns() < end);
+	} while (n_ready == 0 && unm_now_ns() < end);
 	unm_spin_result(&t->spin, n_ready > 0);
 	return n_ready;
 }
@@ -305,11 +297,11 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 	if (timeout != NULL && !time_left(w, timeout, &left))
 		return 1;
 	if (w->t->spin.credit == 0)
-		begin = now_ns();
+		begin = unm_now_ns();
 	r = unm_sleeper_sleep(
 		w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
 	if (begin != 0)
-		unm_spin_slept(&w->t->spin, now_ns() - begin);
+		unm_spin_slept(&w->t->spin, unm_now_ns() - begin);
 	unm_fdready_slept_here(w->t);
 	if (r <= 0)
 		return r < 0 ? -1 : 1;

@@ -24,21 +24,13 @@
 #include "daemon/bitmap.h"
 #include "daemon/worker.h"
 #include "shm/lock.h"
+#include "shm/clock.h"
 
 #define REAP_INTERVAL_NS UINT64_C(20000000)
 #define NS_PER_S	 UINT64_C(1000000000)
 #define MAX_GROUPS	 1024
 #define SPARE_CLIENTS                                                                              \
 	64u /* connections beyond the limit of clients, for nmctl and for refusals with a reason */
-
-uint64_t
-unm_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* --- who may connect --- */
 

@@ -10,8 +10,9 @@
 #include <linux/futex.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "shm/clock.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -22,15 +23,6 @@
  * a word that somebody scribbles on.
  */
 #define BREAK_TRIES 100
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 /* Let the release find out that somebody waits. Return: the word as it is then, without the mark if it changed meanwhile. */
 static uint32_t
@@ -53,20 +45,20 @@ unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns)
 			return 0;
 		unm_cpu_relax();
 	}
-	start = now_ns();
+	start = unm_now_ns();
 	for (;;) { /* bounded by the budget */
 		uint32_t seen = UNM_READ_ONCE(*word);
 		struct timespec left;
 
 		if (seen == 0 && unm_cas(word, 0, slot | UNM_LOCK_CONTENDED)) {
-			spent = now_ns() - start;
+			spent = unm_now_ns() - start;
 			*budget_ns = spent < budget ? budget - spent : 0;
 			return 0;
 		}
 		/* Before giving up, too: the wake-up that brought us here may have been meant for the next sleeper as well. */
 		if (seen != 0)
 			seen = mark_contended(word, seen);
-		spent = now_ns() - start;
+		spent = unm_now_ns() - start;
 		if (spent >= budget) {
 			*budget_ns = 0;
 			return -ETIMEDOUT;

@@ -6,11 +6,11 @@
  * sender may be killed at any instruction, and a lease that its holder never fills would block the ring until somebody proves the holder dead.
  * Under one lock there is nothing to repair: what is not published does not exist, and the lock itself is broken by netmapd.
  */
-#include <time.h>
 
 #include "ring/kring.h"
 #include "ring/slot.h"
 #include "ring/wake.h"
+#include "shm/clock.h"
 #include "shm/lock.h"
 #include "vale/flow_hash.h"
 #include "vale/forward.h"
@@ -36,15 +36,6 @@ struct spot {
 	uint32_t ofs_max;
 	uint64_t pkts, bytes, full;
 };
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* The buffer of slot @pos, or NULL if the receiver has put nonsense there: its frame is then delivered empty. */
 static inline uint8_t *
@@ -261,7 +252,7 @@ static int
 ring_lock_wait(struct unm_vale_src *s, struct unm_peer_ring *pr)
 {
 	uint32_t *word = &pr->kring->lock;
-	const bool backoff = pr->stuck_until_ns != 0 && now_ns() < pr->stuck_until_ns;
+	const bool backoff = pr->stuck_until_ns != 0 && unm_now_coarse_ns() < pr->stuck_until_ns;
 	const bool no_budget = s->lock_budget_ns == 0;
 	uint64_t now;
 
@@ -269,7 +260,7 @@ ring_lock_wait(struct unm_vale_src *s, struct unm_peer_ring *pr)
 		return 0;
 	if (!backoff && no_budget)
 		return -ETIMEDOUT; /* spinning proves nothing */
-	now = now_ns();
+	now = unm_now_coarse_ns();
 	pr->stuck_until_ns = now + STUCK_BACKOFF_NS;
 	if (s->lock_budget_ns == 0)
 		s->lock_refill_ns = now + STUCK_BACKOFF_NS;
@@ -302,7 +293,7 @@ unm_vale_refill(struct unm_vale_src *s)
 {
 	if (__builtin_expect(s->lock_budget_ns == UNM_LOCK_WAIT_NS, 1))
 		return;
-	if (s->lock_budget_ns > 0 || now_ns() >= s->lock_refill_ns)
+	if (s->lock_budget_ns > 0 || unm_now_coarse_ns() >= s->lock_refill_ns)
 		s->lock_budget_ns = UNM_LOCK_WAIT_NS;
 }
 

@@ -4,22 +4,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ring/kring.h"
 #include "ring/slot.h"
+#include "shm/clock.h"
 #include "vale/vnet.h"
 
 #define RETRY_NS UINT64_C(1000000000)
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 struct unm_peers *
 unm_peers_new(const struct unm_env *env, struct unm_seg *seg, uint32_t self)
@@ -188,7 +179,7 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 
 	if (port >= t->seg->n_ports || port == t->self)
 		return NULL;
-	if (t->retry_ns[port] != 0 && now_ns() < t->retry_ns[port])
+	if (t->retry_ns[port] != 0 && unm_now_coarse_ns() < t->retry_ns[port])
 		return NULL;
 	if (!read_entry(&t->seg->ports[port], &e))
 		return NULL;
@@ -199,7 +190,7 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 			t->env->region_put(region);
 	}
 	if (p == NULL)
-		t->retry_ns[port] = now_ns() + RETRY_NS;
+		t->retry_ns[port] = unm_now_coarse_ns() + RETRY_NS;
 	t->peer[port] = p;
 	return p;
 }
