@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -247,9 +246,8 @@ unm_autostart(const char *path)
 	if (err < 0)
 		return err;
 	snprintf(socket_arg, sizeof(socket_arg), "%s", path);
-	stacks = UNM_REAL(mmap)(NULL, (size_t)2 * STACK_BYTES, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (stacks == MAP_FAILED)
+	stacks = unm_pages_alloc((size_t)2 * STACK_BYTES);
+	if (stacks == NULL)
 		return -ENOMEM;
 	s.stack = stacks;
 	unm_quiet_begin(&quiet); /* a handler must not run in a child that has our memory */
@@ -259,6 +257,6 @@ unm_autostart(const char *path)
 		while (waitpid(pid, NULL, __WCLONE) < 0 && errno == EINTR)
 			;
 	unm_quiet_end(&quiet);
-	UNM_REAL(munmap)(stacks, (size_t)2 * STACK_BYTES);
+	unm_pages_free(stacks, (size_t)2 * STACK_BYTES);
 	return err < 0 ? err : -s.error;
 }

@@ -173,6 +173,7 @@ map_region(struct unm_mregion *r, void *addr, size_t len, int prot, int flags, o
 	const uint64_t size = r->region.info.size;
 	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const uint64_t rounded = ((uint64_t)len + page - 1) & ~(page - 1);
+	void *p;
 
 	if (len == 0 || ofs < 0 || (uint64_t)ofs % page != 0 || rounded < len || rounded > size ||
 		(uint64_t)ofs > size - rounded) {
@@ -182,8 +183,9 @@ map_region(struct unm_mregion *r, void *addr, size_t len, int prot, int flags, o
 	if (rounded == size && (flags & MAP_TYPE) == MAP_SHARED &&
 		!(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && prot == (PROT_READ | PROT_WRITE))
 		return unm_memory_hand_out(r);
-	return UNM_REAL(mmap)(
+	p = UNM_REAL(mmap)(
 		addr, len, prot, flags, r->memfd, (off_t)(r->region.info.file_ofs + (uint64_t)ofs));
+	return p;
 }
 
 void *

@@ -11,7 +11,6 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,11 +78,10 @@ push_record(struct unm_thread *t)
 static struct unm_thread *
 new_records(void)
 {
-	struct unm_thread *page = UNM_REAL(mmap)(
-		NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct unm_thread *page = unm_pages_alloc(PAGE_BYTES);
 	size_t i;
 
-	if (page == MAP_FAILED)
+	if (page == NULL)
 		return NULL;
 	page[0].taken = 1;
 	for (i = 0; i < PAGE_BYTES / sizeof(*page); i++)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "client/real.h"
@@ -53,14 +52,13 @@ leaf_of(int fd)
 
 	if (leaf != NULL)
 		return leaf;
-	leaf = UNM_REAL(mmap)(
-		NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (leaf == MAP_FAILED)
+	leaf = unm_pages_alloc(size);
+	if (leaf == NULL)
 		return NULL;
 	if (__atomic_compare_exchange_n(
 		    slot, &expected, leaf, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		return leaf;
-	UNM_REAL(munmap)(leaf, size);
+	unm_pages_free(leaf, size);
 	return expected;
 }
 

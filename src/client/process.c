@@ -59,10 +59,9 @@ in_parent(void)
 static void
 init(void)
 {
-	void *p = UNM_REAL(mmap)(
-		NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = unm_pages_alloc(PAGE_BYTES);
 
-	if (p == MAP_FAILED) {
+	if (p == NULL) {
 		init_error = -ENOMEM;
 		return;
 	}

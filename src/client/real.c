@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -331,6 +332,20 @@ static void *const fallbacks[UNM_REAL_N] = {
 	[UNM_REAL_ID___lxstat] = raw_lxstat,
 	[UNM_REAL_ID___fxstatat] = raw_fxstatat,
 };
+
+void *
+unm_pages_alloc(size_t size)
+{
+	void *p = raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void
+unm_pages_free(void *pages, size_t size)
+{
+	raw_munmap(pages, size);
+}
 
 void *
 unm_real_resolve(enum unm_real_id id)

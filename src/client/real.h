@@ -69,7 +69,11 @@ unm_real_get(enum unm_real_id id)
 	return __builtin_expect(f != NULL, 1) ? f : unm_real_resolve(id);
 }
 
-#define UNM_REAL(name)		   ((__typeof__(&name))unm_real_get(UNM_REAL_ID_##name))
+#define UNM_REAL(name) ((__typeof__(&name))unm_real_get(UNM_REAL_ID_##name))
+
+/* Zeroed private memory by the page, without malloc: async-signal-safe. Return: NULL when there is none. */
+void *unm_pages_alloc(size_t size);
+void unm_pages_free(void *pages, size_t size);
 
 #define UNM_RAW_CLOSE(fd)	   syscall(SYS_close, fd)
 #define UNM_RAW_FCNTL(fd, op, arg) syscall(SYS_fcntl, fd, op, arg)

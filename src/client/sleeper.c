@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 
 #include "client/fdtab.h"
 #include "client/real.h"
@@ -15,16 +14,15 @@
 static struct unm_sleeper *
 make(void)
 {
-	struct unm_sleeper *s = UNM_REAL(mmap)(
-		NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct unm_sleeper *s = unm_pages_alloc(sizeof(*s));
 	int fd;
 
-	if (s == MAP_FAILED)
+	if (s == NULL)
 		return NULL;
 	fd = epoll_create1(EPOLL_CLOEXEC);
 	s->ep = fd < 0 ? -1 : unm_fd_internal(fd);
 	if (s->ep < 0) {
-		UNM_REAL(munmap)(s, sizeof(*s));
+		unm_pages_free(s, sizeof(*s));
 		return NULL;
 	}
 	return s;
@@ -34,7 +32,7 @@ static void
 destroy(struct unm_sleeper *s)
 {
 	unm_fd_internal_close(s->ep);
-	UNM_REAL(munmap)(s, sizeof(*s));
+	unm_pages_free(s, sizeof(*s));
 }
 
 struct unm_sleeper *
