@@ -21,9 +21,12 @@ full_ns(void)
 	if (__builtin_expect(us == UNSET, 0)) {
 		const char *text = getenv("UNETMAP_SPIN_US");
 		char *end = NULL;
-		const unsigned long v = text != NULL ? strtoul(text, &end, 10) : UNM_SPIN_DEFAULT_US;
+		const unsigned long v =
+			text != NULL ? strtoul(text, &end, 10) : UNM_SPIN_DEFAULT_US;
 
-		us = text != NULL && (end == text || *end != '\0' || v > UNM_SPIN_MAX_US) ? UNM_SPIN_DEFAULT_US : (uint32_t)v;
+		us = text != NULL && (end == text || *end != '\0' || v > UNM_SPIN_MAX_US)
+			     ? UNM_SPIN_DEFAULT_US
+			     : (uint32_t)v;
 		UNM_WRITE_ONCE(setting_us, us);
 	}
 	return us * UINT64_C(1000);

@@ -110,7 +110,6 @@ int unm_server_run(struct unm_server *srv);
 /** unm_server_arm_timer() - recompute when netmapd has to look at something by itself; idle: never. */
 void unm_server_arm_timer(struct unm_server *srv);
 
-
 /** unm_session_end() - hang up: locks that the client held are broken, sleepers woken. Frees @s. */
 void unm_session_end(struct unm_session *s);
 

@@ -33,21 +33,24 @@ ops_of(uint32_t kind)
 
 /* The netmap_ring of kring @k in @region, or NULL if it does not lie inside, or has fewer than @min_slots. */
 static struct netmap_ring *
-locate_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t min_slots, uint32_t *num_slots)
+locate_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t min_slots,
+	uint32_t *num_slots)
 {
 	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
 	const uint32_t n = UNM_READ_ONCE(k->num_slots);
 	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
 	const uint64_t size = region->info.size;
 
-	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size || need > size - ofs)
+	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size ||
+		need > size - ofs)
 		return NULL;
 	*num_slots = n;
 	return (struct netmap_ring *)(void *)(region->base + ofs);
 }
 
 static int
-bring_init(struct unm_bring *r, struct unm_bport *bp, uint32_t kring_idx, uint32_t ring_id, bool is_rx)
+bring_init(
+	struct unm_bring *r, struct unm_bport *bp, uint32_t kring_idx, uint32_t ring_id, bool is_rx)
 {
 	const struct unm_region *region = bp->region;
 
@@ -63,7 +66,8 @@ bring_init(struct unm_bring *r, struct unm_bport *bp, uint32_t kring_idx, uint32
 	r->buf_size = region->info.buf_size;
 	r->n_bufs = region->info.buf_num;
 	/* A null port has exactly what was asked for, rings without slots too (spec 11). */
-	r->ring = locate_ring(region, r->kring, bp->info.kind == UNM_PORT_NULL ? 0 : 2, &r->num_slots);
+	r->ring = locate_ring(
+		region, r->kring, bp->info.kind == UNM_PORT_NULL ? 0 : 2, &r->num_slots);
 	return r->ring != NULL && UNM_READ_ONCE(r->kring->is_rx) == (uint32_t)is_rx ? 0 : -EINVAL;
 }
 
@@ -80,11 +84,13 @@ port_geometry(const struct unm_seg *seg, uint32_t port, struct geometry *g)
 	const uint32_t rx = UNM_READ_ONCE(e->n_rx_rings), hrx = UNM_READ_ONCE(e->n_host_rx_rings);
 
 	g->base = UNM_READ_ONCE(e->kring_base);
-	if (tx > UNM_PORT_MAX_RINGS || htx > UNM_PORT_MAX_RINGS || rx > UNM_PORT_MAX_RINGS || hrx > UNM_PORT_MAX_RINGS)
+	if (tx > UNM_PORT_MAX_RINGS || htx > UNM_PORT_MAX_RINGS || rx > UNM_PORT_MAX_RINGS ||
+		hrx > UNM_PORT_MAX_RINGS)
 		return -EINVAL;
 	g->n_tx = tx + htx;
 	g->n_rx = rx + hrx;
-	return g->base <= seg->n_krings && g->n_tx + g->n_rx <= seg->n_krings - g->base ? 0 : -EINVAL;
+	return g->base <= seg->n_krings && g->n_tx + g->n_rx <= seg->n_krings - g->base ? 0
+											: -EINVAL;
 }
 
 /* Pipe: ring i of one direction meets ring i of the other direction of the other end. */
@@ -99,7 +105,8 @@ link_peer(struct unm_bport *bp, const struct geometry *peer)
 
 		if (r->ring_id >= n_peer)
 			return -EINVAL;
-		r->peer_kring = &bp->seg->krings[peer->base + (r->is_rx ? 0 : peer->n_tx) + r->ring_id];
+		r->peer_kring =
+			&bp->seg->krings[peer->base + (r->is_rx ? 0 : peer->n_tx) + r->ring_id];
 		r->peer_ring = locate_ring(bp->region, r->peer_kring, 2, &n);
 		if (r->peer_ring == NULL || n != r->num_slots)
 			return -EINVAL;
@@ -117,7 +124,8 @@ open_rings(struct unm_bport *bp, const int *fds)
 
 	if (err != 0)
 		return err;
-	if (info->tx_lo > info->tx_hi || info->tx_hi > g.n_tx || info->rx_lo > info->rx_hi || info->rx_hi > g.n_rx)
+	if (info->tx_lo > info->tx_hi || info->tx_hi > g.n_tx || info->rx_lo > info->rx_hi ||
+		info->rx_hi > g.n_rx)
 		return -EINVAL;
 	bp->n_tx = info->tx_hi - info->tx_lo;
 	bp->n_rx = info->rx_hi - info->rx_lo;
@@ -128,7 +136,8 @@ open_rings(struct unm_bport *bp, const int *fds)
 	for (i = 0; i < bp->n_tx && err == 0; i++)
 		err = bring_init(&bp->tx[i], bp, g.base + info->tx_lo + i, info->tx_lo + i, false);
 	for (i = 0; i < bp->n_rx && err == 0; i++)
-		err = bring_init(&bp->rx[i], bp, g.base + g.n_tx + info->rx_lo + i, info->rx_lo + i, true);
+		err = bring_init(
+			&bp->rx[i], bp, g.base + g.n_tx + info->rx_lo + i, info->rx_lo + i, true);
 	if (err != 0)
 		return err;
 	for (i = 0; i < bp->n_tx + bp->n_rx; i++) {
@@ -146,14 +155,15 @@ open_rings(struct unm_bport *bp, const int *fds)
 }
 
 int
-unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg, struct unm_region *region,
-	const struct unm_bind_info *info, const int *fds)
+unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg,
+	struct unm_region *region, const struct unm_bind_info *info, const int *fds)
 {
 	struct unm_bport *bp;
 	int err;
 
-	if (info->port >= seg->n_ports || info->binding >= seg->n_bindings || ops_of(info->kind) == NULL ||
-		unm_region_check(&region->info) != 0 || info->nifp_ofs >= region->info.size ||
+	if (info->port >= seg->n_ports || info->binding >= seg->n_bindings ||
+		ops_of(info->kind) == NULL || unm_region_check(&region->info) != 0 ||
+		info->nifp_ofs >= region->info.size ||
 		region->info.size - info->nifp_ofs < sizeof(struct netmap_if))
 		return -EINVAL;
 	if (UNM_READ_ONCE(seg->ports[info->port].gen) != info->port_gen)

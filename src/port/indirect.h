@@ -11,7 +11,8 @@
 #include "port/port.h"
 #include "vale/forward.h"
 
-#define UNM_INDIRECT_BUFS 1024u /* fragments of a batch that may be indirect; also the kernel's limit of one call */
+#define UNM_INDIRECT_BUFS                                                                          \
+	1024u /* fragments of a batch that may be indirect; also the kernel's limit of one call */
 
 /**
  * unm_indirect_frag() - reserve a bounce buffer for slot @v and note what to fetch
@@ -19,8 +20,8 @@
  *
  * Return: where the payload will be, or NULL: too long, or no memory or no place for the bounce buffers.
  */
-const uint8_t *unm_indirect_frag(
-	struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v, unsigned int *n);
+const uint8_t *unm_indirect_frag(struct unm_vale_src *s, const struct unm_bring *r,
+	const struct netmap_slot *v, unsigned int *n);
 
 /* Fetch all @n noted payloads. A frame with an unreadable one is void: its n_frags becomes 0, its fault a bad slot. */
 void unm_indirect_fetch(struct unm_vale_src *s, unsigned int n);

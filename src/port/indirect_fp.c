@@ -15,7 +15,8 @@ struct bounce {
 };
 
 const uint8_t *
-unm_indirect_frag(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v, unsigned int *n)
+unm_indirect_frag(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v,
+	unsigned int *n)
 {
 	struct bounce *b = (struct bounce *)(void *)s->bounce;
 
@@ -60,7 +61,8 @@ unm_indirect_fetch(struct unm_vale_src *s, unsigned int n)
 	unsigned int i = 0;
 
 	while (i < n) { /* each turn gets past at least one payload */
-		ssize_t got = process_vm_readv(getpid(), &b->local[i], n - i, &b->remote[i], n - i, 0);
+		ssize_t got =
+			process_vm_readv(getpid(), &b->local[i], n - i, &b->remote[i], n - i, 0);
 
 		/* The kernel stops at the first bad address, possibly inside a payload. */
 		while (i < n && got >= (ssize_t)b->local[i].iov_len) {

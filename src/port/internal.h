@@ -28,7 +28,9 @@ unm_own_hwcur(const struct unm_bring *r)
 
 	if (__builtin_expect(pos < r->num_slots, 1))
 		return pos;
-	return UNM_READ_ONCE(r->kring->last_head) < r->num_slots ? UNM_READ_ONCE(r->kring->last_head) : 0;
+	return UNM_READ_ONCE(r->kring->last_head) < r->num_slots
+		       ? UNM_READ_ONCE(r->kring->last_head)
+		       : 0;
 }
 
 /* Start of the packet that slot @s holds, or NULL if its index, or offset and length, leave the buffer. */
@@ -38,7 +40,8 @@ unm_slot_data(const struct unm_bring *r, const struct netmap_slot *s)
 	const uint64_t mask = UNM_READ_ONCE(r->kring->offset_mask); /* mostly 0: no OFFSETS */
 	const uint64_t ofs = s->ptr & mask;
 
-	if (!unm_buf_idx_ok(s->buf_idx, r->n_bufs) || s->len > r->buf_size || ofs > r->buf_size - s->len)
+	if (!unm_buf_idx_ok(s->buf_idx, r->n_bufs) || s->len > r->buf_size ||
+		ofs > r->buf_size - s->len)
 		return NULL;
 	return (uint8_t *)r->bufs + (size_t)s->buf_idx * r->buf_size + ofs;
 }

@@ -50,14 +50,14 @@ struct unm_bring {
 	struct netmap_ring *ring;
 	struct unm_kring *kring;
 	struct unm_bport *bp;
-	char *bufs;	    /* buffer 0 of the region */
+	char *bufs; /* buffer 0 of the region */
 	uint32_t buf_size;
 	uint32_t n_bufs;
 	uint32_t num_slots; /* private: the shared copies are not read again */
 	uint32_t ring_id;
 	uint32_t kring_idx; /* in the segment */
 	bool is_rx;
-	int fd;		    /* TAP queue, else -1 */
+	int fd; /* TAP queue, else -1 */
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
@@ -89,8 +89,8 @@ struct unm_bport {
  *
  * Return: 0, -EINVAL (@info does not fit), -ESTALE (port generation has passed), -ENOMEM.
  */
-int unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg, struct unm_region *region,
-	const struct unm_bind_info *info, const int *fds);
+int unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg,
+	struct unm_region *region, const struct unm_bind_info *info, const int *fds);
 
 /* Free the view. Touches no shared state: other processes may hold the same binding. NULL is accepted. */
 void unm_bport_close(struct unm_bport *bp);
@@ -133,7 +133,8 @@ void unm_bport_arm(struct unm_bport *bp, short events);
  *
  * Return: number of entries, at most n_tx + n_rx.
  */
-unsigned int unm_bport_fds(const struct unm_bport *bp, short events, struct pollfd *out, unsigned int max);
+unsigned int unm_bport_fds(
+	const struct unm_bport *bp, short events, struct pollfd *out, unsigned int max);
 
 /**
  * unm_bring_sync_at() - sync one ring with indices from elsewhere than the ring (CSB mode, spec 18.3)
@@ -142,6 +143,7 @@ unsigned int unm_bport_fds(const struct unm_bport *bp, short events, struct poll
  *
  * Return: 0, -EINVAL illegal indices (the ring has been reinitialised), -EBUSY another thread syncs it, -EIO.
  */
-int unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail);
+int unm_bring_sync_at(
+	struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail);
 
 #endif

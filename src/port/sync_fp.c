@@ -111,7 +111,8 @@ sync_ring(struct unm_bring *r, uint32_t slot)
 		return 0; /* of a null port */
 	if (__builtin_expect(unm_lock_try_or_mark(&r->kring->busy, slot) != 0, 0))
 		return -EBUSY;
-	head = unm_load_acquire(&ring->head); /* a client may fill slots in one thread and sync in another */
+	head = unm_load_acquire(
+		&ring->head); /* a client may fill slots in one thread and sync in another */
 	cur = UNM_READ_ONCE(ring->cur);
 	own_positions(r, &start, &old_tail);
 	if (__builtin_expect(!unm_indices_ok(start, head, cur, old_tail, r->num_slots), 0)) {
@@ -130,12 +131,14 @@ unm_bport_gone(const struct unm_bport *bp)
 {
 	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
 
-	return __builtin_expect(
-		UNM_READ_ONCE(e->gen) != bp->info.port_gen || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE, 0);
+	return __builtin_expect(UNM_READ_ONCE(e->gen) != bp->info.port_gen ||
+					UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE,
+		0);
 }
 
 int
-unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail)
+unm_bring_sync_at(
+	struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail)
 {
 	const uint32_t slot = r->bp->env->slot();
 	uint32_t start, tail;
@@ -148,7 +151,8 @@ unm_bring_sync_at(struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hw
 	own_positions(r, &start, &tail);
 	if (!unm_indices_ok(start, head, cur, tail, r->num_slots)) {
 		unm_count(&r->kring->n_reinits, 1);
-		unm_ring_reinit(r->ring, r->num_slots, r->n_bufs, r->buf_size, restart_position(r), tail);
+		unm_ring_reinit(
+			r->ring, r->num_slots, r->n_bufs, r->buf_size, restart_position(r), tail);
 		err = -EINVAL;
 	} else {
 		err = sync_checked(r, head, &tail);

@@ -90,7 +90,9 @@ tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 			if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
 				break;
 			if (n < 0)
-				unm_count(&r->kring->drops[errno == EINVAL ? UNM_DROP_RUNT : UNM_DROP_NO_PORT], 1);
+				unm_count(&r->kring->drops[errno == EINVAL ? UNM_DROP_RUNT
+									   : UNM_DROP_NO_PORT],
+					1);
 		}
 		if (n > 0) {
 			pkts++;

@@ -99,7 +99,7 @@ find_eth(const struct unm_vale_src *s, struct unm_frame *f)
 /* Progress of one txsync through its ring. */
 struct gather {
 	struct unm_bring *r;
-	uint32_t pos;	/* next slot to look at */
+	uint32_t pos; /* next slot to look at */
 	uint32_t head;
 	uint64_t drops[UNM_DROP_N];
 	uint64_t pkts, bytes, wakes;
@@ -113,8 +113,8 @@ struct gather {
 
 /* Where fragment @v has its payload, or NULL with the reason + 1 in *fault. */
 static inline const uint8_t *
-frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v, unsigned int *n_indirect,
-	uint8_t *fault)
+frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap_slot *v,
+	unsigned int *n_indirect, uint8_t *fault)
 {
 	const uint8_t *data;
 
@@ -123,14 +123,16 @@ frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap
 	else
 		data = unm_slot_data(r, v);
 	if (__builtin_expect(data == NULL, 0))
-		*fault = 1 + (v->len > r->buf_size || *n_indirect == UNM_INDIRECT_BUFS ? UNM_DROP_TOO_LONG
-											: UNM_DROP_BAD_SLOT);
+		*fault = 1 + (v->len > r->buf_size || *n_indirect == UNM_INDIRECT_BUFS
+					     ? UNM_DROP_TOO_LONG
+					     : UNM_DROP_BAD_SLOT);
 	return data;
 }
 
 /* Collect the fragments of the frame at g->pos. A bad slot counts as empty (spec 16.4). Return: number of slots taken. */
 static uint32_t
-gather_frame(struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsigned int *n_indirect)
+gather_frame(
+	struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsigned int *n_indirect)
 {
 	struct unm_bring *r = g->r;
 	const uint32_t n = r->num_slots;
@@ -173,9 +175,11 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 	unsigned int n_indirect = 0, n = 0, i, k;
 
 	s->n_frags = 0;
-	while (g->pos != g->head && n < UNM_VALE_BATCH && n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
+	while (g->pos != g->head && n < UNM_VALE_BATCH &&
+		n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
 		s->n_frags + unm_pos_dist(g->pos, g->head, g->r->num_slots) <= UNM_VALE_FRAGS)
-		g->pos = unm_pos_add(g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), g->r->num_slots);
+		g->pos = unm_pos_add(
+			g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), g->r->num_slots);
 	s->n_frames = n;
 	if (n_indirect > 0)
 		unm_indirect_fetch(s, n_indirect);
@@ -188,7 +192,8 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 
 		if (__builtin_expect(!valid || f->fault != 0, 0)) {
 			g->faults[g->n_faults].order = (uint8_t)i;
-			g->faults[g->n_faults++].reason = f->fault != 0 ? f->fault - 1 : UNM_DROP_RUNT;
+			g->faults[g->n_faults++].reason =
+				f->fault != 0 ? f->fault - 1 : UNM_DROP_RUNT;
 			if (!valid)
 				continue;
 		}
@@ -223,7 +228,8 @@ forward_ring(struct unm_vale_src *s, struct gather *g)
 {
 	const uint32_t start = g->pos;
 
-	while (g->pos != g->head) { /* each turn takes slots, of which there are less than num_slots, or ends */
+	while (g->pos !=
+		g->head) { /* each turn takes slots, of which there are less than num_slots, or ends */
 		unsigned int done;
 
 		gather_batch(s, g);
@@ -318,7 +324,9 @@ vale_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (released != head) {
 		unm_kring_publish_hwcur(k, head);
 		unm_count(&k->n_pkts, unm_pos_dist(released, head, r->num_slots));
-		if (__builtin_expect(UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_LOSSLESS, 0))
+		if (__builtin_expect(UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) &
+					     UNM_PORTF_LOSSLESS,
+			    0))
 			wake_room_waiters(r->bp);
 	}
 	*tail = unm_kring_load_hwtail(k, r->num_slots, head);

@@ -5,7 +5,8 @@
 #include "ring/slot.h"
 
 bool
-unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t buf_size, uint32_t hwcur, uint32_t hwtail)
+unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t buf_size,
+	uint32_t hwcur, uint32_t hwtail)
 {
 	unsigned int errors = 0;
 	uint32_t i;

@@ -40,7 +40,7 @@ unm_indices_ok(uint32_t start, uint32_t head, uint32_t cur, uint32_t tail, uint3
  * Invalid slots are set to buffer 0, length 0; if any index or slot was out of range, head = cur = @hwcur and tail = @hwtail.
  * Return: true if the indices were reset.
  */
-bool unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t buf_size, uint32_t hwcur,
-	uint32_t hwtail);
+bool unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t buf_size,
+	uint32_t hwcur, uint32_t hwtail);
 
 #endif

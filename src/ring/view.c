@@ -17,7 +17,8 @@ unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size)
 	if (err != 0)
 		return err;
 	/* unm_seg_check() found the header equal to what the constants of this version give: use the constants. */
-	unm_seg_layout(&own, UNM_READ_ONCE(h->type) == UNM_SEG_VALE ? UNM_SEG_VALE : UNM_SEG_DOMAIN);
+	unm_seg_layout(
+		&own, UNM_READ_ONCE(h->type) == UNM_SEG_VALE ? UNM_SEG_VALE : UNM_SEG_DOMAIN);
 	if (own.size != size)
 		return -EINVAL;
 	seg->hdr = h;
@@ -36,7 +37,8 @@ unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size)
 static int
 pool_ok(uint64_t ofs, uint32_t num, uint32_t size, uint64_t region_size)
 {
-	return size > 0 && num > 0 && ofs <= region_size && (uint64_t)num * size <= region_size - ofs;
+	return size > 0 && num > 0 && ofs <= region_size &&
+	       (uint64_t)num * size <= region_size - ofs;
 }
 
 int

@@ -48,11 +48,13 @@ unm_arm_fence(void)
  *
  * One write(2) for each sleeper; the walk is bounded by the binding table. Return: number of signals.
  */
-unsigned int unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t port, uint32_t mask);
+unsigned int unm_wake_port(
+	const struct unm_env *env, const struct unm_seg *seg, uint32_t port, uint32_t mask);
 
 /* After a position of @k was published: wake who sleeps on it. Return: number of signals. */
 static inline unsigned int
-unm_wake_ring(const struct unm_env *env, const struct unm_seg *seg, struct unm_kring *k, uint32_t port, uint32_t mask)
+unm_wake_ring(const struct unm_env *env, const struct unm_seg *seg, struct unm_kring *k,
+	uint32_t port, uint32_t mask)
 {
 	unm_full_fence(); /* pairs with unm_arm_fence() */
 	if (__builtin_expect(UNM_READ_ONCE(k->want) == 0, 1))

@@ -15,7 +15,8 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 	if (port >= seg->n_ports)
 		return 0;
 	i = UNM_READ_ONCE(seg->ports[port].bind_head);
-	for (left = seg->n_bindings; i < seg->n_bindings && left > 0; left--) { /* a damaged list may be a cycle */
+	for (left = seg->n_bindings; i < seg->n_bindings && left > 0;
+		left--) { /* a damaged list may be a cycle */
 		struct unm_seg_binding *b = &seg->bindings[i];
 
 		/* Seen by the sleeper's own walk of its rings if we come too early: it looks again after its fence. */
@@ -31,7 +32,8 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 					n_signals++;
 			}
 		}
-		next = unm_load_acquire(&b->next); /* pairs with netmapd's release of it, after b->port */
+		next = unm_load_acquire(
+			&b->next); /* pairs with netmapd's release of it, after b->port */
 		/* Taken out and given to another port under our feet: its list is not ours. Ours still has the others. */
 		if (__builtin_expect(UNM_READ_ONCE(b->port) != port && restarts > 0, 0)) {
 			restarts--;

@@ -51,7 +51,8 @@ unm_exchange(uint32_t *p, uint32_t v)
 static inline bool
 unm_cas(uint32_t *p, uint32_t expected, uint32_t v)
 {
-	return __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(
+		p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 /* Statistics with a single writer at a time: no lock prefix, yet no torn value for readers. */

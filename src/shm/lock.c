@@ -16,7 +16,8 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-#define LOCK_SPINS 200 /* about 5 us: longer than a batch of small frames is copied, shorter than a sleep */
+#define LOCK_SPINS                                                                                 \
+	200 /* about 5 us: longer than a batch of small frames is copied, shorter than a sleep */
 
 /*
  * A waiter that marks the word makes the exchange of a breaker fail, once for each lock that is broken. More tries only matter to

@@ -26,7 +26,8 @@
 
 #define UNM_LOCK_CONTENDED 0x80000000u
 #define UNM_LOCK_SLOT_MASK 0x0000ffffu
-#define UNM_LOCK_WAIT_MS   50 /* many scheduling slices of a preempted holder, yet no hang for a human */
+#define UNM_LOCK_WAIT_MS                                                                           \
+	50 /* many scheduling slices of a preempted holder, yet no hang for a human */
 
 /**
  * unm_lock_try() - take the lock if it is free
@@ -91,13 +92,15 @@ unm_lock_try_or_mark(uint32_t *word, uint32_t slot)
 
 	if (__builtin_expect(unm_lock_try(word, slot) == 0, 1))
 		return 0;
-	for (i = 0; i < 16; i++) { /* each turn means that the word has changed in the last few nanoseconds */
+	for (i = 0; i < 16;
+		i++) { /* each turn means that the word has changed in the last few nanoseconds */
 		const uint32_t seen = UNM_READ_ONCE(*word);
 
 		if (seen == 0) {
 			if (unm_cas(word, 0, slot))
 				return 0;
-		} else if ((seen & UNM_LOCK_CONTENDED) || unm_cas(word, seen, seen | UNM_LOCK_CONTENDED)) {
+		} else if ((seen & UNM_LOCK_CONTENDED) ||
+			   unm_cas(word, seen, seen | UNM_LOCK_CONTENDED)) {
 			return -EBUSY;
 		}
 	}

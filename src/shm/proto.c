@@ -54,7 +54,8 @@ take_fds(struct msghdr *msg, int *fds, bool *too_many)
 	struct cmsghdr *c;
 
 	*too_many = (msg->msg_flags & MSG_CTRUNC) != 0;
-	for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) { /* bounded by the control buffer */
+	for (c = CMSG_FIRSTHDR(msg); c != NULL;
+		c = CMSG_NXTHDR(msg, c)) { /* bounded by the control buffer */
 		size_t i, cnt;
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -80,8 +81,10 @@ unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_f
 {
 	struct iovec iov = {buf, buf_size};
 	union fd_space space;
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space.buf, .msg_controllen = sizeof(space.buf)};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = space.buf,
+		.msg_controllen = sizeof(space.buf)};
 	const struct unm_msg_hdr *hdr = buf;
 	unsigned int i, n;
 	bool too_many;
@@ -98,14 +101,14 @@ unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_f
 		goto bad;
 	}
 	/* The kernel leaves out what does not fit into our descriptor table. The message itself is whole: it can be answered. */
-	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC && (size_t)len >= sizeof(*hdr) &&
-		hdr->magic == UNM_PROTO_MAGIC && hdr->len == (size_t)len &&
-		hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds) {
+	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC &&
+		(size_t)len >= sizeof(*hdr) && hdr->magic == UNM_PROTO_MAGIC &&
+		hdr->len == (size_t)len && hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds) {
 		len = -EMFILE;
 		goto bad;
 	}
-	if (too_many || (msg.msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) || hdr->magic != UNM_PROTO_MAGIC ||
-		hdr->len != (size_t)len || hdr->n_fds != n) {
+	if (too_many || (msg.msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) ||
+		hdr->magic != UNM_PROTO_MAGIC || hdr->len != (size_t)len || hdr->n_fds != n) {
 		len = -EPROTO;
 		goto bad;
 	}

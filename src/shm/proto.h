@@ -26,18 +26,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNM_PROTO_MAGIC	  0x314d4e55u /* "UNM1" */
-#define UNM_PROTO_VERSION 1u	      /* differs => refused with UNM_ERR_VERSION and a text */
-#define UNM_PROTO_MAXLEN  65536u      /* of a whole message */
-#define UNM_PROTO_MAXFDS  40u
-#define UNM_REQ_MAXSIZE	  4096u /* NETMAP_REQ_MAXSIZE: body and options of a CTRL */
+#define UNM_PROTO_MAGIC	     0x314d4e55u /* "UNM1" */
+#define UNM_PROTO_VERSION    1u		 /* differs => refused with UNM_ERR_VERSION and a text */
+#define UNM_PROTO_MAXLEN     65536u	 /* of a whole message */
+#define UNM_PROTO_MAXFDS     40u
+#define UNM_REQ_MAXSIZE	     4096u /* NETMAP_REQ_MAXSIZE: body and options of a CTRL */
 
-#define UNM_SOCKET_ENV	       "UNETMAP_SOCKET"	  /* overrides the search for the control socket */
-#define UNM_NO_AUTOSTART_ENV   "UNETMAP_NO_AUTOSTART" /* set: never start a netmapd */
-#define UNM_SOCKET_NAME	       "netmapd.sock"
-#define UNM_SYSTEM_DIR	       "/run/unetmap"
-#define UNM_DESC_NAME_PREFIX   "unetmap-"	  /* after the leading NUL of the abstract name */
-#define UNM_DESC_ID_HEXLEN     32
+#define UNM_SOCKET_ENV	     "UNETMAP_SOCKET" /* overrides the search for the control socket */
+#define UNM_NO_AUTOSTART_ENV "UNETMAP_NO_AUTOSTART" /* set: never start a netmapd */
+#define UNM_SOCKET_NAME	     "netmapd.sock"
+#define UNM_SYSTEM_DIR	     "/run/unetmap"
+#define UNM_DESC_NAME_PREFIX "unetmap-" /* after the leading NUL of the abstract name */
+#define UNM_DESC_ID_HEXLEN   32
 
 enum unm_msg_type {
 	UNM_MSG_HELLO = 1,
@@ -56,25 +56,29 @@ enum unm_msg_type {
 struct unm_msg_hdr {
 	uint32_t magic;
 	uint16_t type;
-	uint16_t n_fds; /* descriptors attached; a receiver closes them all when the number differs */
-	uint32_t len;	/* of the whole message, header included */
+	uint16_t
+		n_fds; /* descriptors attached; a receiver closes them all when the number differs */
+	uint32_t len;  /* of the whole message, header included */
 	uint32_t seq;
-	int32_t error;	/* answers: 0 or a positive errno. Requests: 0 */
+	int32_t error; /* answers: 0 or a positive errno. Requests: 0 */
 	uint32_t hdr_pad;
 };
 
 /* HELLO. Answered with the same body, and no descriptor. On error EPROTO (version) or EPERM, @text says why and what to do. */
 struct unm_msg_hello {
 	uint32_t proto_version; /* both ways: the sender's */
-	uint32_t slot;		/* in: slot held before a restart of netmapd, else 0. out: the slot, 1 ... 65535 */
-	uint64_t instance;	/* in: instance last talked to, 0 = none. out: random id of this run of netmapd */
-	int32_t pid;		/* in: for display only; netmapd uses the kernel's credentials. out: netmapd's */
-	uint32_t flags;		/* out: UNM_HELLOF_* */
-	char version[32];	/* both ways: package version */
-	char text[128];		/* out: message for the user when error != 0 */
+	uint32_t
+		slot; /* in: slot held before a restart of netmapd, else 0. out: the slot, 1 ... 65535 */
+	uint64_t
+		instance; /* in: instance last talked to, 0 = none. out: random id of this run of netmapd */
+	int32_t pid; /* in: for display only; netmapd uses the kernel's credentials. out: netmapd's */
+	uint32_t flags;	  /* out: UNM_HELLOF_* */
+	char version[32]; /* both ways: package version */
+	char text[128];	  /* out: message for the user when error != 0 */
 };
 
-#define UNM_HELLOF_SYSTEM 1u /* the system instance: clients do not start a private one in its place */
+#define UNM_HELLOF_SYSTEM                                                                          \
+	1u /* the system instance: clients do not start a private one in its place */
 
 /* OPEN: descriptor D attached. Answer: header alone. */
 struct unm_msg_open {
@@ -97,11 +101,13 @@ struct unm_msg_open {
 struct unm_msg_ctrl {
 	uint8_t desc_id[16];
 	uint64_t extmem_ofs;
-	uint32_t has_extmem;	/* 1: descriptor 0 of the request is the memory */
-	uint32_t has_csb;	/* REGISTER also carries a CSB option: NR_EXCLUSIVE is needed */
+	uint32_t has_extmem; /* 1: descriptor 0 of the request is the memory */
+	uint32_t has_csb;    /* REGISTER also carries a CSB option: NR_EXCLUSIVE is needed */
 	uint32_t blob_len;
-	uint32_t has_bind_info; /* answer: a struct unm_bind_info follows the blob (8-byte aligned) */
-	char text[160];		/* answer: a sentence for the user when error != 0: what was wrong and what to do */
+	uint32_t
+		has_bind_info; /* answer: a struct unm_bind_info follows the blob (8-byte aligned) */
+	char text
+		[160]; /* answer: a sentence for the user when error != 0: what was wrong and what to do */
 	uint8_t blob[];
 };
 
@@ -135,13 +141,13 @@ struct unm_bind_info {
 	uint8_t desc_id[16];
 	uint64_t seg_uid;
 	uint64_t seg_size;
-	uint32_t port;	      /* index in the segment */
+	uint32_t port; /* index in the segment */
 	uint32_t port_gen;
-	uint32_t binding;     /* index in the segment */
+	uint32_t binding; /* index in the segment */
 	uint32_t binding_gen;
-	uint32_t kind;	      /* enum unm_port_kind */
+	uint32_t kind; /* enum unm_port_kind */
 	uint32_t n_port_fds;
-	uint64_t nifp_ofs;    /* of the netmap_if in the region */
+	uint64_t nifp_ofs; /* of the netmap_if in the region */
 	uint64_t nr_flags;
 	uint32_t nr_mode;
 	uint32_t nr_ringid;
@@ -157,7 +163,8 @@ struct unm_bind_info {
 /* GET_BINDING: answered with struct unm_bind_info and its descriptors; ENXIO: no such descriptor, or not registered (then @is_open tells). */
 struct unm_msg_get_binding {
 	uint8_t desc_id[16];
-	uint32_t is_open; /* answer: netmapd knows the descriptor; D is attached even if it is not registered */
+	uint32_t
+		is_open; /* answer: netmapd knows the descriptor; D is attached even if it is not registered */
 	uint32_t has_bind_info;
 	struct unm_bind_info info; /* answer */
 };
@@ -210,8 +217,8 @@ static_assert(sizeof(struct unm_bind_info) == 200, "bind info");
  *
  * Blocks unless @flags has MSG_DONTWAIT. Return: 0 or -errno (-EPIPE: the peer is gone).
  */
-int unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t body_len, const int *fds,
-	unsigned int n_fds, int flags);
+int unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t body_len,
+	const int *fds, unsigned int n_fds, int flags);
 
 /**
  * unm_proto_recv() - receive one message

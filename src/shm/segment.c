@@ -47,10 +47,11 @@ unm_seg_check(const struct unm_seg_hdr *h, uint64_t file_size)
 		return -EINVAL;
 	memset(&want, 0, sizeof(want));
 	unm_seg_layout(&want, h->type);
-	if (h->size != want.size || file_size != want.size || h->n_fdb_buckets != want.n_fdb_buckets ||
-		h->n_ports != want.n_ports || h->n_bindings != want.n_bindings || h->n_krings != want.n_krings ||
-		h->fdb_ofs != want.fdb_ofs || h->port_ofs != want.port_ofs || h->bind_ofs != want.bind_ofs ||
-		h->kring_ofs != want.kring_ofs)
+	if (h->size != want.size || file_size != want.size ||
+		h->n_fdb_buckets != want.n_fdb_buckets || h->n_ports != want.n_ports ||
+		h->n_bindings != want.n_bindings || h->n_krings != want.n_krings ||
+		h->fdb_ofs != want.fdb_ofs || h->port_ofs != want.port_ofs ||
+		h->bind_ofs != want.bind_ofs || h->kring_ofs != want.kring_ofs)
 		return -EINVAL;
 	return 0;
 }

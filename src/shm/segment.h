@@ -29,20 +29,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNM_SEG_MAGIC   0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION 1u
+#define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
+#define UNM_SEG_VERSION	      1u
 
-#define UNM_SEG_DOMAIN 1u
-#define UNM_SEG_VALE   2u
+#define UNM_SEG_DOMAIN	      1u
+#define UNM_SEG_VALE	      2u
 
 #define UNM_SEG_NPORTS_VALE   2048u
 #define UNM_SEG_NPORTS_DOMAIN 8192u
 #define UNM_SEG_NBINDINGS     16384u
-#define UNM_SEG_NKRINGS       32768u
+#define UNM_SEG_NKRINGS	      32768u
 #define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
 #define UNM_RING_MAX_SLOTS    4096u
 
-#define UNM_NONE UINT32_MAX /* "no index" in every table below */
+#define UNM_NONE	      UINT32_MAX /* "no index" in every table below */
 
 /* Kinds of port; the same words in unm_seg_port.kind and in the control protocol. */
 enum unm_port_kind {
@@ -50,7 +50,8 @@ enum unm_port_kind {
 	UNM_PORT_PIPE = 2,
 	UNM_PORT_NULL = 3,
 	UNM_PORT_TAP = 4,
-	UNM_PORT_BASE = 5, /* a persistent port that is on no switch: pipe base, NEWIF; its packets go nowhere */
+	UNM_PORT_BASE =
+		5, /* a persistent port that is on no switch: pipe base, NEWIF; its packets go nowhere */
 	UNM_PORT_NIC = 6,
 	UNM_PORT_HOST = 7,
 	UNM_PORT_MONITOR = 8,
@@ -65,31 +66,32 @@ enum unm_port_state {
 #define UNM_PORTF_LOSSLESS   0x1u /* senders wait for room in this port's rx rings */
 #define UNM_PORTF_PERSISTENT 0x2u /* made by NEWIF: outlives its bindings */
 #define UNM_PORTF_ATTACHED   0x4u /* driven by a worker on behalf of VALE_ATTACH */
-#define UNM_PORTF_OPEN       0x8u /* at least one binding: else frames to it are dropped as "closed" */
+#define UNM_PORTF_OPEN	     0x8u /* at least one binding: else frames to it are dropped as "closed" */
 
 /* Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's rx kring. */
 enum unm_drop {
 	UNM_DROP_RX_FULL = 0, /* the receiver's ring has no room */
 	UNM_DROP_NO_PORT,     /* the destination is the source itself, closed, or has no client */
 	UNM_DROP_BAD_SLOT,    /* buffer index out of range, or an unreadable NS_INDIRECT address */
-	UNM_DROP_TOO_LONG,    /* slot length above the buffer size, too many fragments, frame above the receiver's limit */
-	UNM_DROP_RUNT,        /* below 14 bytes */
-	UNM_DROP_BUSY,        /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
-	UNM_DROP_UNMAPPED,    /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
-	UNM_DROP_POLICY,      /* the forwarding decision said so */
-	UNM_DROP_OFFLOAD,     /* its virtio-net header asks for what the receiver can't take */
+	UNM_DROP_TOO_LONG, /* slot length above the buffer size, too many fragments, frame above the receiver's limit */
+	UNM_DROP_RUNT, /* below 14 bytes */
+	UNM_DROP_BUSY, /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
+	UNM_DROP_UNMAPPED, /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
+	UNM_DROP_POLICY,  /* the forwarding decision said so */
+	UNM_DROP_OFFLOAD, /* its virtio-net header asks for what the receiver can't take */
 	UNM_DROP_N,
 };
 
 struct unm_seg_hdr {
-	uint32_t magic;		/* W: netmapd, once */
-	uint32_t version;	/* W: netmapd, once */
-	uint64_t size;		/* bytes of the whole file. W: netmapd, once */
-	uint64_t uid;		/* random name of this segment. W: netmapd, once */
-	uint32_t type;		/* UNM_SEG_*. W: netmapd, once */
+	uint32_t magic;	  /* W: netmapd, once */
+	uint32_t version; /* W: netmapd, once */
+	uint64_t size;	  /* bytes of the whole file. W: netmapd, once */
+	uint64_t uid;	  /* random name of this segment. W: netmapd, once */
+	uint32_t type;	  /* UNM_SEG_*. W: netmapd, once */
 	uint32_t hdr_pad;
-	char name[32];		/* "vale0", or "domain". W: netmapd, once */
-	uint32_t n_fdb_buckets; /* power of two, 0 in the domain segment. W: netmapd, once (so all that follow) */
+	char name[32]; /* "vale0", or "domain". W: netmapd, once */
+	uint32_t
+		n_fdb_buckets; /* power of two, 0 in the domain segment. W: netmapd, once (so all that follow) */
 	uint32_t n_ports;
 	uint32_t n_bindings;
 	uint32_t n_krings;
@@ -97,8 +99,10 @@ struct unm_seg_hdr {
 	uint64_t port_ofs;
 	uint64_t bind_ofs;
 	uint64_t kring_ofs;
-	uint32_t max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
-	uint32_t fdb_tick;     /* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
+	uint32_t
+		max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
+	uint32_t
+		fdb_tick; /* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
 	uint32_t hdr_pad2[4];
 
 	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
@@ -114,8 +118,8 @@ struct unm_seg_hdr {
  * written by single 64-bit accesses; an age is the low 8 bits of a clock of 2 s ticks. The rules are in vale/fdb.h.
  * W: any sender.
  */
-#define UNM_FDB_WAYS	   7
-#define UNM_FDB_NBUCKETS   2048u
+#define UNM_FDB_WAYS	 7
+#define UNM_FDB_NBUCKETS 2048u
 
 struct unm_fdb_bucket {
 	uint64_t entry[UNM_FDB_WAYS];
@@ -123,25 +127,26 @@ struct unm_fdb_bucket {
 } __attribute__((aligned(64)));
 
 struct unm_seg_port {
-	uint32_t gen;		/* odd while netmapd changes the entry; changes with each use of it. W: netmapd */
-	uint32_t state;		/* enum unm_port_state. W: netmapd */
-	uint32_t kind;		/* enum unm_port_kind. W: netmapd (so all that follow) */
-	uint32_t flags;		/* UNM_PORTF_* */
-	char name[64];		/* as a request names it, NUL-terminated */
-	uint64_t region_uid;	/* whose rings and buffers: key of UNM_MSG_GET_REGION */
-	uint32_t region_id;	/* nr_mem_id */
-	uint32_t n_tx_rings;	/* NIC rings; host rings follow them in the kring order */
+	uint32_t
+		gen; /* odd while netmapd changes the entry; changes with each use of it. W: netmapd */
+	uint32_t state;	     /* enum unm_port_state. W: netmapd */
+	uint32_t kind;	     /* enum unm_port_kind. W: netmapd (so all that follow) */
+	uint32_t flags;	     /* UNM_PORTF_* */
+	char name[64];	     /* as a request names it, NUL-terminated */
+	uint64_t region_uid; /* whose rings and buffers: key of UNM_MSG_GET_REGION */
+	uint32_t region_id;  /* nr_mem_id */
+	uint32_t n_tx_rings; /* NIC rings; host rings follow them in the kring order */
 	uint32_t n_rx_rings;
 	uint32_t n_host_tx_rings;
 	uint32_t n_host_rx_rings;
-	uint32_t kring_base;	/* first kring: tx, host tx, rx, host rx */
-	uint32_t bind_head;	/* first binding of the port, or UNM_NONE */
-	uint32_t peer_port;	/* pipe: the other end's port index, else UNM_NONE */
-	uint32_t vnet_hdr_len;	/* 0, 10, 12 */
-	uint32_t max_frame;	/* bytes, without virtio-net header */
+	uint32_t kring_base;   /* first kring: tx, host tx, rx, host rx */
+	uint32_t bind_head;    /* first binding of the port, or UNM_NONE */
+	uint32_t peer_port;    /* pipe: the other end's port index, else UNM_NONE */
+	uint32_t vnet_hdr_len; /* 0, 10, 12 */
+	uint32_t max_frame;    /* bytes, without virtio-net header */
 	uint8_t mac[6];
 	uint8_t port_pad[2];
-	uint64_t created_ns;	/* CLOCK_REALTIME */
+	uint64_t created_ns; /* CLOCK_REALTIME */
 	uint32_t port_pad2[16];
 
 	/*
@@ -155,10 +160,10 @@ struct unm_seg_port {
 
 /* One registered descriptor. Linked from its port, so that whoever delivers finds whom to wake. */
 struct unm_seg_binding {
-	uint32_t gen;	/* odd while being changed. W: netmapd */
-	uint32_t port;	/* W: netmapd */
-	uint32_t next;	/* next binding of the same port, or UNM_NONE. W: netmapd */
-	uint32_t in_use; /* W: netmapd */
+	uint32_t gen;	     /* odd while being changed. W: netmapd */
+	uint32_t port;	     /* W: netmapd */
+	uint32_t next;	     /* next binding of the same port, or UNM_NONE. W: netmapd */
+	uint32_t in_use;     /* W: netmapd */
 	uint32_t kloop_stop; /* sticky stop mark of SYNC_KLOOP_STOP. W: any holder of the binding */
 	uint32_t kloop_running; /* unm_lock word. W: the holder that runs the loop */
 	uint32_t csb_mode; /* non-zero: sync ioctls give EBUSY. W: the holder that enabled it */
@@ -184,29 +189,31 @@ struct unm_seg_binding {
 struct unm_kring {
 	/* Geometry. W: netmapd, before the port is ACTIVE */
 	uint32_t port;
-	uint32_t ring_id;   /* index within its direction, host rings after NIC rings */
+	uint32_t ring_id; /* index within its direction, host rings after NIC rings */
 	uint32_t is_rx;
 	uint32_t num_slots;
 	uint64_t ring_ofs;  /* of the netmap_ring from the region's start */
 	uint32_t n_users;   /* bindings of this ring. W: netmapd */
 	uint32_t exclusive; /* W: netmapd */
 	uint32_t mon_head;  /* first monitor ring to copy to, or UNM_NONE. W: netmapd */
-	uint32_t offset_max;  /* OFFSETS in force on this ring: largest offset in a buffer. W: netmapd */
-	uint32_t offset_gap;  /* 0, or the most bytes written at an offset. W: netmapd */
+	uint32_t
+		offset_max; /* OFFSETS in force on this ring: largest offset in a buffer. W: netmapd */
+	uint32_t offset_gap; /* 0, or the most bytes written at an offset. W: netmapd */
 	uint32_t geo_pad;
 	uint64_t offset_mask; /* bits of slot.ptr, 0 = no offsets. W: netmapd */
 	uint32_t geo_pad2[16];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */
-	uint32_t busy __attribute__((aligned(128))); /* lock word, only ever tried: a busy ring is skipped */
+	uint32_t busy __attribute__((
+		aligned(128))); /* lock word, only ever tried: a busy ring is skipped */
 	uint32_t hwcur;
 	uint32_t last_head; /* head accepted by the last sync */
 	uint32_t pub_tail;  /* tail published by the last sync */
 	uint64_t n_syncs;
 	uint64_t n_reinits;
-	uint64_t n_pkts;    /* tx: frames taken; rx: slots given back */
-	uint64_t n_bytes;   /* tx only */
-	uint64_t n_wakes;   /* eventfd writes made by syncs of this ring */
+	uint64_t n_pkts;	    /* tx: frames taken; rx: slots given back */
+	uint64_t n_bytes;	    /* tx only */
+	uint64_t n_wakes;	    /* eventfd writes made by syncs of this ring */
 	uint64_t drops[UNM_DROP_N]; /* tx only */
 
 	/* Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's sync, no lock) */

@@ -19,24 +19,24 @@
 
 /* A frame on its way. Private to the sending thread. */
 struct unm_frame {
-	const uint8_t *eth;   /* Ethernet header, at least 14 contiguous bytes */
-	uint32_t eth_len;     /* contiguous bytes there */
-	uint32_t slot;	      /* first slot in the source ring */
-	uint32_t frag;	      /* first fragment in unm_vale_src.frags */
-	uint32_t total;	      /* bytes of all fragments, virtio-net header included */
-	uint16_t n_frags;     /* as many as the sender used slots */
-	uint16_t dst;	      /* result: port index or UNM_DST_* */
-	uint16_t next;	      /* next frame of the same destination, UNM_VALE_BATCH = none */
-	uint8_t order;	      /* number among the frames taken from the ring for this batch, bad ones included */
-	uint8_t fault;	      /* something was wrong with its slots: drop reason + 1, else 0 */
+	const uint8_t *eth; /* Ethernet header, at least 14 contiguous bytes */
+	uint32_t eth_len;   /* contiguous bytes there */
+	uint32_t slot;	    /* first slot in the source ring */
+	uint32_t frag;	    /* first fragment in unm_vale_src.frags */
+	uint32_t total;	    /* bytes of all fragments, virtio-net header included */
+	uint16_t n_frags;   /* as many as the sender used slots */
+	uint16_t dst;	    /* result: port index or UNM_DST_* */
+	uint16_t next;	    /* next frame of the same destination, UNM_VALE_BATCH = none */
+	uint8_t order; /* number among the frames taken from the ring for this batch, bad ones included */
+	uint8_t fault; /* something was wrong with its slots: drop reason + 1, else 0 */
 };
 
 /* State that a decision may use; one per sending bport, used by one thread at a time. */
 struct unm_decide {
 	const struct unm_seg *seg;
 	uint32_t src_port;
-	uint8_t now;	  /* clock tick of this batch */
-	uint8_t ageing;	  /* in ticks, 0 = never */
+	uint8_t now;	/* clock tick of this batch */
+	uint8_t ageing; /* in ticks, 0 = never */
 };
 
 /**

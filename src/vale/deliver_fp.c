@@ -19,7 +19,7 @@
 /*
  * Distance, in frames, between the prefetch of a receiver's buffer and the copy into it. The line was last read by another core.
  */
-#define PREFETCH_AHEAD 6u
+#define PREFETCH_AHEAD	 6u
 
 #define STUCK_BACKOFF_NS UINT64_C(100000000)
 #define STUCK_REPORT_NS	 UINT64_C(1000000000)
@@ -53,7 +53,9 @@ spot_buffer(const struct spot *sp, uint32_t pos)
 		ofs = ptr & sp->ofs_mask;
 		if (ofs > sp->ofs_max) {
 			ofs = sp->ofs_max;
-			UNM_WRITE_ONCE(slot->ptr, (ptr & ~sp->ofs_mask) | ofs); /* where the frame really is (spec 10.6) */
+			UNM_WRITE_ONCE(
+				slot->ptr, (ptr & ~sp->ofs_mask) |
+						   ofs); /* where the frame really is (spec 10.6) */
 		}
 	}
 	return (uint8_t *)sp->p->bufs + (size_t)idx * sp->p->buf_size + ofs;
@@ -125,7 +127,8 @@ put_bytes(struct spot *sp, struct reader *r, uint32_t total, uint32_t need)
 		reader_take(r, dst, len);
 		left -= len;
 		unm_slot_store_len_flags(&sp->ring->slot[sp->pos], dst != NULL ? (uint16_t)len : 0,
-			(uint16_t)((need > 255 ? 255 : need) << NS_PORT_SHIFT | (k + 1 < need ? NS_MOREFRAG : 0)));
+			(uint16_t)((need > 255 ? 255 : need) << NS_PORT_SHIFT |
+				   (k + 1 < need ? NS_MOREFRAG : 0)));
 		sp->pos = unm_pos_next(sp->pos, sp->n);
 	}
 }
@@ -158,7 +161,8 @@ put_general(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 	}
 	need = (total + sp->cap - 1) / sp->cap;
 	if (need >= sp->n)
-		return PUT_DROPPED + UNM_DROP_TOO_LONG; /* would never fit: nobody must wait for that */
+		return PUT_DROPPED +
+		       UNM_DROP_TOO_LONG; /* would never fit: nobody must wait for that */
 	if (need > sp->room) {
 		s->wait_room = need;
 		return PUT_FULL;
@@ -178,7 +182,8 @@ put_frame(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 	const struct unm_frag *frag = &s->frags[f->frag];
 	uint8_t *dst;
 
-	if (__builtin_expect(f->n_frags != 1 || f->total > sp->cap || s->hdr_len != sp->p->hdr_len, 0))
+	if (__builtin_expect(
+		    f->n_frags != 1 || f->total > sp->cap || s->hdr_len != sp->p->hdr_len, 0))
 		return put_general(s, sp, f);
 	if (__builtin_expect(sp->room == 0, 0)) {
 		s->wait_room = 1;
@@ -189,7 +194,8 @@ put_frame(struct unm_vale_src *s, struct spot *sp, const struct unm_frame *f)
 		unm_slot_store_len_flags(slot, 0, 1 << NS_PORT_SHIFT);
 	} else {
 		/* The whole line where both buffers surely have it: aligned starts, buffer sizes a multiple of 64, no gap rule. */
-		if (f->total <= 64 && sp->cap >= 64 && (((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
+		if (f->total <= 64 && sp->cap >= 64 &&
+			(((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
 			memcpy(dst, frag->data, 64);
 		else
 			memcpy(dst, frag->data, f->total);
@@ -212,7 +218,8 @@ spot_open(struct spot *sp, const struct unm_peer *p, const struct unm_peer_ring 
 	sp->ring = pr->ring;
 	sp->p = p;
 	sp->n = n;
-	sp->pos = unm_kring_load_hwtail(k, n, 0); /* our own earlier word, under the lock; checked all the same */
+	sp->pos = unm_kring_load_hwtail(
+		k, n, 0); /* our own earlier word, under the lock; checked all the same */
 	hwcur = unm_kring_load_hwcur(k, n, unm_pos_next(sp->pos, n));
 	sp->room = n - 1 - unm_pos_dist(hwcur, sp->pos, n);
 	sp->ofs_mask = UNM_READ_ONCE(k->offset_mask);
@@ -316,7 +323,8 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 		for (i = 0; i < PREFETCH_AHEAD; i++)
 			spot_prefetch(&sp, i);
 	}
-	while (a != UNM_VALE_NOFRAME || b != UNM_VALE_NOFRAME) { /* each turn takes one of at most UNM_VALE_BATCH frames */
+	while (a != UNM_VALE_NOFRAME ||
+		b != UNM_VALE_NOFRAME) { /* each turn takes one of at most UNM_VALE_BATCH frames */
 		const unsigned int cur = a < b ? a : b;
 		const struct unm_frame *f = &s->frames[cur];
 
@@ -375,7 +383,8 @@ unm_vale_deliver(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, uns
 
 	if (__builtin_expect(p->n_rings == 1, 1))
 		return deliver_ring(s, p, -1, a, b);
-	while (cur_a != UNM_VALE_NOFRAME || cur_b != UNM_VALE_NOFRAME) { /* bounded like deliver_ring() */
+	while (cur_a != UNM_VALE_NOFRAME ||
+		cur_b != UNM_VALE_NOFRAME) { /* bounded like deliver_ring() */
 		const unsigned int cur = cur_a < cur_b ? cur_a : cur_b;
 		const uint8_t q = ring_for(s, p, &s->frames[cur]);
 

@@ -24,7 +24,8 @@ choose_victim(const struct unm_fdb_bucket *b, uint32_t port, uint8_t now)
 }
 
 void
-unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port, uint8_t now, uint8_t ageing)
+unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port,
+	uint8_t now, uint8_t ageing)
 {
 	struct unm_fdb_bucket *b = unm_fdb_bucket_of(fdb, n_buckets, mac);
 	const uint64_t want = mac << 16 | port;
@@ -70,14 +71,16 @@ sweep_bucket(struct unm_fdb_bucket *b, uint32_t last, uint32_t n_ticks, uint8_t 
 		if (UNM_READ_ONCE(b->entry[i]) == 0)
 			continue;
 		/* After a long pause an entry that was made this very moment goes too: it is learned again. */
-		age = n_ticks <= SHORT_PAUSE ? (uint8_t)(last + n_ticks - heard) : (uint8_t)(last - heard) + n_ticks;
+		age = n_ticks <= SHORT_PAUSE ? (uint8_t)(last + n_ticks - heard)
+					     : (uint8_t)(last - heard) + n_ticks;
 		if (age >= ageing)
 			UNM_WRITE_ONCE(b->entry[i], 0);
 	}
 }
 
 void
-unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick, uint8_t ageing)
+unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick,
+	uint8_t ageing)
 {
 	const uint32_t last = UNM_READ_ONCE(*swept);
 	const uint32_t n_ticks = tick - last;
@@ -87,6 +90,7 @@ unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, u
 	if (n_ticks == 0 || !unm_cas(swept, last, tick) || ageing == 0)
 		return;
 	for (part = 0; part < n_parts; part++)
-		for (i = (tick - part) % UNM_FDB_SWEEP_PARTS; i < n_buckets; i += UNM_FDB_SWEEP_PARTS)
+		for (i = (tick - part) % UNM_FDB_SWEEP_PARTS; i < n_buckets;
+			i += UNM_FDB_SWEEP_PARTS)
 			sweep_bucket(&fdb[i], last, n_ticks, ageing);
 }

@@ -27,10 +27,10 @@
 #include "shm/atomic.h"
 #include "shm/segment.h"
 
-#define UNM_FDB_TICK_S	      2u
-#define UNM_FDB_MAX_AGEING_S  400u
-#define UNM_FDB_AGEING_S      300u /* default, as IEEE 802.1D recommends */
-#define UNM_FDB_SWEEP_PARTS   32u
+#define UNM_FDB_TICK_S	     2u
+#define UNM_FDB_MAX_AGEING_S 400u
+#define UNM_FDB_AGEING_S     300u /* default, as IEEE 802.1D recommends */
+#define UNM_FDB_SWEEP_PARTS  32u
 
 /* The MAC at @p as the low 48 bits in memory order. Reads 8 bytes. */
 static inline uint64_t
@@ -60,7 +60,8 @@ unm_mac_is_group(uint64_t mac)
 static inline struct unm_fdb_bucket *
 unm_fdb_bucket_of(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac)
 {
-	const uint64_t h = mac * UINT64_C(0x9e3779b97f4a7c15); /* golden ratio: spreads consecutive MACs */
+	const uint64_t h =
+		mac * UINT64_C(0x9e3779b97f4a7c15); /* golden ratio: spreads consecutive MACs */
 
 	return &fdb[(h >> 40) & (n_buckets - 1)];
 }
@@ -73,7 +74,8 @@ unm_fdb_bucket_of(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac)
  * Return: port index, or UNM_NONE.
  */
 static inline uint32_t
-unm_fdb_lookup(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint8_t now, uint8_t ageing)
+unm_fdb_lookup(
+	struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint8_t now, uint8_t ageing)
 {
 	const struct unm_fdb_bucket *b = unm_fdb_bucket_of(fdb, n_buckets, mac);
 	int i;
@@ -96,8 +98,8 @@ unm_fdb_lookup(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uin
  * Refreshes, moves or inserts. With the bucket full, an expired entry goes first, then the oldest of this same port if it has
  * more than one in the bucket (a port that floods the table with MACs evicts its own), then the oldest of all.
  */
-void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port, uint8_t now,
-	uint8_t ageing);
+void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port,
+	uint8_t now, uint8_t ageing);
 
 /**
  * unm_fdb_sweep() - clear expired entries, if it is time to
@@ -106,6 +108,7 @@ void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac,
  *
  * At most n_buckets buckets are looked at, n_buckets / UNM_FDB_SWEEP_PARTS for each tick that has passed.
  */
-void unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick, uint8_t ageing);
+void unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick,
+	uint8_t ageing);
 
 #endif

@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-#define ETH_LEN	    14u
-#define VLAN_LEN    4u
-#define MAX_VLANS   2
-#define IPV4_LEN    20u
-#define IPV6_LEN    40u
-#define PROTO_TCP   6
-#define PROTO_UDP   17
-#define PROTO_SCTP  132
+#define ETH_LEN	   14u
+#define VLAN_LEN   4u
+#define MAX_VLANS  2
+#define IPV4_LEN   20u
+#define IPV6_LEN   40u
+#define PROTO_TCP  6
+#define PROTO_UDP  17
+#define PROTO_SCTP 132
 
 static uint64_t
 mix(uint64_t h, const uint8_t *p, uint32_t len)
@@ -51,7 +51,8 @@ unm_flow_hash(const uint8_t *eth, uint32_t len)
 	int i;
 
 	type = (uint16_t)(eth[12] << 8 | eth[13]);
-	for (i = 0; i < MAX_VLANS && (type == 0x8100 || type == 0x88a8) && len >= l3 + VLAN_LEN; i++) {
+	for (i = 0; i < MAX_VLANS && (type == 0x8100 || type == 0x88a8) && len >= l3 + VLAN_LEN;
+		i++) {
 		type = (uint16_t)(eth[l3 + 2] << 8 | eth[l3 + 3]);
 		l3 += VLAN_LEN;
 	}

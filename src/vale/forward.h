@@ -29,27 +29,31 @@ struct unm_vale_src {
 	struct unm_decide decide;
 	unm_decide_fn *decide_fn;
 	uint32_t port;
-	uint32_t n_tx_rings;  /* of the source port: decides how rings are chosen */
-	uint32_t ring_id;     /* source ring of this batch */
-	uint32_t hdr_len;     /* virtio-net header of the source port */
-	uint32_t slot;	      /* client slot for locks */
+	uint32_t n_tx_rings; /* of the source port: decides how rings are chosen */
+	uint32_t ring_id;    /* source ring of this batch */
+	uint32_t hdr_len;    /* virtio-net header of the source port */
+	uint32_t slot;	     /* client slot for locks */
 	unsigned int n_frames;
 	unsigned int n_frags;
 	unsigned int n_wakes; /* signals sent by the batch */
-	bool may_wait;	      /* a full lossless receiver stops the batch; else it loses frames as any other */
-	uint32_t wait_room;   /* slots that the frame which stopped the batch needs */
-	uint32_t flood_resume; /* in and out, lossless: receivers below have the first frame of the batch already */
+	bool may_wait; /* a full lossless receiver stops the batch; else it loses frames as any other */
+	uint32_t wait_room; /* slots that the frame which stopped the batch needs */
+	uint32_t
+		flood_resume; /* in and out, lossless: receivers below have the first frame of the batch already */
 	uint64_t lock_budget_ns; /* what is left for waiting for locks */
 	uint64_t lock_refill_ns; /* when used up: not before this time is there a new budget */
-	uint64_t drops[UNM_DROP_N]; /* of the batch; a flooded frame counts once for each receiver that lost it */
+	uint64_t drops
+		[UNM_DROP_N]; /* of the batch; a flooded frame counts once for each receiver that lost it */
 	uint64_t stuck_report_ns;
-	uint8_t *bounce;      /* NS_INDIRECT payload; see port/indirect_fp.c */
-	uint16_t n_used;      /* entries of used[] */
+	uint8_t *bounce; /* NS_INDIRECT payload; see port/indirect_fp.c */
+	uint16_t n_used; /* entries of used[] */
 	uint16_t flood_head, flood_tail;
 	uint16_t used[UNM_VALE_BATCH];
-	uint16_t head[UNM_SEG_NPORTS_VALE]; /* lists of frames by destination; empty between batches */
+	uint16_t head
+		[UNM_SEG_NPORTS_VALE]; /* lists of frames by destination; empty between batches */
 	uint16_t tail[UNM_SEG_NPORTS_VALE];
-	uint8_t ring_of[UNM_VALE_BATCH];    /* receiver's ring of a frame, while one receiver is served */
+	uint8_t ring_of
+		[UNM_VALE_BATCH]; /* receiver's ring of a frame, while one receiver is served */
 	struct unm_frame frames[UNM_VALE_BATCH];
 	struct unm_frag frags[UNM_VALE_FRAGS];
 };
@@ -69,6 +73,7 @@ unsigned int unm_vale_forward(struct unm_vale_src *s);
  * Deliver to one receiver the frames of list @a, and those of list @b in between (both ascending; UNM_VALE_NOFRAME ends one).
  * Return: UNM_VALE_NOFRAME, or the first frame for which a lossless receiver had no room (it and later ones are not delivered).
  */
-unsigned int unm_vale_deliver(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b);
+unsigned int unm_vale_deliver(
+	struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b);
 
 #endif

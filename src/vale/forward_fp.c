@@ -27,7 +27,8 @@ missing_reason(const struct unm_vale_src *s, uint32_t port)
 {
 	const struct unm_seg_port *e = &s->seg->ports[port];
 
-	if (port == s->port || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE || !(UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN))
+	if (port == s->port || UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE ||
+		!(UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN))
 		return UNM_DROP_NO_PORT;
 	return UNM_DROP_UNMAPPED;
 }
@@ -113,13 +114,14 @@ wait_for_room(struct unm_vale_src *s, struct unm_peer *p, unsigned int f)
 
 	__atomic_fetch_or(&e->room_map[s->port / 32], 1u << (s->port % 32), __ATOMIC_SEQ_CST);
 	unm_exchange(&e->room_wanted, 1); /* after the bit: who clears the summary sees the bit */
-	unm_full_fence();		  /* pairs with the one in the receiver's rxsync, between its hwcur and its look at room_wanted */
+	unm_full_fence(); /* pairs with the one in the receiver's rxsync, between its hwcur and its look at room_wanted */
 	hwtail = unm_kring_load_hwtail(r->kring, r->num_slots, 0);
 	hwcur = unm_kring_load_hwcur(r->kring, r->num_slots, unm_pos_next(hwtail, r->num_slots));
 	return r->num_slots - 1 - unm_pos_dist(hwcur, hwtail, r->num_slots) >= s->wait_room;
 }
 
-#define ROOM_TRIES 4 /* a receiver that frees slots one by one must not keep the sender here for ever */
+#define ROOM_TRIES                                                                                 \
+	4 /* a receiver that frees slots one by one must not keep the sender here for ever */
 
 /* Deliver the list that begins with @first to @port. Return: the first one not delivered, or UNM_VALE_NOFRAME. */
 static unsigned int
@@ -176,7 +178,8 @@ unicast_run(struct unm_vale_src *s, unsigned int i, bool *stopped)
 {
 	const unsigned int first = i;
 	const uint16_t dst = s->frames[i].dst;
-	const bool single = in_one_ring(s, dst); /* a run may stop in the middle only where one ring takes it all */
+	const bool single = in_one_ring(
+		s, dst); /* a run may stop in the middle only where one ring takes it all */
 	unsigned int at;
 
 	for (i++; single && i < s->n_frames && s->frames[i].dst == dst; i++)

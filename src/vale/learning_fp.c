@@ -23,7 +23,8 @@ unm_decide_tick(struct unm_decide *d)
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	tick = (uint32_t)((uint64_t)ts.tv_sec / UNM_FDB_TICK_S);
 	d->now = (uint8_t)tick;
-	d->ageing = (uint8_t)((ageing_s < UNM_FDB_MAX_AGEING_S ? ageing_s : UNM_FDB_MAX_AGEING_S) / UNM_FDB_TICK_S);
+	d->ageing = (uint8_t)((ageing_s < UNM_FDB_MAX_AGEING_S ? ageing_s : UNM_FDB_MAX_AGEING_S) /
+			      UNM_FDB_TICK_S);
 	if (ageing_s != 0 && d->ageing == 0)
 		d->ageing = 1;
 	if (__builtin_expect(UNM_READ_ONCE(*swept) != tick, 0))

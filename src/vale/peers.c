@@ -73,9 +73,10 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 			peer_drop(t, i);
 			continue;
 		}
-		if (t->peer[i] != NULL && (t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
-						  t->peer[i]->hdr_len != UNM_READ_ONCE(e->vnet_hdr_len) ||
-						  t->peer[i]->lossless != !!(flags & UNM_PORTF_LOSSLESS)))
+		if (t->peer[i] != NULL &&
+			(t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
+				t->peer[i]->hdr_len != UNM_READ_ONCE(e->vnet_hdr_len) ||
+				t->peer[i]->lossless != !!(flags & UNM_PORTF_LOSSLESS)))
 			peer_drop(t, i);
 		if (i == t->self)
 			continue;
@@ -104,14 +105,17 @@ read_entry(const struct unm_seg_port *e, struct unm_seg_port *copy)
 	copy->kring_base = UNM_READ_ONCE(e->kring_base);
 	copy->max_frame = UNM_READ_ONCE(e->max_frame);
 	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
-	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the copies above, then the generation again: pairs with netmapd's
+	__atomic_thread_fence(
+		__ATOMIC_ACQUIRE); /* the copies above, then the generation again: pairs with netmapd's
 						    release of an odd generation before it writes the entry */
-	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE && (copy->flags & UNM_PORTF_OPEN);
+	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE &&
+	       (copy->flags & UNM_PORTF_OPEN);
 }
 
 /* Ring @i of the view: addresses from checked offsets. Return: false if it does not lie inside the region. */
 static bool
-map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_region *region, uint32_t kring_idx)
+map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_region *region,
+	uint32_t kring_idx)
 {
 	struct unm_kring *k = &seg->krings[kring_idx];
 	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
@@ -119,7 +123,8 @@ map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_re
 	const uint64_t size = region->info.size;
 	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
 
-	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size || need > size - ofs || !UNM_READ_ONCE(k->is_rx))
+	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size || need > size - ofs ||
+		!UNM_READ_ONCE(k->is_rx))
 		return false;
 	r->ring = (struct netmap_ring *)(void *)(region->base + ofs);
 	r->kring = k;
@@ -132,15 +137,18 @@ map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_re
 static bool
 entry_ok(const struct unm_seg_port *e, const struct unm_seg *seg)
 {
-	return e->n_rx_rings > 0 && e->n_rx_rings <= UNM_PORT_MAX_RINGS && e->n_tx_rings <= UNM_PORT_MAX_RINGS &&
-		e->n_host_tx_rings <= UNM_PORT_MAX_RINGS && e->kring_base <= seg->n_krings &&
-		e->n_tx_rings + e->n_host_tx_rings + e->n_rx_rings <= seg->n_krings - e->kring_base &&
-		e->vnet_hdr_len <= UNM_VNET_HDR_MAX;
+	return e->n_rx_rings > 0 && e->n_rx_rings <= UNM_PORT_MAX_RINGS &&
+	       e->n_tx_rings <= UNM_PORT_MAX_RINGS && e->n_host_tx_rings <= UNM_PORT_MAX_RINGS &&
+	       e->kring_base <= seg->n_krings &&
+	       e->n_tx_rings + e->n_host_tx_rings + e->n_rx_rings <=
+		       seg->n_krings - e->kring_base &&
+	       e->vnet_hdr_len <= UNM_VNET_HDR_MAX;
 }
 
 /* The view of entry @e on @region, or NULL: it does not fit, or no memory. */
 static struct unm_peer *
-peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port, struct unm_region *region)
+peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port,
+	struct unm_region *region)
 {
 	const uint32_t base = e->kring_base + e->n_tx_rings + e->n_host_tx_rings;
 	struct unm_peer *p;

@@ -43,11 +43,12 @@ struct unm_peers {
 	const struct unm_env *env;
 	struct unm_seg *seg;
 	uint32_t self;
-	uint32_t epoch;		 /* of the port table, as last looked at */
-	bool valid;		 /* @epoch means something */
-	bool any_lossless;	 /* some open port other than ours is lossless */
-	uint32_t n_open;	 /* entries of open[] */
-	uint64_t retry_ns[UNM_SEG_NPORTS_VALE]; /* no mapping of the port is tried before, after one has failed */
+	uint32_t epoch;	   /* of the port table, as last looked at */
+	bool valid;	   /* @epoch means something */
+	bool any_lossless; /* some open port other than ours is lossless */
+	uint32_t n_open;   /* entries of open[] */
+	uint64_t retry_ns
+		[UNM_SEG_NPORTS_VALE]; /* no mapping of the port is tried before, after one has failed */
 	uint16_t open[UNM_SEG_NPORTS_VALE]; /* ports that take frames, ours left out, ascending */
 	struct unm_peer *peer[UNM_SEG_NPORTS_VALE];
 };
@@ -96,7 +97,7 @@ unm_peer_takes(const struct unm_peers *t, const struct unm_peer *p)
 	const struct unm_seg_port *e = &t->seg->ports[p->port];
 
 	return UNM_READ_ONCE(e->state) == UNM_PORT_ACTIVE && UNM_READ_ONCE(e->gen) == p->gen &&
-		(UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN);
+	       (UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN);
 }
 
 #endif

@@ -9,19 +9,19 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define UNM_VNET_HDR_BASE 10 /* struct unm_vnet_hdr */
-#define UNM_VNET_HDR_MAX  12 /* and num_buffers */
+#define UNM_VNET_HDR_BASE     10 /* struct unm_vnet_hdr */
+#define UNM_VNET_HDR_MAX      12 /* and num_buffers */
 
 #define UNM_VNET_F_NEEDS_CSUM 1
 #define UNM_VNET_F_DATA_VALID 2
 #define UNM_VNET_F_RSC_INFO   4
 
-#define UNM_VNET_GSO_NONE   0
-#define UNM_VNET_GSO_TCPV4  1
-#define UNM_VNET_GSO_UDP    3 /* IP fragmentation of one datagram */
-#define UNM_VNET_GSO_TCPV6  4
-#define UNM_VNET_GSO_UDP_L4 5 /* a train of datagrams */
-#define UNM_VNET_GSO_ECN    0x80
+#define UNM_VNET_GSO_NONE     0
+#define UNM_VNET_GSO_TCPV4    1
+#define UNM_VNET_GSO_UDP      3 /* IP fragmentation of one datagram */
+#define UNM_VNET_GSO_TCPV6    4
+#define UNM_VNET_GSO_UDP_L4   5 /* a train of datagrams */
+#define UNM_VNET_GSO_ECN      0x80
 
 struct unm_vnet_hdr {
 	uint8_t flags;
