@@ -89,6 +89,8 @@ pg_pace_result(const struct pg_pace *const *paces, uint32_t n, struct pg_pace_re
 		if (p->late_max_ns > r.late_max_ns)
 			r.late_max_ns = p->late_max_ns;
 	}
+	if (n_bursts == 0) /* no threads */
+		return false;
 	r.error_ppm = (r.measured_pps / r.asked_pps - 1) * 1e6;
 	r.late_mean_ns = late_sum_ns / n_bursts;
 	*out = r;
