@@ -18,22 +18,24 @@
 #define N_BUFS	 10u
 #define BUF_SIZE 2048u
 
-struct small_ring {
-	struct netmap_ring ring;
-	struct netmap_slot slots[N];
+union small_ring {
+	uint64_t align;
+	char bytes[sizeof(struct netmap_ring) + N * sizeof(struct netmap_slot)]
+		__attribute__((aligned(NM_CACHE_ALIGN)));
 };
 
 static struct netmap_ring *
-small_ring_init(struct small_ring *s)
+small_ring_init(union small_ring *s)
 {
+	struct netmap_ring *ring = (struct netmap_ring *)(void *)s->bytes;
 	uint32_t i;
 
 	memset(s, 0, sizeof(*s));
 	for (i = 0; i < N; i++) {
-		s->ring.slot[i].buf_idx = 2 + i;
-		s->ring.slot[i].len = 60;
+		ring->slot[i].buf_idx = 2 + i;
+		ring->slot[i].len = 60;
 	}
-	return &s->ring;
+	return ring;
 }
 
 /* All values of the three indices: reset if and only if one is out of range. */
@@ -42,7 +44,7 @@ indices_out_of_range(void **state)
 {
 	static const uint32_t values[] = {0, 1, N - 1, N, N + 1, UINT32_MAX};
 	const size_t n_values = sizeof(values) / sizeof(values[0]);
-	struct small_ring s;
+	union small_ring s;
 	size_t h, c, t;
 
 	(void)state;
@@ -77,7 +79,7 @@ slots_out_of_range(void **state)
 		{0, 0, false, 0, 0},  /* a pipe's rx slot before its first use */
 		{0, 60, false, 0, 0}, /* the same, with the initial length */
 	};
-	struct small_ring s;
+	union small_ring s;
 	size_t i;
 	uint32_t at;
 
