@@ -462,8 +462,8 @@ settle_pools(struct unm_server *srv)
 	uint32_t i;
 
 	for (r = srv->dom.regions.first; r != NULL; r = r->next) {
-		unm_pool_reset(&r->ifs);
-		unm_pool_reset(&r->rings);
+		unm_pool_clear(&r->ifs);
+		unm_pool_clear(&r->rings);
 	}
 	for (i = 0; i < UNM_DESC_HASH; i++) {
 		const struct unm_desc *d;
@@ -479,6 +479,10 @@ settle_pools(struct unm_server *srv)
 			unm_pool_mark_run(&p->region->rings, p->rings[i].obj,
 				unm_pool_n_objs(&p->region->rings,
 					unm_format_ring_bytes(unm_dport_ring_slots(p, i))));
+	}
+	for (r = srv->dom.regions.first; r != NULL; r = r->next) {
+		unm_pool_store(&r->ifs);
+		unm_pool_store(&r->rings);
 	}
 }
 

@@ -95,14 +95,26 @@ unm_pool_load(struct unm_pool *p, struct unm_reason *why)
 }
 
 void
-unm_pool_reset(struct unm_pool *p)
+unm_pool_store(struct unm_pool *p)
 {
 	const struct span all = {0, (uint32_t)UNM_BITMAP_WORDS(p->n)};
 
-	memset(p->used, 0, UNM_BITMAP_WORDS(p->n) * sizeof(uint64_t));
-	mark_reserved(p);
 	if (write_map(p, &all) < 0)
 		unm_log(LOG_WARNING, "can't write an allocation map");
+}
+
+void
+unm_pool_clear(struct unm_pool *p)
+{
+	memset(p->used, 0, UNM_BITMAP_WORDS(p->n) * sizeof(uint64_t));
+	mark_reserved(p);
+}
+
+void
+unm_pool_reset(struct unm_pool *p)
+{
+	unm_pool_clear(p);
+	unm_pool_store(p);
 }
 
 uint32_t
@@ -230,16 +242,12 @@ unm_pool_holds(const struct unm_pool *p, uint32_t i)
 void
 unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run)
 {
-	struct span s = {UINT32_MAX, 0};
 	uint32_t i;
 
 	for (i = first; i < p->n && i - first < run; i++) {
 		if (unm_bit_test(p->used, i))
 			continue;
 		unm_bit_set(p->used, i);
-		span_add(&s, i);
 		p->n_free--;
 	}
-	if (write_map(p, &s) < 0)
-		unm_log(LOG_WARNING, "can't write an allocation map");
 }

@@ -38,6 +38,17 @@ int unm_pool_load(struct unm_pool *p, struct unm_reason *why);
 /** unm_pool_reset() - everything free again. */
 void unm_pool_reset(struct unm_pool *p);
 
+/**
+ * unm_pool_clear(), unm_pool_mark_run(), unm_pool_store() - find out anew what is in use: nothing, exactly these objects (committed
+ * already), and that is all
+ *
+ * Only the last one writes the allocation map, from one valid state to the next: netmapd may be killed in between, and what
+ * clients hold must be in the map at any moment.
+ */
+void unm_pool_clear(struct unm_pool *p);
+void unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run);
+void unm_pool_store(struct unm_pool *p);
+
 /** unm_pool_n_objs() - objects needed for @bytes. */
 uint32_t unm_pool_n_objs(const struct unm_pool *p, uint64_t bytes);
 
@@ -57,9 +68,6 @@ void unm_pool_free_run(struct unm_pool *p, uint32_t first, uint32_t run);
 
 /** unm_pool_free_many() - as unm_pool_free_run() for a list. */
 void unm_pool_free_many(struct unm_pool *p, const uint32_t *idx, uint32_t n);
-
-/** unm_pool_mark_run() - hand out exactly these objects, committed already. */
-void unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run);
 
 /** unm_pool_holds() - is @i handed out? Any value may be asked about. */
 bool unm_pool_holds(const struct unm_pool *p, uint32_t i);
