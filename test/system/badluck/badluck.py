@@ -87,6 +87,15 @@ def children():
     return [p for p in pids if is_alive(p)]
 
 
+def kernel_view(pid, name):
+    """What the kernel says of a process; not everybody may know everything."""
+    try:
+        with open("/proc/%d/%s" % (pid, name)) as f:
+            return "%s: %s" % (name, " ".join(f.read().replace("\0", " ").split()))
+    except OSError as e:
+        return "%s: %s" % (name, e.strerror)
+
+
 def cpu_ticks(pid):
     with open("/proc/%d/stat" % pid) as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -229,6 +238,9 @@ class Domain:
 
     def describe(self):
         """How things stand, after a failure."""
+        for pid in children():
+            print("# process %d: %s" % (pid, ", ".join(kernel_view(pid, name)
+                                                       for name in ("cmdline", "stat", "wchan", "syscall", "stack"))))
         for t in self.traffic:
             print("# " + t.state().replace("\n", "\n#   "))
         for what in ("daemon", "ports", "rings"):

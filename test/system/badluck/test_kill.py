@@ -18,6 +18,7 @@ TIMES = int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
 SEED = int(os.environ.get("UNM_BADLUCK_SEED", random.randrange(1 << 30)))
 CALM_S = 0.02  # at most, between two kills
 RSS_NOISE_KIB = 256
+CACHED_FDS = 4  # bindings of the links that come and go
 
 
 class Link:
@@ -79,23 +80,30 @@ class Link:
 
 
 class Accounts:
-    """What netmapd and two lasting clients hold."""
+    """What netmapd and the lasting clients hold."""
 
     def __init__(self, domain, clients):
         pid = domain.settled_daemon()
-        self.fds = len(os.listdir("/proc/%d/fd" % pid))
+        daemon = domain.table("daemon")[0]
+        memory = domain.table("memory")
+        self.exact = {
+            "descriptors of netmapd": len(os.listdir("/proc/%d/fd" % pid)),
+            "objects in use": [m[p]["used"] for m in sorted(memory, key=lambda m: m["uid"])
+                               for p in ("interfaces", "rings", "buffers")],
+            "rings to be closed": daemon["waiting_for_locks"],
+            "clients": daemon["clients"],
+            "mappings of the clients": [c.mappings() for c in clients],
+        }
         self.rss_kib = anonymous_kib(pid)
-        self.pools = {m["kind"]: [m[p]["used"] for p in ("interfaces", "rings", "buffers")] for m in domain.table("memory")
-                      if m["kind"] == "global"}
-        self.n_regions = len(domain.table("memory"))
-        self.reaping = domain.table("daemon")[0]["waiting_for_locks"]
-        self.sessions = domain.table("daemon")[0]["clients"]
         self.client_fds = [len(c.fds()) for c in clients]
-        self.client_maps = [c.mappings() for c in clients]
 
-    def compare(self):
-        """What has to come back exactly."""
-        return (self.fds, self.pools, self.n_regions, self.reaping, self.sessions, self.client_fds, self.client_maps)
+    def differences(self, before):
+        found = ["%s: %s, were %s" % (what, value, before.exact[what]) for what, value in self.exact.items()
+                 if value != before.exact[what]]
+        # A client keeps the last known eventfd for each entry of the binding table that it has woken.
+        found += ["descriptors of a client: %d, were %d" % (now, then)
+                  for now, then in zip(self.client_fds, before.client_fds) if now > then + CACHED_FDS]
+        return found
 
 
 def anonymous_kib(pid):
@@ -164,17 +172,15 @@ def survive(rounds):
         for link in links:
             link.tx.quit()
             link.rx.quit()
+        d.settled_daemon()
         d.expect_admin("detach", "vale0", "vrx")
         d.expect_admin("delete", "vrx")
         d.wait_ports(ports)
-        after = []
-
-        def same():
-            after[:] = [Accounts(d, calm)]
-            return after[0].compare() == before.compare()
-        wait_until(same, lambda: "something is left: %s, before: %s" % (after[0].compare(), before.compare()))
+        wait_until(lambda: not Accounts(d, calm).differences(before),
+                   lambda: "something is left: " + "; ".join(Accounts(d, calm).differences(before)))
         if not any(with_daemon for with_daemon, _ in rounds):
-            check(after[0].rss_kib <= rss + RSS_NOISE_KIB, "netmapd has grown from %d to %d KiB" % (rss, after[0].rss_kib))
+            now = Accounts(d, calm).rss_kib
+            check(now <= rss + RSS_NOISE_KIB, "netmapd has grown from %d to %d KiB" % (rss, now))
         d.settle(*calm_pipe)
         d.settle(*calm_vale)
         for t in calm:
@@ -212,8 +218,28 @@ def netmapd_is_killed():
     survive([(True, False)] * 50 * TIMES)
 
 
+def netmapd_is_killed_while_it_takes_over():
+    """Again and again, before its clients have come back: the next one must wait for all of them, not for those that were quick."""
+    with Domain() as d:
+        pairs = [d.pair("netmap:a{%d" % n, "netmap:a}%d" % n, n) for n in range(3)]
+        pairs += [d.pair("vale0:tx", "vale0:rx", 9, lossless=True)]
+        for name in ("free", "kept"):
+            d.expect_admin("create", name)
+            d.expect_admin("attach", "vale1", name)
+            d.lossless("vale1:" + name)
+        ports = d.ports()
+        for n in range(40 * TIMES):
+            kill_daemon(d)()
+            time.sleep(random.random() * 0.1 if n % 4 else 0)
+        d.settled_daemon()
+        d.wait_ports(ports)
+        check(all(p["lossless"] for p in d.table("ports") if p["switch"] == "vale1"), "lossless ports have stayed so")
+        for tx, rx in pairs:
+            d.settle(tx, rx)
+
+
 def all_are_killed():
     survive([(True, True)] * 10 * TIMES)
 
 
-run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, all_are_killed)
+run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, netmapd_is_killed_while_it_takes_over, all_are_killed)
