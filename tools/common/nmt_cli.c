@@ -75,17 +75,37 @@ merge_longopts(const struct nmt_cli *cli, struct option *merged)
 	merged[n] = (struct option){0};
 }
 
-/* What getopt_long() did not like, in words. @at is the argument that it was looking at. */
-static void __attribute__((noreturn))
-report_bad_option(const struct nmt_cli *cli, int kind, const char *at)
+/*
+ * Whether an error is about the long option in @at. getopt_long() tells by optopt only: 0 for an
+ * unknown long option, else the value of the option. In the middle of "-xy" @at is still the
+ * argument before, so a long option there has to have that very value.
+ */
+static bool
+is_about_long(const struct option *longopts, const char *at)
 {
-	bool is_long = at != NULL && strncmp(at, "--", 2) == 0;
+	size_t len;
 
-	if (kind == ':') {
-		if (is_long)
-			nmt_usage_error(cli, "%.60s needs an argument", at);
+	if (at == NULL || strncmp(at, "--", 2) != 0)
+		return false;
+	if (optopt == 0)
+		return true;
+	len = strcspn(at + 2, "=");
+	for (; longopts->name != NULL; longopts++)
+		if (longopts->val == optopt && strncmp(longopts->name, at + 2, len) == 0)
+			return true;
+	return false;
+}
+
+/* What getopt_long() did not like, in words. @at is the argument before optind. */
+static void __attribute__((noreturn)) report_bad_option(
+	const struct nmt_cli *cli, const struct option *longopts, int kind, const char *at)
+{
+	bool is_long = is_about_long(longopts, at);
+
+	if (kind == ':' && is_long)
+		nmt_usage_error(cli, "%.60s needs an argument", at);
+	if (kind == ':')
 		nmt_usage_error(cli, "-%c needs an argument", optopt);
-	}
 	if (is_long && optopt != 0)
 		nmt_usage_error(cli, "%.60s takes no argument", at);
 	if (is_long)
@@ -113,7 +133,7 @@ nmt_cli_next(const struct nmt_cli *cli, int argc, char **argv)
 		print_version(cli);
 	case '?':
 	case ':':
-		report_bad_option(cli, opt, argv[optind - 1]);
+		report_bad_option(cli, merged, opt, argv[optind - 1]);
 	case 'h':
 		if (cli->h_is_help)
 			print_and_exit(cli, cli->help);

@@ -100,6 +100,8 @@ test_refused(void **state)
 	static const struct tool_args_case cases[] = {
 		{"-x", 2, "", "prog: unknown option -x (try prog --help)\n"},
 		{"-jx", 2, "", "prog: unknown option -x (try prog --help)\n"},
+		{"--json -xj", 2, "", "prog: unknown option -x (try prog --help)\n"},
+		{"--json=1 -xj", 2, "", "prog: --json=1 takes no argument (try prog --help)\n"},
 		{"--nonsense", 2, "", "prog: unknown or ambiguous option --nonsense (try"},
 		{"-b", 2, "", "prog: -b needs an argument (try prog --help)\n"},
 		{"--count", 2, "", "prog: --count needs an argument (try prog --help)\n"},
