@@ -4,7 +4,7 @@
 # started in the background are ended by teardown. No privilege needed, nothing leaves the ports of
 # this netmapd.
 #
-# Environment: NETMAPD, BRIDGE, LB, VALE_CTL, PKT_GEN, NMREPLAY and REPLAY_PEER are the programs.
+# Environment: the programs, as test/system/tools/meson.build sets it.
 
 setup()
 {
@@ -60,6 +60,8 @@ start()
 	local name=$1 ready=$2
 
 	shift 2
+	# An earlier program of that name has left its own.
+	rm -f "$DIR/$name.out" "$DIR/$name.err"
 	"$@" >"$DIR/$name.out" 2>"$DIR/$name.err" 3>&- &
 	PID=$!
 	PIDS+=("$PID")
