@@ -269,7 +269,7 @@ ring_lock_wait(struct unm_vale_src *s, struct unm_peer_ring *pr)
 		return -ETIMEDOUT; /* spinning proves nothing */
 	now = unm_now_coarse_ns();
 	pr->stuck_until_ns = now + STUCK_BACKOFF_NS;
-	if (s->lock_budget_ns == 0)
+	if (!backoff && s->lock_budget_ns == 0)
 		s->lock_refill_ns = now + STUCK_BACKOFF_NS;
 	if (now >= s->stuck_report_ns) {
 		s->stuck_report_ns = now + STUCK_REPORT_NS;

@@ -19,6 +19,7 @@
 #define LIVE_GEN  2u
 
 _Thread_local uint32_t fake_slot = 1;
+_Thread_local int fake_slot_left = -1;
 unsigned int fake_stuck_calls;
 unsigned int fake_region_refs;
 static struct fake_domain *the_domain;
@@ -265,6 +266,10 @@ fake_signals(const struct fake_domain *d, uint32_t b)
 static uint32_t
 env_slot(void)
 {
+	if (fake_slot_left == 0)
+		return 0;
+	if (fake_slot_left > 0)
+		fake_slot_left--;
 	return fake_slot;
 }
 

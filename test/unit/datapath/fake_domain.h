@@ -80,6 +80,7 @@ struct unm_kring *fake_kring(const struct fake_domain *d, uint32_t port, bool is
 
 /* What the env callbacks answer or saw. */
 extern _Thread_local uint32_t fake_slot; /* slot() of this thread */
+extern _Thread_local int fake_slot_left; /* after so many more calls it is 0; negative: never */
 extern unsigned int fake_stuck_calls;
 extern unsigned int fake_region_refs; /* region_get() less region_put() */
 
