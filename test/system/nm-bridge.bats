@@ -159,6 +159,9 @@ cross()
 	[[ $output == *'cannot open vale0:a: Device or resource busy'* ]]
 	run -1 "$BRIDGE" -w 0 vale0:d/T vale1:e/T
 	[[ $output == *'nothing to forward'* ]]
+	start_rx headers vale6:h -H 12
+	run -1 "$BRIDGE" -w 0 vale6:h vale1:g
+	[[ $output == *'it carries virtio-net headers'* ]]
 	run -2 "$BRIDGE" vale0:a
 	[[ $output == *"'vale0:a' has no host rings"* ]]
 }

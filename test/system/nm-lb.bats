@@ -350,11 +350,17 @@ has_used()
 	start_rx rx 'vale5:y}0'
 	run -1 "$LB" -w 0 -i 'netmap:in3}1' -p vale5:y:1
 	[[ $output == *'vale5:y{0'* ]]
+	start_rx headers vale6:h -H 12
+	run -1 "$LB" -w 0 -i vale6:h
+	[[ $output == *'it carries virtio-net headers'* ]]
 	run -2 "$LB"
 	[[ $output == *'-i PORT is missing'* ]]
 }
 
-@test "a full disk under standard output ends it" {
+@test "a full disk, or nobody, behind standard output ends it" {
 	run -1 timeout 20 sh -c 'exec "$0" -w 0 -i vale0:x -o 1 >/dev/full' "$LB"
 	[[ $output == *'cannot write to standard output'* ]]
+	# A reader that goes away is the same, and not a silent death.
+	run -0 timeout 20 sh -c '{ "$0" -w 0 -i vale0:x -o 1; echo "status $?" >&2; } | true' "$LB"
+	[[ $output == *'cannot write to standard output'*'status 1'* ]]
 }

@@ -19,7 +19,8 @@ open_side(struct br_bridge *br, const char *spec)
 	side->port = nmport_open(spec);
 	if (side->port == NULL) {
 		error = -errno;
-		nmt_log("cannot open %s: %s", spec, strerror(-error));
+		nmt_log("cannot open %s: %s%s", spec, strerror(-error),
+			error == -EIO ? " (it carries virtio-net headers, not frames)" : "");
 		return error;
 	}
 	side->n_bufs = nmt_port_n_bufs(side->port);

@@ -95,7 +95,8 @@ open_port(struct lb *lb, const struct lb_options *opts)
 	d->reg.nr_extra_bufs = opts->n_extra_bufs;
 	if (nmport_open_desc(d) != 0) {
 		error = -errno;
-		nmt_log("cannot open %s: %s", opts->port, strerror(-error));
+		nmt_log("cannot open %s: %s%s", opts->port, strerror(-error),
+			error == -EIO ? " (it carries virtio-net headers, not frames)" : "");
 		nmport_undo_prepare(d);
 		return error;
 	}

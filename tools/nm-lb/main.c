@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,8 @@ start_reports(struct reports *reports, const struct lb *lb, const struct lb_opti
 	if (error == 0 && opts->stdout_interval_s > 0)
 		error = lb_stats_new(lb, opts->base, LB_STATS_STDOUT, opts->stdout_interval_s,
 			&reports->to_stdout);
+	if (error != 0)
+		nmt_log("cannot set up reports: %s", strerror(-error));
 	return error;
 }
 
@@ -177,6 +180,7 @@ main(int argc, char **argv)
 	int error;
 
 	lb_options_parse(&opts, argc, argv);
+	signal(SIGPIPE, SIG_IGN); /* a reader of -o that goes away is a failed write */
 	error = nmt_stop_init(opts.busy_wait);
 	if (error != 0)
 		nmt_die(&lb_cli, "cannot set signal handlers: %s", strerror(-error));
