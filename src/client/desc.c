@@ -252,6 +252,7 @@ unm_desc_open(int flags)
 		return err;
 	if (unm_thread_get() == NULL)
 		return -ENOMEM;
+	unm_set_error("%s", "");
 	err = make_pair(pair, msg.desc_id, flags);
 	if (err < 0)
 		return err;

@@ -140,6 +140,15 @@ nmport_undo_prepare(struct nmport_d *d)
 	nmport_delete(d);
 }
 
+/* What was wrong and what to do, as netmapd says it; else what the errno says. */
+static const char *
+reason(int err)
+{
+	const char *text = unm_last_error != NULL ? unm_last_error() : "";
+
+	return text[0] != '\0' ? text : strerror(err);
+}
+
 /*
  * Tell why a registration failed: the options that were not accepted, and the errno unless one of
  * them explains it. Options that were not reached are among the former, with EOPNOTSUPP.
@@ -159,7 +168,7 @@ report_register(struct nmport_d *d, int err)
 		explained = explained || (int)opt->nro_status == err;
 	}
 	if (!explained)
-		nmctx_ferror(d->ctx, "%s: cannot register: %s", d->hdr.nr_name, strerror(err));
+		nmctx_ferror(d->ctx, "%s: cannot register: %s", d->hdr.nr_name, reason(err));
 }
 
 int
@@ -191,7 +200,7 @@ nmport_register(struct nmport_d *d)
 	fd = open(NETMAP_DEVICE_NAME, O_RDWR);
 	if (fd < 0) {
 		err = errno;
-		nmctx_ferror(d->ctx, "cannot open %s: %s", NETMAP_DEVICE_NAME, strerror(err));
+		nmctx_ferror(d->ctx, "cannot open %s: %s", NETMAP_DEVICE_NAME, reason(err));
 		return unm_nmport_result(-err);
 	}
 	if (nmport_register_fd(d, fd) < 0) {

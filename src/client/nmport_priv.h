@@ -77,6 +77,13 @@ void unm_filemap_get(struct unm_filemap *map);
 /** unm_filemap_put() - drop a reference, unmap and free after the last; the context is locked */
 void unm_filemap_put(struct nmctx *ctx, struct unm_filemap *map);
 
+/**
+ * unm_last_error() - netmapd's sentence about this thread's last failed open or request, "" = none (session.c)
+ *
+ * Weak: these files also work on a /dev/netmap that is not ours.
+ */
+const char *unm_last_error(void) __attribute__((weak));
+
 /** unm_nmport_parsers() - the options of port names */
 struct nmreq_opt_parser *unm_nmport_parsers(void);
 
