@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -73,6 +74,7 @@ open_netns(const char *netns)
 {
 	char path[UNM_NAME_SIZE + 32];
 	long pid;
+	int fd;
 
 	if (netns[0] == '/') {
 		snprintf(path, sizeof(path), "%s", netns);
@@ -86,7 +88,12 @@ open_netns(const char *netns)
 	} else {
 		snprintf(path, sizeof(path), "/run/netns/%s", netns);
 	}
-	return open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) { /* some other file */
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
 }
 
 /* The child: enter, open, send the result as a message of ours. Only async-signal-safe work between fork and exit. */
@@ -156,9 +163,8 @@ unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct un
 	case -EPERM:
 	case -EACCES:
 		return unm_fail(why, -EPERM,
-			"'%s': a TAP needs CAP_NET_ADMIN in its namespace: run netmapd as root "
-			"(systemctl start netmapd), or make it yours: ip tuntap add %s mode tap "
-			"user USER",
+			"'%s': a TAP needs CAP_NET_ADMIN in its namespace: run netmapd as root, or "
+			"make it yours: ip tuntap add %s mode tap user USER",
 			name->full, name->ifname);
 	case -ENOENT:
 		return unm_fail(why, -ENXIO,

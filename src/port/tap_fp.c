@@ -6,16 +6,30 @@
  * empty or the ring full; txsync writes frames out of their buffers, several slots as one writev. One frame is one system call: the TAP has
  * no call for more. Readiness is the queue's own (unm_bport_fds()).
  *
+ * A received frame that is longer than a buffer takes several slots. The kernel does not say how long the next frame is, and cuts off what does
+ * not fit: each read offers the buffers of TAP_RX_SLOTS slots, and one byte more that tells when they were not enough. Such a frame is dropped
+ * and counted (rx_full), as it was taken out of the queue and is not whole.
+ *
  * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next sync. A frame that the kernel refuses, as when the
  * interface is down (EIO), is dropped and counted.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "port/internal.h"
 
 #define TAP_MAX_FRAGS 64 /* NETMAP_MAX_FRAGS */
+#define TAP_RX_SLOTS                                                                               \
+	7 /* 14 KiB; with the extra byte 8 iovecs, the most for which the kernel allocates nothing */
+
+/* Buffers of the free slots from some position on, for the next read. */
+struct rx_window {
+	struct iovec iov[TAP_RX_SLOTS + 1];
+	uint32_t n;
+	uint32_t end; /* first slot that is not in it */
+};
 
 static uint32_t
 tap_tx_done(const struct unm_bring *r)
@@ -107,6 +121,59 @@ tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	return 0;
 }
 
+static void
+window_fill(struct unm_bring *r, struct rx_window *w, uint32_t last)
+{
+	while (w->n < TAP_RX_SLOTS && w->end != last) {
+		struct netmap_slot v = unm_slot_load(&r->ring->slot[w->end]);
+		uint8_t *data;
+
+		v.len = 1; /* so that an offset at the buffer's very end is refused */
+		data = unm_slot_data(r, &v);
+		if (data == NULL)
+			break; /* the client gave back a slot without a buffer: nothing is received beyond it until it repairs it */
+		w->iov[w->n].iov_base = data;
+		w->iov[w->n].iov_len = rx_room(r, data);
+		w->n++;
+		w->end = unm_pos_next(w->end, r->num_slots);
+	}
+}
+
+/*
+ * Read a frame into the window's slots, the first of which is @pos. Return: its bytes, and in @taken its slots, 0 if it was too long; 0 or
+ * negative if there is none.
+ */
+static ssize_t
+read_frame(struct unm_bring *r, struct rx_window *w, uint32_t pos, uint32_t *taken)
+{
+	uint8_t beyond;
+	ssize_t len;
+	size_t left;
+	uint32_t i;
+
+	*taken = 0;
+	w->iov[w->n].iov_base = &beyond;
+	w->iov[w->n].iov_len = 1;
+	len = readv(r->fd, w->iov, (int)w->n + 1);
+	if (len <= 0)
+		return len;
+	left = (size_t)len;
+	for (i = 0; i < w->n && left > 0; i++) {
+		const size_t piece = left < w->iov[i].iov_len ? left : w->iov[i].iov_len;
+
+		left -= piece;
+		unm_slot_store_len_flags(
+			&r->ring->slot[pos], (uint16_t)piece, left > 0 ? NS_MOREFRAG : 0);
+		pos = unm_pos_next(pos, r->num_slots);
+	}
+	if (left > 0)
+		return len; /* into the extra byte: there may have been more */
+	*taken = i;
+	w->n -= i;
+	memmove(w->iov, w->iov + i, w->n * sizeof(w->iov[0]));
+	return len;
+}
+
 static int
 tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
@@ -114,26 +181,28 @@ tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	const uint32_t n = r->num_slots;
 	uint32_t pos = unm_kring_load_hwtail(k, n, head);
 	const uint32_t last = unm_pos_prev(head, n); /* one slot stays empty */
+	struct rx_window w = {.n = 0, .end = pos};
 	uint64_t pkts = 0, bytes = 0;
+	uint32_t i;
 
 	unm_kring_publish_hwcur(k, head);
-	while (pos != last) { /* less than num_slots turns */
-		struct netmap_slot *slot = &r->ring->slot[pos];
-		struct netmap_slot v = unm_slot_load(slot);
-		uint8_t *data;
+	for (i = 0; i < n; i++) { /* frames */
+		uint32_t taken;
 		ssize_t len;
 
-		v.len = 1; /* so that an offset at the buffer's very end is refused */
-		data = unm_slot_data(r, &v);
-		if (data == NULL)
-			break; /* the client gave back a slot without a buffer: nothing can be received until it repairs it */
-		len = read(r->fd, data, rx_room(r, data));
+		window_fill(r, &w, last);
+		if (w.n == 0)
+			break;
+		len = read_frame(r, &w, pos, &taken);
 		if (len <= 0)
 			break; /* EAGAIN, EINTR; or EBADFD when the interface is gone: it then stays silent */
-		unm_slot_store_len_flags(slot, (uint16_t)len, 0);
+		if (taken == 0) {
+			unm_count(&k->rx_full, 1);
+			continue;
+		}
 		pkts++;
 		bytes += (uint64_t)len;
-		pos = unm_pos_next(pos, n);
+		pos = unm_pos_add(pos, taken, n);
 	}
 	if (pkts > 0) {
 		unm_kring_publish_hwtail(k, pos);
