@@ -10,7 +10,7 @@
 #define NMT_ERR_H_
 
 struct nmt_err {
-	char text[200]; /* a NUL-terminated sentence without full stop */
+	char text[512]; /* a NUL-terminated sentence without full stop */
 };
 
 /**

@@ -29,7 +29,8 @@ static const char help_text[] =
 	"  delete NAME              remove it\n"
 	"  attach SWITCH PORT [netns=NETNS]\n"
 	"                           put a persistent port or a TAP (tap:NAME) on a switch\n"
-	"  detach SWITCH PORT       take it off\n"
+	"  detach SWITCH PORT [netns=NETNS]\n"
+	"                           take it off\n"
 	"  set PORT lossless on|off senders wait for room in its rings\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
 	"  doctor                   what this machine offers, and what is slow or refused\n"
@@ -91,7 +92,7 @@ pass_on(struct nmctl *n)
 	return 0;
 }
 
-/* attach SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. */
+/* SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach and detach. */
 static int
 cmd_attach(struct nmctl *n)
 {
@@ -101,16 +102,16 @@ cmd_attach(struct nmctl *n)
 	int len;
 
 	if (n->n_args < 3 || n->n_args > 4)
-		nmt_usage_error(&cli, "attach needs a switch and a port");
+		nmt_usage_error(&cli, "%s needs a switch and a port", n->args[0]);
 	if (n->n_args == 4) {
 		if (strncmp(n->args[3], key, strlen(key)) != 0 ||
 			strncmp(n->args[2], "tap:", 4) != 0)
 			nmt_usage_error(&cli,
-				"attach: '%s': after tap:NAME only netns=NETNS can follow",
+				"%s: '%s': after tap:NAME only netns=NETNS can follow", n->args[0],
 				n->args[3]);
 		len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], n->args[3] + strlen(key));
 		if (len < 0 || (size_t)len >= sizeof(port))
-			nmt_usage_error(&cli, "attach: the names are too long");
+			nmt_usage_error(&cli, "%s: the names are too long", n->args[0]);
 		args[0] = n->args[0];
 		args[1] = n->args[1];
 		args[2] = port;
@@ -131,7 +132,7 @@ static const struct {
 	{"create", pass_on, 2, 5},
 	{"delete", pass_on, 2, 2},
 	{"attach", cmd_attach, 3, 4},
-	{"detach", pass_on, 3, 3},
+	{"detach", cmd_attach, 3, 4},
 	{"set", pass_on, 4, 4},
 	{"doctor", cmd_doctor, 1, 1},
 	{"stop", pass_on, 1, 1},

@@ -158,7 +158,7 @@ open_failed(const struct pg_port *port, struct nmt_err *err)
 	int error = errno != 0 ? -errno : -EINVAL;
 
 	if (library_message.text[0] != '\0')
-		return nmt_err_set(err, error, "cannot open %.80s: %.110s", port->id.name,
+		return nmt_err_set(err, error, "cannot open %.80s: %.400s", port->id.name,
 			library_message.text);
 	return nmt_err_set(err, error, "cannot open %.80s: %s", port->id.name, strerror(-error));
 }
