@@ -310,7 +310,7 @@ nmh_parse_suffixes(const char *p, uint32_t *flags, uint16_t *mem_id, char *err)
 NM_HELPER int
 nm_parse(const char *ifname, struct nm_desc *d, char *err)
 {
-	struct nmh_parse_name name;
+	struct nmh_parse_name name = {NULL, NULL};
 	unsigned long ringid;
 	uint32_t mode, flags = 0;
 	uint16_t mem_id = 0;
