@@ -8,18 +8,22 @@
  * context and every frame is copied once.
  *
  * The table has 4096 entries of 16 bytes, found by a multiplicative hash: about what a switch needs
- * for 1024 ports. Copies are rounded up to whole cache lines, which a 2048-byte buffer allows.
+ * for 1024 ports. Copies are rounded up to whole cache lines, which a 2048-byte buffer allows. Between
+ * CPUs that are far apart --prefetch gains 10 % at 60 and at 1500 bytes; between close ones it costs
+ * 20 % at 60 bytes and nothing at 1500 (2.6 GHz EPYC VM).
  */
 #include "limit_ring.h"
 
 #include <string.h>
 
 #define TABLE_BITS 12
+#define AHEAD	   16 /* slots, of --prefetch; 8 and 32 gave the same */
 #define NO_PORT	   UINT16_MAX
 
 static uint32_t opt_frame = BENCH_MIN_FRAME;
 static uint32_t opt_batch = 256;
 static bool opt_numbered;
+static bool opt_prefetch;
 static bool opt_threads;
 
 static const struct bench_opt opts[] = {
@@ -27,6 +31,7 @@ static const struct bench_opt opts[] = {
 	{"batch", BENCH_U32, &opt_batch, 1, BENCH_RING_SLOTS / 2,
 		"frames that are forwarded at once"},
 	{"numbered", BENCH_FLAG, &opt_numbered, 0, 0, "write a number into each frame"},
+	{"prefetch", BENCH_FLAG, &opt_prefetch, 0, 0, "fetch frames and buffers some slots ahead"},
 	{"threads", BENCH_FLAG, &opt_threads, 0, 0, "two threads instead of two processes"},
 };
 
@@ -42,13 +47,17 @@ struct copy_side {
 	struct entry table[1 << TABLE_BITS];
 };
 
+/* Six bytes as a key. Put together in registers: a copy into a longer variable goes
+ * through the stack, and reading it back stalls. */
 static inline uint64_t
 load_mac(const char *mac)
 {
-	uint64_t value = 0;
+	uint32_t first;
+	uint16_t last;
 
-	memcpy(&value, mac, 6);
-	return value;
+	memcpy(&first, mac, sizeof(first));
+	memcpy(&last, mac + sizeof(first), sizeof(last));
+	return (uint64_t)first << 16 | last;
 }
 
 static inline struct entry *
@@ -99,6 +108,12 @@ forward(struct bench_run *run, struct bench_stat *stat, void *arg)
 			const struct limit_slot *s = limit_slot(c->own, head);
 			char *buf = c->own->buf[s->buf_idx];
 
+			if (opt_prefetch) {
+				__builtin_prefetch(
+					c->own->buf[(head + AHEAD) % BENCH_RING_SLOTS], 0);
+				__builtin_prefetch(
+					c->peer->buf[(head + AHEAD) % BENCH_RING_SLOTS], 1);
+			}
 			if (opt_numbered)
 				bench_set_word(buf, number++);
 			learn(c->table, load_mac(buf + 6), 1, 0);

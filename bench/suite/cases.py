@@ -62,7 +62,7 @@ CASES = [
     Case("peer/testpmd-memif-60", "DPDK testpmd over memif, txonly to rxonly",
          peers.testpmd_memif(60)),
     Case("limit/copy-1500", "bare learning look-up and copy, 1500-byte frames",
-         program("limit_copy", "--frame", 1500)),
+         program("limit_copy", "--frame", 1500, "--prefetch")),
     Case("ours/vale-1500", "VALE in poll, 1500-byte frames", program("ours_pair", "--frame", 1500)),
     Case("peer/testpmd-memif-1500", "DPDK testpmd over memif, 1500-byte frames",
          peers.testpmd_memif(1500)),
