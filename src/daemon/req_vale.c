@@ -203,6 +203,7 @@ detach_tap(struct unm_ctrl *c, struct unm_dport *port)
 	snprintf(tap_name, sizeof(tap_name), "%s%s",
 		strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 	unm_worker_detach(c->srv, port);
+	unm_loop_poll_hangups(&c->srv->loop); /* what it had open is closed now */
 	unm_dport_remove(&c->srv->dom, port);
 	tap = unm_dport_find(&c->srv->dom, tap_name);
 	if (tap != NULL)

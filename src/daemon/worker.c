@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #define STABLE_S       30u /* a worker that ran so long starts with a short pause again */
 #define WORKER_PROGRAM "nm-worker"
 #define MAX_CHILDREN   65536
+#define END_WAIT_MS    500 /* a killed process takes milliseconds */
 
 struct unm_worker {
 	struct unm_source src; /* pidfd; -1 while it does not run */
@@ -210,13 +212,20 @@ unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid)
 		watch(w, pid);
 }
 
+/*
+ * Killed, not asked: it has nothing to put in order, and a stopped one would not hear. Waited for, so that its ports and the interface can be had
+ * again as soon as the request that ends it has been answered.
+ */
 static void
 end_worker(struct unm_server *srv, struct unm_worker *w)
 {
+	struct pollfd end = {.fd = w->src.fd, .events = POLLIN};
 	struct unm_worker **pp;
 
 	if (w->pid > 0)
-		kill(w->pid, SIGTERM);
+		kill(w->pid, SIGKILL);
+	if (w->src.fd >= 0)
+		poll(&end, 1, END_WAIT_MS);
 	unwatch(w);
 	for (pp = &srv->workers; *pp != NULL; pp = &(*pp)->next) {
 		if (*pp == w) {
