@@ -2,7 +2,7 @@
 #
 # For tests with the kernel's sockets on one side. Each test gets a directory DIR, a netmapd of its own, started by who needs it first,
 # and network namespaces that it makes by make_ns, with names of its own. teardown ends whatever runs on the test's socket and takes the
-# namespaces away; a worker, an interface or a namespace that it has to clean up after a test that passed is that test's failure (leftovers).
+# namespaces away, also after a failure. Processes that do not end with netmapd fail the test.
 #
 # Environment: BUILD (the build directory), TOP (the source), TAP_PEER.
 
@@ -20,19 +20,22 @@ setup()
 
 teardown()
 {
-	local pid ns
+	local pid ns status=0
 
 	for pid in "${PIDS[@]}"; do
 		kill -KILL "$pid" 2>/dev/null || :
 	done
 	nmctl stop >/dev/null 2>&1 || :
-	wait_for 5 no_strays || for pid in $(strays); do
+	wait_for 10 no_strays || for pid in $(strays); do
+		echo "left behind: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
 		kill -KILL "$pid" 2>/dev/null || :
+		status=1
 	done
 	for ns in "${NS[@]}"; do
 		ip netns del "$ns" 2>/dev/null || :
 	done
 	rm -rf "$DIR"
+	return "$status"
 }
 
 nmctl()
@@ -56,7 +59,7 @@ strays()
 {
 	local f
 
-	for f in $(grep -lsz "^UNETMAP_SOCKET=$UNETMAP_SOCKET\$" /proc/[0-9]*/environ); do
+	for f in $(env -u UNETMAP_SOCKET grep -lsz "^UNETMAP_SOCKET=$UNETMAP_SOCKET\$" /proc/[0-9]*/environ); do
 		basename "${f%/environ}"
 	done
 }
