@@ -336,6 +336,7 @@ ensure(unsigned int flags)
 
 	for (;;) { /* bounded by the deadline */
 		enum unm_instance absent;
+		bool died; /* after it took the connection: the next try finds nobody, or its successor */
 		int err;
 
 		if (session.fd >= 0)
@@ -345,16 +346,17 @@ ensure(unsigned int flags)
 			return 0;
 		if (flags & UNM_CALL_NOWAIT)
 			return err;
+		died = err == -ECONNRESET || err == -EPIPE;
 		if (absent != UNM_INSTANCE_N && !started) {
 			started = true;
 			if (start_netmapd(absent) < 0)
 				return -ENOENT;
-		} else if (!started && !was_connected) {
+		} else if (!died && !started && !was_connected) {
 			if (is_absent(err))
 				unm_set_error("no netmapd is running (start it, or let this "
 					      "program start one: see netmap(4))");
 			return is_absent(err) ? -ENOENT : err;
-		} else if (!is_absent(err) && err != -ECONNRESET && err != -EPIPE) {
+		} else if (!died && !is_absent(err)) {
 			return err;
 		}
 		if (now_ms() > deadline) {

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Proves that starting netmapd leaves the application as it was: no child to wait for, no SIGCHLD, no changed signal mask. */
+/*
+ * Proves that starting netmapd leaves the application as it was: no child to wait for, no SIGCHLD, no changed signal mask;
+ * and that one is started also when the former one dies just after it took the first connection.
+ */
 #include "ct.h"
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static volatile sig_atomic_t n_sigchld;
 
@@ -34,8 +39,45 @@ no_trace(void)
 	CHECK_EQ(close(fd), 0);
 }
 
+/* What takes one connection on @path and dies, leaving its socket behind. */
+static pid_t
+short_lived(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	const int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	pid_t child;
+
+	CHECK(s >= 0);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	CHECK_EQ(bind(s, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	CHECK_EQ(listen(s, 1), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0)
+		_exit(accept(s, NULL, NULL) < 0);
+	close(s);
+	return child;
+}
+
+static void
+dies_on_accept(void)
+{
+	char path[100];
+	pid_t child;
+	int status, fd;
+
+	snprintf(path, sizeof(path), "%s.3", getenv("UNETMAP_SOCKET"));
+	CHECK_EQ(setenv("UNETMAP_SOCKET", path, 1), 0);
+	child = short_lived(path);
+	fd = ct_open_device();
+	CHECK_EQ(waitpid(child, &status, 0), child);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(close(fd), 0);
+}
+
 static const struct ct_case cases[] = {
 	{"no_trace", no_trace},
+	{"dies_on_accept", dies_on_accept},
 };
 
 int
