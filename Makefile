@@ -29,6 +29,7 @@ bench:
 
 install: all
 	meson install -C $(BUILD)
+	[ -n "$(DESTDIR)" ] || ldconfig
 
 clean:
 	rm -rf $(BUILD)
