@@ -216,8 +216,9 @@ init_krings(struct unm_dport *port)
 	}
 }
 
+/* Free what is netmapd's own. Nothing that clients share is changed. */
 static void
-dport_free(struct unm_domain *dom, struct unm_dport *port)
+dport_drop(struct unm_domain *dom, struct unm_dport *port)
 {
 	struct unm_dport **pp;
 	uint32_t i;
@@ -231,13 +232,19 @@ dport_free(struct unm_domain *dom, struct unm_dport *port)
 	}
 	for (i = 0; i < port->n_port_fds; i++)
 		close(port->port_fds[i]);
-	if (port->region != NULL)
-		free_ring_objs(port);
-	unm_dregion_put(&dom->regions, port->region);
 	if (port->peer != NULL)
 		port->peer->peer = NULL;
 	free(port->rings);
 	free(port);
+}
+
+static void
+dport_free(struct unm_domain *dom, struct unm_dport *port)
+{
+	if (port->region != NULL)
+		free_ring_objs(port);
+	unm_dregion_put(&dom->regions, port->region);
+	dport_drop(dom, port);
 }
 
 int
@@ -440,8 +447,9 @@ unm_domain_reap(struct unm_domain *dom)
 void
 unm_domain_fini(struct unm_domain *dom)
 {
+	/* Clients go on without us: their rings must stay in the allocation maps, for the next netmapd. */
 	while (dom->ports != NULL)
-		dport_free(dom, dom->ports);
+		dport_drop(dom, dom->ports);
 	while (dom->segs != NULL) {
 		struct unm_dseg *s = dom->segs;
 
