@@ -160,7 +160,7 @@ def two_at_once():
 
 
 def stale_socket():
-    """A socket that nobody serves is replaced; one that another program serves is not."""
+    """A socket that nobody serves is replaced; one that another program serves is not, nor is a file that is no socket."""
     base = tempfile.mkdtemp(prefix="unm-stale-")
     path = os.path.join(base, "s")
     stale = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -175,6 +175,14 @@ def stale_socket():
     p = subprocess.run([u.program(), "--socket", path], stderr=subprocess.PIPE, timeout=10)
     assert b"another program" in p.stderr, p.stderr
     other.close()
+    path = os.path.join(base, "file")
+    with open(path, "w") as f:
+        f.write("keep")
+    p = subprocess.run([u.program(), "--socket", path], stderr=subprocess.PIPE, timeout=10)
+    u.expect(p.returncode, 1, "a file in the socket's place")
+    assert b"not a socket" in p.stderr, p.stderr
+    with open(path) as f:
+        u.expect(f.read(), "keep", "the file")
     p = subprocess.run([u.program(), "--socket", "/x" * 100], stderr=subprocess.PIPE, timeout=10)
     u.expect(p.returncode, 1, "path too long")
     p = subprocess.run([u.program(), "--socket", "/proc/nosuch/s"], stderr=subprocess.PIPE, timeout=10)

@@ -128,11 +128,16 @@ make_socket(
 	struct instance *in, const struct sockaddr_un *sa, unsigned int gid, struct unm_reason *why)
 {
 	const mode_t mode = gid != NO_GROUP ? 0660 : 0600;
+	struct stat st;
 
 	if (try_connect(sa) == 0)
 		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
-	in->found_stale =
-		unlink(in->socket_path) == 0; /* stale: the lock is ours and nobody listens */
+	/* A socket is stale: the lock is ours and nobody listens. Anything else is not ours to remove. */
+	if (lstat(in->socket_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return unm_fail(why, -ENOTSOCK,
+			"%s is there, and is not a socket: give another path, or remove it",
+			in->socket_path);
+	in->found_stale = unlink(in->socket_path) == 0;
 	in->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (in->listen_fd < 0)
 		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));
