@@ -45,6 +45,16 @@ try_path(struct conn *c, const char *path)
 	return ret;
 }
 
+/* By the socket's mode, or by netmapd. */
+static void
+refused(struct conn *c)
+{
+	snprintf(c->text, sizeof(c->text),
+		"you may not use the netmapd at %.108s: run as its user, as root, or become a "
+		"member of its group",
+		c->path);
+}
+
 int
 conn_open(struct conn *c, const char *path)
 {
@@ -69,7 +79,9 @@ conn_open(struct conn *c, const char *path)
 			ret = try_path(c, user);
 		}
 	}
-	if (ret < 0)
+	if (ret == -EACCES)
+		refused(c);
+	else if (ret < 0)
 		snprintf(c->text, sizeof(c->text),
 			"no netmapd answers at %.108s (%s): start it with 'systemctl start "
 			"netmapd' or 'netmapd --autostart'",
@@ -197,10 +209,7 @@ conn_ask(struct conn *c, const char *const *words, unsigned int n_words, struct 
 		if (text != NULL && text[0] != '\0' && ret != -EPROTO)
 			snprintf(c->text, sizeof(c->text), "%.255s", text);
 		else if (ret == -EPERM)
-			snprintf(c->text, sizeof(c->text),
-				"you may not use the netmapd at %.108s: run as its user, as root, "
-				"or become a member of its group",
-				c->path);
+			refused(c);
 		else
 			snprintf(c->text, sizeof(c->text), "netmapd at %.108s: %s", c->path,
 				strerror(-ret));
