@@ -11,6 +11,7 @@
 #include "client/epoch.h"
 #include "client/epoll_set.h"
 #include "client/fdtab.h"
+#include "client/inherited.h"
 #include "client/real.h"
 
 UNM_INTERPOSE int
@@ -20,7 +21,7 @@ epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	struct unm_file *set;
 	int r;
 
-	if (__builtin_expect(!unm_fdtab_used, 1))
+	if (__builtin_expect(!unm_inherited_any(), 1))
 		return UNM_REAL(epoll_ctl)(epfd, op, fd, ev);
 	f = unm_fdtab_get(fd);
 	if (f != NULL && f->kind != UNM_FILE_INTERNAL) {
@@ -67,7 +68,7 @@ epoll_pwait2(int epfd, struct epoll_event *ev, int max, const struct timespec *t
 	const int saved = errno;
 	int r;
 
-	if (__builtin_expect(!unm_fdtab_used, 1) || max <= 0 || !is_ours(epfd) ||
+	if (__builtin_expect(!unm_inherited_any(), 1) || max <= 0 || !is_ours(epfd) ||
 		(timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
 					    timeout->tv_nsec > 999999999)))
 		return UNM_REAL(epoll_pwait2)(epfd, ev, max, timeout, mask);
@@ -92,7 +93,7 @@ wait_ms(int epfd, struct epoll_event *ev, int max, int timeout_ms, const sigset_
 UNM_INTERPOSE int
 epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout_ms, const sigset_t *mask)
 {
-	if (__builtin_expect(!unm_fdtab_used, 1) || max <= 0 || !is_ours(epfd))
+	if (__builtin_expect(!unm_inherited_any(), 1) || max <= 0 || !is_ours(epfd))
 		return UNM_REAL(epoll_pwait)(epfd, ev, max, timeout_ms, mask);
 	return wait_ms(epfd, ev, max, timeout_ms, mask);
 }
@@ -100,7 +101,7 @@ epoll_pwait(int epfd, struct epoll_event *ev, int max, int timeout_ms, const sig
 UNM_INTERPOSE int
 epoll_wait(int epfd, struct epoll_event *ev, int max, int timeout_ms)
 {
-	if (__builtin_expect(!unm_fdtab_used, 1) || max <= 0 || !is_ours(epfd))
+	if (__builtin_expect(!unm_inherited_any(), 1) || max <= 0 || !is_ours(epfd))
 		return UNM_REAL(epoll_wait)(epfd, ev, max, timeout_ms);
 	return wait_ms(epfd, ev, max, timeout_ms, NULL);
 }

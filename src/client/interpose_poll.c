@@ -18,6 +18,7 @@
 #include <sys/time.h>
 
 #include "client/fdtab.h"
+#include "client/inherited.h"
 #include "client/real.h"
 #include "client/wait.h"
 
@@ -44,7 +45,7 @@ poll_any(struct pollfd *fds, nfds_t n, int timeout_ms)
 UNM_INTERPOSE int
 poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-	if (__builtin_expect(!unm_fdtab_used, 1) || !unm_wait_concerns(fds, n))
+	if (__builtin_expect(!unm_inherited_any(), 1) || !unm_wait_concerns(fds, n))
 		return UNM_REAL(poll)(fds, n, timeout_ms);
 	return poll_any(fds, n, timeout_ms);
 }
@@ -63,7 +64,7 @@ ppoll_any(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const si
 UNM_INTERPOSE int
 ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-	if (__builtin_expect(!unm_fdtab_used, 1) || !unm_wait_concerns(fds, n))
+	if (__builtin_expect(!unm_inherited_any(), 1) || !unm_wait_concerns(fds, n))
 		return UNM_REAL(ppoll)(fds, n, timeout, mask);
 	return ppoll_any(fds, n, timeout, mask);
 }
@@ -219,7 +220,7 @@ select(int n, fd_set *r, fd_set *w, fd_set *e, struct timeval *timeout)
 	int64_t left, began;
 	int result;
 
-	if (__builtin_expect(!unm_fdtab_used, 1) || !select_concerns(n, r, w, e) ||
+	if (__builtin_expect(!unm_inherited_any(), 1) || !select_concerns(n, r, w, e) ||
 		(timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_usec < 0)))
 		return UNM_REAL(select)(n, r, w, e, timeout);
 	if (timeout == NULL)
@@ -243,7 +244,7 @@ UNM_INTERPOSE int
 pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
 	const sigset_t *mask)
 {
-	if (__builtin_expect(!unm_fdtab_used, 1) || !select_concerns(n, r, w, e) ||
+	if (__builtin_expect(!unm_inherited_any(), 1) || !select_concerns(n, r, w, e) ||
 		(timeout != NULL && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
 					    timeout->tv_nsec > 999999999)))
 		return UNM_REAL(pselect)(n, r, w, e, timeout, mask);

@@ -164,12 +164,13 @@ vforked_child_changes_nothing(void)
 	CHECK_EQ(ct_recv(&b), 1);
 }
 
+/* @how: --exec (maps first) or --exec-poll (waits first) */
 static void
-across_exec(void)
+exec_with(const char *how)
 {
 	struct ct_port a, b;
 	char num[16], self[256] = {0};
-	char *argv[] = {self, (char *)(uintptr_t) "--exec", num, NULL};
+	char *argv[] = {self, (char *)(uintptr_t)how, num, NULL};
 	pid_t pid;
 
 	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
@@ -181,11 +182,25 @@ across_exec(void)
 	ct_join(pid);
 }
 
+static void
+across_exec(void)
+{
+	exec_with("--exec");
+}
+
+static void
+exec_then_poll(void)
+{
+	exec_with("--exec-poll");
+}
+
 static int
-exec_main(int fd)
+exec_main(int fd, bool poll_first)
 {
 	struct pollfd pfd = {fd, POLLIN, 0};
 
+	if (poll_first)
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
 	CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED);
 	CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
 	CHECK_EQ(pfd.revents, POLLIN);
@@ -391,6 +406,7 @@ static const struct ct_case cases[] = {
 	{"raw_forked_child", raw_forked_child},
 	{"vforked_child_changes_nothing", vforked_child_changes_nothing},
 	{"across_exec", across_exec},
+	{"exec_then_poll", exec_then_poll},
 	{"passed_over_a_socket", passed_over_a_socket},
 	{"close_all_at_start", close_all_at_start},
 	{"close_range_unregisters", close_range_unregisters},
@@ -404,6 +420,8 @@ int
 main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "--exec") == 0)
-		return exec_main(atoi(argv[2]));
+		return exec_main(atoi(argv[2]), false);
+	if (argc == 3 && strcmp(argv[1], "--exec-poll") == 0)
+		return exec_main(atoi(argv[2]), true);
 	return ct_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }
