@@ -15,14 +15,6 @@
 
 #include "daemon/kinds.h"
 
-static uint32_t
-pick(uint32_t v, uint32_t dflt, uint32_t max)
-{
-	if (v == 0)
-		v = dflt;
-	return v > max ? max : v;
-}
-
 /* Find or make the port whose region the pipe uses. */
 static int
 open_base(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
@@ -93,10 +85,12 @@ static int
 make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
 	struct unm_dport *base, struct unm_dport **out, struct unm_reason *why)
 {
-	const uint32_t n_tx = pick(geo->n_tx, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t n_rx = pick(geo->n_rx, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t tx_slots = pick(geo->tx_slots, base->tx_slots, UNM_RING_MAX_SLOTS);
-	const uint32_t rx_slots = pick(geo->rx_slots, base->rx_slots, UNM_RING_MAX_SLOTS);
+	const uint32_t n_tx = unm_hint(geo->n_tx, 1, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t n_rx = unm_hint(geo->n_rx, 1, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t tx_slots =
+		unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+	const uint32_t rx_slots =
+		unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
 	struct unm_port_spec spec = {
 		.kind = UNM_PORT_PIPE,
 		.ops = &unm_kind_pipe,

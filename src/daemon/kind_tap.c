@@ -12,20 +12,12 @@
 #include "daemon/kinds.h"
 #include "daemon/tap.h"
 
-static uint32_t
-pick(uint32_t v, uint32_t dflt, uint32_t max)
-{
-	if (v == 0)
-		v = dflt;
-	return v > max ? max : v;
-}
-
 static int
 make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
 	struct unm_dregion *region, struct unm_dport **out, struct unm_reason *why)
 {
-	const uint32_t tx = pick(geo->n_tx, 1, UNM_MAX_TAP_QUEUES);
-	const uint32_t rx = pick(geo->n_rx, 1, UNM_MAX_TAP_QUEUES);
+	const uint32_t tx = unm_hint(geo->n_tx, 1, 1, UNM_MAX_TAP_QUEUES);
+	const uint32_t rx = unm_hint(geo->n_rx, 1, 1, UNM_MAX_TAP_QUEUES);
 	const uint32_t n = tx > rx ? tx : rx;
 	struct unm_port_spec spec = {
 		.kind = UNM_PORT_TAP,
@@ -35,8 +27,10 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 		.seg = unm_domain_segment(dom, why),
 		.n_tx = n, /* a queue takes and gives frames: as many rings each way */
 		.n_rx = n,
-		.tx_slots = pick(geo->tx_slots, UNM_DEFAULT_SLOTS, UNM_RING_MAX_SLOTS),
-		.rx_slots = pick(geo->rx_slots, UNM_DEFAULT_SLOTS, UNM_RING_MAX_SLOTS),
+		.tx_slots = unm_hint(
+			geo->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+		.rx_slots = unm_hint(
+			geo->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
 	};
 	int fds[UNM_MAX_TAP_QUEUES];
 	struct unm_dport *port;

@@ -15,14 +15,6 @@
 /* Pipes that a private region has room for. Only address space: memory is committed as it is used. */
 #define SPARE_PIPES 64u
 
-static uint32_t
-clamp(uint32_t v, uint32_t dflt, uint32_t max)
-{
-	if (v == 0)
-		v = dflt;
-	return v > max ? max : v;
-}
-
 bool
 unm_interface_exists(const char *name)
 {
@@ -32,10 +24,12 @@ unm_interface_exists(const char *name)
 void
 unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo)
 {
-	geo->n_tx = clamp(geo->n_tx, 1, UNM_VALE_MAX_RINGS);
-	geo->n_rx = clamp(geo->n_rx, 1, UNM_VALE_MAX_RINGS);
-	geo->tx_slots = clamp(geo->tx_slots, dom->defaults.vale_slots, UNM_RING_MAX_SLOTS);
-	geo->rx_slots = clamp(geo->rx_slots, dom->defaults.vale_slots, UNM_RING_MAX_SLOTS);
+	geo->n_tx = unm_hint(geo->n_tx, 1, 1, UNM_VALE_MAX_RINGS);
+	geo->n_rx = unm_hint(geo->n_rx, 1, 1, UNM_VALE_MAX_RINGS);
+	geo->tx_slots = unm_hint(
+		geo->tx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+	geo->rx_slots = unm_hint(
+		geo->rx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
 	if (geo->n_extra > UNM_MAX_EXTRA_BUFS)
 		geo->n_extra = UNM_MAX_EXTRA_BUFS;
 }

@@ -9,6 +9,19 @@
 
 #include "daemon/domain.h"
 
+#define UNM_MIN_SLOTS 2u /* one slot always stays empty */
+
+/* A client's hint about a number of rings or slots: 0 is the default, the rest is brought into range silently (spec 16.2). */
+static inline uint32_t
+unm_hint(uint32_t v, uint32_t dflt, uint32_t min, uint32_t max)
+{
+	if (v == 0)
+		v = dflt;
+	if (v < min)
+		v = min;
+	return v > max ? max : v;
+}
+
 /* Hints of a request; zero means default. */
 struct unm_geometry {
 	uint32_t n_tx, n_rx;

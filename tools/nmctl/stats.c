@@ -142,6 +142,8 @@ cmd_stats(struct nmctl *n)
 		nmt_usage_error(n->cli, "stats: '%s' is one word too many", n->args[2]);
 	nmctl_connect(n);
 	before = nmctl_ask(n, words, n_words);
+	if (n->n_args > 1 && json_object_array_length(field_obj(before, "ports")) == 0)
+		nmt_die(n->cli, "stats: there is no port '%s'", n->args[1]);
 	t0 = now_s();
 	for (i = 0; ret == 0 && (n->count == 0 || i < n->count); i++) { /* until interrupted */
 		nanosleep(&pause, NULL);
