@@ -5,6 +5,9 @@
  * It runs with all signals blocked, so that no handler of the application runs on its small stack, and is the one that brings the
  * session back: 20 ms after the hang-up, then with doubled pauses up to 1 s, for as long as the process lives. In the instance that
  * clients start by themselves it also starts the new netmapd, after a random pause, as other clients are about to do the same.
+ *
+ * While netmapd is away, who has to wake a binding for the first time can't get its eventfd, and has taken the sleeper's mark by then. So
+ * until a session is back this thread has our sleepers look by themselves, every 20 ms: traffic goes on without netmapd, if slower.
  */
 #include "client/control_thread.h"
 
@@ -17,6 +20,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include "client/desc.h"
 #include "client/epoch.h"
 #include "client/fdready.h"
 #include "client/fdtab.h"
@@ -30,13 +34,14 @@
 #define FIRST_PAUSE_MS	 20
 #define LONGEST_PAUSE_MS 1000
 #define START_SPREAD_MS	 50
+#define LOOK_MS		 20
 #define N_WATCHED	 3
 
 static int kick_fd = -1;
 static uint32_t running; /* 0 no, 1 yes; taken by compare and swap */
 
-/* Sleep until the session hangs up, a kick, or @timeout_ms. */
-static void
+/* Sleep until the session hangs up, a kick, or @timeout_ms. Return: false if it was the timeout. */
+static bool
 sleep_watching(int session_fd, int timeout_ms)
 {
 	struct pollfd pfd[N_WATCHED] = {
@@ -44,11 +49,37 @@ sleep_watching(int session_fd, int timeout_ms)
 	uint64_t count;
 
 	if (UNM_REAL(poll)(pfd, N_WATCHED, timeout_ms) <= 0)
-		return;
+		return false;
 	if (pfd[0].revents != 0)
 		(void)!UNM_RAW_READ(kick_fd, &count, sizeof(count)); /* nothing to read is fine */
 	if (pfd[2].revents != 0)
 		unm_fdready_signalled();
+	return true;
+}
+
+static void
+wake_own(struct unm_desc *d, void *arg)
+{
+	const struct unm_binding *b = unm_desc_binding(d);
+	const uint64_t one = 1;
+
+	(void)arg;
+	if (b != NULL)
+		(void)!UNM_RAW_WRITE(
+			b->event_fd, &one, sizeof(one)); /* full counter: it is awake anyway */
+}
+
+/* Let @pause_ms pass without netmapd, unless something happens. */
+static void
+sit_out(int pause_ms)
+{
+	int left;
+
+	for (left = pause_ms; left > 0; left -= LOOK_MS) {
+		unm_desc_for_each(wake_own, NULL);
+		if (sleep_watching(-1, left < LOOK_MS ? left : LOOK_MS))
+			return;
+	}
 }
 
 /* A pause that differs between processes; the clock's low bits are random enough. */
@@ -82,7 +113,7 @@ control_main(void *arg)
 		else
 			pause_ms =
 				pause_ms * 2 < LONGEST_PAUSE_MS ? pause_ms * 2 : LONGEST_PAUSE_MS;
-		sleep_watching(-1, pause_ms);
+		sit_out(pause_ms);
 	}
 	return NULL;
 }

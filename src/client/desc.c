@@ -475,6 +475,16 @@ unm_desc_bind(struct unm_desc *d, const struct unm_bind_info *info, int *fds, un
 
 /* Handing back */
 
+/* netmapd has given our place away: nobody would wake us any more, so the application must learn that its port is gone. */
+static void
+lose_binding(const struct unm_binding *b)
+{
+	const uint64_t one = 1;
+
+	unm_bport_lose(b->bport);
+	(void)!UNM_RAW_WRITE(b->event_fd, &one, sizeof(one)); /* full counter: it is awake anyway */
+}
+
 static int
 restore_one(struct unm_desc *d)
 {
@@ -505,6 +515,8 @@ restore_one(struct unm_desc *d)
 	unm_call_close_fds(&c, 0);
 	if (c.error < 0)
 		unm_set_error("netmapd did not take a descriptor back: %s", strerror(-c.error));
+	if (c.error < 0 && b != NULL)
+		lose_binding(b);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/server.h"
 
 #include "daemon/bitmap.h"
+#include "daemon/missing.h"
 #include "shm/lock.h"
 
 /* A request that waits for the end of the restore phase. */
@@ -83,6 +84,7 @@ handle_hello(struct unm_msg *m)
 	snprintf(m->s->version, sizeof(m->s->version), "%.*s", (int)sizeof(req->version) - 1,
 		req->version);
 	m->s->is_returning = req->instance != 0;
+	m->s->started = unm_process_started(m->s->pid);
 	srv->n_sessions++;
 	unm_state_file_update(srv);
 }
@@ -165,6 +167,7 @@ static void
 handle_get_wake(struct unm_msg *m)
 {
 	const struct unm_msg_get_wake *req = m->body;
+	const uint64_t one = 1;
 	const struct unm_dseg *seg = unm_domain_seg_by_uid(&m->srv->dom, req->seg_uid);
 
 	memcpy(m->out, req, sizeof(*req));
@@ -175,6 +178,9 @@ handle_get_wake(struct unm_msg *m)
 		m->error = ESTALE;
 		return;
 	}
+	/* Signalled here, too: the client asks because somebody has to be woken, and may have no descriptor left for the answer. */
+	if (write(seg->wake_fds[req->binding], &one, sizeof(one)) < 0 && errno != EAGAIN)
+		unm_log_peer(LOG_WARNING, "can't wake a client: %s", strerror(errno));
 	m->out_fds[0] = seg->wake_fds[req->binding];
 	m->n_out_fds = 1;
 }

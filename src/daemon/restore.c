@@ -2,9 +2,10 @@
 /*
  * After netmapd's death: when to wait for the clients of the previous run, and for how long.
  *
- * The state file beside the socket tells how many clients the previous run had (and which kernel it ran on, so that one left by a crash of the
- * machine is not believed) and which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until all
- * have, or RESTORE_WAIT has passed, requests that look at the tables wait: a switch must not be made twice.
+ * The state file beside the socket tells how many clients the previous run had and who they were (and which kernel it ran on, so that one left by
+ * a crash of the machine is not believed) and which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until all
+ * that live have, requests that look at the tables wait: a switch must not be made twice. RESTORE_WAIT is for clients that are stopped or can't be
+ * seen, RESTORE_LIMIT for those that live and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +17,12 @@
 
 #include "daemon/adopt.h"
 #include "daemon/kinds.h"
+#include "daemon/missing.h"
 #include "daemon/server.h"
 
-#define RESTORE_WAIT_NS UINT64_C(3000000000)
+#define RESTORE_WAIT_NS	 UINT64_C(3000000000)
+#define RESTORE_LIMIT_NS UINT64_C(15000000000)
+#define RESTORE_LOOK_NS	 UINT64_C(50000000) /* between two looks at who lives */
 #define UNSURE_WAIT_NS                                                                             \
 	UINT64_C(1000000000) /* no state file, but a socket that somebody left behind */
 #define STATE_SUFFIX ".state"
@@ -58,6 +62,7 @@ write_state(const struct unm_server *srv, FILE *f)
 		n = srv->n_expected;
 	read_boot_id(boot_id);
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
+	unm_missing_write(srv, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
 			s->is_lossless, s->vnet_hdr_len);
@@ -135,7 +140,8 @@ read_state(struct unm_server *srv)
 		strcmp(theirs, boot_id) == 0)
 		ret = 1;
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
-		if (sscanf(line, "sessions %u", &srv->n_expected) == 0)
+		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
+			!unm_missing_read(srv, line))
 			note_port(srv, line);
 	}
 	fclose(f);
@@ -145,8 +151,12 @@ read_state(struct unm_server *srv)
 static void
 begin_phase(struct unm_server *srv, uint64_t wait_ns)
 {
+	const uint64_t now = unm_now_ns();
+
 	srv->is_restoring = true;
-	srv->restore_deadline_ns = unm_now_ns() + wait_ns;
+	srv->restore_deadline_ns = now + wait_ns;
+	srv->restore_limit_ns = now + RESTORE_LIMIT_NS;
+	srv->restore_look_ns = now + (srv->missing != NULL ? 0 : wait_ns);
 }
 
 void
@@ -210,18 +220,63 @@ end_phase(struct unm_server *srv)
 	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
 		srv->dom.n_ports, srv->n_descs);
 	srv->n_expected = 0;
+	unm_missing_clear(srv);
 	unm_state_file_update(srv);
 	unm_message_run_held(srv);
+}
+
+/* Is there still somebody to wait for? */
+static bool
+is_waiting(struct unm_server *srv, uint64_t now)
+{
+	if (now >= srv->restore_limit_ns)
+		return false;
+	if (srv->n_expected == 0) /* a phase of fixed length */
+		return now < srv->restore_deadline_ns;
+	if (srv->n_restored >= srv->n_expected)
+		return false;
+	switch (unm_missing_look(srv)) {
+	case UNM_MISSING_ALIVE:
+		return true;
+	case UNM_MISSING_UNSURE:
+		return now < srv->restore_deadline_ns;
+	default:
+		return false;
+	}
+}
+
+/* Time in which we did not run (stopped, or the machine has too much to do) does not count: what clients sent meanwhile is still to be read. */
+static void
+allow_for_delay(struct unm_server *srv, uint64_t now)
+{
+	const uint64_t late = now > srv->restore_look_ns ? now - srv->restore_look_ns : 0;
+
+	if (late < RESTORE_LOOK_NS)
+		return;
+	srv->restore_deadline_ns += late;
+	srv->restore_limit_ns += late;
 }
 
 void
 unm_restore_check(struct unm_server *srv)
 {
+	const uint64_t now = unm_now_ns();
+
 	if (!srv->is_restoring)
 		return;
-	if ((srv->n_expected > 0 && srv->n_restored >= srv->n_expected) ||
-		unm_now_ns() >= srv->restore_deadline_ns)
+	allow_for_delay(srv, now);
+	if (!is_waiting(srv, now))
 		end_phase(srv);
+	else
+		srv->restore_look_ns = now + RESTORE_LOOK_NS;
+}
+
+void
+unm_restore_leaves(struct unm_server *srv)
+{
+	srv->n_restored--;
+	if (srv->n_expected > 0 && --srv->n_expected == 0)
+		srv->restore_deadline_ns = 0; /* nobody else is */
 }
 
 void
@@ -230,6 +285,7 @@ unm_handle_restore_done(struct unm_msg *m)
 	if (m->s->is_returning && !m->s->has_restored) {
 		m->s->has_restored = true;
 		m->srv->n_restored++;
+		unm_missing_returned(m->srv, m->s->pid);
 	}
 	m->wants_restore_check = true; /* after the answer */
 }

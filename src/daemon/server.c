@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "daemon/bitmap.h"
+#include "daemon/missing.h"
 #include "daemon/worker.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
@@ -121,7 +122,7 @@ unm_session_end(struct unm_session *s)
 		unm_bit_clear(srv->slots_used, s->slot);
 		srv->n_sessions--;
 		if (s->has_restored)
-			srv->n_restored--;
+			unm_restore_leaves(srv);
 		clean_up_after(srv, s->slot);
 		unm_state_file_update(srv);
 	}
@@ -259,7 +260,7 @@ unm_server_arm_timer(struct unm_server *srv)
 	if (srv->reap_at_ns != 0)
 		sooner(&deadline, srv->reap_at_ns);
 	if (srv->is_restoring)
-		sooner(&deadline, srv->restore_deadline_ns);
+		sooner(&deadline, srv->restore_look_ns);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && srv->idle_since_ns != 0)
 		sooner(&deadline, srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S);
 	if (unm_worker_next_start_ns(srv) != 0)
@@ -408,6 +409,7 @@ unm_server_fini(struct unm_server *srv)
 		}
 	}
 	unm_domain_fini(&srv->dom);
+	unm_missing_clear(srv);
 	free(srv->slots_used);
 	if (srv->listener.fd >= 0)
 		close(srv->listener.fd);

@@ -31,8 +31,9 @@ struct unm_session {
 	struct unm_source src;
 	struct unm_session *next;
 	struct unm_server *srv;
-	uint32_t slot; /* 0 until HELLO */
-	pid_t pid;     /* as the kernel says */
+	uint32_t slot;	  /* 0 until HELLO */
+	pid_t pid;	  /* as the kernel says */
+	uint64_t started; /* of the process: see missing.h */
 	uid_t uid;
 	bool is_denied;	   /* answers nothing but EPERM, with @reason in HELLO */
 	bool is_returning; /* was a client of a previous run */
@@ -90,7 +91,10 @@ struct unm_server {
 	bool is_restoring;
 	uint32_t n_expected; /* sessions of the previous run */
 	uint32_t n_restored;
-	uint64_t restore_deadline_ns;
+	uint64_t restore_deadline_ns; /* for those of whom nobody knows whether they live */
+	uint64_t restore_limit_ns;    /* for all */
+	uint64_t restore_look_ns;     /* when to look again who lives */
+	struct unm_missing *missing;
 	struct unm_saved_port *saved_ports;
 	bool is_state_lost; /* the state file could not be written */
 };
@@ -182,6 +186,9 @@ void unm_handle_admin(struct unm_msg *m);
  * @found_stale_socket: somebody left a socket behind
  */
 void unm_restore_begin(struct unm_server *srv, bool found_stale_socket);
+
+/** unm_restore_leaves() - a client that had handed back what it holds has gone: it is not expected any more. */
+void unm_restore_leaves(struct unm_server *srv);
 
 /** unm_restore_check() - end the phase if everybody is back or time is up. */
 void unm_restore_check(struct unm_server *srv);

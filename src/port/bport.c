@@ -202,6 +202,12 @@ unm_bport_close(struct unm_bport *bp)
 }
 
 void
+unm_bport_lose(struct unm_bport *bp)
+{
+	UNM_WRITE_ONCE(bp->info.port_gen, 0); /* of an entry that was never used: no port has it */
+}
+
+void
 unm_bport_after_fork(struct unm_bport *bp)
 {
 	UNM_WRITE_ONCE(bp->busy_thread, 0);

@@ -101,6 +101,9 @@ void unm_bport_after_fork(struct unm_bport *bp);
 /* Has netmapd taken the port away (DELIF, a generation passed)? Then the binding is a zombie: ENXIO, POLLERR. */
 bool unm_bport_gone(const struct unm_bport *bp);
 
+/* From now on unm_bport_gone() is true: netmapd says that this binding has ended. */
+void unm_bport_lose(struct unm_bport *bp);
+
 /**
  * unm_bport_txsync(), unm_bport_rxsync() - what NIOCTXSYNC and NIOCRXSYNC do (spec 7.5)
  *

@@ -131,7 +131,7 @@ unm_bport_gone(const struct unm_bport *bp)
 {
 	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
 
-	return __builtin_expect(UNM_READ_ONCE(e->gen) != bp->info.port_gen ||
+	return __builtin_expect(UNM_READ_ONCE(e->gen) != UNM_READ_ONCE(bp->info.port_gen) ||
 					UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE,
 		0);
 }

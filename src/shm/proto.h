@@ -174,7 +174,7 @@ struct unm_msg_get_region {
 	struct unm_region_info info; /* request: uid only */
 };
 
-/* GET_WAKE: the eventfd of a binding. ESTALE: the binding is gone. */
+/* GET_WAKE: the eventfd of a binding, which netmapd signals on this occasion. ESTALE: the binding is gone. */
 struct unm_msg_get_wake {
 	uint64_t seg_uid;
 	uint32_t binding;

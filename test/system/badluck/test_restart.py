@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""netmapd is killed and comes back under traffic.
+
+Proves that trusted clients go on without losing a frame, that what netmapd knew is known again (ports, addresses), that new
+clients join the old switch and exchange frames with old clients in both directions, that ports end with their clients
+as before, and what becomes of clients that could not come back in time because they were stopped: no hang, but a clear end.
+"""
+import os
+import signal
+import struct
+import time
+
+import unmproto
+from badluck import EXIT_GONE, STARTING, Domain, check, run, wait_until
+
+N_RESTARTS = 20
+GRACE_S = 3  # netmapd waits that long for clients of the previous run
+
+
+def restart(d):
+    """Kill netmapd; a client starts the next one."""
+    pid = d.daemon()
+    os.kill(pid, signal.SIGKILL)
+    d.bury_daemon(pid)
+    check(d.settled_daemon() != pid, "another netmapd serves")
+
+
+def addresses(d):
+    return sorted((m["mac"], m["port"]) for m in d.table("mac"))
+
+
+def old_and_new_clients():
+    with Domain() as d:
+        pipe = d.pair("netmap:p{1", "netmap:p}1", 1, "-l", "60:4000")
+        vale = d.pair("vale0:tx", "vale0:rx", 2, "-l", "60:4000", lossless=True)
+        slow = d.pair("vale0:slow", "vale0:slowrx", 3, "-B", "-R", 500)  # everybody's receiver gets these
+        target = d.start("recv", "vale0:target", "-s", 4).wait_open().go()
+        slow[1].wait_progress("received")
+        old_ports = d.ports()
+        for n in range(1, N_RESTARTS + 1):
+            known = addresses(d)
+            restart(d)
+            check(addresses(d) == known, "addresses %s, were %s" % (addresses(d), known))
+            check(d.ports() == old_ports, "ports %s, were %s" % (d.ports(), old_ports))
+            new_rx = d.start("recv", "vale0:newrx", "-s", 3).wait_open().go()
+            new_tx = d.start("send", "vale0:newtx", "-s", 4, "-r", n, "-R", 1000).wait_open().go()
+            new_rx.wait_progress("received")
+            wait_until(lambda: target.run == n, target.state)
+            for t in (new_rx, new_tx):
+                t.kill()
+                t.bury()
+            d.wait_ports(old_ports)
+        # A stream to a known address goes nowhere else, and a learned address stays learned.
+        check(slow[1].foreign == 0, "known addresses were flooded: " + slow[1].state())
+        d.settle(*pipe)
+        d.settle(*vale)
+        for t in pipe:
+            t.quit()
+        d.wait_ports([p for p in old_ports if not p.startswith("p")])
+
+
+def stopped_and_continued():
+    """A client that sleeps through a restart, but not for long, loses nothing."""
+    with Domain() as d:
+        tx, rx = d.pair("netmap:p{1", "netmap:p}1", 1)
+        other = d.pair("vale0:tx", "vale0:rx", 2, lossless=True)
+        for sleeper in (rx, tx, other[1], other[0]):
+            sleeper.stop()
+            pid = d.daemon()
+            os.kill(pid, signal.SIGKILL)
+            d.bury_daemon(pid)
+            check(d.daemon() != pid, "another netmapd serves")
+            time.sleep(GRACE_S / 10)
+            check(d.table("daemon")[0]["restoring"], "netmapd waits for the one that is missing")
+            sleeper.cont()
+            d.settled_daemon()
+            rx.wait_progress("received")
+            other[1].wait_progress("received")
+        check(d.ports() == ["p", "p{1", "p}1", "vale0:rx", "vale0:tx"], "ports %s" % d.ports())
+        d.settle(tx, rx)
+        d.settle(*other)
+
+
+def wait_gone(t):
+    """It says that its port was taken away, and ends."""
+    wait_until(lambda: t.proc.poll() is not None, lambda: "does not notice: " + t.state())
+    check(t.proc.returncode == EXIT_GONE, "ends otherwise: " + t.state())
+    t.forget()
+
+
+def stopped_for_too_long():
+    """Who comes back after netmapd has cleaned up is told that its port is gone; the place is free for the next one."""
+    with Domain() as d:
+        lasting = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
+        tx, rx = d.pair("netmap:p{1", "netmap:p}1", 2)
+        single = d.start("recv", "vale0:single", "-s", 3).wait_open().go()
+        rx.stop()
+        single.stop()
+        restart(d)
+        d.wait_ports(["p", "p{1", "p}1", "vale0:rx", "vale0:tx"])
+        # Its end of the pipe is there as long as the other one, with what is queued
+        rx.cont()
+        single.cont()
+        wait_gone(rx)
+        wait_gone(single)
+        new = d.start("recv", "netmap:p}1", "-s", 2).wait_open().go()
+        new.wait_progress("received")
+        check(new.first <= rx.next, "queued frames were lost: %s\n%s" % (rx.state(), new.state()))
+        d.settle(tx, new)
+        d.settle(*lasting)
+        for t in (tx, new) + lasting:
+            t.quit()
+        d.wait_ports([])
+
+
+class Held:
+    """A client made by hand, so that it comes back when we want: one registered descriptor with all that belongs to it."""
+
+    def __init__(self, d, port):
+        self.d, self.session = d, d.session()
+        self.desc = self.session.open()
+        answer = self.session.register(self.desc, port)
+        check(answer.error == 0, "register %s: %s" % (port, answer.text))
+        self.info, self.fds = answer.info, answer.fds
+
+    def come_back(self):
+        self.session.close()
+        self.session = self.d.session(hello=False)
+        # not the first run of netmapd that it has seen: any number will do
+        hello = unmproto.HELLO_BODY.pack(unmproto.VERSION, 0, 1, os.getpid(), 0, b"test", b"")
+        check(self.session.request(unmproto.HELLO, hello).error == 0, "HELLO")
+        answer = self.session.request(unmproto.RESTORE, struct.pack("<II", 1, 0) + self.info.raw,
+                                      [self.desc.d.fileno()] + self.fds[1:])
+        check(self.session.request(unmproto.RESTORE_DONE).error == 0, "RESTORE_DONE")
+        return answer.error
+
+    def close(self):
+        self.session.close()
+        self.desc.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+def slow_to_return():
+    """A client that lives is waited for, also longer than for one that nobody knows of: the machine may be busy."""
+    with Domain() as d:
+        tx, rx = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
+        held = Held(d, "vale0:late")
+        pid = d.daemon()
+        os.kill(pid, signal.SIGKILL)
+        d.bury_daemon(pid)
+        check(d.daemon() != pid, "another netmapd serves")
+        new = d.start("recv", "vale0:new", "-s", 2)
+        time.sleep(GRACE_S * 1.5)
+        check(d.table("daemon")[0]["restoring"], "netmapd waits for a client that lives")
+        check(new.mode == STARTING, "new ports wait meanwhile")
+        error = held.come_back()
+        check(error == 0, "the port is not taken back: errno %d" % error)
+        new.wait_open()
+        check(d.ports() == ["vale0:late", "vale0:new", "vale0:rx", "vale0:tx"], "ports %s" % d.ports())
+        held.close()
+        d.wait_ports(["vale0:new", "vale0:rx", "vale0:tx"])
+        d.settle(tx, rx)
+
+
+def everybody_gone():
+    """netmapd and all clients die; what comes then finds a clean netmapd."""
+    with Domain() as d:
+        for n in range(3):
+            pairs = d.pair("netmap:p{1", "netmap:p}1", 1), d.pair("vale0:tx", "vale0:rx", 2)
+            pid = d.daemon()
+            for t in [t for pair in pairs for t in pair]:
+                t.kill()
+            os.kill(pid, signal.SIGKILL)
+            for t in [t for pair in pairs for t in pair]:
+                t.bury()
+            d.bury_daemon(pid)
+        began = time.monotonic()
+        last = d.start("recv", "vale0:rx", "-s", 1).wait_open()
+        check(time.monotonic() - began < GRACE_S, "nobody waits for the dead: %.1f s" % (time.monotonic() - began))
+        check(d.ports() == ["vale0:rx"], "ports %s" % d.ports())
+        check([m["kind"] for m in d.table("memory")].count("private") == 1, "memory of the dead: %s" % d.table("memory"))
+        last.quit()
+
+
+def clients_end_meanwhile():
+    """Clients that end in order while there is no netmapd: the next one knows that they are gone."""
+    with Domain(env={"UNETMAP_NO_AUTOSTART": "1"}) as d:
+        pid = d.start_daemon()
+        pairs = d.pair("netmap:p{1", "netmap:p}1", 1), d.pair("vale0:tx", "vale0:rx", 2, lossless=True)
+        os.kill(pid, signal.SIGKILL)
+        d.bury_daemon(pid)
+        for t in pairs[0]:
+            t.quit()
+        pairs[1][1].wait_progress("received")
+        pid = d.start_daemon()
+        d.settled_daemon()
+        d.wait_ports(["vale0:rx", "vale0:tx"])
+        d.settle(*pairs[1])
+
+
+run(old_and_new_clients, stopped_and_continued, stopped_for_too_long, slow_to_return, everybody_gone, clients_end_meanwhile)
