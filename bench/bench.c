@@ -60,6 +60,7 @@ struct bench_run {
 	struct control *control;
 	struct bench_stat *stats;
 	double window_s;
+	double busy_s; /* of the sides' CPUs in the window, whoever used them */
 	int n_sides;
 	struct side sides[BENCH_MAX_SIDES];
 };
@@ -368,7 +369,47 @@ side_cpu_s(const struct side *s)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Add the sides' counters, times @sign: -1 opens the window and 1 closes it. */
+static bool
+is_ours(const struct bench_conf *conf, uint32_t cpu)
+{
+	for (uint32_t i = 0; i < conf->n_cpus; i++)
+		if (conf->cpus[i] == cpu)
+			return true;
+	return false;
+}
+
+/*
+ * CPU time that all programs on the sides' CPUs have used since boot, and what the host took from
+ * them. Interrupts do not count, for the kernel's way of a frame is made of them.
+ */
+static double
+busy_s(const struct bench_conf *conf)
+{
+	FILE *f = fopen("/proc/stat", "re");
+	unsigned long long user, nice, system, steal, ticks = 0;
+	unsigned int cpu;
+	char line[256];
+
+	if (f == NULL)
+		die("cannot read /proc/stat");
+	while (fgets(line, sizeof(line), f) != NULL) /* some lines a CPU */
+		if (sscanf(line, "cpu%u %llu %llu %llu %*u %*u %*u %*u %llu", &cpu, &user, &nice,
+			    &system, &steal) == 5 &&
+			is_ours(conf, cpu))
+			ticks += user + nice + system + steal;
+	fclose(f);
+	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Add the clocks, times @sign: -1 opens the window and 1 closes it. */
+static void
+sample_clocks(struct bench_run *run, int sign)
+{
+	run->window_s += sign * (double)bench_now_ns() / 1e9;
+	run->busy_s += sign * busy_s(run->conf);
+}
+
+/* The same for the sides' counters as well. */
 static void
 sample(struct bench_run *run, int sign)
 {
@@ -381,7 +422,7 @@ sample(struct bench_run *run, int sign)
 		s->batches += (uint64_t)sign * __atomic_load_n(&st->batches, __ATOMIC_RELAXED);
 		s->cpu_s += sign * side_cpu_s(s);
 	}
-	run->window_s += sign * (double)bench_now_ns() / 1e9;
+	sample_clocks(run, sign);
 }
 
 static int
@@ -402,7 +443,7 @@ measure(struct bench_run *run)
 static void
 print_sides(const struct bench_run *run)
 {
-	printf(", \"sides\": [");
+	printf(", \"seconds\": %.6f, \"busy_s\": %.2f, \"sides\": [", run->window_s, run->busy_s);
 	for (int i = 0; i < run->n_sides; i++) {
 		const struct side *s = &run->sides[i];
 
@@ -435,10 +476,10 @@ print_rate(const struct bench_run *run, uint32_t frame)
 	}
 	pps = (double)packets / run->window_s;
 	bench_print_options(run->conf);
-	printf(", \"packets\": %llu, \"sent\": %llu, \"seconds\": %.6f, \"ns_per_packet\": %.3f, "
+	printf(", \"packets\": %llu, \"sent\": %llu, \"ns_per_packet\": %.3f, "
 	       "\"mpps\": %.4f, \"gbit_s\": %.3f",
-		(unsigned long long)packets, (unsigned long long)sent, run->window_s, 1e9 / pps,
-		pps / 1e6, pps * frame * 8 / 1e9);
+		(unsigned long long)packets, (unsigned long long)sent, 1e9 / pps, pps / 1e6,
+		pps * frame * 8 / 1e9);
 	print_sides(run);
 	return 0;
 }
@@ -503,10 +544,13 @@ bench_finish_latency(struct bench_run *run, struct bench_samples *s)
 {
 	int failed;
 
-	if (s->n_rounds > 0)
+	if (s->n_rounds > 0) {
+		sample_clocks(run, -1);
 		failed = join_sides(run, run->conf->seconds + PACED_LIMIT_S) != 0;
-	else
+		sample_clocks(run, 1);
+	} else {
 		failed = measure(run) != 0;
+	}
 	failed = failed || print_latency(run, s) != 0;
 	free(run);
 	return failed;

@@ -37,8 +37,21 @@ static const struct bench_opt opts[] = {
 
 struct rtt {
 	struct bench_samples *samples;
-	uint32_t received_all; /* W: receiver of a paced run, at its end */
+	uint32_t
+		done; /* W: the side that times, at its end: the other's frames are not needed any more */
 };
+
+static void
+set_done(struct rtt *rtt)
+{
+	__atomic_store_n(&rtt->done, 1, __ATOMIC_RELAXED);
+}
+
+static bool
+is_done(const struct rtt *rtt)
+{
+	return __atomic_load_n(&rtt->done, __ATOMIC_RELAXED) != 0;
+}
 
 /* Put one frame into the transmit ring; the caller syncs. Return: 0 or -ENOSPC. */
 static int
@@ -148,6 +161,10 @@ ping(struct bench_run *run, struct bench_stat *stat, void *arg)
 			err = -EIO;
 		}
 	}
+	/* One more, which nobody times, wakes the other side to see that this is the end. */
+	set_done(rtt);
+	if (err == 0 && (err = put_frame(d, 0)) == 0)
+		err = ours_sync(d, NIOCTXSYNC);
 	stat->sent = number;
 	nmport_close(d);
 	return err;
@@ -157,20 +174,15 @@ static int
 pong(struct bench_run *run, struct bench_stat *stat, void *arg)
 {
 	struct nmport_d *d = prepare(run, 'r', OURS_RECEIVER, OURS_SENDER);
+	const struct rtt *rtt = arg;
 	uint64_t word = 0;
 	int err = d == NULL ? -EIO : 0;
-	int idle = 0;
 
-	(void)arg; /* the samples are the other side's */
-	/* Go on a little after the stop, for the other side may just have sent. */
-	while (err == 0 && idle < 2) {
-		err = await_frame(d, OURS_POLL_MS, &word);
+	while (err == 0 && !is_done(rtt)) {
+		err = await_frame(d, LOST_MS, &word);
 		if (err == 1) {
 			bench_count(&stat->packets, 1);
 			err = put_frame(d, word);
-			idle = 0;
-		} else if (bench_stop(run)) {
-			idle++;
 		}
 	}
 	nmport_close(d);
@@ -195,7 +207,7 @@ paced_send(struct bench_run *run, struct bench_stat *stat, void *arg)
 		bench_count(&stat->sent, 1);
 	}
 	/* Stay, so that closing the port does not become the wake-up for the last frame. */
-	while (err == 0 && __atomic_load_n(&rtt->received_all, __ATOMIC_ACQUIRE) == 0)
+	while (err == 0 && !is_done(rtt))
 		bench_sleep_until(bench_now_ns() + 10000000);
 	nmport_close(d);
 	return err;
@@ -218,7 +230,7 @@ paced_receive(struct bench_run *run, struct bench_stat *stat, void *arg)
 		bench_sample(rtt->samples, bench_now_ns() - sent_ns);
 		bench_count(&stat->packets, 1);
 	}
-	__atomic_store_n(&rtt->received_all, 1, __ATOMIC_RELEASE);
+	set_done(rtt);
 	nmport_close(d);
 	return err;
 }

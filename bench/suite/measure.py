@@ -4,9 +4,7 @@
 import contextlib
 import json
 import os
-import resource
 import subprocess
-import time
 
 SKIP = 77  # BENCH_SKIP of bench.h
 
@@ -81,43 +79,21 @@ class Env:
         return figures["latency_ns"]["median"]
 
 
-class Bystanders:
-    """How much of the CPUs was taken by what is not part of the measurement, within a block.
+def busy_s(cpus):
+    """What all programs on these CPUs have used since boot, and the host taken: as bench.c has it."""
+    total = 0
+    with open("/proc/stat", encoding="ascii") as f:
+        for line in f:
+            name, *fields = line.split()
+            if name in {f"cpu{c}" for c in cpus}:
+                total += sum(int(fields[i]) for i in (0, 1, 2, 7))  # user, nice, system, steal
+    return total / os.sysconf("SC_CLK_TCK")
 
-    Programs of others, and the host itself (steal). Interrupts do not count, for the kernel's way of
-    a frame is made of them.
-    """
 
-    def __init__(self, cpus):
-        self.names = {f"cpu{c}" for c in cpus}
-        self.share = 0.0  # of all these CPUs together, after the block
-
-    def busy_s(self):
-        total = 0
-        with open("/proc/stat", encoding="ascii") as f:
-            for line in f:
-                name, *fields = line.split()
-                if name in self.names:
-                    user, nice, system, steal = (int(fields[i]) for i in (0, 1, 2, 7))
-                    total += user + nice + system + steal
-        return total / os.sysconf("SC_CLK_TCK")
-
-    @staticmethod
-    def own_s():
-        total = 0
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-            usage = resource.getrusage(who)
-            total += usage.ru_utime + usage.ru_stime
-        return total
-
-    def __enter__(self):
-        self.start = time.monotonic(), self.busy_s(), self.own_s()
-        return self
-
-    def __exit__(self, *_):
-        elapsed = time.monotonic() - self.start[0]
-        others = self.busy_s() - self.start[1] - (self.own_s() - self.start[2])
-        self.share = max(0.0, others / elapsed / len(self.names))
+def others(figures, cpus):
+    """The share of the CPUs that was not the measurement's, within its window."""
+    own = sum(side["cpu_s"] for side in figures["sides"])
+    return round(max(0.0, figures["busy_s"] - own) / figures["seconds"] / len(set(cpus)), 3)
 
 
 def command(*argv, **kwargs):

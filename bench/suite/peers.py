@@ -202,7 +202,7 @@ def testpmd_ring(env, seconds):
     with testpmd.Testpmd(env, "ring", f"0@{a},1@{a},2@{b}", ["net_ring0", "net_ring1"],
                          "--forward-mode=io", "--nb-cores=2") as pmd:
         pmd.command("start tx_first 8")
-        return testpmd.rates([pmd], [pmd], 0, seconds)
+        return testpmd.rates(env, [pmd], [pmd], 0, seconds)
 
 
 def testpmd_memif(frame):
@@ -215,6 +215,6 @@ def testpmd_memif(frame):
                              f"--txpkts={frame}") as tx:
             rx.command("start")
             tx.command("start")
-            return testpmd.rates([rx], [tx, rx], frame, seconds)
+            return testpmd.rates(env, [rx], [tx, rx], frame, seconds)
 
     return measure

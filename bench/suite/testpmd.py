@@ -13,7 +13,7 @@ import select
 import subprocess
 import time
 
-from measure import CannotRun
+from measure import CannotRun, busy_s
 
 START_S = 20
 WARM_UP_S = 0.5  # the link of a memif comes up in the background
@@ -93,18 +93,21 @@ class Testpmd:
         return cpu_seconds(self.child.pid)
 
 
-def rates(receivers, all_of_them, frame, seconds):
+def rates(env, receivers, all_of_them, frame, seconds):
     """Let them run, and make figures like those of our own programs."""
     time.sleep(WARM_UP_S)
     for pmd in receivers:
         pmd.receive_rates()
+    start, busy = time.monotonic(), busy_s(env.cpus)
     cpu = [pmd.cpu_seconds() for pmd in all_of_them]
     time.sleep(seconds)
+    elapsed, busy = time.monotonic() - start, busy_s(env.cpus) - busy
+    used = [pmd.cpu_seconds() - before for pmd, before in zip(all_of_them, cpu)]
     pps = sum(sum(pmd.receive_rates()) for pmd in receivers)
     if pps == 0:
         raise CannotRun("dpdk-testpmd received nothing")
-    sides = [{"name": f"testpmd {pmd.name}", "cpu_s": round(pmd.cpu_seconds() - before, 3)}
-             for pmd, before in zip(all_of_them, cpu)]
+    sides = [{"name": f"testpmd {pmd.name}", "cpu_s": round(s, 3)}
+             for pmd, s in zip(all_of_them, used)]
     return {"bench": "dpdk-testpmd", "options": {"frame": frame, "burst": BURST},
-            "packets": round(pps * seconds), "seconds": seconds, "ns_per_packet": 1e9 / pps,
+            "packets": round(pps * elapsed), "seconds": elapsed, "busy_s": busy, "ns_per_packet": 1e9 / pps,
             "mpps": pps / 1e6, "gbit_s": pps * frame * 8 / 1e9, "sides": sides}
