@@ -86,6 +86,12 @@ fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size)
 }
 
 void
+fake_domain_use(struct fake_domain *d)
+{
+	the_domain = d;
+}
+
+void
 fake_domain_free(struct fake_domain *d)
 {
 	uint32_t i;

@@ -41,6 +41,8 @@ struct fake_geometry {
 /* Make a domain whose common region has @n_bufs buffers of @buf_size bytes. Aborts the test on failure. */
 struct fake_domain *fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size);
 void fake_domain_free(struct fake_domain *d);
+/* With several domains in one program: which one env callbacks speak of; the last one made if never called. */
+void fake_domain_use(struct fake_domain *d);
 
 /*
  * Add a port with one binding; buffers are put into its rings (not into the rx rings of a pipe).
