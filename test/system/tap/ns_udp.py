@@ -12,6 +12,7 @@ Byte 0 of a datagram counts, byte i is byte 0 + i. Exit status 0, or 1 with what
 import signal
 import socket
 import sys
+import time
 
 TRIES = 20
 
@@ -28,13 +29,15 @@ def open_socket(address):
 
 def ask_one(s, to, data):
     for _ in range(TRIES):
-        s.sendto(data, to)
         try:
+            s.sendto(data, to)
             while True:  # ends by the timeout: nobody sends but for us
                 if s.recv(65536) == data:
                     return
         except TimeoutError:
             pass
+        except OSError:  # nobody answers ARP so far, or the interface has just come up
+            time.sleep(0.5)
     sys.exit("no answer of %d bytes from %s" % (len(data), to[0]))
 
 
