@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,8 +20,7 @@ look_at(const char *entries, size_t len)
 {
 	size_t at = 0;
 
-	while (at + sizeof(struct dirent64) - sizeof(((struct dirent64 *)0)->d_name) <
-		len) { /* advances by d_reclen */
+	while (at + offsetof(struct dirent64, d_name) < len) { /* advances by d_reclen */
 		const struct dirent64 *e = (const struct dirent64 *)(const void *)(entries + at);
 		char *end;
 		const long fd = strtol(e->d_name, &end, 10);
