@@ -13,7 +13,6 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "daemon/bitmap.h"
 #include "daemon/format.h"
 #include "daemon/kinds.h"
 #include "daemon/worker.h"
@@ -487,29 +486,11 @@ settle_pools(struct unm_server *srv)
 }
 
 static void
-free_lock_of_missing(const struct unm_server *srv, uint32_t *word)
-{
-	const uint32_t seen = UNM_READ_ONCE(*word);
-	const uint32_t slot = seen & UNM_LOCK_SLOT_MASK;
-
-	if (seen == 0 ||
-		(slot != 0 && slot < UNM_SLOT_NETMAPD && unm_bit_test(srv->slots_used, slot)))
-		return;
-	if (unm_cas(word, seen, 0))
-		unm_lock_wake(word);
-}
-
-static void
 settle_segment(struct unm_server *srv, struct unm_dseg *seg)
 {
 	uint32_t i;
 
-	for (i = 0; i < seg->top_kring; i++) {
-		free_lock_of_missing(srv, &seg->krings[i].lock);
-		free_lock_of_missing(srv, &seg->krings[i].busy);
-	}
-	for (i = 0; i < seg->top_binding; i++)
-		free_lock_of_missing(srv, &seg->bindings[i].kloop_running);
+	unm_free_dead_locks(srv, seg);
 	unm_dseg_drop_unclaimed(seg);
 	for (i = 0; i < seg->top_port; i++)
 		settle_entry(&srv->dom, seg, i);

@@ -185,13 +185,11 @@ handle_get_wake(struct unm_msg *m)
 	m->n_out_fds = 1;
 }
 
-/* The holder is alive if its slot is in use; netmapd itself holds locks only while it is not reading messages. */
 static void
 handle_lock_stuck(struct unm_msg *m)
 {
 	const struct unm_msg_lock_stuck *req = m->body;
 	const struct unm_dseg *seg = unm_domain_seg_by_uid(&m->srv->dom, req->seg_uid);
-	const uint32_t slot = req->word & UNM_LOCK_SLOT_MASK;
 	struct unm_kring *k;
 	uint32_t *words[2];
 	int i;
@@ -201,14 +199,13 @@ handle_lock_stuck(struct unm_msg *m)
 		m->error = ESTALE;
 		return;
 	}
-	if (slot != 0 && slot < UNM_SLOT_NETMAPD && unm_bit_test(m->srv->slots_used, slot))
+	if (!unm_lock_is_dead(m->srv, req->word))
 		return;
 	k = &seg->krings[req->kring];
 	words[0] = &k->lock;
 	words[1] = &k->busy;
 	for (i = 0; i < 2; i++) {
-		if (UNM_READ_ONCE(*words[i]) == req->word && req->word != 0 &&
-			unm_cas(words[i], req->word, 0)) {
+		if (UNM_READ_ONCE(*words[i]) == req->word && unm_cas(words[i], req->word, 0)) {
 			unm_lock_wake(words[i]);
 			unm_log_peer(
 				LOG_WARNING, "%s: broke a lock that nobody alive held", seg->name);

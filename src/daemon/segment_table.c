@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,29 @@ commit_part(struct unm_dseg *seg, const void *start, size_t len, struct unm_reas
 		"out of memory for the tables of %s (%s): see free(1), the memory cgroup and "
 		"ulimit -f of netmapd",
 		seg->name, strerror(errno));
+}
+
+/* The part of the header that never changes, as our own data give it. */
+static void
+fill_header(const struct unm_dseg *seg, struct unm_seg_hdr *hdr)
+{
+	memset(hdr, 0, sizeof(*hdr));
+	unm_seg_layout(hdr, seg->type);
+	hdr->uid = seg->uid;
+	memcpy(hdr->name, seg->name, sizeof(hdr->name));
+}
+
+/* A client may have overwritten the header. Newcomers would refuse the segment, and the one of all pipes lives as long as we. */
+static void
+mend_header(struct unm_dseg *seg)
+{
+	struct unm_seg_hdr hdr;
+
+	fill_header(seg, &hdr);
+	if (memcmp(seg->hdr, &hdr, offsetof(struct unm_seg_hdr, max_ageing_s)) == 0)
+		return;
+	memcpy(seg->hdr, &hdr, offsetof(struct unm_seg_hdr, max_ageing_s));
+	unm_log_peer(LOG_WARNING, "a client has overwritten the header of %s: mended", seg->name);
 }
 
 static struct unm_dseg *
@@ -109,12 +133,10 @@ unm_dseg_create(uint32_t type, const char *name, struct unm_dseg **out, struct u
 
 	if (seg == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-	memset(&hdr, 0, sizeof(hdr));
-	unm_seg_layout(&hdr, type);
+	seg->type = type;
 	seg->uid = unm_random64();
-	hdr.uid = seg->uid;
 	snprintf(seg->name, sizeof(seg->name), "%s", name);
-	memcpy(hdr.name, seg->name, sizeof(hdr.name));
+	fill_header(seg, &hdr);
 	seg->fd = memfd_create("unetmap-segment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (seg->fd < 0 || ftruncate(seg->fd, (off_t)hdr.size) < 0 ||
 		fcntl(seg->fd, F_ADD_SEALS, SEALS) < 0)
@@ -246,6 +268,7 @@ unm_dseg_alloc_port(struct unm_dseg *seg, uint32_t n_krings, uint32_t *port, uin
 		ret = commit_part(seg, &seg->krings[k], n_krings * sizeof(struct unm_kring), why);
 	if (ret < 0)
 		return ret;
+	mend_header(seg);
 	unm_bit_set(seg->port_used, p);
 	set_run(seg->kring_used, k, n_krings, true);
 	memset(&seg->krings[k], 0, n_krings * sizeof(struct unm_kring));

@@ -28,6 +28,7 @@
 #include "shm/clock.h"
 
 #define REAP_INTERVAL_NS UINT64_C(20000000)
+#define REAP_LONGEST_NS	 UINT64_C(1280000000)
 #define NS_PER_S	 UINT64_C(1000000000)
 #define MAX_GROUPS	 1024
 #define SPARE_CLIENTS                                                                              \
@@ -253,10 +254,12 @@ unm_server_arm_timer(struct unm_server *srv)
 	else if (srv->idle_since_ns == 0)
 		srv->idle_since_ns = now;
 	/* Requests in between must not push it back. */
-	if (srv->dom.n_reap == 0)
+	if (srv->dom.n_reap == 0) {
 		srv->reap_at_ns = 0;
-	else if (srv->reap_at_ns == 0)
-		srv->reap_at_ns = now + REAP_INTERVAL_NS;
+		srv->reap_pause_ns = REAP_INTERVAL_NS;
+	} else if (srv->reap_at_ns == 0) {
+		srv->reap_at_ns = now + srv->reap_pause_ns;
+	}
 	if (srv->reap_at_ns != 0)
 		sooner(&deadline, srv->reap_at_ns);
 	if (srv->is_restoring)
@@ -269,6 +272,22 @@ unm_server_arm_timer(struct unm_server *srv)
 	when.it_value.tv_nsec = (long)(deadline % NS_PER_S);
 	if (timerfd_settime(srv->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
 		unm_log(LOG_ERR, "can't set the timer: %s", strerror(errno));
+}
+
+/* Rings that could not be closed: again, less and less often while that is in vain. */
+static void
+reap(struct unm_server *srv)
+{
+	const uint32_t n_before = srv->dom.n_reap;
+	struct unm_dseg *seg;
+
+	for (seg = srv->dom.segs; seg != NULL && !srv->is_restoring; seg = seg->next)
+		unm_free_dead_locks(srv, seg);
+	unm_domain_reap(&srv->dom);
+	if (srv->dom.n_reap < n_before)
+		srv->reap_pause_ns = REAP_INTERVAL_NS;
+	else if (srv->reap_pause_ns < REAP_LONGEST_NS)
+		srv->reap_pause_ns *= 2;
 }
 
 static void
@@ -284,7 +303,7 @@ timer_ready(struct unm_source *src, uint32_t events)
 		return;
 	if (srv->reap_at_ns != 0 && now >= srv->reap_at_ns) {
 		srv->reap_at_ns = 0;
-		unm_domain_reap(&srv->dom);
+		reap(srv);
 	}
 	unm_restore_check(srv);
 	unm_worker_start_due(srv);
@@ -356,6 +375,7 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	srv->next_slot = (uint32_t)(unm_random64() % (UNM_SLOT_NETMAPD - 1));
 	srv->started_ns = unm_now_ns();
 	srv->lock_fd = -1;
+	srv->reap_pause_ns = REAP_INTERVAL_NS;
 	srv->listener.fd = -1;
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
 	srv->slots_used = calloc(UNM_BITMAP_WORDS(65536), sizeof(uint64_t));

@@ -87,6 +87,7 @@ struct unm_server {
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t idle_since_ns;
 	uint64_t reap_at_ns; /* when to look again at rings that are held; 0 = never */
+	uint64_t reap_pause_ns;
 	/* Restore phase */
 	bool is_restoring;
 	uint32_t n_expected; /* sessions of the previous run */
@@ -178,6 +179,14 @@ void unm_handle_ctrl(struct unm_msg *m);
 void unm_handle_restore(struct unm_msg *m);
 void unm_handle_restore_done(struct unm_msg *m);
 void unm_handle_admin(struct unm_msg *m);
+
+/* --- locks.c --- */
+
+/** unm_lock_is_dead() - is @word the word of a lock that nobody alive holds? */
+bool unm_lock_is_dead(const struct unm_server *srv, uint32_t word);
+
+/** unm_free_dead_locks() - in all of a segment. Not while clients of a previous run are coming back: they may hold some. */
+void unm_free_dead_locks(const struct unm_server *srv, struct unm_dseg *seg);
 
 /* --- restore.c --- */
 

@@ -50,7 +50,8 @@ static const char usage_text[] =
 	"  -R N      frames per second (default: as many as there is room for)\n"
 	"  -t MS     timeout of poll (default: none)\n"
 	"  -L MS     count frames that are later than this\n"
-	"  -B        send to the broadcast address\n";
+	"  -B        send to the broadcast address\n"
+	"  -k        keep trying when the port is taken away\n";
 
 /* A ring, with our own copy of everything that does not change. */
 struct side {
@@ -61,7 +62,7 @@ struct side {
 };
 
 static struct {
-	bool is_sender, is_pipe, is_broadcast;
+	bool is_sender, is_pipe, is_broadcast, is_stubborn;
 	uint16_t stream;
 	uint32_t run, min_len, max_len, burst;
 	uint64_t rate_pps;
@@ -187,7 +188,7 @@ note_call(uint64_t began, uint64_t allowed_ns, bool failed)
 	if (!failed)
 		return;
 	bl_add(&bl.st->n_errors, 1);
-	if (bl.n_errors_in_a_row > GONE_LIMIT)
+	if (bl.n_errors_in_a_row > GONE_LIMIT && !bl.is_stubborn)
 		order = BL_ENDED;
 	usleep(ERROR_PAUSE_US);
 }
@@ -525,9 +526,11 @@ parse_options(int argc, char **argv)
 	char *end = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:r:l:b:R:t:L:B")) != -1) {
+	while ((c = getopt(argc, argv, "s:r:l:b:R:t:L:Bk")) != -1) {
 		if (c == 'B')
 			bl.is_broadcast = true;
+		else if (c == 'k')
+			bl.is_stubborn = true;
 		else if (c == 'l')
 			parse_lengths(optarg);
 		else if (c == 's')
