@@ -22,12 +22,14 @@ int
 unm_format_ring(const struct unm_dregion *r, const struct unm_ring_format *f)
 {
 	const size_t len = unm_format_ring_bytes(f->num_slots);
-	struct netmap_ring *ring = calloc(1, len);
+	struct netmap_ring *ring;
+	void *mem;
 	uint32_t i;
 	int ret;
 
-	if (ring == NULL)
+	if (posix_memalign(&mem, NM_CACHE_ALIGN, len) != 0)
 		return -ENOMEM;
+	ring = memset(mem, 0, len);
 	/* The constant fields are const for applications. */
 	*(int64_t *)(uintptr_t)&ring->buf_ofs = (int64_t)(r->info.buf_ofs - f->ring_ofs);
 	*(uint32_t *)(uintptr_t)&ring->num_slots = f->num_slots;
