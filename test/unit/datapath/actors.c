@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shm/atomic.h"
+
 void
 waiter_init(struct waiter *w, const struct fake_domain *d, uint32_t binding)
 {
@@ -46,6 +48,20 @@ waiter_poll(struct waiter *w, struct unm_bport *bp, short events, const uint32_t
 			n = epoll_wait(w->ep, &ev, 1, ACTOR_PATIENCE_MS);
 		} while (n < 0 && errno == EINTR);
 		CHECK(n == 1); /* or a wake-up was lost */
+	}
+}
+
+#define SOME_FRAMES 500
+
+void
+actors_run(const struct unm_kring *k, unsigned int ms)
+{
+	const uint64_t start = traffic_now_ns();
+
+	usleep(ms * 1000);
+	while (UNM_READ_ONCE(k->n_pkts) < SOME_FRAMES) {
+		CHECK(traffic_now_ns() - start < ACTOR_PATIENCE_MS * UINT64_C(1000000));
+		usleep(1000);
 	}
 }
 

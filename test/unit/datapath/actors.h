@@ -52,6 +52,11 @@ void actors_start(struct actor *a, unsigned int n, bool processes);
 /* Wait until @a has ended, which must be well. */
 void actor_join(struct actor *a, bool process);
 
+/*
+ * Let traffic run for @ms, and on a machine that is busy otherwise for longer, until rx kring @k has seen some frames.
+ */
+void actors_run(const struct unm_kring *k, unsigned int ms);
+
 /* Zeroed memory that children of a fork share. */
 void *actors_shared(size_t size);
 

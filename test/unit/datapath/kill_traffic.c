@@ -251,7 +251,8 @@ main(int argc, char **argv)
 			n_locks += kill_one(PIPE_RX);
 		}
 	}
-	usleep(100000);
+	actors_run(fake_kring(pipes, port_of(PIPE_RX), true, 0), 100);
+	actors_run(fake_kring(vale, port_of(VALE_D), true, 0), 0);
 	__atomic_store_n(&shared->stop, 1, __ATOMIC_RELEASE);
 	fake_wake_all(pipes);
 	fake_wake_all(vale);

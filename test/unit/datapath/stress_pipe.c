@@ -180,7 +180,7 @@ run_ping_pong(bool processes, unsigned int ms)
 		a[i].arg = ends;
 	}
 	actors_start(a, 2, processes);
-	usleep(ms * 1000);
+	actors_run(fake_kring(d, 0, true, 0), ms);
 	__atomic_store_n(&ends->stop, 1, __ATOMIC_RELEASE);
 	for (i = 0; i < 2; i++)
 		actor_join(&a[i], processes);
@@ -236,7 +236,8 @@ run(bool processes, bool blocking, unsigned int ms)
 		a[i].bp = bp[i % 2]; /* sender and receiver of an end share its binding */
 	}
 	actors_start(a, 4, processes);
-	usleep(ms * 1000);
+	actors_run(fake_kring(d, 0, true, 0), ms / 2);
+	actors_run(fake_kring(d, 1, true, 0), ms / 2);
 	__atomic_store_n(&ends->stop, 1, __ATOMIC_RELEASE);
 	fake_wake_all(d);
 	for (i = 0; i < 4; i++)

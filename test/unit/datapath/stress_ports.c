@@ -153,13 +153,16 @@ run(bool processes, unsigned int ms)
 		a[i].arg = s;
 	}
 	actors_start(a, N_SENDERS + 1, processes);
-	for (end = traffic_now_ns() + ms * UINT64_C(1000000); traffic_now_ns() < end; n++) {
+	end = traffic_now_ns() + ms * UINT64_C(1000000);
+	while (traffic_now_ns() < end || n <= 10 || delivered <= 100 ||
+		UNM_READ_ONCE(fake_kring(v.d, STABLE, true, 0)->n_pkts) <= 100) {
 		usleep(n % 8 * 300);
 		delivered += UNM_READ_ONCE(fake_kring(v.d, VICTIM, true, 0)->hwtail);
 		/* Of its buffers, those of the tx ring come first */
 		away_and_back(&v,
 			(uint8_t *)own->region.base + own->region.info.buf_ofs + (2 + SLOTS) * 512,
 			SLOTS * 512, &gen);
+		n++;
 	}
 	change_entry(v.d, UNM_PORT_DEAD, 0, &gen);
 	wait_out(fake_kring(v.d, VICTIM, true, 0));

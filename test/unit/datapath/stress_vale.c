@@ -207,7 +207,7 @@ run(const struct plan *p, bool processes, bool blocking, unsigned int ms)
 	vale_rig_teach(&v);
 	a = cast(&v, p, s, blocking);
 	actors_start(a, n_senders + n_receivers, processes);
-	usleep(ms * 1000);
+	actors_run(fake_kring(v.d, p->n_tx_ports, true, 0), ms);
 	__atomic_store_n(&s->stop, 1, __ATOMIC_RELEASE);
 	fake_wake_all(v.d);
 	for (i = 0; i < n_senders; i++)
