@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vhost-user: the back end's side of one connection (the protocol), without knowledge of what the device is.
+ *
+ *   front end --socket--> conn.c --messages--> backend.c (state: features, memory, rings) --struct unm_vu_device_ops--> a device
+ *
+ * One thread: the device server's loop calls unm_vu_readable() when the socket is, and moves frames in between. So no callback ever runs
+ * while a batch is under way.
+ */
+#ifndef UNM_VM_VHOST_USER_BACKEND_H
+#define UNM_VM_VHOST_USER_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vm/guest_mem.h"
+#include "vm/vq.h"
+
+#define UNM_VU_MAX_RINGS 128u /* 64 pairs */
+
+struct unm_vu_backend;
+
+/* What the device behind the protocol does. All run in the thread of unm_vu_readable(); none may block. */
+struct unm_vu_device_ops {
+	uint64_t features;	    /* virtio feature bits on offer, without bit 30 */
+	uint64_t protocol_features; /* on offer */
+	unsigned int n_rings;	    /* at most UNM_VU_MAX_RINGS; even */
+	unsigned int queue_num;	    /* what GET_QUEUE_NUM answers */
+
+	/* The driver's choice, a subset of what is on offer; called whenever it changes, before rings start. */
+	void (*set_features)(void *dev, uint64_t acked);
+	/*
+	 * A ring has begun (@q is running) or is about to end; @kick_fd is to be watched in between (-1: poll the ring).
+	 * After ring_stopped() returns, the device does not touch @q until the next ring_started().
+	 */
+	void (*ring_started)(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd);
+	void (*ring_stopped)(void *dev, unsigned int idx);
+	/* Started and enabled are independent. A tx ring that is started and disabled consumes and drops; an rx ring gets nothing. */
+	void (*ring_enabled)(void *dev, unsigned int idx, bool enabled);
+	/* DRIVER_OK came or went (only with protocol feature STATUS; else true as soon as a ring is started). */
+	void (*driver_ok)(void *dev, bool ok);
+	void (*set_mtu)(void *dev, uint16_t mtu);
+	/* The guest has moved here: tell the network where @mac is now. */
+	void (*send_rarp)(void *dev, const uint8_t mac[6]);
+	/* Config space: read [ofs, ofs + len), checked to be within 256 bytes. */
+	void (*get_config)(void *dev, uint32_t ofs, uint32_t len, uint8_t *out);
+	int (*set_config)(void *dev, uint32_t ofs, uint32_t len, const uint8_t *in);
+};
+
+/**
+ * unm_vu_backend_new() - the protocol's state for one connection
+ * @sock: connected AF_UNIX stream socket, nonblocking; owned from now on
+ * @ops, @dev: borrowed, must outlive the back end
+ * @name: the port, for the log; copied
+ *
+ * Return: NULL when out of memory (@sock is closed then as well).
+ */
+struct unm_vu_backend *unm_vu_backend_new(
+	int sock, const struct unm_vu_device_ops *ops, void *dev, const char *name);
+
+/* Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has sent. */
+void unm_vu_backend_free(struct unm_vu_backend *b);
+
+/**
+ * unm_vu_readable() - read and handle what is there, at most a bounded number of messages
+ *
+ * Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the reason is logged, and the connection is
+ * to be ended.
+ */
+int unm_vu_readable(struct unm_vu_backend *b);
+
+int unm_vu_fd(const struct unm_vu_backend *b);
+struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
+
+/* Tell the guest that its config space has changed (link, MTU): CONFIG_CHANGE over the back-end channel. Return: 0, -ENOTSUP no channel. */
+int unm_vu_config_changed(struct unm_vu_backend *b);
+
+#endif
