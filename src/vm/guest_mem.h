@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's memory as a device server sees it: regions of the front end, mapped here, and the dirty log of a live migration.
+ * A guest's memory as a device server sees it: regions of the front end, mapped here, and the dirty
+ * log of a live migration.
  *
- * Three address spaces meet: guest physical (in descriptors), front-end user (in SET_VRING_ADDR) and ours. A region says how the three belong
- * together. Regions come and go only between batches, in the thread that walks the rings, so a translation lasts until the batch ends.
+ * Three address spaces meet: guest physical (in descriptors), front-end user (in SET_VRING_ADDR)
+ * and ours. A region says how the three belong together. Regions come and go only between batches,
+ * in the thread that walks the rings, so a translation lasts until the batch ends.
  *
- * The front end may hand us a descriptor that it truncates later: then a load from the mapping raises SIGBUS. unm_guest_mem_add() refuses what is
- * not big enough; what shrinks afterwards is caught by the guard (guest_guard.h), which costs that one NIC its connection.
+ * The front end may hand us a descriptor that it truncates later: then a load from the mapping
+ * raises SIGBUS. unm_guest_mem_add() refuses what is not big enough; what shrinks afterwards is
+ * caught by the guard (guest_guard.h), which costs that one NIC its connection.
  */
 #ifndef UNM_VM_GUEST_MEM_H
 #define UNM_VM_GUEST_MEM_H
@@ -50,8 +53,9 @@ void unm_guest_mem_clear(struct unm_guest_mem *m);
  * unm_guest_mem_add() - map a region
  * @fd: borrowed
  *
- * Return: 0; -EINVAL size 0, an address that wraps, or a descriptor that is too small or can't be mapped; -EEXIST it overlaps a region, guest
- * physical or front-end user; -ENOSPC no slot; -ENOMEM. On error nothing has changed.
+ * Return: 0; -EINVAL size 0, an address that wraps, or a descriptor that is too small or can't be
+ * mapped; -EEXIST it overlaps a region, guest physical or front-end user; -ENOSPC no slot; -ENOMEM.
+ * On error nothing has changed.
  */
 int unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d, int fd);
 
@@ -75,8 +79,8 @@ uint64_t unm_guest_user_to_gpa(const struct unm_guest_mem *m, uint64_t uaddr, ui
 uint8_t *unm_guest_map_slow(struct unm_guest_mem *m, uint64_t gpa, uint64_t *len);
 
 /*
- * Our address of guest physical @gpa; *len is cut to what is contiguous from there, so that a buffer across regions comes in several
- * parts. NULL if @gpa is in no region.
+ * Our address of guest physical @gpa; *len is cut to what is contiguous from there, so that a
+ * buffer across regions comes in several parts. NULL if @gpa is in no region.
  */
 static inline uint8_t *
 unm_guest_map(struct unm_guest_mem *m, uint64_t gpa, uint64_t *len)

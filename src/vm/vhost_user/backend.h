@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vhost-user: the back end's side of one connection (the protocol), without knowledge of what the device is.
+ * vhost-user: the back end's side of one connection (the protocol), without knowledge of what the
+ * device is.
  *
  *   front end --socket--> conn.c --messages--> backend.c (state: features, memory, rings) --struct unm_vu_device_ops--> a device
  *
- * One thread: the device server's loop calls unm_vu_readable() when the socket is, and moves frames in between. So no callback ever runs
- * while a batch is under way.
+ * One thread: the device server's loop calls unm_vu_readable() when the socket is, and moves frames
+ * in between. So no callback ever runs while a batch is under way.
  */
 #ifndef UNM_VM_VHOST_USER_BACKEND_H
 #define UNM_VM_VHOST_USER_BACKEND_H
@@ -30,8 +31,9 @@ struct unm_vu_device_ops {
 	/* The driver's choice, a subset of what is on offer; called whenever it changes, before rings start. */
 	void (*set_features)(void *dev, uint64_t acked);
 	/*
-	 * A ring has begun (@q is running) or is about to end; @kick_fd is to be watched in between (-1: poll the ring).
-	 * After ring_stopped() returns, the device does not touch @q until the next ring_started().
+	 * A ring has begun (@q is running) or is about to end; @kick_fd is to be watched in between
+	 * (-1: poll the ring). After ring_stopped() returns, the device does not touch @q until the
+	 * next ring_started().
 	 */
 	void (*ring_started)(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd);
 	void (*ring_stopped)(void *dev, unsigned int idx);
@@ -64,8 +66,8 @@ void unm_vu_backend_free(struct unm_vu_backend *b);
 /**
  * unm_vu_readable() - read and handle what is there, at most a bounded number of messages
  *
- * Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the reason is logged, and the connection is
- * to be ended.
+ * Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the
+ * reason is logged, and the connection is to be ended.
  */
 int unm_vu_readable(struct unm_vu_backend *b);
 
