@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtqueue from the device's side: one face for split and packed rings (VIRTIO 1.2, 2.7 and 2.8).
+ * A virtqueue from the device's side: one face for split and packed rings (VIRTIO 1.2, 2.7 and
+ * 2.8).
  *
  *   vhost_user/ (control)                      vq_split_fp.c / vq_packed_fp.c            net_fp.c
  *     unm_vq_start() ----------------------->  unm_vq_peek()  chain, parts  ----------->  frame
  *     unm_vq_stop()  base for the reply        unm_vq_push()  used element(s)  <--------
  *                                              unm_vq_flush() publish, call
  *
- * Everything in guest memory may change while we look: each word is read once into a private copy, the copy is checked, the copy is used. A
- * guest that breaks the rules (a loop, a chain longer than the ring, a nested indirect table, an address nowhere) breaks its queue:
- * the queue stops (broken), the reason is logged once, the err descriptor is signalled, and the rest of the process goes on.
+ * Everything in guest memory may change while we look: each word is read once into a private copy,
+ * the copy is checked, the copy is used. A guest that breaks the rules (a loop, a chain longer than
+ * the ring, a nested indirect table, an address nowhere) breaks its queue: the queue stops
+ * (broken), the reason is logged once, the err descriptor is signalled, and the rest of the process
+ * goes on.
  *
- * Completion is in order: what was peeked is pushed in the same sequence. An abandoned batch is not lost: unm_vq_rewind() forgets the peeks
- * that were not pushed.
+ * Completion is in order: what was peeked is pushed in the same sequence. An abandoned batch is not
+ * lost: unm_vq_rewind() forgets the peeks that were not pushed.
  */
 #ifndef UNM_VM_VQ_H
 #define UNM_VM_VQ_H
@@ -49,9 +52,9 @@ struct unm_vq_config {
 	bool has_indirect;
 	bool in_order;
 	uint64_t desc_uaddr, avail_uaddr, used_uaddr; /* front-end user addresses */
-	uint64_t log_gpa; /* where the used ring is for the dirty log; UINT64_MAX: not logged */
-	uint32_t
-		base; /* as SET_VRING_BASE has it (split: avail index; packed: both indices and wrap counters) */
+	uint64_t log_gpa; /* of the used ring, for the dirty log; UINT64_MAX: not logged */
+	/* As SET_VRING_BASE has it (split: avail index; packed: both indices and wrap counters). */
+	uint32_t base;
 	void *inflight; /* this queue's part of the in-flight region, checked for size, or NULL */
 };
 
@@ -70,22 +73,32 @@ void unm_vq_free(struct unm_vq *q);
 /**
  * unm_vq_start() - begin to serve the rings that @c describes
  *
- * With an in-flight part, what a server before us took and did not complete is served (peeked) first, in the order in which it was taken.
+ * With an in-flight part, what a server before us took and did not complete is served (peeked)
+ * first, in the order in which it was taken.
  *
  * Return: 0, -EINVAL size of the queue or alignment, -EFAULT rings outside the guest's memory.
  */
 int unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c);
 
-/* Stop: nothing of the ring is touched afterwards. Return: the base for GET_VRING_BASE (of what was pushed). Stopped already: the base it has. */
+/*
+ * Stop: nothing of the ring is touched afterwards. Return: the base for GET_VRING_BASE (of what was
+ * pushed). Stopped already: the base it has.
+ */
 uint32_t unm_vq_stop(struct unm_vq *q);
 
-/* After the memory table has changed: look up the rings' addresses anew. Return: 0, -EFAULT (the queue is then broken). */
+/*
+ * After the memory table has changed: look up the rings' addresses anew. Return: 0, -EFAULT (the
+ * queue is then broken).
+ */
 int unm_vq_remap(struct unm_vq *q);
 
 bool unm_vq_is_running(const struct unm_vq *q);		  /* started and not broken */
 const char *unm_vq_broken_reason(const struct unm_vq *q); /* NULL: not broken */
 
-/* Descriptors to signal; -1: none. Owned by the caller, who keeps them open until they are replaced. */
+/*
+ * Descriptors to signal; -1: none. Owned by the caller, who keeps them open until they are
+ * replaced.
+ */
 void unm_vq_set_call_fd(struct unm_vq *q, int fd);
 void unm_vq_set_err_fd(struct unm_vq *q, int fd);
 
@@ -93,29 +106,39 @@ void unm_vq_set_err_fd(struct unm_vq *q, int fd);
  * unm_vq_peek() - take the next chain
  * @part, @max: room for its parts
  *
- * Return: 1 (@c filled), 0 nothing available, -EPROTO the queue is (now) broken, -EMSGSIZE more than @max parts (broken as well).
+ * Return: 1 (@c filled), 0 nothing available, -EPROTO the queue is (now) broken, -EMSGSIZE more
+ * than @max parts (broken as well).
  */
 int unm_vq_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 
-/* Number of chains that can be peeked at least, from one look at the ring; bounded by the size of the queue. */
+/*
+ * Number of chains that can be peeked at least, from one look at the ring; bounded by the size of
+ * the queue.
+ */
 unsigned int unm_vq_avail(struct unm_vq *q);
 
-/* Complete the oldest chain peeked and not pushed, with @written bytes. It becomes visible to the driver with unm_vq_flush(). */
+/*
+ * Complete the oldest chain peeked and not pushed, with @written bytes. It becomes visible to the
+ * driver with unm_vq_flush().
+ */
 void unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
 
 /* Forget all peeks that were not pushed. */
 void unm_vq_rewind(struct unm_vq *q);
 
-/* Publish what was pushed. Return: does the driver want to be called for it (event index or flags, read after a full fence)? */
+/*
+ * Publish what was pushed. Return: does the driver want to be called for it (event index or flags,
+ * read after a full fence)?
+ */
 bool unm_vq_flush(struct unm_vq *q);
 
 /* Signal the call descriptor (one write). Counted. */
 void unm_vq_call(struct unm_vq *q);
 
 /*
- * Kicks. Off: the driver is asked not to kick, as we look by ourselves. On: it shall kick; full fence; true if something has come meanwhile: then
- * look again before sleeping.
+ * Kicks. Off: the driver is asked not to kick, as we look by ourselves. On: it shall kick; full
+ * fence; true if something has come meanwhile: then look again before sleeping.
  */
 void unm_vq_kicks_off(struct unm_vq *q);
 bool unm_vq_kicks_on(struct unm_vq *q);

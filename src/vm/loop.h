@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop of a device server: moves frames for its devices, spins a little, sleeps.
+ *
+ *   work on all devices --something done--> again, with a look at the descriptors now and then
+ *        | nothing for as long as a wake-up costs
+ *   kicks on, look once more, ppoll(kick descriptors, ports, sockets) --> kicks off, again
+ *
+ * The sleep has the same shape as all of the project's (docs/ARCHITECTURE.md, "Waiting and
+ * waking"): announce, full fence, look again.
+ *
+ * Threads: one thread runs a loop; only unm_loop_stop() may be called from elsewhere, a signal
+ * handler included.
+ */
+#ifndef UNM_VM_LOOP_H
+#define UNM_VM_LOOP_H
+
+#include <stdint.h>
+
+struct unm_loop;
+struct unm_net;
+
+/*
+ * Runs in the loop's thread, between batches. May watch and unwatch, also its own descriptor, and
+ * add and remove devices.
+ */
+typedef void unm_loop_fn(void *arg, short revents);
+
+/* Return: NULL when out of memory or descriptors. */
+struct unm_loop *unm_loop_new(void);
+void unm_loop_free(struct unm_loop *l); /* devices and descriptors are borrowed and stay */
+
+/* Serve @n from now on. Return: 0, -ENOSPC, -EEXIST. */
+int unm_loop_add(struct unm_loop *l, struct unm_net *n);
+void unm_loop_remove(struct unm_loop *l, struct unm_net *n);
+
+/**
+ * unm_loop_watch() - call @fn when @fd has one of @events (poll's; POLLERR and POLLHUP come
+ * unasked)
+ *
+ * Level-triggered. A descriptor is watched once: a second call replaces the first. Return: 0,
+ * -ENOMEM.
+ */
+int unm_loop_watch(struct unm_loop *l, int fd, short events, unm_loop_fn *fn, void *arg);
+void unm_loop_unwatch(struct unm_loop *l, int fd);
+
+/**
+ * unm_loop_set_spin() - longest spin before a sleep
+ * @ns: 0: sleep at once; UINT32_MAX (the default): measure what a wake-up costs, spin as long
+ */
+void unm_loop_set_spin(struct unm_loop *l, uint32_t ns);
+
+/* Run until unm_loop_stop(). Return: 0, or a negative errno of ppoll(). */
+int unm_loop_run(struct unm_loop *l);
+
+/* Async-signal-safe. */
+void unm_loop_stop(struct unm_loop *l);
+
+#endif
