@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vm/guest_file.h"
+
 #define UNM_GUEST_MAX_REGIONS 64u
 #define UNM_GUEST_PAGE_SHIFT  12 /* of the dirty log */
 
@@ -31,17 +33,18 @@ struct unm_guest_region_desc {
 
 struct unm_guest_region {
 	struct unm_guest_region_desc d;
-	uint8_t *host;	   /* our address of gpa */
-	void *map;	   /* what munmap() gets */
-	uint64_t map_size; /* bytes */
+	uint8_t *host; /* our address of gpa, = file.data */
+	struct unm_guest_file file;
 };
 
 struct unm_guest_mem {
 	struct unm_guest_region region[UNM_GUEST_MAX_REGIONS];
 	unsigned int n_regions;
-	unsigned int last_hit; /* region of the latest translation */
-	uint8_t *log;	       /* one bit a page, or NULL while nobody migrates us */
-	uint64_t log_size;     /* bytes */
+	unsigned int last_hit;		/* region of the latest translation */
+	uint8_t *log;			/* one bit a page, or NULL while nothing is to be logged */
+	struct unm_guest_file log_file; /* kept over pauses of logging */
+	uint64_t log_size;		/* bytes */
+	struct unm_guest_guard *guard;	/* of all mappings made from now on; NULL: none */
 };
 
 void unm_guest_mem_init(struct unm_guest_mem *m);
@@ -53,21 +56,36 @@ void unm_guest_mem_clear(struct unm_guest_mem *m);
  * unm_guest_mem_add() - map a region
  * @fd: borrowed
  *
- * Return: 0; -EINVAL size 0, an address that wraps, or a descriptor that is too small or can't be
- * mapped; -EEXIST it overlaps a region, guest physical or front-end user; -ENOSPC no slot; -ENOMEM.
- * On error nothing has changed.
+ * Return: 0; -EINVAL size 0, an address that wraps, addresses and file offset that do not lie alike
+ * within their pages, or a descriptor that is too small or can't be mapped; -EEXIST it overlaps a
+ * region, guest physical or front-end user; -ENOSPC no slot; -ENOMEM. On error nothing has changed.
  */
 int unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d, int fd);
 
-/* Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared). Return: 0 or -ENOENT. */
+/* Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared). Return: 0, -ENOENT. */
 int unm_guest_mem_remove(struct unm_guest_mem *m, const struct unm_guest_region_desc *d);
 
 /**
- * unm_guest_mem_set_log() - begin, replace or (fd < 0) end the dirty log
+ * unm_guest_mem_replace() - a whole new table in place of the regions there are; the log stays
+ * @n: may be 0
  *
- * Return: 0, -EINVAL descriptor too small or of the wrong kind, -ENOMEM.
+ * Translations made before are void on success. Return: as unm_guest_mem_add(), -ENOSPC more than
+ * UNM_GUEST_MAX_REGIONS. On error the old table is in force.
+ */
+int unm_guest_mem_replace(struct unm_guest_mem *m, const struct unm_guest_region_desc *d,
+	const int *fd, unsigned int n);
+
+/**
+ * unm_guest_mem_set_log() - map a dirty log in place of the one there is, if any; fd < 0: unmap it
+ * @size: bytes, one bit a page
+ *
+ * Return: 0; -EINVAL descriptor too small or of the wrong kind; -ENOMEM. On error the old one
+ * stays.
  */
 int unm_guest_mem_set_log(struct unm_guest_mem *m, int fd, uint64_t size, uint64_t ofs);
+
+/* Use the log that is mapped, or pause. No log: no effect. */
+void unm_guest_mem_enable_log(struct unm_guest_mem *m, bool enabled);
 
 /* Our address of [uaddr, uaddr + len), which must lie in one region; NULL if it does not. */
 void *unm_guest_from_user(const struct unm_guest_mem *m, uint64_t uaddr, uint64_t len);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mapping part of a file that the other side has handed over: guest memory, dirty log, in-flight
+ * region. The file has to be a regular one (memfd, tmpfs, hugetlbfs or on a disk) that reaches to
+ * the end of what is mapped. A file on FUSE is refused, since its server could keep us waiting in a
+ * load for ever. What shrinks after the check is the guard's business (guest_guard.h).
+ */
+#ifndef UNM_VM_GUEST_FILE_H
+#define UNM_VM_GUEST_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vm/guest_guard.h"
+
+struct unm_guest_file {
+	uint8_t *data; /* our address of the first byte asked for; NULL: nothing is mapped */
+	void *map;     /* what munmap() gets: data, rounded down to a page of the file system */
+	size_t map_size;
+	struct unm_guest_guard *guard; /* who watches it, or NULL */
+};
+
+/**
+ * unm_guest_file_map() - map [ofs, ofs + size) of a file, shared, to read and write
+ * @fd:    borrowed
+ * @guard: watches the mapping until unm_guest_file_unmap(); NULL: nobody does
+ *
+ * Return: 0; -EINVAL size 0, a sum that wraps, a file that is too small or of the wrong kind, or
+ * whose seals or mode forbid writing; -ENOMEM; -ENOSPC too many mappings. On error @out is
+ * unchanged.
+ */
+int unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,
+	struct unm_guest_guard *guard);
+
+/* Nothing mapped: no effect. */
+void unm_guest_file_unmap(struct unm_guest_file *f);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Accesses to memory that the other side can take away: a file that is truncated after we have
+ * mapped it makes the next load a SIGBUS. That must cost one NIC its connection, not the process.
+ *
+ *   any code: load from a guarded range --SIGBUS--> handler: range found?
+ *                                                     yes: anonymous memory over the whole range,
+ *                                                          failed = 1, eventfd written; the load is
+ *                                                          repeated and finds zeroes
+ *                                                     no:  the handler before us, or death
+ *
+ * So readers need no preparation, libnetmap's copies included: whoever was reading goes on with
+ * zeroes to the end of its batch. Then the loop finds the eventfd readable and ends that
+ * connection.
+ *
+ * Threads: ranges are added and removed by the thread that owns the guard; faults may come in any
+ * thread.
+ */
+#ifndef UNM_VM_GUEST_GUARD_H
+#define UNM_VM_GUEST_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One for each NIC. */
+struct unm_guest_guard {
+	int event_fd;	 /* readable after a fault; the owner's to poll, closed by _fini() */
+	uint32_t failed; /* W: handler */
+};
+
+/**
+ * unm_guest_guard_init() - a guard without ranges; installs the handler when it is the first
+ *
+ * The handler is for SIGBUS and SIGSEGV and runs on the stack of whoever faults. It stays until the
+ * process ends. Return: 0 or a negative errno.
+ */
+int unm_guest_guard_init(struct unm_guest_guard *g);
+
+/* All ranges of @g must be gone. */
+void unm_guest_guard_fini(struct unm_guest_guard *g);
+
+/**
+ * unm_guest_guard_add() - watch [start, start + size), whole pages of one mapping
+ *
+ * Return: 0, -ENOSPC the process has too many ranges.
+ */
+int unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size);
+
+/* Before the range is unmapped. Unknown ranges are ignored. */
+void unm_guest_guard_remove(struct unm_guest_guard *g, const void *start);
+
+static inline bool
+unm_guest_guard_failed(const struct unm_guest_guard *g)
+{
+	return __atomic_load_n(&g->failed, __ATOMIC_ACQUIRE) != 0;
+}
+
+#endif
