@@ -115,6 +115,18 @@ take_answer(struct unm_request *req, struct ctrl_exchange *x, struct unm_bind_in
 	return 0;
 }
 
+/* netmapd has bound the descriptor, but we can't use that: a failed request changes nothing. */
+static void
+unbind(struct unm_desc *d)
+{
+	struct unm_msg_unbind msg;
+	struct unm_call c = {.type = UNM_MSG_UNBIND, .body = &msg, .body_len = sizeof(msg)};
+
+	memcpy(msg.desc_id, d->id, sizeof(msg.desc_id));
+	if (unm_session_call(&c) == 0)
+		unm_call_close_fds(&c, 0);
+}
+
 /* Ask netmapd; on success of a REGISTER the binding is ours when this returns. */
 static int
 ask_netmapd(struct unm_desc *d, struct unm_request *req, struct ctrl_exchange *x)
@@ -144,11 +156,13 @@ ask_netmapd(struct unm_desc *d, struct unm_request *req, struct ctrl_exchange *x
 	if (err < 0)
 		return err;
 	err = take_answer(req, x, &info);
-	if (err < 0 || !is_register) {
+	if (err == 0 && is_register)
+		err = unm_desc_bind(d, &info, c->ans_fds, c->n_ans_fds);
+	else
 		unm_call_close_fds(c, 0);
-		return err;
-	}
-	return unm_desc_bind(d, &info, c->ans_fds, c->n_ans_fds);
+	if (err < 0 && is_register && (c->error == 0 || c->fds_lost))
+		unbind(d);
+	return err;
 }
 
 int

@@ -116,6 +116,7 @@ exchange(struct unm_call *c)
 	int err;
 
 	c->n_ans_fds = 0;
+	c->fds_lost = false;
 	c->ans_len = 0;
 	if (inode_of(session.fd) != session.inode)
 		return -EBADF;
@@ -127,6 +128,13 @@ exchange(struct unm_call *c)
 		return err < 0 ? -errno : -ETIMEDOUT;
 	err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), c->ans_fds,
 		&c->n_ans_fds, MSG_DONTWAIT);
+	if (err == -EMFILE && hdr->seq == req.seq) {
+		/* Without what belongs to it, as we have no descriptors left. The session is as good as before. */
+		c->n_ans_fds = 0;
+		c->fds_lost = true;
+		c->error = -EMFILE;
+		return 0;
+	}
 	if (err < 0)
 		return err;
 	if (hdr->seq != req.seq || hdr->type != c->type || hdr->error < 0) {
@@ -163,6 +171,19 @@ explain_refusal(const char *text, int err)
 	unm_set_error("%s", safe);
 }
 
+/* No answer to HELLO, or none that netmapd would give. */
+static int
+explain_silence(int err)
+{
+	if (err == -ETIMEDOUT)
+		unm_set_error("netmapd does not answer on %s: it is stopped, or the machine is "
+			      "too busy",
+			session.path);
+	else if (err == -EPROTO)
+		unm_set_error("what listens on %s does not speak netmapd's protocol", session.path);
+	return err == -ETIMEDOUT ? -EIO : err;
+}
+
 static int
 say_hello(void)
 {
@@ -182,7 +203,7 @@ say_hello(void)
 	int err = exchange(&c);
 
 	if (err < 0)
-		return err;
+		return explain_silence(err);
 	unm_call_close_fds(&c, 0);
 	if (c.error < 0) {
 		ans.text[sizeof(ans.text) - 1] = '\0';
@@ -190,7 +211,7 @@ say_hello(void)
 		return c.error;
 	}
 	if (c.ans_len < sizeof(ans) || ans.slot == 0 || ans.slot > UINT16_MAX)
-		return -EPROTO;
+		return explain_silence(-EPROTO);
 	session.instance = ans.instance;
 	session.is_system = (ans.flags & UNM_HELLOF_SYSTEM) != 0;
 	UNM_WRITE_ONCE(unm_process_page->slot, ans.slot);
@@ -360,7 +381,9 @@ ensure(unsigned int flags)
 			return err;
 		}
 		if (now_ms() > deadline) {
-			unm_set_error("netmapd does not answer on %s", session.path);
+			unm_set_error("netmapd does not answer on %s: \"netmapd --foreground "
+				      "--socket %s\" says why it can't start",
+				session.path, session.path);
 			return is_absent(err) ? -ENOENT : -EIO;
 		}
 		nap(nap_us);

@@ -31,7 +31,8 @@ struct unm_call {
 	size_t ans_len;		       /* bytes written to @ans */
 	int ans_fds[UNM_PROTO_MAXFDS]; /* the caller's to close, also when the answer is an error */
 	unsigned int n_ans_fds;
-	int error; /* the answer's error: 0 or -errno */
+	bool fds_lost; /* done, but no room here for the answer's descriptors: @error is -EMFILE */
+	int error;     /* the answer's error: 0 or -errno */
 };
 
 /**

@@ -145,6 +145,18 @@ handle_get_binding(struct unm_msg *m)
 }
 
 static void
+handle_unbind(struct unm_msg *m)
+{
+	const struct unm_msg_unbind *req = m->body;
+	struct unm_desc *d = unm_desc_find(m->srv, req->desc_id);
+
+	if (d != NULL)
+		unm_unbind(&m->srv->dom, &d->binding);
+	else
+		m->error = EBADF;
+}
+
+static void
 handle_get_region(struct unm_msg *m)
 {
 	const struct unm_msg_get_region *req = m->body;
@@ -245,6 +257,7 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_LOCK_STUCK] = {handle_lock_stuck, BODY(unm_msg_lock_stuck), 0, false, WAIT},
 	[UNM_MSG_RESTORE] = {unm_handle_restore, BODY(unm_msg_restore), FDS_AS_SAID, false, SERVE},
 	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, SERVE},
+	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 0, false, WAIT},
 	[UNM_MSG_ADMIN] = {unm_handle_admin, sizeof(struct unm_msg_admin),
 		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE},
 };

@@ -50,6 +50,7 @@ enum unm_msg_type {
 	UNM_MSG_RESTORE,
 	UNM_MSG_RESTORE_DONE, /* this session has handed back all it has */
 	UNM_MSG_ADMIN,	      /* nmctl: text command in, JSON out (segments by descriptor) */
+	UNM_MSG_UNBIND,	      /* what a REGISTER returned could not be used */
 	UNM_MSG_N,
 };
 
@@ -193,6 +194,14 @@ struct unm_msg_restore {
 	uint32_t registered;
 	uint32_t restore_pad;
 	struct unm_bind_info info; /* only desc_id when not registered */
+};
+
+/*
+ * UNBIND: the client had no memory or descriptors for the answer to its REGISTER, which is undone:
+ * the descriptor is as if newly opened. Answer: header; EBADF no such descriptor.
+ */
+struct unm_msg_unbind {
+	uint8_t desc_id[16];
 };
 
 /*
