@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Virtqueues: life cycle, and the choice between the two formats. See vq.h. */
+#include "vm/vq.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vm/log.h"
+#include "vm/vq_inflight.h"
+#include "vm/vq_priv.h"
+
+struct unm_vq *
+unm_vq_new(struct unm_guest_mem *mem, const char *name)
+{
+	struct unm_vq *q = calloc(1, sizeof(*q));
+
+	if (q == NULL)
+		return NULL;
+	q->mem = mem;
+	q->call_fd = q->err_fd = -1;
+	strncpy(q->name, name, sizeof(q->name) - 1);
+	return q;
+}
+
+void
+unm_vq_free(struct unm_vq *q)
+{
+	if (q == NULL)
+		return;
+	unm_inflight_stop(q);
+	free(q);
+}
+
+/* Add 1 to an eventfd. One that is full needs nothing: its reader has not been there since. */
+static void
+signal_fd(int fd)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	do {
+		n = write(fd, &one, sizeof(one));
+	} while (n < 0 && errno == EINTR);
+}
+
+int
+unm_vq_break(struct unm_vq *q, const char *why)
+{
+	if (q->broken == NULL) {
+		q->broken = why;
+		unm_vm_log(q->name, "queue stopped: %s", why);
+		signal_fd(q->err_fd);
+	}
+	return -EPROTO;
+}
+
+static int
+map_rings(struct unm_vq *q)
+{
+	return q->c.is_packed ? unm_vq_packed_map(q) : unm_vq_split_map(q);
+}
+
+int
+unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
+{
+	int err;
+
+	if (q->running || c->num == 0 || c->num > UNM_VQ_MAX_SIZE ||
+		(!c->is_packed && (c->num & (c->num - 1)) != 0))
+		return -EINVAL;
+	unm_inflight_stop(q);
+	q->c = *c;
+	q->broken = NULL;
+	err = map_rings(q);
+	if (err == 0)
+		err = c->is_packed ? unm_vq_packed_start(q) : unm_vq_split_start(q);
+	if (err != 0) {
+		unm_inflight_stop(q);
+		return err;
+	}
+	q->running = true;
+	/*
+	 * A server before us may have been killed between publishing and calling. A call too many
+	 * does no harm, one too few stops the guest.
+	 */
+	q->call_owed = true;
+	if (q->call_fd >= 0)
+		unm_vq_call(q);
+	return 0;
+}
+
+uint32_t
+unm_vq_stop(struct unm_vq *q)
+{
+	if (q->running) {
+		if (q->broken == NULL) {
+			unm_vq_rewind(q);
+			if (unm_vq_flush(q))
+				unm_vq_call(q);
+		}
+		q->c.base = q->c.is_packed ? unm_vq_packed_base(q) : q->s.done;
+		q->running = false;
+		unm_inflight_stop(q);
+	}
+	return q->c.base;
+}
+
+int
+unm_vq_remap(struct unm_vq *q)
+{
+	int err;
+
+	if (!q->running || q->broken != NULL)
+		return 0;
+	err = map_rings(q);
+	if (err != 0)
+		unm_vq_break(q, "its rings are not in the new memory table");
+	return err != 0 ? -EFAULT : 0;
+}
+
+bool
+unm_vq_is_running(const struct unm_vq *q)
+{
+	return q->running && q->broken == NULL;
+}
+
+const char *
+unm_vq_broken_reason(const struct unm_vq *q)
+{
+	return q->broken;
+}
+
+void
+unm_vq_set_call_fd(struct unm_vq *q, int fd)
+{
+	q->call_fd = fd;
+	if (fd >= 0 && q->call_owed && unm_vq_is_running(q))
+		unm_vq_call(q);
+}
+
+void
+unm_vq_set_err_fd(struct unm_vq *q, int fd)
+{
+	q->err_fd = fd;
+}
+
+int
+unm_vq_peek(struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)
+{
+	if (__builtin_expect(q->broken != NULL, 0))
+		return -EPROTO;
+	return q->c.is_packed ? unm_vq_packed_peek(q, c, part, max)
+			      : unm_vq_split_peek(q, c, part, max);
+}
+
+bool
+unm_vq_has_avail(struct unm_vq *q)
+{
+	if (q->broken != NULL)
+		return false;
+	return q->c.is_packed ? unm_vq_packed_has_avail(q) : unm_vq_split_has_avail(q);
+}
+
+void
+unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written)
+{
+	if (q->c.is_packed)
+		unm_vq_packed_push(q, c, written);
+	else
+		unm_vq_split_push(q, c, written);
+}
+
+void
+unm_vq_rewind(struct unm_vq *q)
+{
+	if (q->c.is_packed)
+		unm_vq_packed_rewind(q);
+	else
+		unm_vq_split_rewind(q);
+}
+
+bool
+unm_vq_flush(struct unm_vq *q)
+{
+	return q->c.is_packed ? unm_vq_packed_flush(q) : unm_vq_split_flush(q);
+}
+
+void
+unm_vq_call(struct unm_vq *q)
+{
+	q->call_owed = false;
+	q->stats.calls++;
+	signal_fd(q->call_fd);
+}
+
+void
+unm_vq_kicks_off(struct unm_vq *q)
+{
+	if (q->broken != NULL)
+		return;
+	if (q->c.is_packed)
+		unm_vq_packed_kicks_off(q);
+	else
+		unm_vq_split_kicks_off(q);
+}
+
+bool
+unm_vq_kicks_on(struct unm_vq *q)
+{
+	if (q->broken != NULL)
+		return false;
+	q->stats.kicks_on++;
+	return q->c.is_packed ? unm_vq_packed_kicks_on(q) : unm_vq_split_kicks_on(q);
+}
+
+const struct unm_vq_stats *
+unm_vq_get_stats(const struct unm_vq *q)
+{
+	return &q->stats;
+}
