@@ -41,7 +41,7 @@ struct unm_guest_mem {
 	struct unm_guest_region region[UNM_GUEST_MAX_REGIONS];
 	unsigned int n_regions;
 	unsigned int last_hit;		/* region of the latest translation */
-	uint8_t *log;			/* one bit a page, or NULL while nothing is to be logged */
+	uint8_t *log;			/* one bit a page; NULL: nothing is logged */
 	struct unm_guest_file log_file; /* kept over pauses of logging */
 	uint64_t log_size;		/* bytes */
 	struct unm_guest_guard *guard;	/* of all mappings made from now on; NULL: none */
@@ -62,7 +62,9 @@ void unm_guest_mem_clear(struct unm_guest_mem *m);
  */
 int unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d, int fd);
 
-/* Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared). Return: 0, -ENOENT. */
+/*
+ * Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared). Return: 0, -ENOENT.
+ */
 int unm_guest_mem_remove(struct unm_guest_mem *m, const struct unm_guest_region_desc *d);
 
 /**

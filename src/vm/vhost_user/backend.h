@@ -3,7 +3,8 @@
  * vhost-user: the back end's side of one connection (the protocol), without knowledge of what the
  * device is.
  *
- *   front end --socket--> conn.c --messages--> backend.c (state: features, memory, rings) --struct unm_vu_device_ops--> a device
+ *   front end --socket--> conn.c --messages--> backend.c --struct unm_vu_device_ops--> a device
+ *                                              (features, memory, rings)
  *
  * One thread: the device server's loop calls unm_vu_readable() when the socket is, and moves frames
  * in between. So no callback ever runs while a batch is under way.
@@ -17,18 +18,52 @@
 #include "vm/guest_mem.h"
 #include "vm/vq.h"
 
-#define UNM_VU_MAX_RINGS 128u /* 64 pairs */
+#define UNM_VU_MAX_RINGS	129u /* 64 pairs and a control queue */
+
+#define UNM_VU_STATUS_DRIVER_OK 4u
+
+/* Protocol features: numbers of the bits that we know. */
+enum unm_vu_protocol_feature {
+	UNM_VU_PF_MQ = 0,
+	UNM_VU_PF_LOG_SHMFD = 1,
+	UNM_VU_PF_RARP = 2,
+	UNM_VU_PF_REPLY_ACK = 3,
+	UNM_VU_PF_NET_MTU = 4,
+	UNM_VU_PF_BACKEND_REQ = 5,
+	UNM_VU_PF_CONFIG = 9,
+	UNM_VU_PF_INFLIGHT_SHMFD = 12,
+	UNM_VU_PF_RESET_DEVICE = 13,
+	UNM_VU_PF_CONFIGURE_MEM_SLOTS = 15,
+	UNM_VU_PF_STATUS = 16,
+};
+
+#define UNM_VU_PF_BIT(n) (1ull << (n))
+
+/* All that the protocol part does; a device offers these or fewer. */
+#define UNM_VU_PF_SUPPORTED                                                                        \
+	(UNM_VU_PF_BIT(UNM_VU_PF_MQ) | UNM_VU_PF_BIT(UNM_VU_PF_LOG_SHMFD) |                        \
+		UNM_VU_PF_BIT(UNM_VU_PF_RARP) | UNM_VU_PF_BIT(UNM_VU_PF_REPLY_ACK) |               \
+		UNM_VU_PF_BIT(UNM_VU_PF_NET_MTU) | UNM_VU_PF_BIT(UNM_VU_PF_BACKEND_REQ) |          \
+		UNM_VU_PF_BIT(UNM_VU_PF_CONFIG) | UNM_VU_PF_BIT(UNM_VU_PF_INFLIGHT_SHMFD) |        \
+		UNM_VU_PF_BIT(UNM_VU_PF_RESET_DEVICE) |                                            \
+		UNM_VU_PF_BIT(UNM_VU_PF_CONFIGURE_MEM_SLOTS) | UNM_VU_PF_BIT(UNM_VU_PF_STATUS))
 
 struct unm_vu_backend;
 
-/* What the device behind the protocol does. All run in the thread of unm_vu_readable(); none may block. */
+/*
+ * What the device behind the protocol does. All run in the thread of unm_vu_readable(); none may
+ * block.
+ */
 struct unm_vu_device_ops {
 	uint64_t features;	    /* virtio feature bits on offer, without bit 30 */
 	uint64_t protocol_features; /* on offer */
-	unsigned int n_rings;	    /* at most UNM_VU_MAX_RINGS; even */
-	unsigned int queue_num;	    /* what GET_QUEUE_NUM answers */
+	unsigned int n_rings;	    /* <= UNM_VU_MAX_RINGS; odd: the last is for control */
+	unsigned int queue_num;	    /* pairs, for front ends that count so */
 
-	/* The driver's choice, a subset of what is on offer; called whenever it changes, before rings start. */
+	/*
+	 * The driver's choice, a subset of what is on offer; called whenever it changes, before
+	 * rings start.
+	 */
 	void (*set_features)(void *dev, uint64_t acked);
 	/*
 	 * A ring has begun (@q is running) or is about to end; @kick_fd is to be watched in between
@@ -37,9 +72,15 @@ struct unm_vu_device_ops {
 	 */
 	void (*ring_started)(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd);
 	void (*ring_stopped)(void *dev, unsigned int idx);
-	/* Started and enabled are independent. A tx ring that is started and disabled consumes and drops; an rx ring gets nothing. */
+	/*
+	 * Started and enabled are independent. A tx ring that is started and disabled consumes and
+	 * drops; an rx ring gets nothing. Not enabled at first.
+	 */
 	void (*ring_enabled)(void *dev, unsigned int idx, bool enabled);
-	/* DRIVER_OK came or went (only with protocol feature STATUS; else true as soon as a ring is started). */
+	/*
+	 * DRIVER_OK came or went (only with protocol feature STATUS; else true as soon as a ring is
+	 * started).
+	 */
 	void (*driver_ok)(void *dev, bool ok);
 	void (*set_mtu)(void *dev, uint16_t mtu);
 	/* The guest has moved here: tell the network where @mac is now. */
@@ -60,7 +101,10 @@ struct unm_vu_device_ops {
 struct unm_vu_backend *unm_vu_backend_new(
 	int sock, const struct unm_vu_device_ops *ops, void *dev, const char *name);
 
-/* Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has sent. */
+/*
+ * Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has
+ * sent. NULL is accepted.
+ */
 void unm_vu_backend_free(struct unm_vu_backend *b);
 
 /**
@@ -72,9 +116,15 @@ void unm_vu_backend_free(struct unm_vu_backend *b);
 int unm_vu_readable(struct unm_vu_backend *b);
 
 int unm_vu_fd(const struct unm_vu_backend *b);
+
+/* Readable when memory of the front end has gone (guest_guard.h): then unm_vu_readable() fails. */
+int unm_vu_fault_fd(const struct unm_vu_backend *b);
 struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
 
-/* Tell the guest that its config space has changed (link, MTU): CONFIG_CHANGE over the back-end channel. Return: 0, -ENOTSUP no channel. */
+/*
+ * Tell the guest that its config space has changed (link, MTU): CONFIG_CHANGE over the back-end
+ * channel. Return: 0, -ENOTSUP no channel.
+ */
 int unm_vu_config_changed(struct unm_vu_backend *b);
 
 #endif

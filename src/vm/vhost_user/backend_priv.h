@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The state of one connection, shared by the files of this directory: one file per group of
+ * messages, and ring.c for what starts and stops rings.
+ *
+ * The life of a ring:
+ *
+ *   - stopped: none of its memory is touched. NUM, ADDR, BASE may be set.
+ *   - waiting: the front end has sent KICK, but size, addresses or memory are missing. Whatever
+ *     brings the last of them starts the ring.
+ *   - started: the device has the queue, between ring_started() and ring_stopped(). NUM and BASE
+ *     are refused. ADDR and KICK halt the ring, change it and start it again where it was; so do
+ *     messages that unmap memory. A ring whose memory is gone by then waits.
+ *
+ * GET_VRING_BASE and RESET_DEVICE lead to stopped from everywhere. Enabled or not is independent.
+ */
+#ifndef UNM_VM_VHOST_USER_BACKEND_PRIV_H
+#define UNM_VM_VHOST_USER_BACKEND_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vm/guest_guard.h"
+#include "vm/vhost_user/backend.h"
+#include "vm/vhost_user/conn.h"
+
+#define VU_NAME_SIZE   64
+#define VU_REASON_SIZE 160
+
+struct vu_ring {
+	struct unm_vq *q;
+	struct unm_vu_ring_addr addr;
+	uint32_t num;
+	uint32_t base;
+	int kick_fd, call_fd, err_fd; /* -1: none */
+	bool has_addr, has_base;      /* num: not 0 */
+	bool has_kick;		      /* waiting or started */
+	bool is_started;
+	bool is_enabled;
+};
+
+struct unm_vu_backend {
+	struct unm_vu_conn conn;
+	const struct unm_vu_device_ops *ops;
+	void *dev;
+	char name[VU_NAME_SIZE];
+	char reason[VU_REASON_SIZE]; /* of the latest vu_fail() */
+	unsigned int n_logged;	     /* negative answers that were logged */
+
+	uint64_t features; /* acked, with the protocol's own */
+	bool has_features;
+	uint64_t protocol_features; /* acked */
+	bool has_owner;
+	uint8_t status;
+	bool is_driver_ok; /* as the device was told */
+
+	struct unm_guest_guard guard;
+	struct unm_guest_mem mem;
+	struct unm_guest_file inflight;
+	uint16_t inflight_queues, inflight_size;
+	int request_fd; /* back-end channel, or -1 */
+
+	struct vu_ring ring[UNM_VU_MAX_RINGS];
+};
+
+/*
+ * A message: its size and descriptors fit the table when the handler runs. Returns 0 (acknowledged
+ * if the front end wants it), VU_REPLIED, or a negative errno from vu_fail(): then the front end
+ * gets a negative answer if it has asked for one, and otherwise the connection ends.
+ */
+typedef int vu_handler(struct unm_vu_backend *b, struct unm_vu_msg *m);
+
+#define VU_REPLIED 1
+
+/* Keep the reason, for the log. Return: @error. */
+int vu_fail(struct unm_vu_backend *b, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Answer the current message. Return: VU_REPLIED or a negative errno. */
+int vu_reply(struct unm_vu_backend *b, const void *payload, size_t len, int fd);
+int vu_reply_u64(struct unm_vu_backend *b, uint64_t val);
+
+/* feature_msgs.c */
+vu_handler vu_get_features, vu_set_features, vu_get_protocol_features, vu_set_protocol_features;
+vu_handler vu_set_owner, vu_reset_owner, vu_get_queue_num, vu_get_status, vu_set_status;
+vu_handler vu_reset_device;
+
+/* What is on offer. */
+uint64_t vu_offered_features(const struct unm_vu_backend *b);
+uint64_t vu_offered_protocol(const struct unm_vu_backend *b);
+
+/* mem_msgs.c */
+vu_handler vu_set_mem_table, vu_get_max_mem_slots, vu_add_mem_reg, vu_rem_mem_reg;
+vu_handler vu_set_log_base, vu_set_log_fd;
+
+/* ring_msgs.c */
+vu_handler vu_set_vring_num, vu_set_vring_addr, vu_set_vring_base, vu_get_vring_base;
+vu_handler vu_set_vring_kick, vu_set_vring_call, vu_set_vring_err, vu_set_vring_enable;
+
+/* inflight_msgs.c */
+vu_handler vu_get_inflight_fd, vu_set_inflight_fd;
+
+/* net_msgs.c */
+vu_handler vu_send_rarp, vu_net_set_mtu, vu_set_backend_req_fd, vu_get_config, vu_set_config;
+
+/* ring.c */
+
+/* Start ring @idx if it waits and nothing is missing. Return: 0, or why it can't (vu_fail()). */
+int vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx);
+
+/* Started to waiting, its position kept. Others: no effect. */
+void vu_ring_halt(struct unm_vu_backend *b, unsigned int idx);
+
+/* To stopped: the descriptors of KICK and CALL are closed. */
+void vu_ring_stop(struct unm_vu_backend *b, unsigned int idx);
+
+/* As if it had never been set up, but for its descriptor for errors. */
+void vu_ring_reset(struct unm_vu_backend *b, unsigned int idx);
+
+void vu_ring_set_enabled(struct unm_vu_backend *b, unsigned int idx, bool enabled);
+
+/* Around a change of what all rings depend on; rings that can't go on wait, which is logged. */
+void vu_halt_all(struct unm_vu_backend *b);
+void vu_start_all(struct unm_vu_backend *b);
+
+/* Tell the device if DRIVER_OK has come or gone. After anything that may change it. */
+void vu_update_driver_ok(struct unm_vu_backend *b);
+
+#endif

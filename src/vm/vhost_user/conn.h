@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The socket of a vhost-user connection: whole messages out of a byte stream, with descriptors.
+ *
+ * Never blocks. A message may arrive in pieces, over any time; meanwhile the rest of the process
+ * goes on. Descriptors may come with any piece; all of them are closed unless somebody takes them.
+ */
+#ifndef UNM_VM_VHOST_USER_CONN_H
+#define UNM_VM_VHOST_USER_CONN_H
+
+#include <stddef.h>
+
+#include "vm/vhost_user/msg.h"
+
+#define UNM_VU_MAX_FDS 253u /* what the kernel lets through with one message (SCM_MAX_FD) */
+
+struct unm_vu_msg {
+	struct unm_vu_hdr hdr;
+	union unm_vu_payload payload;
+	int fd[UNM_VU_MAX_FDS]; /* -1 where somebody has taken it */
+	unsigned int n_fds;
+};
+
+struct unm_vu_conn {
+	int sock;     /* owned */
+	size_t n_got; /* bytes of header and payload so far */
+	struct unm_vu_msg msg;
+	const char *error; /* why the last call failed, for the log */
+};
+
+/* @sock: nonblocking, owned from now on. */
+void unm_vu_conn_init(struct unm_vu_conn *c, int sock);
+void unm_vu_conn_fini(struct unm_vu_conn *c);
+
+/**
+ * unm_vu_conn_recv() - go on receiving
+ *
+ * Return: 1 c->msg is whole and valid until unm_vu_conn_next(); 0 more has to come; -ECONNRESET the
+ * front end has gone, -EPROTO what came is no message (c->error says why).
+ */
+int unm_vu_conn_recv(struct unm_vu_conn *c);
+
+/* Done with c->msg: close what nobody has taken. */
+void unm_vu_conn_next(struct unm_vu_conn *c);
+
+/* Descriptor @i of the message, the caller's from now on; -1 if it is not there. */
+int unm_vu_msg_take_fd(struct unm_vu_msg *m, unsigned int i);
+
+/**
+ * unm_vu_conn_reply() - answer c->msg
+ * @fd: sent along, stays the caller's; -1: none
+ *
+ * Return: 0; -ECONNRESET the front end has gone, or does not read its answers.
+ */
+int unm_vu_conn_reply(struct unm_vu_conn *c, const void *payload, size_t len, int fd);
+
+/* One message on a socket, no answer wanted. Return: 0 or a negative errno. */
+int unm_vu_send(
+	int sock, uint32_t request, uint32_t flags, const void *payload, size_t len, int fd);
+
+#endif

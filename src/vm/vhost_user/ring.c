@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Starting and stopping rings; the states are in backend_priv.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vm/inflight.h"
+#include "vm/log.h"
+#include "vm/vhost_user/backend_priv.h"
+
+#define F_INDIRECT   (1ull << 28)
+#define F_EVENT_IDX  (1ull << 29)
+#define F_PACKED     (1ull << 34)
+#define F_IN_ORDER   (1ull << 35)
+
+#define PACKED_FRESH 0x80008000u /* both indices 0, both wrap counters 1 */
+
+/* The in-flight part of ring @idx in @part, NULL if there is none. */
+static int
+get_inflight(struct unm_vu_backend *b, unsigned int idx, void **part)
+{
+	*part = NULL;
+	if (b->inflight.data == NULL)
+		return 0;
+	if (idx >= b->inflight_queues || b->ring[idx].num > b->inflight_size)
+		return vu_fail(b, -EINVAL,
+			"ring %u of size %u: in-flight region is for %u rings of size %u", idx,
+			b->ring[idx].num, b->inflight_queues, b->inflight_size);
+	*part = b->inflight.data + idx * UNM_INFLIGHT_PART(b->inflight_size);
+	return 0;
+}
+
+static int
+make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
+{
+	const struct vu_ring *r = &b->ring[idx];
+
+	*c = (struct unm_vq_config){
+		.num = (uint16_t)r->num,
+		.is_packed = (b->features & F_PACKED) != 0,
+		.has_event_idx = (b->features & F_EVENT_IDX) != 0,
+		.has_indirect = (b->features & F_INDIRECT) != 0,
+		.in_order = (b->features & F_IN_ORDER) != 0,
+		.desc_uaddr = r->addr.desc,
+		.avail_uaddr = r->addr.avail,
+		.used_uaddr = r->addr.used,
+		.log_gpa = (r->addr.flags & UNM_VU_ADDR_LOG) != 0 ? r->addr.log : UINT64_MAX,
+		.base = r->base,
+	};
+	if (!r->has_base)
+		c->base = c->is_packed ? PACKED_FRESH : 0;
+	if (!c->is_packed && c->base > UINT16_MAX)
+		return vu_fail(b, -EINVAL, "ring %u: base %u of a split ring", idx, c->base);
+	return get_inflight(b, idx, &c->inflight);
+}
+
+int
+vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx)
+{
+	struct vu_ring *r = &b->ring[idx];
+	struct unm_vq_config c;
+	int err;
+
+	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr || b->mem.n_regions == 0)
+		return 0;
+	err = make_config(b, idx, &c);
+	if (err < 0)
+		return err;
+	err = unm_vq_start(r->q, &c);
+	if (err == -EFAULT)
+		return vu_fail(b, err, "ring %u is not in the guest's memory", idx);
+	if (err < 0)
+		return vu_fail(b, err, "ring %u: %s (size %u, base 0x%x)", idx, strerror(-err),
+			r->num, c.base);
+	unm_vq_set_call_fd(r->q, r->call_fd);
+	unm_vq_set_err_fd(r->q, r->err_fd);
+	r->is_started = true;
+	b->ops->ring_started(b->dev, idx, r->q, r->kick_fd);
+	vu_update_driver_ok(b);
+	return 0;
+}
+
+void
+vu_ring_halt(struct unm_vu_backend *b, unsigned int idx)
+{
+	struct vu_ring *r = &b->ring[idx];
+
+	if (!r->is_started)
+		return;
+	b->ops->ring_stopped(b->dev, idx);
+	r->base = unm_vq_stop(r->q);
+	r->has_base = true;
+	r->is_started = false;
+}
+
+void
+vu_ring_stop(struct unm_vu_backend *b, unsigned int idx)
+{
+	struct vu_ring *r = &b->ring[idx];
+
+	vu_ring_halt(b, idx);
+	unm_vq_set_call_fd(r->q, -1);
+	if (r->kick_fd >= 0)
+		close(r->kick_fd);
+	if (r->call_fd >= 0)
+		close(r->call_fd);
+	r->kick_fd = -1;
+	r->call_fd = -1;
+	r->has_kick = false;
+	vu_update_driver_ok(b);
+}
+
+void
+vu_ring_reset(struct unm_vu_backend *b, unsigned int idx)
+{
+	struct vu_ring *r = &b->ring[idx];
+
+	vu_ring_stop(b, idx);
+	r->num = 0;
+	r->base = 0;
+	r->has_base = false;
+	r->has_addr = false;
+	vu_ring_set_enabled(b, idx, b->has_features && (b->features & UNM_VU_F_PROTOCOL) == 0);
+}
+
+void
+vu_ring_set_enabled(struct unm_vu_backend *b, unsigned int idx, bool enabled)
+{
+	if (b->ring[idx].is_enabled == enabled)
+		return;
+	b->ring[idx].is_enabled = enabled;
+	b->ops->ring_enabled(b->dev, idx, enabled);
+}
+
+void
+vu_halt_all(struct unm_vu_backend *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->ops->n_rings; i++)
+		vu_ring_halt(b, i);
+}
+
+void
+vu_start_all(struct unm_vu_backend *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->ops->n_rings; i++) {
+		if (vu_ring_try_start(b, i) < 0)
+			unm_vm_log(b->name, "vhost-user: %s; it waits for memory", b->reason);
+	}
+	vu_update_driver_ok(b);
+}
+
+void
+vu_update_driver_ok(struct unm_vu_backend *b)
+{
+	bool ok = false;
+	unsigned int i;
+
+	if ((b->protocol_features & UNM_VU_PF_BIT(UNM_VU_PF_STATUS)) != 0) {
+		ok = (b->status & UNM_VU_STATUS_DRIVER_OK) != 0;
+	} else {
+		for (i = 0; i < b->ops->n_rings && !ok; i++)
+			ok = b->ring[i].is_started;
+	}
+	if (ok == b->is_driver_ok)
+		return;
+	b->is_driver_ok = ok;
+	b->ops->driver_ok(b->dev, ok);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Messages about one ring. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vm/vhost_user/backend_priv.h"
+
+static int
+check_index(struct unm_vu_backend *b, uint64_t idx)
+{
+	if (idx >= b->ops->n_rings)
+		return vu_fail(b, -EINVAL, "ring %llu, there are %u", (unsigned long long)idx,
+			b->ops->n_rings);
+	return 0;
+}
+
+static int
+check_stopped(struct unm_vu_backend *b, uint32_t idx)
+{
+	const int err = check_index(b, idx);
+
+	if (err < 0)
+		return err;
+	if (b->ring[idx].is_started)
+		return vu_fail(b, -EBUSY, "ring %u is running", idx);
+	return 0;
+}
+
+int
+vu_set_vring_num(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	const struct unm_vu_ring_state *s = &m->payload.state;
+	const int err = check_stopped(b, s->index);
+
+	if (err < 0)
+		return err;
+	if (s->num == 0 || s->num > UNM_VQ_MAX_SIZE)
+		return vu_fail(b, -EINVAL, "ring %u of size %u, must be 1 to %u", s->index, s->num,
+			UNM_VQ_MAX_SIZE);
+	b->ring[s->index].num = s->num;
+	return vu_ring_try_start(b, s->index);
+}
+
+int
+vu_set_vring_addr(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	const uint32_t idx = m->payload.addr.index;
+	const int err = check_index(b, idx);
+
+	if (err < 0)
+		return err;
+	/* On a running ring this turns the dirty log on or off. */
+	vu_ring_halt(b, idx);
+	b->ring[idx].addr = m->payload.addr;
+	b->ring[idx].has_addr = true;
+	return vu_ring_try_start(b, idx);
+}
+
+int
+vu_set_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	const struct unm_vu_ring_state *s = &m->payload.state;
+	const int err = check_stopped(b, s->index);
+
+	if (err < 0)
+		return err;
+	b->ring[s->index].base = s->num;
+	b->ring[s->index].has_base = true;
+	return 0;
+}
+
+int
+vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	struct unm_vu_ring_state s = m->payload.state;
+	const int err = check_index(b, s.index);
+
+	if (err < 0)
+		return err;
+	vu_ring_stop(b, s.index);
+	s.num = b->ring[s.index].base;
+	return vu_reply(b, &s, sizeof(s), -1);
+}
+
+/*
+ * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe (User-Mode
+ * Linux). Others could make us spin (a file is always readable) or wait.
+ */
+static bool
+is_signal_fd(int fd, bool to_read)
+{
+	char path[32], target[32];
+	struct stat st;
+	ssize_t n;
+	int mode = fcntl(fd, F_GETFL);
+
+	if (mode < 0 || fstat(fd, &st) != 0)
+		return false;
+	mode &= O_ACCMODE;
+	if (S_ISFIFO(st.st_mode))
+		return mode == O_RDWR || mode == (to_read ? O_RDONLY : O_WRONLY);
+	if ((st.st_mode & S_IFMT) != 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	if (n < 0)
+		return true; /* no /proc: it has no file type at least */
+	return n == (ssize_t)strlen("anon_inode:[eventfd]") &&
+	       memcmp(target, "anon_inode:[eventfd]", (size_t)n) == 0;
+}
+
+/* The ring and the descriptor (-1: none, on purpose) of a KICK, CALL or ERR. */
+static int
+take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uint32_t *idx, int *fd)
+{
+	const uint64_t val = m->payload.u64;
+	const bool has_none = (val & UNM_VU_NO_FD) != 0;
+	int err, flags;
+
+	if ((val & ~(UNM_VU_RING_MASK | UNM_VU_NO_FD)) != 0)
+		return vu_fail(b, -EINVAL, "unknown bits in 0x%llx", (unsigned long long)val);
+	err = check_index(b, val & UNM_VU_RING_MASK);
+	if (err < 0)
+		return err;
+	if (has_none != (m->n_fds == 0))
+		return vu_fail(b, -EINVAL, "%u descriptors, and the flag for none is %s", m->n_fds,
+			has_none ? "set" : "not set");
+	*idx = (uint32_t)(val & UNM_VU_RING_MASK);
+	*fd = -1;
+	if (has_none)
+		return 0;
+	if (!is_signal_fd(m->fd[0], to_read))
+		return vu_fail(b, -EINVAL, "the descriptor is neither an eventfd nor a pipe");
+	flags = fcntl(m->fd[0], F_GETFL);
+	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
+		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");
+	*fd = unm_vu_msg_take_fd(m, 0);
+	return 0;
+}
+
+static void
+replace_fd(int *old, int fd)
+{
+	if (*old >= 0)
+		close(*old);
+	*old = fd;
+}
+
+int
+vu_set_vring_kick(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	uint32_t idx;
+	int fd, err;
+
+	err = take_signal_fd(b, m, true, &idx, &fd);
+	if (err < 0)
+		return err;
+	vu_ring_halt(b, idx);
+	replace_fd(&b->ring[idx].kick_fd, fd);
+	b->ring[idx].has_kick = true;
+	err = vu_ring_try_start(b, idx);
+	if (err < 0)
+		b->ring[idx].has_kick = false;
+	return err;
+}
+
+int
+vu_set_vring_call(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	uint32_t idx;
+	int fd;
+	const int err = take_signal_fd(b, m, false, &idx, &fd);
+
+	if (err < 0)
+		return err;
+	unm_vq_set_call_fd(b->ring[idx].q, fd);
+	replace_fd(&b->ring[idx].call_fd, fd);
+	/* Whoever swapped the descriptor may have missed a signal on the old one. */
+	if (b->ring[idx].is_started && fd >= 0)
+		unm_vq_call(b->ring[idx].q);
+	return 0;
+}
+
+int
+vu_set_vring_err(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	uint32_t idx;
+	int fd;
+	const int err = take_signal_fd(b, m, false, &idx, &fd);
+
+	if (err < 0)
+		return err;
+	unm_vq_set_err_fd(b->ring[idx].q, fd);
+	replace_fd(&b->ring[idx].err_fd, fd);
+	return 0;
+}
+
+int
+vu_set_vring_enable(struct unm_vu_backend *b, struct unm_vu_msg *m)
+{
+	const struct unm_vu_ring_state *s = &m->payload.state;
+	const int err = check_index(b, s->index);
+
+	if (err < 0)
+		return err;
+	if (s->num > 1)
+		return vu_fail(b, -EINVAL, "ring %u: %u is neither 0 nor 1", s->index, s->num);
+	vu_ring_set_enabled(b, s->index, s->num == 1);
+	return 0;
+}
