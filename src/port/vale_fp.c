@@ -102,7 +102,9 @@ struct gather {
 	uint32_t pos; /* next slot to look at */
 	uint32_t head;
 	uint64_t drops[UNM_DROP_N];
+	bool has_offsets; /* OFFSETS in force: payload may begin anywhere */
 	uint64_t pkts, bytes, wakes;
+	uint64_t plain_bytes; /* of the batch's frames that gather_plain() took */
 	/* Of the batch: frames taken from the ring, and those with something wrong */
 	unsigned int n_taken, n_faults;
 	struct {
@@ -168,25 +170,61 @@ gather_frame(
 	return taken;
 }
 
-/* Fill a batch from the ring: at least one frame is taken, though it may be none to forward. g->pos is before g->head. */
-static void
-gather_batch(struct unm_vale_src *s, struct gather *g)
+/*
+ * The usual slots: one frame each, nothing asked by a flag, a good index and length. Take them from g->pos on, up to the first other one or
+ * the end of the ring. Return: how many; each has become frame @n, n + 1, ...
+ */
+static unsigned int
+gather_plain(struct unm_vale_src *s, struct gather *g, unsigned int n)
 {
-	unsigned int n_indirect = 0, n = 0, i, k;
+	const struct unm_bring *r = g->r;
+	const struct netmap_slot *slot = &r->ring->slot[g->pos];
+	const uint32_t to_end = (g->head > g->pos ? g->head : r->num_slots) - g->pos;
+	const uint32_t max = to_end < UNM_VALE_BATCH - n ? to_end : UNM_VALE_BATCH - n;
+	const uint32_t size = r->buf_size, n_good = r->n_bufs - UNM_BUF_FIRST;
+	const uint32_t hdr_len = s->hdr_len, shortest = hdr_len + ETH_HDR_LEN;
+	const uint8_t *bufs = (const uint8_t *)r->bufs;
+	struct unm_frame *f = &s->frames[n];
+	struct unm_frag *frag = &s->frags[s->n_frags];
+	uint64_t bytes = 0;
+	uint32_t i;
 
-	s->n_frags = 0;
-	while (g->pos != g->head && n < UNM_VALE_BATCH &&
-		n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
-		s->n_frags + unm_pos_dist(g->pos, g->head, g->r->num_slots) <= UNM_VALE_FRAGS)
-		g->pos = unm_pos_add(
-			g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), g->r->num_slots);
-	s->n_frames = n;
-	if (n_indirect > 0)
-		unm_indirect_fetch(s, n_indirect);
-	g->n_taken = n;
-	g->n_faults = 0;
-	/* Second look: headers. The frames' first lines have been prefetched above. */
-	for (i = 0, k = 0; i < n; i++) {
+	for (i = 0; i < max; i++) { /* at most a batch */
+		const struct netmap_slot v = unm_slot_load(&slot[i]);
+		const uint8_t *data = bufs + (size_t)v.buf_idx * size;
+
+		if ((v.flags & (NS_BUF_CHANGED | NS_INDIRECT | NS_MOREFRAG)) != 0 ||
+			v.buf_idx - UNM_BUF_FIRST >= n_good ||
+			(uint32_t)v.len - shortest > size - shortest)
+			break;
+		__builtin_prefetch(data, 0, 3);
+		frag[i].data = data;
+		frag[i].len = v.len;
+		f[i].eth = data + hdr_len;
+		f[i].eth_len = v.len - hdr_len;
+		f[i].slot = g->pos + i;
+		f[i].frag = s->n_frags + i;
+		f[i].total = v.len;
+		f[i].n_frags = 1;
+		f[i].dst = 0;
+		f[i].next = 0;
+		f[i].order = (uint8_t)(n + i);
+		f[i].fault = 0;
+		bytes += v.len;
+	}
+	s->n_frags += i;
+	g->plain_bytes += bytes;
+	g->pos = unm_pos_add(g->pos, i, r->num_slots);
+	return i;
+}
+
+/* Second look at @n gathered frames, whose first lines have been prefetched: is there an Ethernet header? Those without are left out. */
+static unsigned int
+check_headers(struct unm_vale_src *s, struct gather *g, unsigned int n)
+{
+	unsigned int i, k = 0;
+
+	for (i = 0; i < n; i++) {
 		struct unm_frame *f = &s->frames[i];
 		const bool valid = f->n_frags > 0 && find_eth(s, f);
 
@@ -203,7 +241,38 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 			s->frames[k] = *f;
 		k++;
 	}
-	s->n_frames = k;
+	return k;
+}
+
+/* Fill a batch from the ring: at least one frame is taken, though it may be none to forward. g->pos is before g->head. */
+static void
+gather_batch(struct unm_vale_src *s, struct gather *g)
+{
+	const uint32_t n_slots = g->r->num_slots;
+	unsigned int n_indirect = 0, n = 0, n_plain = 0, k;
+
+	s->n_frags = 0;
+	g->plain_bytes = 0;
+	while (g->pos != g->head && n < UNM_VALE_BATCH &&
+		n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
+		s->n_frags + unm_pos_dist(g->pos, g->head, n_slots) <= UNM_VALE_FRAGS) {
+		k = g->has_offsets ? 0 : gather_plain(s, g, n);
+		n += k;
+		n_plain += k;
+		if (k == 0)
+			g->pos = unm_pos_add(
+				g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), n_slots);
+	}
+	if (n_indirect > 0)
+		unm_indirect_fetch(s, n_indirect);
+	g->n_taken = n;
+	g->n_faults = 0;
+	if (__builtin_expect(n == n_plain, 1)) {
+		g->bytes += g->plain_bytes;
+		s->n_frames = n;
+	} else {
+		s->n_frames = check_headers(s, g, n);
+	}
 }
 
 /* Count a batch of which frames[0 ... done) are dealt with; what comes after is gathered again by a later sync. */
@@ -275,6 +344,7 @@ vale_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	struct gather g = {.r = r, .pos = unm_own_hwcur(r), .head = head};
 	int err, i;
 
+	g.has_offsets = UNM_READ_ONCE(r->kring->offset_mask) != 0;
 	*tail = unm_tx_tail_all_free(r, g.pos);
 	if (g.pos == head)
 		return 0;

@@ -54,6 +54,25 @@ forward_to(struct unm_vale_src *s, uint32_t port, unsigned int a, unsigned int b
 		unm_vale_deliver(s, p, a, b);
 }
 
+/* Do all frames go to one known port? Then make them one list. */
+static bool
+link_uniform(struct unm_vale_src *s)
+{
+	const uint16_t dst = s->frames[0].dst;
+	const unsigned int n = s->n_frames;
+	unsigned int i;
+
+	if (dst >= s->seg->n_ports || dst == s->port)
+		return false;
+	for (i = 1; i < n; i++) { /* at most UNM_VALE_BATCH */
+		if (s->frames[i].dst != dst)
+			return false;
+		s->frames[i - 1].next = (uint16_t)i;
+	}
+	s->frames[n - 1].next = UNM_VALE_NOFRAME;
+	return true;
+}
+
 /* Sort frames by destination. */
 static void
 sort_frames(struct unm_vale_src *s)
@@ -82,6 +101,10 @@ forward_sorted(struct unm_vale_src *s)
 {
 	unsigned int i;
 
+	if (link_uniform(s)) {
+		forward_to(s, s->frames[0].dst, 0, UNM_VALE_NOFRAME);
+		return;
+	}
 	sort_frames(s);
 	if (s->flood_head != UNM_VALE_NOFRAME) {
 		for (i = 0; i < s->peers->n_open; i++) { /* bounded by the port table */
