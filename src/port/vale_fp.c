@@ -7,10 +7,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "port/indirect.h"
 #include "port/internal.h"
 #include "ring/wake.h"
+#include "shm/clock.h"
 #include "shm/lock.h"
 #include "vale/fdb.h"
 #include "vale/forward.h"
@@ -60,6 +62,9 @@ vale_open(struct unm_bport *bp)
 	s->decide.src_port = bp->info.port;
 	s->decide_fn = unm_decide_learning;
 	s->lock_budget_ns = UNM_LOCK_WAIT_NS;
+	if (getrandom(&s->ip6_id, sizeof(s->ip6_id), GRND_NONBLOCK) != sizeof(s->ip6_id))
+		s->ip6_id =
+			unm_now_coarse_ns(); /* early at boot; less than ideal, and no reason to fail */
 	bp->kind_data = s;
 	vale_after_fork(bp);
 	return 0;
@@ -326,7 +331,7 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 		return -EIO; /* a lock word of 0 means free: without a number of ours we can't take one */
 	s->ring_id = g->r->ring_id;
 	s->hdr_len = UNM_READ_ONCE(bp->seg->ports[s->port].vnet_hdr_len);
-	if (s->hdr_len > UNM_VNET_HDR_MAX)
+	if (!unm_vnet_len_ok(s->hdr_len))
 		s->hdr_len = 0;
 	s->flood_resume = g->r->flood_resume;
 	unm_vale_refill(s);
@@ -335,6 +340,13 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 	forward_ring(s, g);
 	g->r->flood_resume = s->flood_resume;
 	return 0;
+}
+
+/* Taken from its switch (spec 16.6): there is nowhere to forward to. */
+static bool
+is_detached(const struct unm_bport *bp)
+{
+	return UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_PORTF_DETACHED;
 }
 
 static int
@@ -348,6 +360,8 @@ vale_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	*tail = unm_tx_tail_all_free(r, g.pos);
 	if (g.pos == head)
 		return 0;
+	if (__builtin_expect(is_detached(bp), 0))
+		return unm_port_sink_ops.txsync(r, head, tail);
 	if (unm_lock_take(&bp->busy_thread, 1) != 0)
 		return 0; /* another thread has been forwarding for long; these frames wait for the next sync, and we are told when */
 	err = forward_slots(bp->kind_data, &g);

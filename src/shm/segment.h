@@ -67,6 +67,8 @@ enum unm_port_state {
 #define UNM_PORTF_PERSISTENT 0x2u /* made by NEWIF: outlives its bindings */
 #define UNM_PORTF_ATTACHED   0x4u /* driven by a worker on behalf of VALE_ATTACH */
 #define UNM_PORTF_OPEN	     0x8u /* at least one binding: else frames to it are dropped as "closed" */
+/* Taken from its switch while clients have it open: what it sends goes nowhere. Never with OPEN */
+#define UNM_PORTF_DETACHED 0x10u
 
 /* Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's rx kring. */
 enum unm_drop {
@@ -77,8 +79,8 @@ enum unm_drop {
 	UNM_DROP_RUNT, /* below 14 bytes */
 	UNM_DROP_BUSY, /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
 	UNM_DROP_UNMAPPED, /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
-	UNM_DROP_POLICY,  /* the forwarding decision said so */
-	UNM_DROP_OFFLOAD, /* its virtio-net header asks for what the receiver can't take */
+	UNM_DROP_POLICY, /* the forwarding decision said so */
+	UNM_DROP_OFFLOAD, /* its virtio-net header is wrong, or its payload can't be cut to fit the receiver */
 	UNM_DROP_N,
 };
 
@@ -147,7 +149,9 @@ struct unm_seg_port {
 	uint8_t mac[6];
 	uint8_t port_pad[2];
 	uint64_t created_ns; /* CLOCK_REALTIME */
-	uint32_t port_pad2[16];
+	uint32_t
+		vnet_lacks; /* with a header: offloads that the port can't take (vale/vnet.h), 0 = takes all */
+	uint32_t port_pad2[15];
 
 	/*
 	 * Lossless ports only: source ports (one bit each) whose tx waits for room in this port's rx rings, and a

@@ -31,7 +31,7 @@ struct unm_vale_src {
 	uint32_t port;
 	uint32_t n_tx_rings; /* of the source port: decides how rings are chosen */
 	uint32_t ring_id;    /* source ring of this batch */
-	uint32_t hdr_len;    /* virtio-net header of the source port */
+	uint32_t hdr_len;    /* virtio-net header of the source port: 0, 10, 12 */
 	uint32_t slot;	     /* client slot for locks */
 	unsigned int n_frames;
 	unsigned int n_frags;
@@ -45,6 +45,8 @@ struct unm_vale_src {
 	uint64_t drops
 		[UNM_DROP_N]; /* of the batch; a flooded frame counts once for each receiver that lost it */
 	uint64_t stuck_report_ns;
+	uint64_t
+		ip6_id; /* state of the generator of identifications for IPv6 fragments; random at first */
 	uint8_t *bounce; /* NS_INDIRECT payload; see port/indirect_fp.c */
 	uint16_t n_used; /* entries of used[] */
 	uint16_t flood_head, flood_tail;

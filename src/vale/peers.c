@@ -49,6 +49,17 @@ unm_peers_free(struct unm_peers *t)
 	free(t);
 }
 
+/* Which offloads the port of an entry can't take. */
+static uint32_t
+lacks_of(const struct unm_seg_port *e)
+{
+	const uint32_t lacks = UNM_READ_ONCE(e->vnet_lacks) & UNM_VNET_LACKS_ALL;
+
+	if (UNM_READ_ONCE(e->vnet_hdr_len) == 0 || lacks & UNM_VNET_LACKS_CSUM)
+		return UNM_VNET_LACKS_ALL;
+	return lacks;
+}
+
 void
 unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 {
@@ -76,6 +87,8 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 		if (t->peer[i] != NULL &&
 			(t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
 				t->peer[i]->hdr_len != UNM_READ_ONCE(e->vnet_hdr_len) ||
+				t->peer[i]->lacks != lacks_of(e) ||
+				t->peer[i]->max_frame != UNM_READ_ONCE(e->max_frame) ||
 				t->peer[i]->lossless != !!(flags & UNM_PORTF_LOSSLESS)))
 			peer_drop(t, i);
 		if (i == t->self)
@@ -105,6 +118,7 @@ read_entry(const struct unm_seg_port *e, struct unm_seg_port *copy)
 	copy->kring_base = UNM_READ_ONCE(e->kring_base);
 	copy->max_frame = UNM_READ_ONCE(e->max_frame);
 	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
+	copy->vnet_lacks = UNM_READ_ONCE(e->vnet_lacks);
 	__atomic_thread_fence(
 		__ATOMIC_ACQUIRE); /* the copies above, then the generation again: pairs with netmapd's
 						    release of an odd generation before it writes the entry */
@@ -142,7 +156,7 @@ entry_ok(const struct unm_seg_port *e, const struct unm_seg *seg)
 	       e->kring_base <= seg->n_krings &&
 	       e->n_tx_rings + e->n_host_tx_rings + e->n_rx_rings <=
 		       seg->n_krings - e->kring_base &&
-	       e->vnet_hdr_len <= UNM_VNET_HDR_MAX;
+	       unm_vnet_len_ok(e->vnet_hdr_len);
 }
 
 /* The view of entry @e on @region, or NULL: it does not fit, or no memory. */
@@ -164,6 +178,7 @@ peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port,
 	p->n_rings = e->n_rx_rings;
 	p->max_frame = e->max_frame;
 	p->hdr_len = e->vnet_hdr_len;
+	p->lacks = lacks_of(e);
 	p->lossless = (e->flags & UNM_PORTF_LOSSLESS) != 0;
 	p->region = region;
 	p->bufs = region->base + region->info.buf_ofs;

@@ -33,6 +33,7 @@ struct unm_peer {
 	uint32_t buf_size;
 	uint32_t max_frame;
 	uint32_t hdr_len;
+	uint32_t lacks; /* UNM_VNET_LACKS_*; all of them without a header */
 	bool lossless;
 	char *bufs;
 	struct unm_region *region;

@@ -305,27 +305,28 @@ vnet_lengths(void **state)
 			}
 }
 
-/* A header that means nothing to us can't be taken off: the frame is dropped. Ports that keep it get it as it is. */
+/* A header that means nothing to us goes nowhere, not even to a port that would keep it: a guest may be behind it. */
 static void
 vnet_bad_header(void **state)
 {
+	static const uint32_t lens[] = {0, 10, 12};
+	size_t i;
+
 	(void)state;
 	vale_rig_init(&v, 200);
 	vale_rig_add(&v, (struct fake_geometry){.n_tx = 1, .n_rx = 1, .slots = 16, .hdr_len = 12});
 	vale_rig_add(&v, (struct fake_geometry){.n_tx = 1, .n_rx = 1, .slots = 16});
 	vale_rig_teach(&v);
-	make_frame(12, 200, 7);
-	frame[1] = 0x7f; /* no such gso_type */
-	send_parts(212, 2048);
-	vale_txsync(&v, 0);
-	assert_int_equal(vale_pending(&v, 1), 0);
-	assert_true(vale_drops(&v, 0, UNM_DROP_OFFLOAD) == 1);
-	v.d->seg.ports[1].vnet_hdr_len = 12;
-	v.d->seg.hdr->epoch++;
-	send_parts(212, 2048);
-	vale_txsync(&v, 0);
-	assert_int_equal(receive(2048), 212);
-	assert_memory_equal(got, frame, 212);
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		v.d->seg.ports[1].vnet_hdr_len = lens[i];
+		v.d->seg.hdr->epoch++;
+		make_frame(12, 200, 7);
+		frame[1] = 0x7f; /* no such gso_type */
+		send_parts(212, 2048);
+		vale_txsync(&v, 0);
+		assert_int_equal(vale_pending(&v, 1), 0);
+		assert_true(vale_drops(&v, 0, UNM_DROP_OFFLOAD) == i + 1);
+	}
 }
 
 /* Whatever stands in the receiver's entry as a header length: no memory of ours gets into the frame. */

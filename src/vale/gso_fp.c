@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See gso_fp.h. */
+#include "vale/gso_fp.h"
+
+#include "vale/bytes.h"
+
+#define IPV6_LEN     40u
+#define FRAG_LEN     8u /* IPv6 fragment header */
+#define EXT_FRAGMENT 44
+#define IP_MF	     0x2000
+#define IP6_MF	     1
+
+#define TCP_SEQ	     4
+#define TCP_FLAGS    13
+#define TCP_FIN	     0x01
+#define TCP_PSH	     0x08
+#define TCP_CWR	     0x80
+
+/*
+ * Put an IPv6 fragment header between the headers and the datagram; what differs between fragments
+ * comes later.
+ */
+static void
+add_fragment_header(struct unm_gso *g, uint8_t *frame)
+{
+	uint8_t *ext = frame + g->head_len;
+
+	ext[0] = frame[g->o->next_hdr];
+	ext[1] = 0;
+	unm_put_be32(ext + 4, g->id);
+	frame[g->o->next_hdr] = EXT_FRAGMENT;
+	g->head_len += FRAG_LEN;
+}
+
+bool
+unm_gso_plan(
+	struct unm_gso *g, struct unm_offload *o, uint32_t max_frame, uint32_t lacks, uint32_t id)
+{
+	uint8_t *frame = o->head + UNM_VNET_HDR_MAX;
+	const uint8_t *ip = frame + o->l3, *l4 = frame + o->l4;
+	const bool is_udp = o->gso_type == UNM_VNET_GSO_UDP_L4;
+	uint32_t limit;
+
+	g->o = o;
+	g->is_partial = !(lacks & UNM_VNET_LACKS_CSUM) && o->gso_type != UNM_VNET_GSO_UDP;
+	g->head_len = o->head_len;
+	g->payload = o->len - o->head_len;
+	g->size = o->vnet.gso_size;
+	g->id = o->is_v6 ? id : unm_get_be16(ip + 4);
+	g->pseudo = 0;
+	if (o->gso_type == UNM_VNET_GSO_UDP) {
+		if (o->is_v6)
+			add_fragment_header(g, frame);
+	} else {
+		g->pseudo = o->is_v6 ? unm_csum_pseudo6(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP)
+				     : unm_csum_pseudo4(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP);
+		if (!is_udp) {
+			g->seq = unm_get_be32(l4 + TCP_SEQ);
+			g->tcp_flags = l4[TCP_FLAGS];
+		}
+	}
+	limit = max_frame + o->tags;
+	if (limit <= g->head_len)
+		return false;
+	limit -= g->head_len;
+	if (!is_udp && g->size > limit)
+		g->size = limit;
+	if (o->gso_type == UNM_VNET_GSO_UDP)
+		g->size &= ~7u;
+	if (g->size == 0)
+		return false;
+	g->n = g->payload > 0 ? (g->payload + g->size - 1) / g->size : 1;
+	return true;
+}
+
+static void
+write_vnet(const struct unm_gso *g)
+{
+	struct unm_vnet_hdr h = {0};
+
+	if (g->is_partial) {
+		h.flags = UNM_VNET_F_NEEDS_CSUM;
+		h.csum_start = (uint16_t)g->o->l4;
+		h.csum_offset = g->o->gso_type == UNM_VNET_GSO_UDP_L4 ? UNM_UDP_CSUM_OFFSET
+								      : UNM_TCP_CSUM_OFFSET;
+	}
+	memset(g->o->head, 0, UNM_VNET_HDR_MAX);
+	memcpy(g->o->head, &h, sizeof(h));
+}
+
+/* The IP header of piece @i, whose frame has @len bytes. */
+static void
+write_ip(const struct unm_gso *g, uint32_t i, uint32_t len)
+{
+	const struct unm_offload *o = g->o;
+	const bool is_fragment = o->gso_type == UNM_VNET_GSO_UDP, is_last = i + 1 == g->n;
+	uint8_t *frame = (uint8_t *)g->o->head + UNM_VNET_HDR_MAX, *ip = frame + o->l3;
+	const uint32_t ofs = i * g->size; /* multiple of 8 where it is used */
+
+	if (o->is_v6) {
+		unm_put_be16(ip + 4, len - o->l3 - IPV6_LEN);
+		if (is_fragment)
+			unm_put_be16(
+				frame + g->head_len - FRAG_LEN + 2, ofs | (is_last ? 0 : IP6_MF));
+		return;
+	}
+	unm_put_be16(ip + 2, len - o->l3);
+	unm_put_be16(ip + 4, is_fragment ? g->id : g->id + i);
+	if (is_fragment)
+		unm_put_be16(ip + 6, ofs / 8 | (is_last ? 0 : IP_MF));
+	unm_put_raw16(ip + 10, 0);
+	unm_put_raw16(ip + 10, (uint16_t)~unm_csum_fold(unm_csum_bytes(ip, o->l4 - o->l3)));
+}
+
+/* The transport header in front of @len bytes of payload. */
+static void
+write_transport(const struct unm_gso *g, uint32_t i, uint32_t len, uint64_t sum)
+{
+	const bool is_udp = g->o->gso_type == UNM_VNET_GSO_UDP_L4;
+	const uint32_t hdr_len = g->o->head_len - g->o->l4;
+	uint8_t *l4 = g->o->head + UNM_VNET_HDR_MAX + g->o->l4;
+	uint8_t *field = l4 + (is_udp ? UNM_UDP_CSUM_OFFSET : UNM_TCP_CSUM_OFFSET);
+	uint16_t check;
+
+	if (is_udp) {
+		unm_put_be16(l4 + 4, hdr_len + len);
+	} else {
+		uint8_t flags = g->tcp_flags;
+
+		if (i + 1 < g->n)
+			flags &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+		if (i > 0)
+			flags &= (uint8_t)~TCP_CWR;
+		unm_put_be32(l4 + TCP_SEQ, g->seq + i * g->size);
+		l4[TCP_FLAGS] = flags;
+	}
+	unm_put_raw16(field, 0);
+	if (g->is_partial) {
+		unm_put_raw16(field, unm_csum_fold(g->pseudo + htons((uint16_t)(hdr_len + len))));
+		return;
+	}
+	sum += g->pseudo + htons((uint16_t)(hdr_len + len)) + unm_csum_bytes(l4, hdr_len);
+	check = (uint16_t)~unm_csum_fold(sum);
+	if (is_udp && check == 0)
+		check = UINT16_MAX; /* zero would mean that there is none */
+	unm_put_raw16(field, check);
+}
+
+void
+unm_gso_header(struct unm_gso *g, uint32_t i, uint32_t len, uint64_t sum)
+{
+	write_vnet(g);
+	write_ip(g, i, g->head_len + len);
+	if (g->o->gso_type != UNM_VNET_GSO_UDP)
+		write_transport(g, i, len, sum);
+}
