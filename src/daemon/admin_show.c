@@ -106,6 +106,7 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "pipes", p->n_pipes);
 	unm_json_str(j, "mac", mac);
 	unm_json_u64(j, "vnet_hdr_len", p->vnet_hdr_len);
+	unm_json_u64(j, "vnet_lacks", p->vnet_lacks);
 	unm_json_u64(j, "max_frame", p->max_frame);
 	unm_json_bool(j, "lossless", p->flags & UNM_PORTF_LOSSLESS);
 	unm_json_bool(j, "persistent", p->flags & UNM_PORTF_PERSISTENT);

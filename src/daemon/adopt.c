@@ -18,6 +18,7 @@
 #include "daemon/worker.h"
 #include "net/netmap.h"
 #include "shm/lock.h"
+#include "vale/vnet.h"
 
 /* Our copy of what an entry and its krings say, after the checks. */
 struct entry {
@@ -155,6 +156,7 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->rx_slots = en->rx_slots;
 	port->kring_base = en->e.kring_base;
 	port->vnet_hdr_len = en->e.vnet_hdr_len;
+	port->vnet_lacks = en->e.vnet_lacks & UNM_VNET_LACKS_ALL;
 	port->max_frame = en->e.max_frame;
 	memcpy(port->mac, en->e.mac, sizeof(port->mac));
 	port->created_ns = en->e.created_ns;

@@ -80,6 +80,7 @@ struct unm_dport {
 	struct unm_dport *base; /* pipe: whose region it uses */
 	uint32_t n_pipes;	/* ports that have this one as base */
 	uint32_t vnet_hdr_len;
+	uint32_t vnet_lacks; /* UNM_VNET_LACKS_* */
 	uint32_t max_frame;
 	uint8_t mac[6];
 	int port_fds[UNM_MAX_TAP_QUEUES]; /* TAP queues */
@@ -154,8 +155,11 @@ int unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, stru
 /** unm_dport_activate() - write the entry and let everybody see it. */
 void unm_dport_activate(struct unm_dport *port);
 
-/** unm_dport_set_vnet_hdr() - set the virtio-net header's length (0, 10, 12) and what follows from it, and publish. */
-void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len);
+/**
+ * unm_dport_set_vnet_hdr() - set the virtio-net header's length (0, 10, 12) and what follows from it, and publish
+ * @lacks: offloads that the port can't take, UNM_VNET_LACKS_*
+ */
+void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks);
 
 /** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
 void unm_dport_update(struct unm_dport *port);

@@ -335,6 +335,7 @@ unm_dport_activate(struct unm_dport *port)
 	e->bind_head = UNM_NONE;
 	e->peer_port = port->peer != NULL ? port->peer->idx : UNM_NONE;
 	e->vnet_hdr_len = port->vnet_hdr_len;
+	e->vnet_lacks = port->vnet_lacks;
 	e->max_frame = port->max_frame;
 	memcpy(e->mac, port->mac, sizeof(e->mac));
 	e->created_ns = port->created_ns;
@@ -345,9 +346,10 @@ unm_dport_activate(struct unm_dport *port)
 }
 
 void
-unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len)
+unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks)
 {
 	port->vnet_hdr_len = len;
+	port->vnet_lacks = lacks;
 	if (len != 0)
 		port->max_frame = port->region->info.buf_size;
 	unm_dport_update(port);
@@ -359,6 +361,7 @@ unm_dport_update(struct unm_dport *port)
 	struct unm_seg_port *e = &port->seg->ports[port->idx];
 
 	UNM_WRITE_ONCE(e->vnet_hdr_len, port->vnet_hdr_len);
+	UNM_WRITE_ONCE(e->vnet_lacks, port->vnet_lacks);
 	UNM_WRITE_ONCE(e->max_frame, port->max_frame);
 	UNM_WRITE_ONCE(e->flags, entry_flags(port));
 	unm_dseg_port_touch(port->seg);

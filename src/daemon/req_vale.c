@@ -41,6 +41,7 @@ static void
 replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *port)
 {
 	port->vnet_hdr_len = old->vnet_hdr_len;
+	port->vnet_lacks = old->vnet_lacks;
 	port->max_frame = old->max_frame;
 	move_pipes(dom, old, port);
 	unm_dport_update(port);

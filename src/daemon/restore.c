@@ -202,7 +202,7 @@ remake_port(struct unm_server *srv, const struct unm_saved_port *s)
 	if (s->is_lossless && port->kind == UNM_PORT_VALE)
 		port->flags |= UNM_PORTF_LOSSLESS;
 	unm_dport_set_vnet_hdr(
-		port, s->vnet_hdr_len == 10 || s->vnet_hdr_len == 12 ? s->vnet_hdr_len : 0);
+		port, s->vnet_hdr_len == 10 || s->vnet_hdr_len == 12 ? s->vnet_hdr_len : 0, 0);
 }
 
 static void

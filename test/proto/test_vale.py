@@ -128,7 +128,10 @@ def header_length(daemon):
                                ("p{1", 10, errno.ENXIO), ("vale0:a", 12, 0)):
         u.expect(s.ctrl(c, u.PORT_HDR_SET, name, hdr(length)).error, want, "set %s %d" % (name, length))
     r = s.ctrl(d, u.PORT_HDR_GET, "vale0:a", hdr())
-    u.expect((r.error, struct.unpack("<II", r.body)[0]), (0, 12), "get")
+    u.expect((r.error, struct.unpack("<II", r.body)), (0, (12, 0)), "get")
+    for lacks, want in ((0x80, errno.EINVAL), (0x7f, 0), (2, 0)):  # offloads that it can't take
+        u.expect(s.ctrl(c, u.PORT_HDR_SET, "vale0:a", struct.pack("<II", 12, lacks)).error, want, "lacks %d" % lacks)
+    u.expect(struct.unpack("<II", s.ctrl(d, u.PORT_HDR_GET, "vale0:a", hdr()).body), (12, 2), "get what it lacks")
     for name, want in (("vale0:b", errno.ENXIO), ("nosuch", errno.ENXIO), ("p{1", errno.ENODEV), ("vale:", errno.ENXIO)):
         u.expect(s.ctrl(c, u.PORT_HDR_GET, name, hdr()).error, want, "get " + name)
     u.expect(s.register(e, "vale0:a").error, errno.EIO, "open without accepting headers")
