@@ -264,7 +264,9 @@ time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
 	return true;
 }
 
-#define SPIN_PAUSES 32 /* between two looks: each look takes a cache line from who writes it */
+/* Pauses between two looks, growing: each look takes a cache line from who writes it, but what is there soon must be found soon. */
+#define SPIN_PAUSES_MIN 2
+#define SPIN_PAUSES_MAX 16
 
 /* Look for a while before sleeping, if that has paid lately. Foreign descriptors can only be slept on. Return: ready entries. */
 static int
@@ -272,14 +274,16 @@ look_longer(struct wait *w, struct unm_thread *t)
 {
 	const uint64_t budget = w->n_foreign == 0 ? unm_spin_budget_ns(&t->spin) : 0;
 	uint64_t end;
-	int n_ready, i;
+	int n_ready, pauses = SPIN_PAUSES_MIN, i;
 
 	if (budget == 0)
 		return 0;
 	end = unm_now_ns() + budget;
 	do { /* bounded by the budget */
-		for (i = 0; i < SPIN_PAUSES; i++)
+		for (i = 0; i < pauses; i++)
 			unm_cpu_relax();
+		if (pauses < SPIN_PAUSES_MAX)
+			pauses *= 2;
 		n_ready = scan(w, t);
 	} while (n_ready == 0 && unm_now_ns() < end);
 	unm_spin_result(&t->spin, n_ready > 0);

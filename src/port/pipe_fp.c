@@ -54,73 +54,122 @@ safe_slot(struct unm_bring *r, struct netmap_slot s, uint64_t mask)
 	return s;
 }
 
-/* Does the first word of a slot name one of @n_good buffers? A number, not a bool: the results of four slots are joined by &. */
-static inline unsigned int
-good_idx(uint64_t word, uint32_t n_good)
-{
-	return (uint32_t)word - UNM_BUF_FIRST < n_good;
-}
-
-/*
- * The usual slot: no flags, a good index and length. Its first word is buf_idx | len << 32 | flags << 48, so one comparison of the upper half
- * says both that the length fits and that no flag is set. Little-endian; elsewhere nothing is plain and the general loop does all.
- */
-static inline unsigned int
-is_plain(uint64_t word, uint32_t n_good, uint32_t buf_size)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return good_idx(word, n_good) & (unsigned int)(word >> 32 <= buf_size);
-#else
-	(void)word;
-	(void)n_good;
-	(void)buf_size;
-	return 0;
-#endif
-}
-
 /* A slot in one register: moved by one load and one store, as slot words are (slot.h). */
 typedef uint64_t slot_vec __attribute__((vector_size(16), may_alias));
 
+/* One word each of four slots. */
+typedef uint32_t word_vec __attribute__((vector_size(16)));
+
+struct four_slots {
+	slot_vec slot[4];
+};
+
+/*
+ * The value that was loaded, from now on: the compiler can't fetch it from memory again. A volatile access would say the same, but keeps gcc
+ * from using the address modes of the loop (387 -> 488 Mpps, both sides spinning).
+ */
 static inline slot_vec
 vec_load(const struct netmap_slot *s)
 {
+#if defined(__x86_64__)
+	slot_vec v = *(const slot_vec *)(const void *)s;
+
+	__asm__ volatile("" : "+x"(v));
+	return v;
+#else
 	return *(const volatile slot_vec *)(const volatile void *)s;
+#endif
+}
+
+static inline struct four_slots
+four_load(const struct netmap_slot *s)
+{
+	const struct four_slots f = {
+		{vec_load(&s[0]), vec_load(&s[1]), vec_load(&s[2]), vec_load(&s[3])}};
+
+	return f;
 }
 
 static inline void
-vec_store(struct netmap_slot *s, slot_vec v)
+four_store(struct netmap_slot *s, const struct four_slots *f)
 {
-	*(volatile slot_vec *)(volatile void *)s = v;
+	slot_vec *v = (slot_vec *)(void *)s;
+
+	v[0] = f->slot[0];
+	v[1] = f->slot[1];
+	v[2] = f->slot[2];
+	v[3] = f->slot[3];
+}
+
+/* The first words, buf_idx, of all four. */
+static inline word_vec
+four_idx(const struct four_slots *f)
+{
+	const word_vec a = (word_vec)f->slot[0], b = (word_vec)f->slot[1];
+	const word_vec c = (word_vec)f->slot[2], d = (word_vec)f->slot[3];
+	const word_vec ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+	const word_vec cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+
+	return __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+}
+
+/* The second words, len and flags: on a little-endian machine one is not above the buffer size if the length is not and no flag is set. */
+static inline word_vec
+four_len_flags(const struct four_slots *f)
+{
+	const word_vec a = (word_vec)f->slot[0], b = (word_vec)f->slot[1];
+	const word_vec c = (word_vec)f->slot[2], d = (word_vec)f->slot[3];
+	const word_vec ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+	const word_vec cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+
+	return __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+/* Is @v[i] in [0, max] for all four? As signed numbers, which SSE2 can compare; @max is one. */
+static inline bool
+four_within(word_vec v, uint32_t max)
+{
+	typedef int32_t sign_vec __attribute__((vector_size(16)));
+	typedef uint64_t pair_vec __attribute__((vector_size(16)));
+	const sign_vec sv = (sign_vec)v,
+		       top = {(int32_t)max, (int32_t)max, (int32_t)max, (int32_t)max};
+	const pair_vec bad = (pair_vec)((sv > top) | (sv < 0));
+
+	return (bad[0] | bad[1]) == 0;
+}
+
+static inline bool
+four_good_idx(const struct four_slots *f, uint32_t n_bufs)
+{
+	return four_within(four_idx(f) - UNM_BUF_FIRST, n_bufs - UNM_BUF_FIRST - 1);
 }
 
 /*
- * Push slots [from, to), no wrap between them, while they are plain: a line of four at a time. Return: how many.
- * Two to three times as fast as the general loop, which takes the rest.
+ * Push slots [from, to), no wrap between them, while they are plain: no flags, a good index and length. A line of four at a time.
+ * Return: how many. Several times as fast as the general loop, which takes the rest.
  */
 static uint32_t
 push_plain(struct unm_bring *r, uint32_t from, uint32_t to, uint64_t *bytes)
 {
 	const struct netmap_slot *ts = &r->ring->slot[from];
 	struct netmap_slot *ps = &r->peer_ring->slot[from];
-	const uint32_t n = to - from, n_good = r->n_bufs - UNM_BUF_FIRST, size = r->buf_size;
-	uint64_t sum = 0;
+	const uint32_t n = to - from, n_bufs = r->n_bufs, size = r->buf_size;
+	word_vec sum = {0}; /* at most UNM_RING_MAX_SLOTS lengths of 16 bits */
 	uint32_t i;
 
+	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+		return 0;
 	for (i = 0; i + 4 <= n; i += 4) { /* at most the slots of the ring */
-		const slot_vec a = vec_load(&ts[i]), b = vec_load(&ts[i + 1]);
-		const slot_vec c = vec_load(&ts[i + 2]), d = vec_load(&ts[i + 3]);
+		const struct four_slots f = four_load(&ts[i]);
+		const word_vec len = four_len_flags(&f);
 
-		if (!(is_plain(a[0], n_good, size) & is_plain(b[0], n_good, size) &
-			    is_plain(c[0], n_good, size) & is_plain(d[0], n_good, size)))
+		if (!four_good_idx(&f, n_bufs) || !four_within(len, size))
 			break;
 		__builtin_prefetch(&ps[i + PREFETCH_SLOTS], 1, 3);
-		vec_store(&ps[i], a);
-		vec_store(&ps[i + 1], b);
-		vec_store(&ps[i + 2], c);
-		vec_store(&ps[i + 3], d);
-		sum += (a[0] >> 32) + (b[0] >> 32) + (c[0] >> 32) + (d[0] >> 32);
+		four_store(&ps[i], &f);
+		sum += len;
 	}
-	*bytes += sum;
+	*bytes += (uint64_t)sum[0] + sum[1] + sum[2] + sum[3];
 	return i;
 }
 
@@ -174,20 +223,15 @@ pull_plain(struct unm_bring *r, uint32_t from, uint32_t to)
 {
 	const struct netmap_slot *ps = &r->peer_ring->slot[from];
 	struct netmap_slot *ts = &r->ring->slot[from];
-	const uint32_t n = to - from, n_good = r->n_bufs - UNM_BUF_FIRST;
+	const uint32_t n = to - from, n_bufs = r->n_bufs;
 	uint32_t i;
 
 	for (i = 0; i + 4 <= n; i += 4) { /* at most the slots of the ring */
-		const slot_vec a = vec_load(&ps[i]), b = vec_load(&ps[i + 1]);
-		const slot_vec c = vec_load(&ps[i + 2]), d = vec_load(&ps[i + 3]);
+		const struct four_slots f = four_load(&ps[i]);
 
-		if (!(good_idx(a[0], n_good) & good_idx(b[0], n_good) & good_idx(c[0], n_good) &
-			    good_idx(d[0], n_good)))
+		if (!four_good_idx(&f, n_bufs))
 			break;
-		vec_store(&ts[i], a);
-		vec_store(&ts[i + 1], b);
-		vec_store(&ts[i + 2], c);
-		vec_store(&ts[i + 3], d);
+		four_store(&ts[i], &f);
 	}
 	return i;
 }
@@ -203,7 +247,7 @@ pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
 	while (i != to) { /* both in [0, n): less than n turns */
 		struct netmap_slot s;
 
-		if (mask == 0 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+		if (mask == 0) {
 			const uint32_t done = pull_plain(r, i, to > i ? to : n);
 
 			if (done > 0) {
