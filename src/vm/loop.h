@@ -3,7 +3,7 @@
  * The loop of a device server: moves frames for its devices, spins a little, sleeps.
  *
  *   work on all devices --something done--> again, with a look at the descriptors now and then
- *        | nothing for as long as a wake-up costs
+ *        | nothing for as long as a wake-up costs, if that has paid lately (client/spin.h)
  *   kicks on, look once more, ppoll(kick descriptors, ports, sockets) --> kicks off, again
  *
  * The sleep has the same shape as all of the project's (docs/ARCHITECTURE.md, "Waiting and
@@ -44,11 +44,12 @@ void unm_loop_remove(struct unm_loop *l, struct unm_net *n);
 int unm_loop_watch(struct unm_loop *l, int fd, short events, unm_loop_fn *fn, void *arg);
 void unm_loop_unwatch(struct unm_loop *l, int fd);
 
-/**
- * unm_loop_set_spin() - longest spin before a sleep
- * @ns: 0: sleep at once; UINT32_MAX (the default): measure what a wake-up costs, spin as long
+/*
+ * Call @fn once each time that the port of a device turns out to be lost (unm_net_port_lost()).
+ * Runs as an unm_loop_fn; may reopen the port or remove the device.
  */
-void unm_loop_set_spin(struct unm_loop *l, uint32_t ns);
+typedef void unm_loop_lost_fn(void *arg, struct unm_net *n);
+void unm_loop_on_port_lost(struct unm_loop *l, unm_loop_lost_fn *fn, void *arg);
 
 /* Run until unm_loop_stop(). Return: 0, or a negative errno of ppoll(). */
 int unm_loop_run(struct unm_loop *l);

@@ -121,6 +121,18 @@ unm_vq_remap(struct unm_vq *q)
 	return err != 0 ? -EFAULT : 0;
 }
 
+struct unm_guest_mem *
+unm_vq_mem(const struct unm_vq *q)
+{
+	return q->mem;
+}
+
+uint16_t
+unm_vq_size(const struct unm_vq *q)
+{
+	return q->c.num;
+}
+
 bool
 unm_vq_is_running(const struct unm_vq *q)
 {
@@ -171,6 +183,15 @@ unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written)
 		unm_vq_packed_push(q, c, written);
 	else
 		unm_vq_split_push(q, c, written);
+}
+
+void
+unm_vq_unpeek(struct unm_vq *q, const struct unm_vq_chain *c)
+{
+	if (q->c.is_packed)
+		unm_vq_packed_unpeek(q, c);
+	else
+		unm_vq_split_unpeek(q);
 }
 
 void

@@ -92,6 +92,8 @@ uint32_t unm_vq_stop(struct unm_vq *q);
  */
 int unm_vq_remap(struct unm_vq *q);
 
+struct unm_guest_mem *unm_vq_mem(const struct unm_vq *q);
+uint16_t unm_vq_size(const struct unm_vq *q);		  /* of the ring, as started */
 bool unm_vq_is_running(const struct unm_vq *q);		  /* started and not broken */
 const char *unm_vq_broken_reason(const struct unm_vq *q); /* NULL: not broken */
 
@@ -112,17 +114,17 @@ void unm_vq_set_err_fd(struct unm_vq *q, int fd);
 int unm_vq_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 
-/*
- * Number of chains that can be peeked at least, from one look at the ring; bounded by the size of
- * the queue.
- */
-unsigned int unm_vq_avail(struct unm_vq *q);
+/* Is there a chain to peek? */
+bool unm_vq_has_avail(struct unm_vq *q);
 
 /*
  * Complete the oldest chain peeked and not pushed, with @written bytes. It becomes visible to the
  * driver with unm_vq_flush().
  */
 void unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
+
+/* Forget the latest peek, which gave @c. */
+void unm_vq_unpeek(struct unm_vq *q, const struct unm_vq_chain *c);
 
 /* Forget all peeks that were not pushed. */
 void unm_vq_rewind(struct unm_vq *q);
@@ -137,8 +139,9 @@ bool unm_vq_flush(struct unm_vq *q);
 void unm_vq_call(struct unm_vq *q);
 
 /*
- * Kicks. Off: the driver is asked not to kick, as we look by ourselves. On: it shall kick; full
- * fence; true if something has come meanwhile: then look again before sleeping.
+ * Kicks. Off: the driver is asked not to kick, as we look by ourselves. On: it shall kick when it
+ * makes more available than was seen by the peeks so far (full fence); true if it has meanwhile:
+ * then look again before sleeping.
  */
 void unm_vq_kicks_off(struct unm_vq *q);
 bool unm_vq_kicks_on(struct unm_vq *q);

@@ -395,25 +395,27 @@ prepare_packed(struct unm_vq *q, uint16_t used_idx, bool used_wrap)
 /* ---- both ---- */
 
 void
-unm_inflight_rewind(struct unm_vq *q)
+unm_inflight_untake(struct unm_vq *q)
 {
 	struct inflight_state *f = &q->inf;
-	uint32_t pos;
+	const uint16_t e = f->taken[--f->taken_pos & f->taken_mask];
 
-	for (pos = f->taken_pos; pos != f->done_pos;) { /* at most num, the newest first */
-		const uint16_t e = f->taken[--pos & f->taken_mask];
-
-		if (pos < f->n_resume)
-			break; /* resumed ones stay in flight */
-		if (q->c.is_packed) {
-			STORE(packed_part(q)->desc[e].inflight, 0);
-			free_chain(q, e);
-			STORE(packed_part(q)->old_free_head, f->free_head);
-		} else {
-			STORE(split_part(q)->desc[e].inflight, 0);
-		}
+	if (f->taken_pos < f->n_resume)
+		return; /* resumed ones stay in flight */
+	if (q->c.is_packed) {
+		STORE(packed_part(q)->desc[e].inflight, 0);
+		free_chain(q, e);
+		STORE(packed_part(q)->old_free_head, f->free_head);
+	} else {
+		STORE(split_part(q)->desc[e].inflight, 0);
 	}
-	f->taken_pos = f->done_pos;
+}
+
+void
+unm_inflight_rewind(struct unm_vq *q)
+{
+	while (q->inf.taken_pos != q->inf.done_pos) /* at most num */
+		unm_inflight_untake(q);
 }
 
 void

@@ -75,6 +75,9 @@ unm_inflight_done(struct unm_vq *q)
 	}
 }
 
+/* The latest chain that is taken and not done was not taken. */
+void unm_inflight_untake(struct unm_vq *q);
+
 /* Nothing that is taken and not done was taken. */
 void unm_inflight_rewind(struct unm_vq *q);
 

@@ -295,6 +295,15 @@ unm_vq_packed_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t writ
 }
 
 void
+unm_vq_packed_unpeek(struct unm_vq *q, const struct unm_vq_chain *c)
+{
+	packed_retreat(&q->p.peek, c->n_descs, q->c.num);
+	q->p.n_peeked -= c->n_descs;
+	if (q->inf.part != NULL)
+		unm_inflight_untake(q);
+}
+
+void
 unm_vq_packed_rewind(struct unm_vq *q)
 {
 	q->p.peek = q->p.done;

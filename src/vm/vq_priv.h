@@ -89,6 +89,13 @@ packed_advance(struct packed_pos *p, uint32_t slots, uint16_t num)
 	p->idx = (uint16_t)(idx >= num ? idx - num : idx);
 }
 
+static inline void
+packed_retreat(struct packed_pos *p, uint32_t slots, uint16_t num)
+{
+	p->wrap ^= slots > p->idx;
+	p->idx = (uint16_t)(p->idx + (slots > p->idx ? num : 0) - slots);
+}
+
 struct split_state {
 	struct desc_split *desc;
 	struct avail_ring *avail;
@@ -196,6 +203,7 @@ int unm_vq_split_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 bool unm_vq_split_has_avail(struct unm_vq *q);
 void unm_vq_split_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
+void unm_vq_split_unpeek(struct unm_vq *q);
 void unm_vq_split_rewind(struct unm_vq *q);
 bool unm_vq_split_flush(struct unm_vq *q);
 void unm_vq_split_kicks_off(struct unm_vq *q);
@@ -207,6 +215,7 @@ int unm_vq_packed_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 bool unm_vq_packed_has_avail(struct unm_vq *q);
 void unm_vq_packed_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
+void unm_vq_packed_unpeek(struct unm_vq *q, const struct unm_vq_chain *c);
 void unm_vq_packed_rewind(struct unm_vq *q);
 bool unm_vq_packed_flush(struct unm_vq *q);
 void unm_vq_packed_kicks_off(struct unm_vq *q);

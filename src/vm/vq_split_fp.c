@@ -249,6 +249,14 @@ unm_vq_split_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t writt
 }
 
 void
+unm_vq_split_unpeek(struct unm_vq *q)
+{
+	q->s.peek--;
+	if (q->inf.part != NULL)
+		unm_inflight_untake(q);
+}
+
+void
 unm_vq_split_rewind(struct unm_vq *q)
 {
 	/* avail_seen stays: what was seen there is still there. */

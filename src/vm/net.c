@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtio-net device: life cycle, what the protocol tells it, and what the loop asks of it. See
+ * net.h.
+ *
+ * States of a queue: stopped (q NULL: its memory must not be touched), started, started and
+ * enabled. Which rx queue a ring of the port is served to is worked out anew at each change
+ * (retarget()), so that the data path finds a pointer or NULL.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shm/clock.h"
+#include "vale/vnet.h"
+#include "vm/net_priv.h"
+
+#define STATUS_LINK_UP 1u
+
+/* A guest whose rx queues have been stopped for so long is not shown what came meanwhile. */
+#define STALE_NS UINT64_C(100000000)
+/* A queue without a kick descriptor is looked at so often. */
+#define NO_KICK_NS UINT64_C(1000000)
+
+static bool
+is_usable(const struct net_queue *nq)
+{
+	return nq->q != NULL && nq->enabled;
+}
+
+/* Whom is each ring of the port served to? */
+static void
+retarget(struct unm_net *n)
+{
+	struct net_queue *usable[NET_MAX_PAIRS];
+	unsigned int n_usable = 0, k;
+
+	for (k = 0; k < n->n_pairs && k < n->n_active; k++)
+		if (n->link_up && is_usable(&n->rx[k]))
+			usable[n_usable++] = &n->rx[k];
+	for (k = 0; k < n->port.n_rings; k++) {
+		struct net_ring *r = &n->port.ring[k];
+
+		if (n_usable == 0)
+			r->target = NULL;
+		else if (k < n->n_pairs && k < n->n_active && is_usable(&n->rx[k]))
+			r->target = &n->rx[k];
+		else
+			r->target = usable[k % n_usable];
+	}
+}
+
+void
+unm_net_set_active_pairs(struct unm_net *n, unsigned int pairs)
+{
+	n->n_active = pairs;
+	retarget(n);
+}
+
+static bool
+any_rx_started(const struct unm_net *n)
+{
+	unsigned int k;
+
+	for (k = 0; k < n->n_pairs; k++)
+		if (n->rx[k].q != NULL)
+			return true;
+	return false;
+}
+
+/* What the driver has not agreed to take is done by the switch. */
+static uint32_t
+lacks_of(uint64_t f)
+{
+	uint32_t lacks = UNM_VNET_LACKS_UFO;
+
+	if (!(f & F_GUEST_CSUM))
+		return UNM_VNET_LACKS_ALL;
+	lacks |= f & F_GUEST_TSO4 ? 0 : UNM_VNET_LACKS_TSO4;
+	lacks |= f & F_GUEST_TSO6 ? 0 : UNM_VNET_LACKS_TSO6;
+	lacks |= f & F_GUEST_ECN ? 0 : UNM_VNET_LACKS_ECN;
+	lacks |= f & F_GUEST_USO4 ? 0 : UNM_VNET_LACKS_USO4;
+	lacks |= f & F_GUEST_USO6 ? 0 : UNM_VNET_LACKS_USO6;
+	return lacks;
+}
+
+/* ---- what the protocol says ---- */
+
+static void
+set_features(void *dev, uint64_t acked)
+{
+	struct unm_net *n = dev;
+
+	n->features = acked;
+	n->hdr_len = acked & (F_MRG_RXBUF | F_VERSION_1) ? UNM_VNET_HDR_MAX : UNM_VNET_HDR_BASE;
+	unm_net_port_set_lacks(n, lacks_of(acked));
+}
+
+static struct net_queue *
+queue_of(struct unm_net *n, unsigned int idx)
+{
+	if (idx == 2 * n->n_pairs)
+		return &n->ctrl;
+	if (idx > 2 * n->n_pairs)
+		return NULL;
+	return idx % 2 == 0 ? &n->rx[idx / 2] : &n->tx[idx / 2];
+}
+
+static void
+ring_started(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd)
+{
+	struct unm_net *n = dev;
+	struct net_queue *nq = queue_of(n, idx);
+
+	if (nq == NULL)
+		return;
+	if (idx % 2 == 0 && nq != &n->ctrl && !any_rx_started(n) &&
+		unm_now_ns() - n->rx_stopped_ns > STALE_NS)
+		unm_net_rx_discard(n);
+	if (nq == &n->ctrl)
+		n->n_active =
+			1; /* of a driver that has to ask us for more: VIRTIO 1.2, 5.1.6.5.5 */
+	nq->q = q;
+	nq->kick_fd = kick_fd;
+	nq->starved = nq->call_pending = false;
+	n->mem = unm_vq_mem(q);
+	unm_vq_kicks_off(q);
+	retarget(n);
+}
+
+static void
+ring_stopped(void *dev, unsigned int idx)
+{
+	struct unm_net *n = dev;
+	struct net_queue *nq = queue_of(n, idx);
+
+	if (nq == NULL || nq->q == NULL)
+		return;
+	if (nq != &n->ctrl && idx % 2 == 1)
+		unm_net_tx_abandon(n, idx / 2);
+	if (nq->call_pending)
+		unm_vq_call(nq->q);
+	if (nq == &n->ctrl)
+		n->n_active = n->n_pairs;
+	nq->q = NULL;
+	nq->kick_fd = -1;
+	retarget(n);
+	if (!any_rx_started(n))
+		n->rx_stopped_ns = unm_now_ns();
+}
+
+static void
+ring_enabled(void *dev, unsigned int idx, bool enabled)
+{
+	struct unm_net *n = dev;
+	struct net_queue *nq = queue_of(n, idx);
+
+	if (nq == NULL)
+		return;
+	nq->enabled = enabled;
+	retarget(n);
+}
+
+static void
+driver_ok(void *dev, bool ok)
+{
+	struct unm_net *n = dev;
+
+	n->driver_ok = ok;
+}
+
+static void
+set_mtu(void *dev, uint16_t mtu)
+{
+	struct unm_net *n = dev;
+
+	n->config.mtu = htole16(mtu);
+}
+
+/*
+ * "Who has my own address": a reverse ARP request of 60 bytes (RFC 903). Switches learn from its
+ * source address.
+ */
+static void
+send_rarp(void *dev, const uint8_t mac[6])
+{
+	static const uint8_t fixed[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
+	uint8_t f[60] = {0};
+
+	memset(f, 0xff, 6);
+	memcpy(f + 6, mac, 6);
+	memcpy(f + 12, fixed, sizeof(fixed));
+	memcpy(f + 22, mac, 6); /* sender */
+	memcpy(f + 32, mac, 6); /* target */
+	unm_net_port_inject(dev, f, sizeof(f));
+}
+
+static void
+get_config(void *dev, uint32_t ofs, uint32_t len, uint8_t *out)
+{
+	const struct unm_net *n = dev;
+	const uint8_t *from = (const uint8_t *)&n->config;
+	uint32_t i;
+
+	for (i = 0; i < len; i++)
+		out[i] = ofs + i < sizeof(n->config) ? from[ofs + i] : 0;
+}
+
+/* Nothing in it is the driver's to write: VIRTIO 1.2, 5.1.4. */
+static int
+set_config(void *dev, uint32_t ofs, uint32_t len, const uint8_t *in)
+{
+	(void)dev, (void)ofs, (void)len, (void)in;
+	return -EINVAL;
+}
+
+/* ---- life cycle ---- */
+
+static uint64_t
+offered_features(const struct unm_net *n)
+{
+	uint64_t f = F_VERSION_1 | F_MRG_RXBUF | F_EVENT_IDX | F_INDIRECT_DESC | F_STATUS | F_MAC;
+
+	f |= n->c.mtu != 0 ? F_MTU : 0;
+	f |= n->n_pairs > 1 ? F_MQ : 0;
+	f |= n->c.can_pack ? F_PACKED : 0;
+	f |= n->c.in_order ? F_IN_ORDER : 0;
+	f |= n->c.ctrl_vq ? F_CTRL_VQ | F_CTRL_MAC_ADDR : 0;
+	if (n->port.hdr_len > 0 && n->c.offload == UNM_NET_OFFLOAD_AUTO)
+		f |= F_CSUM | F_GUEST_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_ECN | F_HOST_USO |
+		     F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_ECN | F_GUEST_USO4 | F_GUEST_USO6;
+	return f;
+}
+
+/* A locally administered address that stays the same for a port's name (FNV-1a). */
+static void
+derive_mac(uint8_t mac[6], const char *name)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	int i;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+	for (i = 0; i < 6; i++)
+		mac[i] = (uint8_t)(h >> (8 * i));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+}
+
+static void
+init_config(struct unm_net *n)
+{
+	static const uint8_t none[6];
+
+	memcpy(n->config.mac, n->c.mac, sizeof(n->config.mac));
+	if (memcmp(n->c.mac, none, sizeof(none)) == 0)
+		derive_mac(n->config.mac, n->name);
+	n->config.status = htole16(STATUS_LINK_UP);
+	n->config.max_pairs = htole16((uint16_t)n->n_pairs);
+	n->config.mtu = htole16(n->c.mtu);
+	n->config.speed = UINT32_MAX; /* unknown, and so the duplex mode */
+	n->config.duplex = UINT8_MAX;
+}
+
+static void
+init_ops(struct unm_net *n)
+{
+	n->ops = (struct unm_vu_device_ops){
+		.features = offered_features(n),
+		.protocol_features = UNM_VU_PF_SUPPORTED,
+		.n_rings = 2 * n->n_pairs + (n->c.ctrl_vq ? 1 : 0),
+		.queue_num = n->n_pairs,
+		.set_features = set_features,
+		.ring_started = ring_started,
+		.ring_stopped = ring_stopped,
+		.ring_enabled = ring_enabled,
+		.driver_ok = driver_ok,
+		.set_mtu = set_mtu,
+		.send_rarp = send_rarp,
+		.get_config = get_config,
+		.set_config = set_config,
+	};
+}
+
+int
+unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
+{
+	struct unm_net *n;
+	unsigned int k;
+	int err;
+
+	if (c->n_pairs > NET_MAX_PAIRS || strlen(c->port) >= NET_NAME_LEN) {
+		snprintf(why, 256, "at most %u queue pairs, and port names of %d characters",
+			NET_MAX_PAIRS, NET_NAME_LEN - 1);
+		return -EINVAL;
+	}
+	n = calloc(1, sizeof(*n));
+	if (n == NULL) {
+		snprintf(why, 256, "out of memory");
+		return -ENOMEM;
+	}
+	n->c = *c;
+	strncpy(n->name, c->port, sizeof(n->name) - 1);
+	n->c.port = n->name;
+	n->n_pairs = c->n_pairs;
+	n->hdr_len = UNM_VNET_HDR_BASE;
+	n->link_up = true;
+	n->ctrl.kick_fd = -1;
+	n->ctrl.net = n;
+	for (k = 0; k < NET_MAX_PAIRS; k++) {
+		n->rx[k].kick_fd = n->tx[k].kick_fd = -1;
+		n->rx[k].net = n->tx[k].net = n;
+	}
+	err = unm_net_port_open(n, why);
+	if (err != 0) {
+		free(n);
+		return err;
+	}
+	if (n->n_pairs == 0)
+		n->n_pairs = n->port.n_rings;
+	n->n_active = n->n_pairs;
+	init_config(n);
+	init_ops(n);
+	*out = n;
+	return 0;
+}
+
+void
+unm_net_free(struct unm_net *n)
+{
+	if (n == NULL)
+		return;
+	unm_net_port_close(&n->port);
+	free(n);
+}
+
+int
+unm_net_reopen(struct unm_net *n, char *why)
+{
+	unsigned int k;
+	int err;
+
+	for (k = 0; k < n->port.n_rings; k++)
+		if (k < n->n_pairs && n->port.ring[k].n_sent > 0)
+			unm_net_tx_abandon(n, k);
+	unm_net_port_close(&n->port);
+	err = unm_net_port_open(n, why);
+	if (err != 0) {
+		n->port.lost = true;
+		return err;
+	}
+	unm_net_port_set_lacks(n, lacks_of(n->features));
+	retarget(n);
+	return 0;
+}
+
+void
+unm_net_set_link(struct unm_net *n, bool up)
+{
+	if (up && !n->link_up)
+		unm_net_rx_discard(n);
+	n->link_up = up;
+	n->config.status = htole16(up ? STATUS_LINK_UP : 0);
+	retarget(n);
+}
+
+const struct unm_vu_device_ops *
+unm_net_ops(const struct unm_net *n)
+{
+	return &n->ops;
+}
+
+bool
+unm_net_port_lost(const struct unm_net *n)
+{
+	return n->port.lost;
+}
+
+const char *
+unm_net_name(const struct unm_net *n)
+{
+	return n->name;
+}
+
+const uint8_t *
+unm_net_mac(const struct unm_net *n)
+{
+	return n->config.mac;
+}
+
+void
+unm_net_get_stats(const struct unm_net *n, struct unm_net_stats *out)
+{
+	*out = n->stats;
+}
+
+/* ---- what the loop asks ---- */
+
+void
+unm_net_call(struct net_queue *nq, bool wants, unsigned int frames)
+{
+	const struct unm_net_config *c = &nq->net->c;
+
+	if (!wants && !nq->call_pending)
+		return;
+	if (!nq->call_pending) {
+		nq->call_pending = true;
+		nq->call_frames = 0;
+		if (c->coalesce_us > 0)
+			nq->call_due_ns = unm_now_ns() + c->coalesce_us * UINT64_C(1000);
+	}
+	nq->call_frames += frames;
+	if (c->coalesce_us > 0 && (c->coalesce_frames == 0 || nq->call_frames < c->coalesce_frames))
+		return;
+	nq->call_pending = false;
+	nq->net->stats.calls++;
+	unm_vq_call(nq->q);
+}
+
+static void
+call_if_due(struct net_queue *nq, uint64_t now_ns, uint64_t *deadline_ns)
+{
+	if (!nq->call_pending || nq->q == NULL)
+		return;
+	if (now_ns < nq->call_due_ns) {
+		*deadline_ns = nq->call_due_ns < *deadline_ns ? nq->call_due_ns : *deadline_ns;
+		return;
+	}
+	nq->call_pending = false;
+	nq->net->stats.calls++;
+	unm_vq_call(nq->q);
+}
+
+void
+unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns)
+{
+	unsigned int k;
+
+	for (k = 0; k < n->n_pairs; k++) {
+		call_if_due(&n->rx[k], now_ns, deadline_ns);
+		call_if_due(&n->tx[k], now_ns, deadline_ns);
+		if ((n->tx[k].q != NULL && n->tx[k].kick_fd < 0) ||
+			(n->rx[k].q != NULL && n->rx[k].kick_fd < 0 && n->rx[k].starved))
+			*deadline_ns = now_ns + NO_KICK_NS < *deadline_ns ? now_ns + NO_KICK_NS
+									  : *deadline_ns;
+	}
+}
+
+unsigned int
+unm_net_work(struct unm_net *n)
+{
+	unsigned int k, total = 0;
+
+	for (k = 0; k < n->n_pairs; k++)
+		if (n->tx[k].q != NULL)
+			total += unm_net_tx(n, k);
+	for (k = 0; k < n->port.n_rings; k++)
+		total += unm_net_rx(n, k);
+	if (n->ctrl.q != NULL)
+		total += unm_net_ctrl(n);
+	return total;
+}
+
+/* Does a sleep wait for kicks of this queue? */
+static bool
+waits_for_kicks(const struct unm_net *n, const struct net_queue *nq)
+{
+	if (nq->q == NULL || !unm_vq_is_running(nq->q))
+		return false;
+	if (nq == &n->ctrl)
+		return true;
+	if (nq >= n->tx && nq < n->tx + NET_MAX_PAIRS)
+		return !n->port.ring[nq - n->tx].tx_blocked;
+	return nq->starved;
+}
+
+bool
+unm_net_sleep_prepare(struct unm_net *n)
+{
+	bool quiet = true;
+	unsigned int k;
+
+	for (k = 0; k < n->n_pairs; k++) {
+		struct net_ring *r = &n->port.ring[k];
+
+		if (waits_for_kicks(n, &n->tx[k]))
+			quiet &= !unm_vq_kicks_on(n->tx[k].q);
+		else if (n->tx[k].q != NULL && !n->port.lost && r->tx_blocked)
+			r->tx->cur =
+				r->tx->tail; /* POLLOUT shall mean more room than there is now */
+		if (waits_for_kicks(n, &n->rx[k]))
+			quiet &= !unm_vq_kicks_on(n->rx[k].q);
+	}
+	if (waits_for_kicks(n, &n->ctrl))
+		quiet &= !unm_vq_kicks_on(n->ctrl.q);
+	return quiet;
+}
+
+void
+unm_net_sleep_end(struct unm_net *n)
+{
+	unsigned int k;
+
+	n->stats.sleeps++;
+	for (k = 0; k < n->n_pairs; k++) {
+		if (n->tx[k].q != NULL)
+			unm_vq_kicks_off(n->tx[k].q);
+		if (n->rx[k].q != NULL)
+			unm_vq_kicks_off(n->rx[k].q);
+	}
+	if (n->ctrl.q != NULL)
+		unm_vq_kicks_off(n->ctrl.q);
+}
+
+unsigned int
+unm_net_max_fds(const struct unm_net *n)
+{
+	return NET_MAX_PAIRS + 2 * n->n_pairs + 1;
+}
+
+static unsigned int
+add_kick(const struct unm_net *n, const struct net_queue *nq, struct pollfd *out)
+{
+	if (nq->kick_fd < 0 || !waits_for_kicks(n, nq))
+		return 0;
+	*out = (struct pollfd){.fd = nq->kick_fd, .events = POLLIN};
+	return 1;
+}
+
+unsigned int
+unm_net_fds(struct unm_net *n, struct pollfd *out)
+{
+	unsigned int count = 0, k;
+
+	for (k = 0; k < n->port.n_rings && !n->port.lost; k++) {
+		const struct net_ring *r = &n->port.ring[k];
+		short events = 0;
+
+		if (r->target != NULL && !r->target->starved)
+			events |= POLLIN;
+		if (k < n->n_pairs && n->tx[k].q != NULL && r->tx_blocked)
+			events |= POLLOUT;
+		if (events != 0)
+			out[count++] = (struct pollfd){.fd = r->port->fd, .events = events};
+	}
+	n->n_port_fds = count;
+	for (k = 0; k < n->n_pairs; k++) {
+		count += add_kick(n, &n->tx[k], out + count);
+		count += add_kick(n, &n->rx[k], out + count);
+	}
+	return count + add_kick(n, &n->ctrl, out + count);
+}
+
+void
+unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fds)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_fds; i++) {
+		uint64_t kicks;
+
+		if (fds[i].revents == 0)
+			continue;
+		if (i < n->n_port_fds) {
+			if (fds[i].revents & (POLLERR | POLLNVAL))
+				unm_net_port_check(n);
+		} else if (read(fds[i].fd, &kicks, sizeof(kicks)) == sizeof(kicks)) {
+			n->stats.kicks++;
+		}
+	}
+}

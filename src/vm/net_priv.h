@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inside of the virtio-net device: shared by net*.c and loop.c only. */
+#ifndef UNM_VM_NET_PRIV_H
+#define UNM_VM_NET_PRIV_H
+
+#include <libnetmap.h>
+
+#include "vm/net.h"
+
+#define NET_MAX_PAIRS 64u
+#define NET_NAME_LEN  64
+
+/* Feature bits (VIRTIO 1.2, 5.1.3 and 6) */
+#define F_CSUM		(UINT64_C(1) << 0)
+#define F_GUEST_CSUM	(UINT64_C(1) << 1)
+#define F_MTU		(UINT64_C(1) << 3)
+#define F_MAC		(UINT64_C(1) << 5)
+#define F_GUEST_TSO4	(UINT64_C(1) << 7)
+#define F_GUEST_TSO6	(UINT64_C(1) << 8)
+#define F_GUEST_ECN	(UINT64_C(1) << 9)
+#define F_HOST_TSO4	(UINT64_C(1) << 11)
+#define F_HOST_TSO6	(UINT64_C(1) << 12)
+#define F_HOST_ECN	(UINT64_C(1) << 13)
+#define F_MRG_RXBUF	(UINT64_C(1) << 15)
+#define F_STATUS	(UINT64_C(1) << 16)
+#define F_CTRL_VQ	(UINT64_C(1) << 17)
+#define F_MQ		(UINT64_C(1) << 22)
+#define F_CTRL_MAC_ADDR (UINT64_C(1) << 23)
+#define F_INDIRECT_DESC (UINT64_C(1) << 28)
+#define F_EVENT_IDX	(UINT64_C(1) << 29)
+#define F_VERSION_1	(UINT64_C(1) << 32)
+#define F_PACKED	(UINT64_C(1) << 34)
+#define F_IN_ORDER	(UINT64_C(1) << 35)
+#define F_GUEST_USO4	(UINT64_C(1) << 54)
+#define F_GUEST_USO6	(UINT64_C(1) << 55)
+#define F_HOST_USO	(UINT64_C(1) << 56)
+
+/* virtio-net header with num_buffers, as guests and ports have it */
+#define NET_HDR_LEN 12u
+#define NET_ETH_LEN 14u
+/* The longest frame: what an IP length field can say, an Ethernet header, two VLAN tags */
+#define NET_MAX_FRAME (65535u + NET_ETH_LEN + 8u)
+
+/*
+ * Frames of a guest up to this length are copied to the port's buffer: cheaper than two fragments
+ */
+#define NET_TX_COPY 256u
+/* Of longer ones only so much, which is more than all headers: what was checked must not change */
+#define NET_TX_HEAD 192u
+/* Chains peeked at once, so that what one needs is on its way while others are worked on */
+#define NET_BURST 32u
+/* Chains that one frame may be spread over (MRG_RXBUF): 64 KiB in buffers of 512 bytes */
+#define NET_CHAINS     128u
+#define NET_POOL_PARTS (UNM_VQ_MAX_PARTS + 2 * NET_CHAINS)
+/* Frames of one queue before it is another one's turn */
+#define NET_BUDGET 256u
+
+/* One virtqueue. */
+struct net_queue {
+	struct unm_net *net;
+	struct unm_vq *q; /* NULL: not started */
+	int kick_fd;	  /* borrowed; -1: none */
+	bool enabled;
+	bool starved; /* rx: frames wait for buffers */
+	bool call_pending;
+	uint32_t call_frames; /* since the first one that the pending call is about */
+	uint64_t call_due_ns;
+};
+
+/* A chain whose frame lies in slots that the port may not have taken yet. */
+struct net_sent {
+	uint16_t id, n_descs;
+	uint16_t slots;
+};
+
+/* Rings k of the port. */
+struct net_ring {
+	struct nmport_d *port;
+	struct netmap_ring *tx, *rx;
+	uint32_t n_bufs;
+	bool tx_blocked;	  /* the port did not take all */
+	struct net_queue *target; /* rx: whom it is served to; NULL: nobody */
+	/*
+	 * Slots between what the port has taken and head, oldest first; in a ring of tx->num_slots
+	 * entries
+	 */
+	struct net_sent *sent;
+	uint32_t sent_head, n_sent, sent_slots;
+};
+
+struct net_port {
+	struct net_ring ring[NET_MAX_PAIRS];
+	unsigned int n_rings;
+	uint32_t hdr_len;  /* virtio-net header of the port */
+	bool can_indirect; /* NS_INDIRECT slots save a copy */
+	bool lost;
+	uint32_t lacks; /* as last told to the port: UNM_VNET_LACKS_* */
+};
+
+struct net_config_space {
+	uint8_t mac[6];
+	uint16_t status;
+	uint16_t max_pairs;
+	uint16_t mtu;
+	uint32_t speed;
+	uint8_t duplex;
+} __attribute__((packed));
+
+struct unm_net {
+	struct unm_net_config c;
+	char name[NET_NAME_LEN]; /* of the port; c.port points here */
+	struct unm_vu_device_ops ops;
+	struct net_port port;
+	unsigned int n_pairs;
+	unsigned int n_active; /* pairs the driver uses: all, unless the control queue says else */
+	struct net_queue rx[NET_MAX_PAIRS], tx[NET_MAX_PAIRS];
+	struct net_queue ctrl;
+	struct unm_guest_mem *mem; /* of the running queues */
+	uint64_t features;	   /* acked */
+	uint32_t hdr_len;	   /* the guest's virtio-net header: 10 or 12 */
+	bool link_up;
+	bool driver_ok;
+	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */
+	unsigned int n_port_fds; /* of those last given to the loop */
+	struct net_config_space config;
+	struct unm_net_stats stats;
+	/* Scratch of a burst */
+	struct unm_vq_chain chain[NET_CHAINS];
+	struct unm_vq_part part[NET_POOL_PARTS];
+};
+
+/* net_port.c */
+
+/* Open the port of @n, as many rings as it has pairs (n->n_pairs 0: as many as the port has). */
+int unm_net_port_open(struct unm_net *n, char *why);
+void unm_net_port_close(struct net_port *p);
+/* Tell the switch what the guest can't take. */
+void unm_net_port_set_lacks(struct unm_net *n, uint32_t lacks);
+/* Sync; a port that has gone is noted. */
+bool unm_net_port_sync(struct unm_net *n, struct net_ring *r, unsigned long request);
+/* Something is wrong with it, says poll(2). */
+void unm_net_port_check(struct unm_net *n);
+/* Send one frame of ours, headers not included, if there is room. */
+void unm_net_port_inject(struct unm_net *n, const void *frame, uint32_t len);
+
+/* net_tx_fp.c: from queue @k. Return: number of chains done. */
+unsigned int unm_net_tx(struct unm_net *n, unsigned int k);
+/*
+ * Nothing of the guest's memory is referred to any more by slots of ring @k; their chains count as
+ * not peeked.
+ */
+void unm_net_tx_abandon(struct unm_net *n, unsigned int k);
+
+/* net_rx_fp.c: from ring @k to its target. Return: number of frames done. */
+unsigned int unm_net_rx(struct unm_net *n, unsigned int k);
+/* Throw away what waits in the rings. */
+void unm_net_rx_discard(struct unm_net *n);
+
+/* Of the pairs that are enabled, the driver uses the first so many. */
+void unm_net_set_active_pairs(struct unm_net *n, unsigned int pairs);
+
+/* net_ctrl.c: serve the control queue. Return: commands done. */
+unsigned int unm_net_ctrl(struct unm_net *n);
+
+/* Completions of @frames frames are published and the driver @wants a call: now, or later. */
+void unm_net_call(struct net_queue *nq, bool wants, unsigned int frames);
+
+/* For the loop (loop.c). */
+
+/* A pass over all queues. Return: frames moved. */
+unsigned int unm_net_work(struct unm_net *n);
+/* Pending calls that are due; *deadline_ns is lowered to that of the next one. */
+void unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns);
+/* Ask for kicks. Return: false if something has come meanwhile. */
+bool unm_net_sleep_prepare(struct unm_net *n);
+void unm_net_sleep_end(struct unm_net *n);
+/* Fill in what ends a sleep: the port, kicks. Return: entries, at most unm_net_max_fds(). */
+struct pollfd;
+unsigned int unm_net_max_fds(const struct unm_net *n);
+unsigned int unm_net_fds(struct unm_net *n, struct pollfd *out);
+/* After the sleep: the same entries, with their revents. */
+void unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fds);
+
+#endif
