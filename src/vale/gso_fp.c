@@ -33,8 +33,8 @@ add_fragment_header(struct unm_gso *g, uint8_t *frame)
 }
 
 bool
-unm_gso_plan(
-	struct unm_gso *g, struct unm_offload *o, uint32_t max_frame, uint32_t lacks, uint32_t id)
+unm_gso_plan(struct unm_gso *g, struct unm_offload *o, uint32_t vnet_len, uint32_t max_frame,
+	uint32_t lacks, uint32_t id)
 {
 	uint8_t *frame = o->head + UNM_VNET_HDR_MAX;
 	const uint8_t *ip = frame + o->l3, *l4 = frame + o->l4;
@@ -42,6 +42,7 @@ unm_gso_plan(
 	uint32_t limit;
 
 	g->o = o;
+	g->vnet_len = vnet_len;
 	g->is_partial = !(lacks & UNM_VNET_LACKS_CSUM) && o->gso_type != UNM_VNET_GSO_UDP;
 	g->head_len = o->head_len;
 	g->payload = o->len - o->head_len;
@@ -85,7 +86,8 @@ write_vnet(const struct unm_gso *g)
 								      : UNM_TCP_CSUM_OFFSET;
 	}
 	memset(g->o->head, 0, UNM_VNET_HDR_MAX);
-	memcpy(g->o->head, &h, sizeof(h));
+	if (g->vnet_len > 0)
+		memcpy(g->o->head + UNM_VNET_HDR_MAX - g->vnet_len, &h, sizeof(h));
 }
 
 /* The IP header of piece @i, whose frame has @len bytes. */

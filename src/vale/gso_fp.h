@@ -19,8 +19,9 @@
 
 struct unm_gso {
 	struct unm_offload *o;
+	uint32_t vnet_len; /* virtio-net header in front of each piece */
 	bool is_partial;   /* receiver completes TCP and UDP checksums by itself */
-	uint32_t head_len; /* headers in front of each piece */
+	uint32_t head_len; /* other headers in front of each piece */
 	uint32_t payload;  /* of all pieces */
 	uint32_t size;	   /* of a piece's payload, the last one's excepted */
 	uint32_t n;	   /* pieces, at least 1 */
@@ -33,19 +34,20 @@ struct unm_gso {
 /**
  * unm_gso_plan() - prepare to cut @o
  * @o:         parsed, with a gso_type, its reader right behind head[]; borrowed, head[] is changed
+ * @vnet_len:  of the receiver's virtio-net header: 0, 10, 12
  * @max_frame: bytes of a frame that the receiver wants at most, VLAN tags not counted
  * @lacks:     of the receiver
  * @id:	       identification for IPv6 fragments
  *
  * Return: false if no payload would fit.
  */
-bool unm_gso_plan(
-	struct unm_gso *g, struct unm_offload *o, uint32_t max_frame, uint32_t lacks, uint32_t id);
+bool unm_gso_plan(struct unm_gso *g, struct unm_offload *o, uint32_t vnet_len, uint32_t max_frame,
+	uint32_t lacks, uint32_t id);
 
 /*
- * Write the headers of piece @i, the virtio-net header included, into g->o->head. It has @len bytes
- * of payload with the sum @sum, which has no meaning where is_partial, and for fragments: their
- * datagram's checksum is part of their payload.
+ * Write the headers of piece @i into g->o->head, the virtio-net header so that it ends at
+ * UNM_VNET_HDR_MAX. The piece has @len bytes of payload with the sum @sum, which has no meaning
+ * where is_partial, and for fragments: their datagram's checksum is part of their payload.
  */
 void unm_gso_header(struct unm_gso *g, uint32_t i, uint32_t len, uint64_t sum);
 

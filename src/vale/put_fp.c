@@ -142,7 +142,7 @@ put_segments(struct unm_vale_src *s, struct unm_spot *sp, struct unm_offload *o,
 	uint32_t need, last;
 	unsigned int put;
 
-	if (!unm_gso_plan(&g, o, sp->p->max_frame, lacks, next_ip6_id(s)))
+	if (!unm_gso_plan(&g, o, out, sp->p->max_frame, lacks, next_ip6_id(s)))
 		return DROP_OFFLOAD;
 	/*
 	 * Each product is below 2^31: there are at most 2^16 pieces, of at most 2^16 bytes in total
