@@ -373,6 +373,14 @@ void nmctx_set_threadsafe(void);
 void nmctx_ferror(struct nmctx *ctx, const char *fmt, ...)
 	__attribute__((__format__(__printf__, 2, 3)));
 
+/**
+ * nmctx_last_error() - why this thread's last open or ioctl of /dev/netmap failed, and what to do
+ *
+ * Not in upstream's library. One sentence, without the name of the port unless it matters; empty if
+ * there is no more to say than errno does. Valid until the thread's next open or ioctl. Never NULL.
+ */
+const char *nmctx_last_error(void);
+
 /* Through the callbacks of the context. */
 void *nmctx_malloc(struct nmctx *ctx, size_t sz);
 void nmctx_free(struct nmctx *ctx, void *ptr);

@@ -140,11 +140,17 @@ nmport_undo_prepare(struct nmport_d *d)
 	nmport_delete(d);
 }
 
+const char *
+nmctx_last_error(void)
+{
+	return unm_last_error != NULL ? unm_last_error() : "";
+}
+
 /* What was wrong and what to do, as netmapd says it; else what the errno says. */
 static const char *
 reason(int err)
 {
-	const char *text = unm_last_error != NULL ? unm_last_error() : "";
+	const char *text = nmctx_last_error();
 
 	return text[0] != '\0' ? text : strerror(err);
 }

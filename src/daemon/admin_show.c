@@ -30,11 +30,19 @@ counter(const uint64_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
+/* One that was detached while it is open is still in the switch's tables (persistent.h). */
+static bool
+is_on_switch(const struct unm_dport *p)
+{
+	return p->seg->type == UNM_SEG_VALE && !(p->flags & UNM_PORTF_DETACHED);
+}
+
 /* A table may be asked for one port, or for all of a switch. */
 static bool
 is_wanted(const struct unm_dport *p, const char *name)
 {
-	return name == NULL || strcmp(p->name, name) == 0 || strcmp(p->seg->name, name) == 0;
+	return name == NULL || strcmp(p->name, name) == 0 ||
+	       (strcmp(p->seg->name, name) == 0 && !(p->flags & UNM_PORTF_DETACHED));
 }
 
 static void
@@ -94,7 +102,7 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_open(j, NULL, '{');
 	unm_json_str(j, "name", p->name);
 	unm_json_str(j, "kind", p->ops->label);
-	unm_json_str(j, "switch", p->seg->type == UNM_SEG_VALE ? p->seg->name : "");
+	unm_json_str(j, "switch", is_on_switch(p) ? p->seg->name : "");
 	unm_json_u64(j, "index", p->idx);
 	unm_json_u64(j, "memory", p->region->info.id);
 	unm_json_bool(j, "huge_pages", p->region->info.flags & UNM_REGIONF_HUGE);
@@ -183,18 +191,31 @@ count_macs(const struct unm_dseg *seg)
 	return n;
 }
 
+static uint32_t
+count_ports(const struct unm_server *srv, const struct unm_dseg *seg)
+{
+	const struct unm_dport *p;
+	uint32_t n = 0;
+
+	for (p = srv->dom.ports; p != NULL; p = p->next)
+		n += p->seg == seg && is_on_switch(p);
+	return n;
+}
+
 static void
 show_switches(const struct unm_server *srv, struct unm_json *j, const char *name)
 {
 	const struct unm_dseg *s;
 
 	for (s = srv->dom.segs; s != NULL; s = s->next) {
-		if (s->type != UNM_SEG_VALE || (name != NULL && strcmp(s->name, name) != 0))
+		const uint32_t n_ports = s->type == UNM_SEG_VALE ? count_ports(srv, s) : 0;
+
+		if (n_ports == 0 || (name != NULL && strcmp(s->name, name) != 0))
 			continue;
 		unm_json_open(j, NULL, '{');
 		unm_json_str(j, "name", s->name);
 		unm_json_u64(j, "index", s->switch_idx);
-		unm_json_u64(j, "ports", s->n_refs);
+		unm_json_u64(j, "ports", n_ports);
 		unm_json_u64(j, "max_ports", s->n_ports - 1);
 		unm_json_u64(j, "macs", count_macs(s));
 		unm_json_u64(j, "ageing_s", UNM_READ_ONCE(s->hdr->max_ageing_s));

@@ -67,6 +67,7 @@ static int
 read_entry(const struct unm_dseg *seg, uint32_t idx, struct entry *en, struct unm_reason *why)
 {
 	const struct unm_seg_port *p = &seg->ports[idx];
+	const char *colon;
 
 	memset(en, 0, sizeof(*en));
 	if (idx >= seg->top_port)
@@ -74,6 +75,9 @@ read_entry(const struct unm_dseg *seg, uint32_t idx, struct entry *en, struct un
 	en->idx = idx;
 	en->gen = unm_load_acquire(&p->gen);
 	memcpy(&en->e, p, sizeof(en->e));
+	colon = memchr(en->e.name, ':', sizeof(en->e.name));
+	if ((en->e.flags & UNM_PORTF_DETACHED) && colon != NULL) /* it has its plain name again */
+		memmove(en->e.name, colon + 1, (size_t)(en->e.name + UNM_NAME_SIZE - colon - 1));
 	if ((en->gen & 1) || en->e.state != UNM_PORT_ACTIVE)
 		return unm_fail(
 			why, -ESTALE, "port %u of %s is not active any more", idx, seg->name);
@@ -144,8 +148,8 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	memcpy(port->name, en->e.name, sizeof(port->name));
 	port->kind = (enum unm_port_kind)en->e.kind;
 	port->ops = unm_kind_ops(en->e.kind);
-	port->flags =
-		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED);
+	port->flags = en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT |
+					    UNM_PORTF_ATTACHED | UNM_PORTF_DETACHED);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;
@@ -521,12 +525,12 @@ settle_ports(struct unm_server *srv)
 	}
 	/* A release may free other ports too (a pipe's peer and base): so start again after each. */
 	for (n = dom->n_ports + 1; n > 0; n--) {
-		const uint32_t before = dom->n_ports;
+		const uint64_t before = dom->n_removed;
 
 		for (p = dom->ports; p != NULL; p = p->next) {
 			if (p->n_bindings == 0 && !p->is_dying) {
 				unm_port_release(dom, p);
-				if (dom->n_ports != before)
+				if (dom->n_removed != before)
 					break;
 			}
 		}

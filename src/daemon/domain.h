@@ -101,6 +101,7 @@ struct unm_domain {
 	struct unm_dport *ports;
 	struct unm_dport *hash[UNM_PORT_HASH];
 	uint32_t n_ports;
+	uint64_t n_removed; /* ports freed since the start: has a walk of the list to begin again? */
 	uint32_t n_reap; /* ports that unm_domain_reap() has to look at */
 	struct unm_port_defaults defaults;
 };

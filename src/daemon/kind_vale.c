@@ -11,6 +11,7 @@
 
 #include "daemon/format.h"
 #include "daemon/kinds.h"
+#include "daemon/persistent.h"
 
 /* Pipes that a private region has room for. Only address space: memory is committed as it is used. */
 #define SPARE_PIPES 64u
@@ -111,7 +112,8 @@ unm_vale_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 		return unm_fail(why, -EINVAL,
 			"'%s': attach the TAP to the switch first (vale-ctl -a %s)", name->full,
 			name->full);
-	if (unm_interface_exists(name->port) || unm_dport_find(dom, name->port) != NULL)
+	if (unm_interface_exists(name->port) || unm_dport_find(dom, name->port) != NULL ||
+		unm_persistent_find(dom, name->port) != NULL)
 		return unm_fail(why, -EINVAL,
 			"'%s' is an interface: attach it to the switch first (vale-ctl -a %s)",
 			name->port, name->full);
@@ -122,7 +124,9 @@ unm_vale_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 static void
 vale_idle(struct unm_domain *dom, struct unm_dport *port)
 {
-	if (port->n_pipes == 0 && !(port->flags & (UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED)))
+	if (port->flags & UNM_PORTF_DETACHED)
+		unm_persistent_settle(dom, port);
+	else if (port->n_pipes == 0 && !(port->flags & (UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED)))
 		unm_dport_remove(dom, port);
 }
 

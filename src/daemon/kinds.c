@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/persistent.h"
+
 const struct unm_port_kind_ops *
 unm_kind_ops(uint32_t kind)
 {
@@ -22,22 +24,6 @@ unm_kind_ops(uint32_t kind)
 	default:
 		return NULL;
 	}
-}
-
-/* A persistent port on a switch answers to its plain name too (spec 16.6). */
-static struct unm_dport *
-find_attached(struct unm_domain *dom, const char *plain)
-{
-	struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		const char *colon = strchr(p->name, ':');
-
-		if (!p->is_dying && p->kind == UNM_PORT_VALE && (p->flags & UNM_PORTF_PERSISTENT) &&
-			colon != NULL && strcmp(colon + 1, plain) == 0)
-			return p;
-	}
-	return NULL;
 }
 
 /* A TAP in another namespace may be named without it, as long as it exists: "tap:x" finds "tap:x%ns". */
@@ -60,7 +46,7 @@ unm_port_find(struct unm_domain *dom, const struct unm_name *name)
 	struct unm_dport *port = unm_dport_find(dom, name->full);
 
 	if (port == NULL && name->kind == UNM_NAME_PLAIN)
-		port = find_attached(dom, name->full);
+		port = unm_persistent_find(dom, name->full); /* on a switch: spec 16.6 */
 	if (port == NULL && name->ifname[0] != '\0' && name->netns[0] == '\0')
 		port = find_in_any_netns(dom, name->full);
 	return port;

@@ -227,6 +227,7 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		if (*pp == port) {
 			*pp = port->next;
 			dom->n_ports--;
+			dom->n_removed++;
 			break;
 		}
 	}
@@ -312,7 +313,9 @@ random_mac(uint8_t *mac)
 static uint32_t
 entry_flags(const struct unm_dport *port)
 {
-	return port->flags | (port->n_bindings > 0 ? UNM_PORTF_OPEN : 0);
+	const bool takes_frames = port->n_bindings > 0 && !(port->flags & UNM_PORTF_DETACHED);
+
+	return port->flags | (takes_frames ? UNM_PORTF_OPEN : 0);
 }
 
 void

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/persistent.h"
 #include "daemon/request.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
@@ -55,10 +56,17 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 static int
 check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct unm_dport *port)
 {
+	const struct unm_dport *second = unm_persistent_second(&c->srv->dom, port);
+
 	if ((port->flags & UNM_PORTF_ATTACHED) && c->s->pid != port->worker_pid)
 		return unm_fail(&c->why, -EBUSY,
 			"'%s' is attached to a switch: detach it first (vale-ctl -d %s)",
 			port->name, port->name);
+	if (second != NULL && c->s->pid != second->worker_pid)
+		return unm_fail(&c->why, -EBUSY,
+			"'%s' links two switches, as '%s' too: detach that one first (vale-ctl -d "
+			"%s)",
+			port->name, second->name, second->name);
 	if (port->vnet_hdr_len != 0 && !(reg->nr_flags & NR_ACCEPT_VNET_HDR))
 		return unm_fail(&c->why, -EIO,
 			"'%s' has virtio-net headers: open it with NR_ACCEPT_VNET_HDR", port->name);

@@ -4,68 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/persistent.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
 #include "daemon/worker.h"
-
-/* Pipes over a port follow it when its entry moves to another segment. */
-static void
-move_pipes(struct unm_domain *dom, struct unm_dport *from, struct unm_dport *to)
-{
-	struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->base == from)
-			p->base = to;
-	}
-	to->n_pipes = from->n_pipes;
-	from->n_pipes = 0;
-}
-
-static struct unm_geometry
-geometry_of(const struct unm_dport *port)
-{
-	const struct unm_geometry geo = {
-		.n_tx = port->n_tx,
-		.n_rx = port->n_rx,
-		.tx_slots = port->tx_slots,
-		.rx_slots = port->rx_slots,
-		.region = port->region,
-	};
-
-	return geo;
-}
-
-/* Take over what stays the same when a port is made anew in another segment, and end the old one. */
-static void
-replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *port)
-{
-	port->vnet_hdr_len = old->vnet_hdr_len;
-	port->vnet_lacks = old->vnet_lacks;
-	port->max_frame = old->max_frame;
-	move_pipes(dom, old, port);
-	unm_dport_update(port);
-	unm_dport_remove(dom, old);
-}
-
-static int
-attach_persistent(struct unm_ctrl *c, const struct unm_name *name, struct unm_dport *old,
-	struct unm_dport **out)
-{
-	const struct unm_geometry geo = geometry_of(old);
-	int ret;
-
-	if (old->kind != UNM_PORT_BASE)
-		return unm_fail(&c->why, -EBUSY, "'%s' is attached already, as '%s'", name->port,
-			old->name);
-	if (old->n_bindings > 0)
-		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", name->port);
-	ret = unm_vale_new(
-		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_PERSISTENT, out, &c->why);
-	if (ret == 0)
-		replace_port(&c->srv->dom, old, *out);
-	return ret;
-}
 
 static int
 attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
@@ -120,7 +62,6 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 {
 	struct unm_domain *dom = &c->srv->dom;
 	struct unm_dport *port = unm_port_find(dom, name);
-	struct unm_name plain;
 
 	if (port != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is %s", port->name,
@@ -129,11 +70,9 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 				: "a port that a client has open");
 	if (name->ifname[0] != '\0')
 		return attach_tap(c, name, reg, region, out);
-	if (unm_name_parse(name->port, &plain, NULL) == 0) {
-		port = unm_port_find(dom, &plain);
-		if (port != NULL && (port->flags & UNM_PORTF_PERSISTENT))
-			return attach_persistent(c, name, port, out);
-	}
+	port = unm_persistent_find(dom, name->port);
+	if (port != NULL)
+		return unm_persistent_attach(c->srv, port, name, out, &c->why);
 	if (!unm_interface_exists(name->port))
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
@@ -180,22 +119,9 @@ unm_req_vale_attach(struct unm_ctrl *c)
 	return ret;
 }
 
-/* Clients that have the port open learn that it is gone: their next poll gives POLLERR. */
-static int
-detach_persistent(struct unm_ctrl *c, const struct unm_name *name, struct unm_dport *old)
-{
-	const struct unm_geometry geo = geometry_of(old);
-	struct unm_dport *port;
-	const int ret =
-		unm_base_new(&c->srv->dom, name->port, &geo, UNM_PORTF_PERSISTENT, &port, &c->why);
-
-	if (ret == 0)
-		replace_port(&c->srv->dom, old, port);
-	return ret;
-}
-
+/* A TAP, or a persistent port that is on another switch too. */
 static void
-detach_tap(struct unm_ctrl *c, struct unm_dport *port)
+detach_far(struct unm_ctrl *c, struct unm_dport *port)
 {
 	const char *part = strchr(port->name, ':') + 1; /* a VALE port's name has one */
 	char tap_name[UNM_NAME_SIZE + 8];
@@ -225,15 +151,16 @@ unm_req_vale_detach(struct unm_ctrl *c)
 			name.full, name.full);
 	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
 	if (port == NULL)
-		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
+		return unm_fail(&c->why, -ENXIO,
+			"there is no port '%s' (vale-ctl lists those there are)", name.full);
 	req->port_index = port->idx;
 	if (port->flags & UNM_PORTF_PERSISTENT) {
-		ret = detach_persistent(c, &name, port);
+		ret = unm_persistent_detach(&c->srv->dom, port, &c->why);
 		unm_state_file_update(c->srv);
 		return ret;
 	}
 	if (port->flags & UNM_PORTF_ATTACHED)
-		detach_tap(c, port);
+		detach_far(c, port);
 	return 0; /* an ephemeral port stays, without an error: spec 16.5 */
 }
 
@@ -258,8 +185,8 @@ port_by_idx(struct unm_domain *dom, const struct unm_dseg *seg, uint32_t from)
 	struct unm_dport *p, *best = NULL;
 
 	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->seg == seg && !p->is_dying && p->idx >= from &&
-			(best == NULL || p->idx < best->idx))
+		if (p->seg == seg && !p->is_dying && !(p->flags & UNM_PORTF_DETACHED) &&
+			p->idx >= from && (best == NULL || p->idx < best->idx))
 			best = p;
 	}
 	return best;
@@ -307,7 +234,7 @@ unm_req_vale_list(struct unm_ctrl *c)
 	/* Only the switch has to exist, so a name without a port will do. */
 	snprintf(sw, sizeof(sw), "%.*s", (int)strcspn(name.full, ":"), name.full);
 	seg = unm_domain_switch(&c->srv->dom, sw);
-	if (seg == NULL)
+	if (seg == NULL || port_by_idx(&c->srv->dom, seg, 0) == NULL)
 		return unm_fail(&c->why, -ENOENT, "there is no switch '%s'", sw);
 	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
 	req->nr_bridge_idx = (uint16_t)seg->switch_idx;
@@ -338,7 +265,9 @@ unm_req_vale_newif(struct unm_ctrl *c)
 			"with vale or tap:",
 			name.full);
 	if (unm_port_find(&c->srv->dom, &name) != NULL || unm_interface_exists(name.full))
-		return unm_fail(&c->why, -EEXIST, "'%s' exists already", name.full);
+		return unm_fail(&c->why, -EEXIST,
+			"'%s' exists already: choose another name, or delete it (vale-ctl -r %s)",
+			name.full, name.full);
 	ret = unm_ctrl_region(c, req->nr_mem_id, &region);
 	if (ret < 0)
 		return ret;
@@ -373,9 +302,10 @@ unm_req_vale_delif(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' was not made by NEWIF: it ends when its last user closes it",
 			name.full);
-	if (port->kind != UNM_PORT_BASE)
-		return unm_fail(&c->why, -EBUSY, "'%s' is attached as '%s': detach it first",
-			name.full, port->name);
+	if (unm_persistent_is_on_switch(port))
+		return unm_fail(&c->why, -EBUSY,
+			"'%s' is attached as '%s': detach it first (vale-ctl -d %s)", name.full,
+			port->name, port->name);
 	if (port->n_bindings > 0 || port->n_pipes > 0)
 		return unm_fail(&c->why, -EBUSY, "'%s' is open%s: close it first", name.full,
 			port->n_bindings > 0 ? "" : " as the base of a pipe");

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/persistent.h"
+
 #define NS_PER_S       UINT64_C(1000000000)
 #define MAX_PAUSE_S    60u
 #define STABLE_S       30u /* a worker that ran so long starts with a short pause again */
@@ -43,13 +45,19 @@ port_of(const struct unm_worker *w)
 	return unm_dport_find(&w->srv->dom, w->port_name);
 }
 
-/* "tap:IF%NETNS" of the port "vale0:tap:IF%NETNS", or of "vale0:IF" */
+/* "tap:IF%NETNS" of the port "vale0:tap:IF%NETNS", or of "vale0:IF"; a persistent port IF as it is known */
 static void
-tap_name(const struct unm_worker *w, char *out, size_t size)
+far_name(const struct unm_worker *w, char *out, size_t size)
 {
 	const char *part = strchr(w->port_name, ':');
+	const struct unm_dport *port;
 
 	part = part != NULL ? part + 1 : w->port_name;
+	port = unm_persistent_find(&w->srv->dom, part);
+	if (port != NULL) {
+		snprintf(out, size, "%s", port->name);
+		return;
+	}
 	snprintf(out, size, "%s%s", strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 }
 
@@ -76,17 +84,17 @@ worker_path(char *out, size_t size)
 static void
 exec_worker(const struct unm_worker *w, const char *path)
 {
-	char tap[UNM_NAME_SIZE + 8];
+	char far[UNM_NAME_SIZE + 8];
 	sigset_t none;
 
-	tap_name(w, tap, sizeof(tap));
+	far_name(w, far, sizeof(far));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	setsid();
 	if (setenv("UNETMAP_SOCKET", w->srv->socket_path, 1) == 0)
-		execl(path, WORKER_PROGRAM, w->port_name, tap, (char *)NULL);
+		execl(path, WORKER_PROGRAM, w->port_name, far, (char *)NULL);
 	_exit(127);
 }
 

@@ -211,6 +211,35 @@ def persistent_ports_come_back(daemon):
     s.close()
 
 
+def detached_ports_come_back(daemon):
+    """A port that was taken from its switch while open is still off it after a restart, under its plain name."""
+    s = daemon.session()
+    d = s.open()
+    att = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.ALL_NIC, 0, 0) + bytes(8)
+    u.expect(s.ctrl(d, u.VALE_NEWIF, "off1", struct.pack("<IIHHHH", 0, 0, 0, 0, 0, 0)).error, 0, "newif")
+    u.expect(s.ctrl(d, u.VALE_ATTACH, "vale8:off1", att).error, 0, "attach")
+    held = Held(s, "off1")
+    u.expect(s.ctrl(d, u.VALE_DETACH, "vale8:off1", bytes(8)).error, 0, "detach")
+    d.close()
+    restart(daemon, [s])
+    b = returning(daemon, s.slot)
+    u.expect(held.restore(b).error, 0, "restore")
+    u.expect(b.request(u.RESTORE_DONE).error, 0, "done")
+    d = b.open()
+    u.expect(b.ctrl(d, u.VALE_ATTACH, "vale8:off1", att).error, errno.EBUSY, "attach while open")
+    u.expect(b.ctrl(d, u.VALE_LIST, "vale8:off1", bytes(8)).error, errno.ENOENT, "on no switch")
+    again = Held(b, "off1")
+    assert (again.info.seg_uid, again.info.port) == (held.info.seg_uid, held.info.port)
+    again.close()
+    held.close()
+    u.expect(b.ctrl(d, u.VALE_ATTACH, "vale8:off1", att).error, 0, "attach after the last close")
+    u.expect(b.ctrl(d, u.VALE_DETACH, "vale8:off1", bytes(8)).error, 0, "detach")
+    u.expect(b.ctrl(d, u.VALE_DELIF, "off1").error, 0, "delif")
+    u.expect(b.admin("show", "ports")[1], '{"ports":[]}', "ports left behind")
+    d.close()
+    b.close()
+
+
 def unregistered_descriptors_come_back(daemon):
     """D alone is taken back too, and can be registered afterwards."""
     s = daemon.session()
@@ -228,4 +257,4 @@ def unregistered_descriptors_come_back(daemon):
 
 
 u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped, nonsense_is_refused,
-       persistent_ports_come_back, unregistered_descriptors_come_back])
+       persistent_ports_come_back, detached_ports_come_back, unregistered_descriptors_come_back])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The requests about switches and persistent ports, header lengths and queries (spec 6.2 to 6.4, 16.5 to 16.8)."""
 import errno
-import os
+import json
 import struct
 
 import unmproto as u
@@ -38,7 +38,6 @@ def persistent_ports(daemon):
     r = s.ctrl(c, u.VALE_ATTACH, "vale0:p0", ATTACH)
     u.expect((r.error, struct.unpack_from("<I", r.body, 56)[0]), (0, 0), "attach")
     u.expect(s.ctrl(c, u.VALE_ATTACH, "vale0:p0", ATTACH).error, errno.EBUSY, "attach twice")
-    u.expect(s.ctrl(c, u.VALE_ATTACH, "vale1:p0", ATTACH).error, errno.EBUSY, "attach to two switches")
     u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, errno.EBUSY, "delete while attached")
     ports = []
     for name in ("p0", "vale0:p0"):
@@ -49,10 +48,7 @@ def persistent_ports(daemon):
         r.close()
         d.close()
     u.expect(ports[0], ports[1], "one port by both names")
-    d = s.open()
-    u.expect(s.register(d, "p0").error, 0, "open")
-    u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, 0, "detach while open")
-    d.close()
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, 0, "detach")
     u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, errno.ENXIO, "detach twice")
     u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, 0, "delete")
     u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, errno.ENXIO, "delete twice")
@@ -61,6 +57,76 @@ def persistent_ports(daemon):
     u.expect(s.ctrl(c, u.VALE_DELIF, "auto").error, errno.EINVAL, "delete the base of a pipe")
     d.close()
     u.expect(s.ctrl(c, u.VALE_DELIF, "auto").error, errno.ENXIO, "the base ended with its pipe")
+    u.expect(s.admin("show", "ports")[1], '{"ports":[]}', "ports left behind")
+    c.close()
+    s.close()
+
+
+def port_of(s, name):
+    ports = json.loads(s.admin("show", "ports", name)[1])["ports"]
+    assert len(ports) == 1, (name, ports)
+    return ports[0]
+
+
+def detach_while_open(daemon):
+    s = daemon.session()
+    c, d, e = s.open(), s.open(), s.open()
+    u.expect(s.ctrl(c, u.VALE_NEWIF, "p0", newif()).error, 0, "newif")
+    u.expect(s.ctrl(c, u.VALE_ATTACH, "vale0:p0", ATTACH).error, 0, "attach")
+    held = s.register(d, "p0")
+    u.expect(held.error, 0, "open")
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, 0, "detach")
+    port = port_of(s, "p0")
+    u.expect((port["users"], port["closing"], port["switch"]), (1, False, ""), "the client keeps it")
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, errno.ENXIO, "detach twice")
+    u.expect(s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).error, errno.ENOENT, "no port on that switch any more")
+    u.expect(s.ctrl(c, u.VALE_LIST, "", bytes(8)).error, errno.ENOENT, "nothing to list")
+    u.expect(s.admin("show", "switches")[1], '{"switches":[]}', "no switch to show")
+    for name in ("vale0:p0", "vale1:p0"):
+        u.expect(s.ctrl(c, u.VALE_ATTACH, name, ATTACH).error, errno.EBUSY, "attach to %s while open" % name)
+        u.expect(s.register(e, name).error, errno.EINVAL, "open on a switch as " + name)
+    u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, errno.EBUSY, "delete while open")
+    again = s.register(e, "p0")
+    u.expect((again.error, again.info.seg_uid, again.info.port, again.info.port_gen),
+             (0, held.info.seg_uid, held.info.port, held.info.port_gen), "a second client gets the same port")
+    e.close()
+    # Another port makes the switch visible again, without the detached one.
+    e = s.open()
+    u.expect(s.register(e, "vale0:x").error, 0, "open another port of the switch")
+    u.expect(s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).error, 0, "the switch is there")
+    u.expect(struct.unpack("<HHI", s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).body)[2], 255, "without the port")
+    e.close()
+    d.close()
+    r = s.ctrl(c, u.VALE_ATTACH, "vale1:p0", ATTACH)
+    u.expect(r.error, 0, "attach after the last close: " + r.text)
+    u.expect(port_of(s, "vale1:p0")["switch"], "vale1", "on the new switch")
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale1:p0", bytes(8)).error, 0, "detach while closed")
+    u.expect(port_of(s, "p0")["kind"], "base", "alone")
+    u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, 0, "delete")
+    u.expect(s.admin("show", "ports")[1], '{"ports":[]}', "ports left behind")
+    c.close()
+    s.close()
+
+
+def two_switches(daemon):
+    s = daemon.session()
+    c, d = s.open(), s.open()
+    u.expect(s.ctrl(c, u.VALE_NEWIF, "p0", newif()).error, 0, "newif")
+    for name in ("vale0:p0", "vale1:p0"):
+        r = s.ctrl(c, u.VALE_ATTACH, name, ATTACH)
+        u.expect(r.error, 0, "attach to %s: %s" % (name, r.text))
+    for name in ("vale0:p0", "vale1:p0", "vale2:p0"):
+        u.expect(s.ctrl(c, u.VALE_ATTACH, name, ATTACH).error, errno.EBUSY, "attach again to " + name)
+    for name in ("p0", "vale0:p0", "vale1:p0"):
+        u.expect(s.register(d, name).error, errno.EBUSY, "open %s, which links two switches" % name)
+    u.expect(s.ctrl(c, u.VALE_DELIF, "p0").error, errno.EBUSY, "delete while attached")
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, errno.EBUSY, "detach the first of two")
+    u.expect(s.ctrl(c, u.VALE_DETACH, "vale1:p0", bytes(8)).error, 0, "detach the second")
+    u.expect(s.register(d, "p0").error, 0, "open again")
+    u.expect(s.ctrl(c, u.VALE_ATTACH, "vale1:p0", ATTACH).error, errno.EBUSY, "a second attachment of an open port")
+    d.close()
+    for req, name, body in ((u.VALE_DETACH, "vale0:p0", bytes(8)), (u.VALE_DELIF, "p0", b"")):
+        u.expect(s.ctrl(c, req, name, body).error, 0, "undo")
     u.expect(s.admin("show", "ports")[1], '{"ports":[]}', "ports left behind")
     c.close()
     s.close()
@@ -164,7 +230,6 @@ def queries(daemon):
 
 
 def admin(daemon):
-    import json
     s = daemon.session(hello=False)
     for what in ("all", "daemon", "ports", "rings", "switches", "mac", "memory", "clients"):
         err, text = s.admin("show", what)
@@ -200,4 +265,4 @@ def admin(daemon):
         x.close()
 
 
-u.run([persistent_ports, attach_and_detach, listing, header_length, queries, admin])
+u.run([persistent_ports, detach_while_open, two_switches, attach_and_detach, listing, header_length, queries, admin])

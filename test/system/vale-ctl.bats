@@ -37,6 +37,13 @@ field()
 	"$VALE_CTL" -j "$@" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$name"
 }
 
+# sent_until_gone PORT PID: send some packets there; true when the process has ended
+sent_until_gone()
+{
+	send "$1" 200 -R 10000
+	is_gone "$2"
+}
+
 @test "nothing to list: nothing printed, status 0" {
 	ok ''
 	ok '' -l
@@ -44,7 +51,7 @@ field()
 	fails 'failed to list vale0: No such file or directory' -l vale0
 	fails 'failed to list vale0:a: No such file or directory' -l vale0:a
 	fails 'failed to list eth0:a: Invalid argument' -l eth0:a
-	[[ $stderr == *'(write valeS or valeS:PORT)'* ]]
+	[[ $stderr == *"('eth0:a' is no VALE port: these begin with vale)"* ]]
 }
 
 @test "ports of open programs are listed, with the indices of each" {
@@ -92,6 +99,50 @@ field()
 	ok '' -r up0
 	fails 'failed to delete up0: No such device or address' -r up0
 	ok ''
+}
+
+@test "a port that is detached while a program receives from it: the program stays, and gets it back" {
+	"$VALE_CTL" -n up0
+	"$VALE_CTL" -a vale0:up0
+	start_rx rx netmap:up0
+	rx=$PID
+	send vale0:x 1000 -R 10000
+	"$VALE_CTL" -d vale0:up0
+	fails 'failed to attach vale0:up0: Device or resource busy' -a vale0:up0
+	[[ $stderr == *"'up0' is open"* ]]
+	# Nobody hears what is sent there now, and nothing comes from there.
+	start_rx other vale0:y -n 500
+	other=$PID
+	timeout 30 "$PKT_GEN" -i vale0:x -f tx -w 0 -n 500 -R 10000 -D 02:00:00:00:00:01
+	timeout 30 "$PKT_GEN" -i netmap:up0 -f tx -w 0 -n 500
+	finish "$other"
+	stop "$rx"
+	[ "$(received rx)" = 1000 ]
+	[ "$(received other)" = 500 ]
+	"$VALE_CTL" -a vale0:up0
+	start_rx rx vale0:up0 -n 1000
+	send vale0:x 1000 -R 10000
+	finish "$PID"
+}
+
+@test "a port on two switches forwards between them, and no program may have it" {
+	"$VALE_CTL" -n link0
+	"$VALE_CTL" -a vale0:link0
+	"$VALE_CTL" -a vale1:link0
+	run -1 --separate-stderr "$PKT_GEN" -i vale0:link0 -f rx -w 0
+	start_rx left vale0:a -n 1000
+	left=$PID
+	start_rx right vale1:b -n 1000
+	right=$PID
+	# Until the worker has opened both ports what is sent is lost: so send until it has arrived.
+	wait_for 20 sent_until_gone vale0:c "$right"
+	wait_for 20 sent_until_gone vale1:d "$left"
+	finish "$left"
+	finish "$right"
+	fails 'failed to detach vale0:link0: Device or resource busy' -d vale0:link0
+	ok '' -d vale1:link0
+	ok '' -d vale0:link0
+	ok '' -r link0
 }
 
 @test "-v prints results, and says what was done" {
@@ -151,12 +202,15 @@ field()
 	fails 'failed to attach vale0:nosuch0: Invalid argument' -a vale0:nosuch0
 	fails 'failed to attach vale0:nosuch0: Invalid argument' -h vale0:nosuch0
 	fails 'failed to attach eth0: Invalid argument' -a eth0
-	[[ $stderr == *'(write valeS:IF'* ]]
+	[[ $stderr == *"('eth0': the port's name must begin with its switch, like vale0:eth0)"* ]]
 	fails 'failed to detach vale0:a: No such device or address' -d vale0:a
 	fails 'failed to create vale0:a: Invalid argument' -n vale0:a
 	fails 'failed to create abcdefghijklmnop: Invalid argument' -n abcdefghijklmnop
 	fails 'failed to start polling vale0:a: ' -p vale0:a -C 0,0
-	[[ $stderr == *'(only network interfaces'* ]]
+	[[ $stderr == *"(there is no port 'vale0:a')"* ]]
+	# An interface of the kernel: what can be done instead.
+	fails 'failed to attach vale5:lo: No such device or address' -a vale5:lo
+	[[ $stderr == *'use a TAP: vale5:tap:NAME'* ]]
 	fails 'failed to stop polling vale0:a: ' -P vale0:a
 	run -2 "$VALE_CTL" -a vale0:x -d vale0:x
 	run -1 sh -c '"$0" -j >/dev/full' "$VALE_CTL"
@@ -171,5 +225,5 @@ field()
 
 @test "no netmapd to be had: the device cannot be opened" {
 	run -1 env UNETMAP_SOCKET="$DIR/nosuch/x.sock" UNETMAP_NO_AUTOSTART=1 "$VALE_CTL"
-	[[ $output == *'vale-ctl: cannot open /dev/netmap: '* ]]
+	[[ $output == *'vale-ctl: cannot open /dev/netmap: No such file or directory: no netmapd is running'* ]]
 }

@@ -34,46 +34,17 @@ static const struct {
 	[VC_POLL_STOP] = {"stop polling", "polling stopped"},
 };
 
-/* What an error most likely means for a request; the first line that matches counts. */
-static const struct {
-	int error;
-	unsigned actions; /* bit 1 << enum vc_action */
-	const char *hint;
-} hints[] = {
-	{EBUSY, 1u << VC_ATTACH | 1u << VC_ATTACH_HOST,
-		"it is attached already, or a program has it open"},
-	{EBUSY, 1u << VC_DETACH, "it is being polled (vale-ctl -P), or attached a second time"},
-	{EBUSY, 1u << VC_DELETE, "a program has it open, or it is attached (vale-ctl -d)"},
-	{EINVAL, 1u << VC_ATTACH | 1u << VC_ATTACH_HOST | 1u << VC_DETACH,
-		"write valeS:IF, where IF is an interface or a port made with vale-ctl -n"},
-	{EINVAL, 1u << VC_LIST, "write valeS or valeS:PORT"},
-	{EINVAL, 1u << VC_CREATE,
-		"the name must be below 16 characters and not begin with vale, and the memory "
-		"region must exist"},
-	{EINVAL, 1u << VC_DELETE, "only ports made with vale-ctl -n can be deleted"},
-	{EINVAL, 1u << VC_POLL_START, "the CPUs or rings asked for are not there"},
-	{EEXIST, 1u << VC_CREATE, "choose another name, or delete the old port (vale-ctl -r)"},
-	{ENOENT, 1u << VC_LIST, "vale-ctl without options lists all ports"},
-	{ENXIO, 1u << VC_DETACH | 1u << VC_DELETE | 1u << VC_INFO,
-		"there is no such port; vale-ctl without options lists all ports of switches"},
-	{EOPNOTSUPP, 1u << VC_POLL_START | 1u << VC_POLL_STOP,
-		"only network interfaces that are attached to a switch can be polled"},
-	{ENXIO, 1u << VC_POLL_START | 1u << VC_POLL_STOP,
-		"only network interfaces that are attached to a switch can be polled"},
-	{EFAULT, 1u << VC_POLL_START, "it is polled already"},
-	{EFAULT, 1u << VC_POLL_STOP, "it is not polled"},
-};
-
 static void
 report_failure(const struct vc_options *opts, const char *what, int error)
 {
+	const char *why = nmctx_last_error();
+
+	/* What failed last is looking for one more port, which is not what went wrong. */
+	if (opts->action == VC_LIST && error == -ENOENT)
+		why = "there is no such switch or port; vale-ctl without options lists all";
 	fprintf(stderr, "failed to %s %s: %s\n", words[opts->action].verb, what, strerror(-error));
-	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
-		if (hints[i].error == -error && (hints[i].actions & 1u << opts->action) != 0) {
-			fprintf(stderr, "(%s)\n", hints[i].hint);
-			break;
-		}
-	}
+	if (why[0] != '\0')
+		fprintf(stderr, "(%s)\n", why);
 }
 
 /* Is @port, "vale0:x", a port of @sw, "vale0"? NULL is every switch. */
@@ -204,8 +175,9 @@ main(int argc, char **argv)
 			opts.mem_spec, strerror(-error));
 	fd = open(NETMAP_DEVICE_NAME, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		nmt_die(&vc_cli, "cannot open %s: %s (nmctl doctor says more)", NETMAP_DEVICE_NAME,
-			strerror(errno));
+		nmt_die(&vc_cli, "cannot open %s: %s%s%s (nmctl doctor says more)",
+			NETMAP_DEVICE_NAME, strerror(errno),
+			nmctx_last_error()[0] != '\0' ? ": " : "", nmctx_last_error());
 	error = run_action(fd, &opts, mem_id);
 	close(fd);
 	if (error != 0) {
