@@ -408,8 +408,9 @@ take(struct vd *v, uint32_t id, uint32_t len, struct vd_used *out)
 		return fault(v, "a used id that is not in flight");
 	}
 	s = &v->slot[id];
-	if (len > s->write_len)
+	if (len > s->write_len && s->write_len > 0)
 		return fault(v, "more bytes written than the buffer has room for");
+	v->odd_lens += len > s->write_len;
 	out->token = s->token;
 	out->len = len;
 	n_descs = s->n_descs;
