@@ -268,16 +268,16 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 			g->pos = unm_pos_add(
 				g->pos, gather_frame(s, g, &s->frames[n++], &n_indirect), n_slots);
 	}
+	s->n_frames = n;
 	if (n_indirect > 0)
 		unm_indirect_fetch(s, n_indirect);
 	g->n_taken = n;
 	g->n_faults = 0;
 	if (__builtin_expect(n == n_plain, 1)) {
 		g->bytes += g->plain_bytes;
-		s->n_frames = n;
-	} else {
-		s->n_frames = check_headers(s, g, n);
+		return;
 	}
+	s->n_frames = check_headers(s, g, n);
 }
 
 /* Count a batch of which frames[0 ... done) are dealt with; what comes after is gathered again by a later sync. */
