@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nm-vhost-user: the program. Options, sockets, sandbox, ports, then the loop until a signal.
+ *
+ * Exit status: 0 when told to stop, 1 when a socket or port can't be had, 2 for a wrong command
+ * line.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "nic.h"
+#include "options.h"
+#include "sandbox.h"
+#include "status.h"
+
+/* NICs and what the loop's callbacks need; one for the program. */
+struct server {
+	struct vh_options opts;
+	struct vh_nic nic[VH_MAX_NICS];
+	struct unm_loop *loop;
+	int signal_fd;
+	int interval_fd; /* -1: no status lines by themselves */
+};
+
+static struct server server;
+
+/* Descriptors of front ends are many: a region, two for each ring. */
+static void
+raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &rl); /* what we have may do */
+	}
+}
+
+/*
+ * Who starts netmapd in case none runs: a child, as this process can't any more once it has given
+ * up its files, and netmapd would inherit that.
+ */
+static void
+wake_netmapd(void)
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(open("/dev/netmap", O_RDWR) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		; /* a signal before they are blocked */
+}
+
+static void
+on_signal(void *arg, short revents)
+{
+	struct server *s = arg;
+	struct signalfd_siginfo info;
+
+	(void)revents;
+	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		vh_status_print(stdout, s->nic, s->opts.n_nics);
+	else
+		unm_loop_stop(s->loop);
+}
+
+static void
+on_interval(void *arg, short revents)
+{
+	struct server *s = arg;
+	uint64_t n_expired;
+
+	(void)revents;
+	if (read(s->interval_fd, &n_expired, sizeof(n_expired)) == (ssize_t)sizeof(n_expired))
+		vh_status_print(stdout, s->nic, s->opts.n_nics);
+}
+
+static void
+on_port_lost(void *arg, struct unm_net *n)
+{
+	struct server *s = arg;
+	unsigned int i;
+
+	for (i = 0; i < s->opts.n_nics; i++) {
+		if (s->nic[i].net == n)
+			vh_nic_port_lost(&s->nic[i]);
+	}
+}
+
+static int
+catch_signals(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+		return -errno;
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return -errno;
+	return unm_loop_watch(s->loop, s->signal_fd, POLLIN, on_signal, s);
+}
+
+static int
+start_interval(struct server *s)
+{
+	const struct itimerspec t = {.it_value = {.tv_sec = s->opts.interval_s},
+		.it_interval = {.tv_sec = s->opts.interval_s}};
+
+	s->interval_fd = -1;
+	if (s->opts.interval_s == 0)
+		return 0;
+	s->interval_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->interval_fd < 0 || timerfd_settime(s->interval_fd, 0, &t, NULL) != 0)
+		return -errno;
+	return unm_loop_watch(s->loop, s->interval_fd, POLLIN, on_interval, s);
+}
+
+static void
+stop_nics(struct server *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->opts.n_nics; i++)
+		vh_nic_stop(&s->nic[i]);
+}
+
+/* Sockets before the sandbox, ports inside it: see sandbox.h. */
+static void
+start(struct server *s)
+{
+	char why[VH_WHY_SIZE];
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < s->opts.n_nics; i++) {
+		if (vh_nic_bind(&s->nic[i], &s->opts.nic[i], why) < 0)
+			nmt_die(&vh_cli, "%s", why);
+	}
+	wake_netmapd();
+	s->loop = unm_loop_new();
+	err = s->loop == NULL ? -ENOMEM : catch_signals(s);
+	if (err == 0)
+		err = start_interval(s);
+	if (err < 0)
+		nmt_die(&vh_cli, "can't start: %s", strerror(-err));
+	unm_loop_on_port_lost(s->loop, on_port_lost, s);
+	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
+		nmt_die(&vh_cli, "can't give up privileges: %s (--no-sandbox keeps them)",
+			strerror(-err));
+	for (i = 0; i < s->opts.n_nics; i++) {
+		if (vh_nic_start(&s->nic[i], s->loop, why) < 0)
+			nmt_die(&vh_cli, "%s", why);
+	}
+	if (s->opts.has_sandbox && (err = vh_sandbox_calls()) < 0)
+		nmt_die(&vh_cli, "can't limit system calls: %s (--no-sandbox allows all)",
+			strerror(-err));
+}
+
+int
+main(int argc, char **argv)
+{
+	struct server *s = &server;
+	int err;
+
+	vh_options_parse(&s->opts, argc, argv);
+	raise_limits();
+	start(s);
+	err = unm_loop_run(s->loop);
+	stop_nics(s);
+	unm_loop_free(s->loop);
+	if (err < 0)
+		nmt_die(&vh_cli, "can't wait for work: %s", strerror(-err));
+	return EXIT_SUCCESS;
+}

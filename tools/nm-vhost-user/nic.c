@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One NIC's sockets and life. See nic.h. */
+#include "nic.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vm/log.h"
+
+#define FIRST_PAUSE_MS	 50
+#define LONGEST_PAUSE_MS 1000
+#define BACKLOG		 4
+
+static void connect_or_wait(struct vh_nic *n);
+
+static struct sockaddr_un
+socket_address(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+
+	strncpy(sa.sun_path, path, sizeof(sa.sun_path) - 1); /* its length was checked */
+	return sa;
+}
+
+static int
+say(char *why, int err, const char *what, const char *about)
+{
+	snprintf(why, VH_WHY_SIZE, "%s %s: %s", what, about, strerror(-err));
+	return err;
+}
+
+/* ---- the socket's name ---- */
+
+/* Out of the way with a socket whose owner has died; nothing else is removed. */
+static int
+remove_stale(const char *path, char *why)
+{
+	const struct sockaddr_un sa = socket_address(path);
+	struct stat st;
+	int fd, err = 0;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : say(why, -errno, "socket", path);
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(why, VH_WHY_SIZE, "%s is there and is not a socket", path);
+		return -EEXIST;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return say(why, -errno, "socket", path);
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EAGAIN) {
+		snprintf(why, VH_WHY_SIZE, "another program serves %s", path);
+		err = -EADDRINUSE;
+	} else if (unlink(path) != 0) {
+		err = say(why, -errno, "can't replace socket", path);
+	}
+	close(fd);
+	return err;
+}
+
+int
+vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
+{
+	const struct sockaddr_un sa = socket_address(opts->socket);
+	mode_t old_mask;
+	int err;
+
+	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .timer_fd = -1};
+	if (opts->is_client)
+		return 0;
+	err = remove_stale(opts->socket, why);
+	if (err < 0)
+		return err;
+	n->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (n->listen_fd < 0)
+		return say(why, -errno, "socket", opts->socket);
+	/* Never for a moment more open than it shall be. */
+	old_mask = umask(0777 & ~opts->socket_mode);
+	err = bind(n->listen_fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0 ? -errno : 0;
+	umask(old_mask);
+	if (err == 0 && listen(n->listen_fd, BACKLOG) != 0)
+		err = -errno;
+	if (err < 0) {
+		close(n->listen_fd);
+		n->listen_fd = -1;
+		return say(why, err, "can't make socket", opts->socket);
+	}
+	return 0;
+}
+
+/* ---- connections ---- */
+
+static void
+set_timer(struct vh_nic *n, unsigned int ms)
+{
+	const struct itimerspec t = {
+		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
+
+	(void)timerfd_settime(n->timer_fd, 0, &t, NULL); /* the values are right */
+}
+
+static unsigned int
+next_pause(struct vh_nic *n)
+{
+	const unsigned int pause = n->connect_pause_ms;
+
+	n->connect_pause_ms = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS;
+	return pause;
+}
+
+static void
+disconnect(struct vh_nic *n)
+{
+	if (n->backend == NULL)
+		return;
+	unm_loop_unwatch(n->loop, unm_vu_fd(n->backend));
+	unm_loop_unwatch(n->loop, unm_vu_fault_fd(n->backend));
+	unm_vu_backend_free(n->backend);
+	n->backend = NULL;
+}
+
+static void
+on_message(void *arg, short revents)
+{
+	struct vh_nic *n = arg;
+	int err;
+
+	(void)revents;
+	if (n->backend == NULL)
+		return;
+	err = unm_vu_readable(n->backend);
+	if (err == 0)
+		return;
+	if (err != -ECONNRESET)
+		n->n_failures++;
+	disconnect(n);
+	connect_or_wait(n);
+}
+
+static int
+begin_connection(struct vh_nic *n, int sock)
+{
+	int err;
+
+	n->backend = unm_vu_backend_new(sock, &n->ops, n->net, unm_net_name(n->net));
+	if (n->backend == NULL)
+		return -ENOMEM;
+	err = unm_loop_watch(n->loop, unm_vu_fd(n->backend), POLLIN, on_message, n);
+	if (err == 0)
+		err = unm_loop_watch(n->loop, unm_vu_fault_fd(n->backend), POLLIN, on_message, n);
+	if (err < 0) {
+		disconnect(n);
+		return err;
+	}
+	n->n_connections++;
+	n->connect_pause_ms = FIRST_PAUSE_MS;
+	return 0;
+}
+
+static void
+on_connection(void *arg, short revents)
+{
+	struct vh_nic *n = arg;
+	int sock, err;
+
+	(void)revents;
+	sock = accept4(n->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (sock < 0)
+		return; /* it has gone again, or we are out of descriptors: then the next may do */
+	unm_loop_unwatch(n->loop, n->listen_fd);
+	err = begin_connection(n, sock);
+	if (err < 0) {
+		unm_vm_log(unm_net_name(n->net), "can't serve a connection: %s", strerror(-err));
+		connect_or_wait(n);
+	}
+}
+
+static int
+connect_to_front_end(struct vh_nic *n)
+{
+	const struct sockaddr_un sa = socket_address(n->opts->socket);
+	const int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err;
+
+	if (sock < 0)
+		return -errno;
+	if (connect(sock, (const struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		err = -errno;
+		close(sock);
+		return err;
+	}
+	return begin_connection(n, sock);
+}
+
+/* Idle: wait for somebody, or try to reach somebody. */
+static void
+connect_or_wait(struct vh_nic *n)
+{
+	int err;
+
+	if (!n->opts->is_client) {
+		err = unm_loop_watch(n->loop, n->listen_fd, POLLIN, on_connection, n);
+		if (err < 0)
+			unm_vm_log(unm_net_name(n->net), "can't wait for connections: %s",
+				strerror(-err));
+		return;
+	}
+	/* Never at once: a front end that ends each connection must not keep us busy. */
+	set_timer(n, next_pause(n));
+}
+
+/* ---- the port ---- */
+
+static void
+try_reopen(struct vh_nic *n)
+{
+	char why[VH_WHY_SIZE];
+
+	if (unm_net_reopen(n->net, why) == 0) {
+		unm_vm_log(unm_net_name(n->net), "the port is back");
+		n->is_reopening = false;
+		return;
+	}
+	set_timer(n, LONGEST_PAUSE_MS);
+}
+
+void
+vh_nic_port_lost(struct vh_nic *n)
+{
+	unm_vm_log(unm_net_name(n->net), "the port has gone; waiting for it to come back");
+	n->is_reopening = true;
+	try_reopen(n);
+}
+
+static void
+on_timer(void *arg, short revents)
+{
+	struct vh_nic *n = arg;
+	uint64_t n_expired;
+
+	(void)revents;
+	(void)!read(n->timer_fd, &n_expired, sizeof(n_expired)); /* it was set anew meanwhile */
+	if (n->is_reopening)
+		try_reopen(n);
+	if (n->backend == NULL && n->opts->is_client && connect_to_front_end(n) < 0)
+		set_timer(n, next_pause(n));
+}
+
+int
+vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
+{
+	const struct vh_nic_options *o = n->opts;
+	struct unm_net_config c = {
+		.port = o->port,
+		.n_pairs = o->queues,
+		.mtu = o->mtu,
+		.offload = (o->features.virtio_off & VH_F_OFFLOAD) == VH_F_OFFLOAD
+				   ? UNM_NET_OFFLOAD_OFF
+				   : UNM_NET_OFFLOAD_AUTO,
+		.can_pack = (o->features.virtio_off & VH_F_PACKED) == 0,
+		.in_order = (o->features.virtio_off & VH_F_IN_ORDER) == 0,
+		.ctrl_vq = (o->features.virtio_off & VH_F_CTRL_VQ) == 0,
+		.coalesce_frames = o->coalesce_frames,
+		.coalesce_us = o->coalesce_us,
+	};
+	int err;
+
+	memcpy(c.mac, o->mac, sizeof(c.mac));
+	err = unm_net_open(&n->net, &c, why);
+	if (err < 0)
+		return err;
+	n->ops = *unm_net_ops(n->net);
+	n->ops.features &= ~o->features.virtio_off;
+	n->ops.protocol_features &= ~o->features.protocol_off;
+	n->connect_pause_ms = FIRST_PAUSE_MS;
+	n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (n->timer_fd < 0)
+		return say(why, -errno, "timer for", o->port);
+	err = unm_loop_add(loop, n->net);
+	if (err < 0)
+		return say(why, err, "can't serve", o->port);
+	n->loop = loop;
+	err = unm_loop_watch(loop, n->timer_fd, POLLIN, on_timer, n);
+	if (err < 0)
+		return say(why, err, "can't serve", o->port);
+	if (o->is_client)
+		set_timer(n, 1);
+	else
+		connect_or_wait(n);
+	return 0;
+}
+
+void
+vh_nic_stop(struct vh_nic *n)
+{
+	if (n->loop != NULL) {
+		disconnect(n);
+		unm_loop_unwatch(n->loop, n->timer_fd);
+		if (n->listen_fd >= 0)
+			unm_loop_unwatch(n->loop, n->listen_fd);
+		unm_loop_remove(n->loop, n->net);
+	}
+	unm_net_free(n->net);
+	if (n->timer_fd >= 0)
+		close(n->timer_fd);
+	if (n->listen_fd >= 0)
+		close(n->listen_fd);
+	*n = (struct vh_nic){.opts = n->opts, .listen_fd = -1, .timer_fd = -1};
+}
+
+const char *
+vh_nic_state(const struct vh_nic *n)
+{
+	if (n->is_reopening)
+		return "port lost";
+	if (n->backend != NULL)
+		return "connected";
+	return n->opts->is_client ? "connecting" : "listening";
+}

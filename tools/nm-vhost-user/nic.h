@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One NIC: a netmap port, the device on it, and the socket to its front end.
+ *
+ *   idle: listening (nobody has connected), or pausing between attempts to connect (client)
+ *     | a connection
+ *   connected: a back end reads messages. Others who connect wait in the listening socket's queue.
+ *     | front end gone, or it broke the protocol, or its memory has gone
+ *   idle again; port and device stay, frames that come meanwhile are thrown away
+ *
+ * Thread: that of the loop.
+ */
+#ifndef VH_NIC_H_
+#define VH_NIC_H_
+
+#include <stdint.h>
+
+#include "options.h"
+#include "vm/loop.h"
+#include "vm/net.h"
+
+struct vh_nic {
+	const struct vh_nic_options *opts;
+	struct unm_loop *loop;
+	struct unm_net *net;		/* NULL: not open yet */
+	struct unm_vu_device_ops ops;	/* the device's, less what --features has taken */
+	struct unm_vu_backend *backend; /* NULL: idle */
+	int listen_fd;			/* -1: a client, or not open yet */
+	int timer_fd;		/* pause before connecting, or before opening the port again */
+	uint64_t n_connections; /* so far */
+	uint64_t n_failures;	/* of these, ended because of what the front end did */
+	unsigned int connect_pause_ms;
+	bool is_reopening; /* the port has gone */
+};
+
+/* Room for a sentence about what went wrong. */
+#define VH_WHY_SIZE 256
+
+/**
+ * vh_nic_bind() - make the listening socket (not for a client)
+ * @why: on error a sentence for the user, VH_WHY_SIZE
+ *
+ * A socket that nobody listens on any more is replaced. Nobody is accepted before vh_nic_start().
+ * Return: 0 or a negative errno.
+ */
+int vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why);
+
+/* Open the port, join the loop, wait for a front end. Return, @why: as vh_nic_bind(). */
+int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why);
+
+/* The port has gone: look for it again, with pauses, until it is back. */
+void vh_nic_port_lost(struct vh_nic *n);
+
+/* End the connection, if any, leave the loop, close all. The socket's name is left behind. */
+void vh_nic_stop(struct vh_nic *n);
+
+/* "listening", "connecting", "connected" or "port lost" */
+const char *vh_nic_state(const struct vh_nic *n);
+
+#endif /* VH_NIC_H_ */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Giving up what a device server does not need, in stages, so that a bug in the device model costs
+ * one NIC and not the host.
+ *
+ *   start            parse, bind sockets; netmapd runs or has been started
+ *   vh_sandbox_files()  no capabilities, no new privileges; files and TCP are out of reach
+ *                    (landlock), for this thread and those that it makes
+ *   open ports       libnetmap connects to netmapd, maps regions, starts its control thread
+ *   vh_sandbox_calls()  only the system calls that moving frames, talking to front ends and
+ *                    coming back to a restarted netmapd take (seccomp, all threads); others fail
+ *                    with EPERM
+ *   serve
+ */
+#ifndef VH_SANDBOX_H_
+#define VH_SANDBOX_H_
+
+/*
+ * Return: 0 or a negative errno. A kernel without landlock is accepted, as the next stage is there.
+ */
+int vh_sandbox_files(void);
+int vh_sandbox_calls(void);
+
+#endif /* VH_SANDBOX_H_ */
