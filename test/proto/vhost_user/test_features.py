@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Features, protocol features, the session, the number of queues, status and reset."""
+import vuproto as v
+
+
+def what_is_offered(server):
+    fe = server.front_end()
+    features = fe.get_u64(v.GET_FEATURES)
+    for bit in (v.F_VERSION_1, v.F_PROTOCOL, v.F_MRG_RXBUF, v.F_LOG_ALL, v.F_PACKED):
+        assert features & bit, "0x%x lacks 0x%x" % (features, bit)
+    assert features & (1 << 33 | 1 << 40) == 0, "what needs an IOTLB or resets single rings is not there"
+    v.u.expect(fe.get_u64(v.GET_PROTOCOL_FEATURES), v.PF_ALL, "protocol features")
+    fe.close()
+
+
+def only_what_is_offered(server):
+    fe = server.front_end().negotiate(protocol=v.PF_ALL)
+    offered = fe.get_u64(v.GET_FEATURES)
+    for bit in range(64):
+        if not offered & 1 << bit:
+            fe.bad(v.SET_FEATURES, v.u64(v.F_VERSION_1 | 1 << bit))
+    for bit in range(64):
+        if not v.PF_ALL & 1 << bit:
+            fe.bad(v.SET_PROTOCOL_FEATURES, v.u64(v.PF_REPLY_ACK | 1 << bit))
+    fe.good(v.SET_FEATURES, v.u64(offered & ~v.F_LOG_ALL))
+    fe.good(v.SET_FEATURES, v.u64(v.F_VERSION_1 | v.F_PROTOCOL))
+    fe.close()
+
+
+def refusal_without_answer_ends(server):
+    fe = server.front_end()
+    fe.send(v.SET_FEATURES, v.u64(1 << 33))
+    fe.expect_end()
+    fe.close()
+    fe = server.front_end()
+    fe.send(v.SET_PROTOCOL_FEATURES, v.u64(1 << 63))
+    fe.expect_end()
+    fe.close()
+
+
+def not_under_traffic(server):
+    """With rings running only the dirty log may go on and off."""
+    g = server.guest("a").start()
+    g.bad(v.SET_FEATURES, v.u64(v.F_VERSION_1 | v.F_PROTOCOL), want=v.errno.EBUSY)
+    g.good(v.SET_FEATURES, v.u64(g.features))
+    g.good(v.SET_FEATURES, v.u64(g.features | v.F_LOG_ALL))
+    other = server.guest("b").start()
+    v.pass_frame(g, other)
+    g.good(v.SET_FEATURES, v.u64(g.features))
+    v.pass_frame(g, other)
+    for i in (0, 1):
+        g.get(v.GET_VRING_BASE, v.state(i, 0))
+    g.good(v.SET_FEATURES, v.u64(v.F_VERSION_1 | v.F_PROTOCOL))
+    other.close()
+    g.close()
+
+
+def owner(server):
+    """SET_OWNER may come any number of times (QEMU: for each pair); RESET_OWNER changes nothing that runs."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    a.good(v.SET_OWNER)
+    a.good(v.SET_OWNER)
+    a.good(v.RESET_OWNER)
+    v.pass_frame(a, b)
+    b.close()
+    a.close()
+
+
+def number_of_queues(server):
+    """QEMU asks before SET_OWNER and means pairs; User-Mode Linux asks after it and means rings."""
+    fe = server.front_end()
+    fe.send(v.SET_PROTOCOL_FEATURES, v.u64(v.PF_MQ))
+    pairs = fe.get_u64(v.GET_QUEUE_NUM)
+    fe.send(v.SET_OWNER)
+    rings = fe.get_u64(v.GET_QUEUE_NUM)
+    assert pairs == 1 and rings in (2, 3), (pairs, rings)
+    fe.close()
+
+
+def status(server):
+    fe = server.front_end().negotiate(protocol=v.PF_REPLY_ACK | v.PF_STATUS)
+    assert fe.get_u64(v.GET_STATUS) == 0
+    for val in (1, 3, 11, 15):
+        fe.good(v.SET_STATUS, v.u64(val))
+        assert fe.get_u64(v.GET_STATUS) == val
+    fe.bad(v.SET_STATUS, v.u64(256))
+    fe.bad(v.SET_STATUS, v.u64(1 << 63))
+    assert fe.get_u64(v.GET_STATUS) == 15
+    fe.good(v.SET_STATUS, v.u64(0))
+    assert fe.get_u64(v.GET_STATUS) == 0
+    fe.close()
+
+
+def driver_ok(server):
+    """With STATUS negotiated frames flow once DRIVER_OK has come, and stop when status becomes 0."""
+    a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_STATUS).start()
+    b = server.guest("b").start()
+    a.good(v.SET_STATUS, v.u64(15))
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.good(v.SET_STATUS, v.u64(0))
+    b.send_frame(v.make_frame())
+    assert a.recv_frame(0.3) is None, "a frame after the reset"
+    a.close()
+    b.close()
+
+
+def reset_device(server):
+    """Rings are forgotten and disabled, memory stays: they can be set up again without a table."""
+    a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_RESET_DEVICE).start()
+    b = server.guest("b").start()
+    v.pass_frame(a, b)
+    a.good(v.RESET_DEVICE)
+    a.good(v.RESET_DEVICE)
+    a.send_frame(v.make_frame())
+    assert a.tx.get_used(0.2) is None, "a ring was served after the reset"
+    a.rx.close()
+    a.tx.close()
+    a.rx, a.tx = v.Ring(a, 0, 0x5000), v.Ring(a, 1, 0x7000)
+    a.n_sent = 0
+    a.rx.set_up()
+    a.tx.set_up()
+    a.post()
+    a.send_frame(v.make_frame())
+    assert a.tx.get_used() is not None, "a disabled ring consumes"
+    assert b.recv_frame(0.3) is None, "a disabled ring drops"
+    a.enable(1)
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
+v.run([what_is_offered, only_what_is_offered, refusal_without_answer_ends, not_under_traffic, owner, number_of_queues, status,
+       driver_ok, reset_device])

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The in-flight region: GET_INFLIGHT_FD, SET_INFLIGHT_FD."""
+import fcntl
+import os
+import struct
+
+import vuproto as v
+
+E = v.errno
+PROTOCOL = v.PF_REPLY_ACK | v.PF_INFLIGHT_SHMFD
+INFLIGHT = struct.Struct("<QQHH")
+
+
+def get_region(fe, n_queues=2, size=64):
+    fe.send(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, n_queues, size))
+    answer, fds = fe.recv(v.GET_INFLIGHT_FD)
+    assert len(fds) == 1, fds
+    return INFLIGHT.unpack(answer), fds[0]
+
+
+def made_as_asked(server):
+    fe = server.front_end().negotiate(protocol=PROTOCOL)
+    for n_queues, size in ((1, 1), (2, 256), (128, 1024)):
+        (length, ofs, n, s), fd = get_region(fe, n_queues, size)
+        assert (n, s) == (n_queues, size)
+        assert length >= n_queues * (32 + 32 * size), "room for either format"
+        assert os.fstat(fd).st_size >= ofs + length
+        assert os.pread(fd, 64, ofs) == bytes(64)
+        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+        assert seals & fcntl.F_SEAL_SHRINK, "we must not be able to make the server fault"
+        os.close(fd)
+    fe.close()
+
+
+def wrong_numbers(server):
+    fe = server.front_end().negotiate(protocol=PROTOCOL)
+    (length, ofs, n, s), fd = get_region(fe)
+    for n_queues, size in ((0, 64), (2, 0), (0, 0), (1000, 64), (2, 40000), (65535, 65535)):
+        fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, n_queues, size))
+        fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n_queues, size), [fd])
+    for got in ((length - 1, ofs, n, s), (length + 1, ofs, n, s), (0, ofs, n, s), (length, v.PAGE, n, s), (length, (1 << 64) - 1, n, s),
+                (length, ofs, n + 1, s), (length, ofs, n, s - 1)):
+        fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(*got), [fd])
+    small, pipe = v.memfd(length - 1), os.pipe()
+    fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 0, n, s), [small])
+    fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 0, n, s), [pipe[1]])
+    fe.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n, s), [fd])
+    fe.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n, s) + bytes(4), [fd])  # with padding, as some send it
+    for x in (small, fd, *pipe):
+        os.close(x)
+    fe.send(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 0, 0))
+    fe.expect_end()
+    fe.close()
+
+
+def not_while_running(server):
+    g = server.guest("a", protocol=PROTOCOL)
+    (length, ofs, n, s), fd = get_region(g)
+    g.start()
+    g.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n, s), [fd], want=E.EBUSY)
+    g.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, n, s), want=E.EBUSY)
+    os.close(fd)
+    g.close()
+
+
+def rings_that_do_not_fit(server):
+    for n_queues, size in ((1, 64), (2, 32)):
+        g = server.guest("a", protocol=PROTOCOL)
+        os.close(get_region(g, n_queues, size)[1])
+        g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
+        g.good(v.SET_VRING_NUM, v.state(1, 64))
+        g.good(v.SET_VRING_ADDR, g.tx.addr())
+        g.bad(v.SET_VRING_KICK, v.u64(1), [g.tx.kick_fd])
+        g.close()
+
+
+def over_a_restart(server):
+    """Frames pass with a region, and with the same region at the next connection, which goes on where the first was."""
+    b = server.guest("b").start()
+    a = server.guest("a", protocol=PROTOCOL)
+    region, fd = get_region(a)
+    a.start()
+    for _ in range(100):
+        v.pass_frame(a, b)
+    a.sock.close()
+    again = v.FrontEnd(server.path("a"))
+    a.sock = again.sock
+    a.negotiate(protocol=PROTOCOL)
+    a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
+    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    a.tx.set_up()
+    a.rx.set_up()
+    a.enable(1)
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    assert a.tx.get_used(0.1) is None, "a frame was completed twice"
+    os.close(fd)
+    a.close()
+    b.close()
+
+
+def garbage_in_the_region(server):
+    """What a front end writes into the region is not believed; the NIC may stop, the next connection works."""
+    for pattern in (b"\xff", b"\x01", b"\x7f\x80", b"\x01\x00"):
+        a, b = server.guest("a", protocol=PROTOCOL), server.guest("b").start()
+        region, fd = get_region(a)
+        length = region[0]
+        os.pwrite(fd, (pattern * length)[:length], 0)
+        a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
+        a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+        for r in (a.rx, a.tx):
+            a.good(v.SET_VRING_NUM, v.state(r.index, r.num))
+            a.good(v.SET_VRING_ADDR, r.addr())
+            a.ack(v.SET_VRING_KICK, v.u64(r.index), [r.kick_fd])
+        a.send_frame(v.make_frame())
+        a.tx.get_used(0.1)
+        os.close(fd)
+        a.close()
+        b.close()
+
+
+def truncated_region(server):
+    """A region that is not ours, and so may shrink."""
+    a = server.guest("a", protocol=PROTOCOL)
+    (length, _, n, s), fd = get_region(a)
+    os.close(fd)
+    own = v.memfd(length)
+    a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 0, n, s), [own])
+    a.start()
+    os.ftruncate(own, 0)
+    a.send_frame(v.make_frame())
+    a.expect_end()
+    os.close(own)
+    a.close()
+
+
+v.run([made_as_asked, wrong_numbers, not_while_running, rings_that_do_not_fit, over_a_restart, garbage_in_the_region,
+       truncated_region])

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One ring's messages: size, addresses, base, kick, call, err, enable; in any order, and wrong."""
+import os
+import select
+import socket
+
+import vuproto as v
+
+E = v.errno
+
+
+def wrong_indices(server):
+    fe = server.front_end().negotiate()
+    rings = fe.get_u64(v.GET_QUEUE_NUM)
+    fd = os.eventfd(0)
+    for index in (rings, rings + 1, 200, 255, 0xFFFFFFFF):
+        fe.bad(v.SET_VRING_NUM, v.state(index, 64))
+        fe.bad(v.SET_VRING_BASE, v.state(index, 0))
+        fe.bad(v.SET_VRING_ADDR, v.ADDR.pack(index, 0, 0, 0, 0, 0))
+        fe.bad(v.SET_VRING_ENABLE, v.state(index, 1))
+        fe.bad(v.GET_VRING_BASE, v.state(index, 0))
+        for request in (v.SET_VRING_KICK, v.SET_VRING_CALL, v.SET_VRING_ERR):
+            fe.bad(request, v.u64(index & 0xFF), [fd])
+    for val in (1 << 9, 1 << 32, 1 << 63):
+        fe.bad(v.SET_VRING_CALL, v.u64(val), [fd])
+    fe.send(v.GET_VRING_BASE, v.state(rings, 0))
+    fe.expect_end()
+    os.close(fd)
+    fe.close()
+
+
+def wrong_sizes_of_rings(server):
+    g = server.guest("a")
+    for num in (0, 32769, 65536, 0xFFFFFFFF):
+        g.bad(v.SET_VRING_NUM, v.state(0, num))
+    g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
+    for num in (3, 63, 32767):  # a split ring has a power of two
+        g.good(v.SET_VRING_NUM, v.state(0, num))
+        g.good(v.SET_VRING_ADDR, g.rx.addr())
+        g.bad(v.SET_VRING_KICK, v.u64(0), [g.rx.kick_fd])
+    g.rx.set_up()
+    g.close()
+
+
+def wrong_addresses(server):
+    g = server.guest("a")
+    g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
+    r = g.rx
+    good = [v.UADDR + r.desc, v.UADDR + r.used, v.UADDR + r.avail]
+    end = v.UADDR + v.MEM_SIZE
+    g.good(v.SET_VRING_NUM, v.state(0, r.num))
+    for which, val, want in ((0, 0, E.EFAULT), (1, 0, E.EFAULT), (2, 0, E.EFAULT), (0, v.GPA, E.EFAULT),
+                             (0, end - 16 * r.num + 16, E.EFAULT), (1, end - 8 * r.num, E.EFAULT), (2, end - 2 * r.num, E.EFAULT),
+                             (0, (1 << 64) - 16, E.EFAULT), (0, good[0] + 8, E.EINVAL), (1, good[1] + 2, E.EINVAL),
+                             (2, good[2] + 1, E.EINVAL)):
+        addresses = list(good)
+        addresses[which] = val
+        g.good(v.SET_VRING_ADDR, v.ADDR.pack(0, 0, *addresses, 0))
+        g.bad(v.SET_VRING_KICK, v.u64(0), [r.kick_fd], want=want)
+    r.set_up()
+    g.close()
+
+
+def wrong_descriptors(server):
+    """Only what can be slept on, or signalled, and never makes us wait."""
+    fe = server.front_end().negotiate()
+    pair = socket.socketpair()
+    pipe = os.pipe()
+    others = [v.memfd(v.PAGE), os.open("/", os.O_RDONLY), os.open("/dev/null", os.O_RDWR), pair[0].fileno()]
+    epoll = select.epoll()
+    for request in (v.SET_VRING_KICK, v.SET_VRING_CALL, v.SET_VRING_ERR):
+        for fd in others + [epoll.fileno()]:
+            fe.bad(request, v.u64(0), [fd])
+        fe.bad(request, v.u64(0))  # neither a descriptor nor the flag for none
+        fe.bad(request, v.u64(v.NO_FD), [pipe[0]])  # both
+        fe.good(request, v.u64(v.NO_FD))
+    fe.bad(v.SET_VRING_KICK, v.u64(0), [pipe[1]])
+    fe.bad(v.SET_VRING_CALL, v.u64(0), [pipe[0]])
+    fe.good(v.SET_VRING_KICK, v.u64(0), [pipe[0]])
+    fe.good(v.SET_VRING_CALL, v.u64(0), [pipe[1]])
+    for fd in others[:3] + list(pipe):
+        os.close(fd)
+    pair[0].close()
+    pair[1].close()
+    epoll.close()
+    fe.close()
+
+
+def any_order(server):
+    """KICK first, memory last: a ring starts when nothing is missing any more."""
+    b = server.guest("b").start()
+    a = server.guest("a")
+    for r in (a.rx, a.tx):
+        a.good(v.SET_VRING_ENABLE, v.state(r.index, 1))
+        a.good(v.SET_VRING_KICK, v.u64(r.index), [r.kick_fd])
+        a.good(v.SET_VRING_ADDR, r.addr())
+        a.good(v.SET_VRING_NUM, v.state(r.index, r.num))
+    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    for r in (a.rx, a.tx):
+        a.good(v.SET_VRING_CALL, v.u64(r.index), [r.call_fd])
+    a.post()
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
+def not_while_running(server):
+    g = server.guest("a").start()
+    g.bad(v.SET_VRING_NUM, v.state(0, 32), want=E.EBUSY)
+    g.bad(v.SET_VRING_BASE, v.state(1, 5), want=E.EBUSY)
+    b = server.guest("b").start()
+    v.pass_frame(g, b)
+    g.close()
+    b.close()
+
+
+def changes_while_running(server):
+    """ADDR, KICK, CALL and ERR may come again: the ring goes on where it was."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    for _ in range(10):
+        for r in (a.rx, a.tx):
+            a.good(v.SET_VRING_ADDR, r.addr())
+            v.pass_frame(a, b)
+            for request, name in ((v.SET_VRING_KICK, "kick_fd"), (v.SET_VRING_CALL, "call_fd"), (v.SET_VRING_ERR, "err_fd")):
+                os.close(getattr(r, name))
+                setattr(r, name, os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+                a.good(request, v.u64(r.index), [getattr(r, name)])
+            v.pass_frame(a, b)
+            v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
+def call_is_sent_anew(server):
+    """Whoever swaps the call descriptor finds the new one signalled: the last signal may have gone to the old one."""
+    g = server.guest("a").start()
+    fd = os.eventfd(0, os.EFD_NONBLOCK)
+    g.good(v.SET_VRING_CALL, v.u64(1), [fd])
+    assert os.eventfd_read(fd) >= 1
+    os.close(fd)
+    g.close()
+
+
+def without_kick_descriptor(server):
+    """With the flag for none the server looks by itself."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    a.good(v.SET_VRING_KICK, v.u64(1 | v.NO_FD))
+    v.pass_frame(a, b)
+    a.close()
+    b.close()
+
+
+def base(server):
+    """GET_VRING_BASE says where the ring has come to, stops it, and a start with it goes on."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    for n in range(5):
+        v.pass_frame(a, b)
+    index, at = v.struct.unpack("<II", a.get(v.GET_VRING_BASE, v.state(1, 999)))
+    assert (index, at) == (1, a.tx.avail_idx), (index, at, a.tx.avail_idx)
+    assert a.tx.used_idx == a.tx.avail_idx
+    frame = v.make_frame()
+    a.send_frame(frame)
+    assert a.tx.get_used(0.2) is None, "a stopped ring was served"
+    again = v.struct.unpack("<II", a.get(v.GET_VRING_BASE, v.state(1, 0)))
+    assert again == (1, at), "asked twice"
+    while b.recv_frame(0.2) is not None:
+        pass
+    a.tx.set_up(base=at)
+    assert b.recv_frame() == frame, "what was queued while it stood still"
+    v.pass_frame(a, b)
+    a.close()
+    b.close()
+
+
+def base_beyond_reason(server):
+    g = server.guest("a")
+    g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
+    g.good(v.SET_VRING_NUM, v.state(0, g.rx.num))
+    g.good(v.SET_VRING_ADDR, g.rx.addr())
+    g.good(v.SET_VRING_BASE, v.state(0, 0x10000))
+    g.bad(v.SET_VRING_KICK, v.u64(0), [g.rx.kick_fd])
+    g.good(v.SET_VRING_BASE, v.state(0, 0))
+    g.good(v.SET_VRING_KICK, v.u64(0), [g.rx.kick_fd])
+    g.close()
+
+
+def index_that_jumps(server):
+    """An available index that is a ring's size ahead breaks the queue, is signalled, and hurts nobody else."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    v.struct.pack_into("<H", a.mem, a.tx.avail + 2, (a.tx.avail_idx + a.tx.num + 1) & 0xFFFF)
+    a.tx.kick()
+    ready = select.select([a.tx.err_fd], [], [], v.TIMEOUT)[0]
+    assert ready, "the err descriptor was not signalled"
+    a.expect_silence()
+    v.pass_frame(b, a)
+    a.get(v.GET_VRING_BASE, v.state(1, 0))
+    a.tx.avail_idx = a.tx.used_idx
+    v.struct.pack_into("<H", a.mem, a.tx.avail + 2, a.tx.avail_idx)
+    a.n_sent = 0
+    a.tx.set_up()
+    v.pass_frame(a, b)
+    a.close()
+    b.close()
+
+
+def enable(server):
+    g = server.guest("a").start()
+    b = server.guest("b").start()
+    for num in (2, 0xFFFFFFFF):
+        g.bad(v.SET_VRING_ENABLE, v.state(0, num))
+    v.pass_frame(b, g)
+    g.good(v.SET_VRING_ENABLE, v.state(0, 0))
+    b.send_frame(v.make_frame())
+    assert g.recv_frame(0.3) is None, "a disabled ring receives"
+    v.pass_frame(g, b)
+    g.good(v.SET_VRING_ENABLE, v.state(0, 1))
+    v.pass_frame(b, g)
+    g.close()
+    b.close()
+
+
+def enabled_without_protocol_features(server):
+    """A front end that has not acked the protocol's features has rings that are enabled from the start."""
+    a, b = server.guest("a", negotiate=False), server.guest("b").start()
+    a.send(v.SET_OWNER)
+    a.send(v.SET_FEATURES, v.u64(v.F_VERSION_1))
+    a.send(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    for r in (a.rx, a.tx):
+        a.send(v.SET_VRING_NUM, v.state(r.index, r.num))
+        a.send(v.SET_VRING_ADDR, r.addr())
+        a.send(v.SET_VRING_CALL, v.u64(r.index), [r.call_fd])
+        a.send(v.SET_VRING_KICK, v.u64(r.index), [r.kick_fd])
+    a.post()
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
+def next_front_end(server):
+    """A guest that dies, or is replaced, at any moment; the next one starts from 0."""
+    b = server.guest("b").start()
+    for n in range(20):
+        a = server.guest("a").start()
+        a.send_frame(v.make_frame())
+        if n % 4 == 3:
+            v.pass_frame(a, b)
+            v.pass_frame(b, a)
+        a.close()
+    b.close()
+
+
+v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, any_order, not_while_running,
+       changes_while_running, call_is_sent_anew, without_kick_descriptor, base, base_beyond_reason, index_that_jumps, enable,
+       enabled_without_protocol_features, next_front_end])

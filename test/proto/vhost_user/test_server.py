@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The program: command line, sockets, sandbox, sleep, status, and restarts of each party in any order."""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import vuproto as v
+
+
+def with_server(*args, **kwargs):
+    """Run the test with a server of its own, which must end well."""
+    def wrap(test):
+        def run():
+            server = v.Server(args, **kwargs)
+            try:
+                test(server)
+            except Exception:
+                print(server.messages())
+                raise
+            finally:
+                status = server.stop()
+            assert status == 0, "ended with %d" % status
+        run.__name__ = test.__name__
+        return run
+    return wrap
+
+
+def status_of(pid, thread, key):
+    with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
+        return next(line.split()[1] for line in f if line.startswith(key + ":"))
+
+
+@with_server()
+def sandboxed(server):
+    """All threads: no privileges, no new ones, system calls filtered."""
+    pid = server.proc.pid
+    threads = os.listdir("/proc/%d/task" % pid)
+    assert len(threads) >= 2, "the library's thread is there as well"
+    for t in threads:
+        for key, want in (("CapEff", "0" * 16), ("CapPrm", "0" * 16), ("NoNewPrivs", "1"), ("Seccomp", "2")):
+            got = status_of(pid, t, key)
+            assert got == want, "thread %s: %s is %s" % (t, key, got)
+    server.check_alive()
+
+
+@with_server("--no-sandbox")
+def not_sandboxed(server):
+    assert status_of(server.proc.pid, server.proc.pid, "Seccomp") == "0"
+    server.check_alive()
+
+
+def ticks(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def wake_ups(pid):
+    return sum(int(status_of(pid, t, "voluntary_ctxt_switches")) for t in os.listdir("/proc/%d/task" % pid))
+
+
+@with_server()
+def asleep_when_idle(server):
+    """With guests connected and nothing to do there is no wake-up at all."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    deadline = time.monotonic() + v.TIMEOUT
+    quiet = False
+    while not quiet and time.monotonic() < deadline:
+        before = ticks(server.proc.pid), wake_ups(server.proc.pid)
+        time.sleep(1)
+        quiet = (ticks(server.proc.pid), wake_ups(server.proc.pid)) == before
+    assert quiet, "still busy"
+    v.pass_frame(a, b)
+    a.close()
+    b.close()
+
+
+@with_server()
+def status_lines(server):
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    server.proc.send_signal(signal.SIGUSR1)
+    lines = [json.loads(server.proc.stdout.readline()) for _ in range(2)]
+    assert [n["port"] for n in lines] == ["valevu:a", "valevu:b"]
+    assert [n["socket"] for n in lines] == [server.path("a"), server.path("b")]
+    assert all(n["state"] == "connected" and n["connections"] == 2 for n in lines), lines
+    assert lines[0]["tx_frames"] >= 1 and lines[1]["rx_frames"] >= 1 and lines[0]["tx_bytes"] >= 100
+    a.close()
+    b.close()
+    v.settle(server)
+    bad = server.front_end("a")
+    bad.send(v.GET_FEATURES, flags=3)
+    bad.expect_end()
+    bad.close()
+    server.proc.send_signal(signal.SIGUSR1)
+    lines = [json.loads(server.proc.stdout.readline()) for _ in range(2)]
+    assert all(n["state"] == "listening" for n in lines), lines
+    assert lines[0]["failures"] == 1 and lines[1]["failures"] == 0, lines
+
+
+@with_server("--interval", "1")
+def status_by_itself(server):
+    for _ in range(4):
+        assert json.loads(server.proc.stdout.readline())["state"] in ("listening", "connected")
+
+
+@with_server("--mac", "02:aa:bb:cc:dd:ee", "--mtu", "9000", "--queues", "2", "--moderation", "200,16",
+             "--features", "no-packed,no-in-order,no-offload,no-inflight,no-migration,in-order", nics=("a",))
+def what_is_asked_for(server):
+    fe = server.front_end("a").negotiate(protocol=v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_MQ)
+    features = fe.get_u64(v.GET_FEATURES)
+    assert features & (v.F_PACKED | v.F_LOG_ALL | 0xFF83 & ~(1 << 15 | 1 << 5 | 1 << 3)) == 0, "0x%x" % features
+    assert features & 1 << 35 and features & v.F_MQ and features & 1 << 3
+    protocol = fe.get_u64(v.GET_PROTOCOL_FEATURES)
+    assert protocol & (v.PF_INFLIGHT_SHMFD | v.PF_LOG_SHMFD | v.PF_RARP) == 0
+    space = fe.get(v.GET_CONFIG, struct.pack("<III", 0, 12, 0) + bytes(12))[12:]
+    assert space[:6] == bytes.fromhex("02aabbccddee")
+    assert struct.unpack_from("<HH", space, 8) == (2, 9000)
+    fe.close()
+
+
+@with_server()
+def second_front_end_waits(server):
+    """One at a time: the second is served when the first has gone."""
+    first = server.guest("a").start()
+    second = server.front_end("a")
+    second.send(v.GET_FEATURES)
+    second.sock.settimeout(0.3)
+    try:
+        second.recv(v.GET_FEATURES)
+        raise AssertionError("two at once")
+    except TimeoutError:
+        pass
+    first.close()
+    second.sock.settimeout(v.TIMEOUT)
+    assert second.recv(v.GET_FEATURES)[0]
+    second.close()
+
+
+@with_server()
+def netmapd_restarts(server):
+    """The switch dies and comes back under traffic; guests notice nothing but some lost frames."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    for _ in range(3):
+        server.daemon.kill()
+        v.pass_frame(a, b)  # traffic goes on without netmapd
+        server.daemon.start()
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+    a.close()
+    b.close()
+    deadline = time.monotonic() + v.TIMEOUT
+    while time.monotonic() < deadline:
+        s = server.daemon.session()
+        error, text = s.admin("show", "ports")[:2]
+        s.close()
+        if error == 0 and b"valevu:a" in (text if isinstance(text, bytes) else text.encode()):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the port is not in the new netmapd: %s" % text)
+
+
+@with_server()
+def server_restarts(server):
+    """Killed under traffic, started again: guests reconnect with what their rings say, no frame is completed twice."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    v.pass_frame(a, b)
+    for _ in range(5):
+        a.send_frame(v.make_frame())
+        server.kill()
+        server.start(wait=False)
+        for g, nic in ((a, "a"), (b, "b")):
+            g.sock.close()
+            g.sock = reconnect(server, nic).sock
+            g.negotiate()
+            g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
+            # As QEMU does it: from the used index in guest memory.
+            for r in (g.rx, g.tx):
+                r.set_up(base=struct.unpack_from("<H", g.mem, r.used + 2)[0])
+            g.enable(1)
+        while a.tx.used_idx != a.tx.avail_idx:
+            assert a.tx.get_used() is not None, "a frame from before was not taken"
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+        assert a.tx.used_idx == a.tx.avail_idx, "a frame was completed twice"
+    a.close()
+    b.close()
+
+
+def reconnect(server, nic):
+    deadline = time.monotonic() + v.TIMEOUT
+    while True:
+        try:
+            return v.FrontEnd(server.path(nic))
+        except (ConnectionRefusedError, FileNotFoundError):
+            assert time.monotonic() < deadline and server.proc.poll() is None, server.messages()
+            time.sleep(0.01)
+
+
+@with_server("--client", wait=False)
+def as_client(server):
+    """The server connects, whenever the front end begins to listen, and again after it has gone."""
+    for _ in range(3):
+        listeners = {}
+        for nic in ("a", "b"):
+            listeners[nic] = socket.socket(socket.AF_UNIX)
+            listeners[nic].bind(server.path(nic))
+            listeners[nic].listen()
+            listeners[nic].settimeout(v.TIMEOUT)
+        guests = {}
+        for nic, listener in listeners.items():
+            sock = listener.accept()[0]
+            sock.settimeout(v.TIMEOUT)
+            guests[nic] = v.Guest(None, sock=sock).start()
+        v.pass_frame(guests["a"], guests["b"])
+        v.pass_frame(guests["b"], guests["a"])
+        for nic in ("a", "b"):
+            listeners[nic].close()
+            os.unlink(server.path(nic))
+            guests[nic].close()
+
+
+def run_program(*args, env=None):
+    return subprocess.run([v.program(), *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, env=env)
+
+
+def command_line():
+    """What is wrong is named, with status 2."""
+    for args, text in (
+            ((), b"no --socket"), (("--socket", "/tmp/x"), b"has no --port"), (("--socket", ""), b"1 to 107"),
+            (("--socket", "/" + "x" * 108), b"1 to 107"),
+            (("--socket", "/tmp/x", "--port", "vale0:a", "--socket", "/tmp/x"), b"named twice"),
+            (("--socket", "/tmp/x", "--port", "vale0:a", "--socket", "/tmp/y", "--port", "vale0:a"), b"named twice"),
+            (("--mac", "1:2"), b"--mac"), (("--mac", "01:00:00:00:00:00"), b"group"), (("--mtu", "67"), b"--mtu"),
+            (("--mtu", "65536"), b"--mtu"), (("--queues", "0"), b"--queues"), (("--queues", "65"), b"--queues"),
+            (("--features", "no-such"), b"'no-such' is no feature"), (("--features", "packed,"), b"is no feature"),
+            (("--moderation", "x"), b"--moderation"), (("--moderation", "1,2,3"), b"--moderation"),
+            (("--moderation", "1,99999"), b"--moderation"), (("--socket-mode", "8"), b"--socket-mode"),
+            (("--socket-mode", "1777"), b"--socket-mode"), (("--interval", "0"), b"--interval"), (("extra",), b"unexpected"),
+            (("--nonsense",), b"nonsense")):
+        p = run_program(*args)
+        assert p.returncode == 2, (args, p.returncode, p.stderr)
+        assert text in p.stderr and p.stderr.count(b"\n") == 1, (args, p.stderr)
+
+
+@with_server("--socket-mode", "0640")
+def sockets(server):
+    """A stale one is replaced; one that is in use, or no socket, is not. Permissions are as asked."""
+    assert os.stat(server.path("a")).st_mode & 0o777 == 0o640
+    p = run_program("--socket", server.path("a"), "--port", "valevu:c", env=server.env())
+    assert p.returncode == 1 and b"another program serves" in p.stderr, p.stderr
+    plain = os.path.join(server.dir, "plain")
+    with open(plain, "w") as f:
+        f.write("keep")
+    p = run_program("--socket", plain, "--port", "valevu:c", env=server.env())
+    assert p.returncode == 1 and b"not a socket" in p.stderr, p.stderr
+    with open(plain) as f:
+        assert f.read() == "keep"
+    p = run_program("--socket", server.dir + "/none/x", "--port", "valevu:c", env=server.env())
+    assert p.returncode == 1 and b"/none/x" in p.stderr, p.stderr
+    p = run_program("--socket", server.path("c"), "--port", "nonsense:c", env=server.env())
+    assert p.returncode == 1 and b"nonsense:c" in p.stderr, p.stderr
+    server.kill()
+    server.start()
+    server.check_alive()
+
+
+tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself, what_is_asked_for, second_front_end_waits,
+         netmapd_restarts, server_restarts, as_client, command_line, sockets]
+failed = 0
+for n, test in enumerate(tests, 1):
+    try:
+        test()
+        print("ok %d - %s" % (n, test.__name__), flush=True)
+    except Exception as e:
+        failed += 1
+        print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e), flush=True)
+print("1..%d" % len(tests))
+raise SystemExit(1 if failed else 0)
