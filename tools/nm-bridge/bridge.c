@@ -29,7 +29,7 @@ warn_about_flags(struct br_dir *dir, const struct netmap_ring *rx, const struct 
 
 /* -vv. The slots are filled, and ours until the next sync. */
 static void
-log_packets(const struct br_dir *dir, const struct br_move *m)
+log_packets(const struct br_dir *dir, const struct nmt_move *m)
 {
 	uint32_t i = m->first_tx;
 	uint32_t len = 0;
@@ -47,16 +47,16 @@ log_packets(const struct br_dir *dir, const struct br_move *m)
 	}
 }
 
-static enum br_move_end
-move_between_rings(struct br_bridge *br, struct br_dir *dir, struct br_move *m)
+static enum nmt_move_end
+move_between_rings(struct br_bridge *br, struct br_dir *dir, struct nmt_move *m)
 {
-	enum br_move_end end;
+	enum nmt_move_end end;
 
 	if (m->rx->flags != 0 || m->tx->flags != 0)
 		warn_about_flags(dir, m->rx, m->tx);
 	/* An offset travels with its slot only if both rings look for it in the same bits. */
 	m->swap = br->zerocopy && m->rx->offset_mask == m->tx->offset_mask;
-	end = br_move_ring(m, &dir->counters);
+	end = nmt_move_ring(m, &dir->counters);
 	if (m->n_slots > 0) {
 		nmt_debug(1, "%s fwd %u packets: rxring %u --> txring %u", dir->label, m->n_packets,
 			m->rx->ringid, m->tx->ringid);
@@ -72,7 +72,7 @@ move_direction(struct br_bridge *br, struct br_dir *dir)
 {
 	const uint32_t n_rx = nmt_port_n_rx(dir->from->port);
 	const uint32_t n_tx = nmt_port_n_tx(dir->to->port);
-	struct br_move m = {
+	struct nmt_move m = {
 		.n_rx_bufs = dir->from->n_bufs,
 		.n_tx_bufs = dir->to->n_bufs,
 		.n_limit = br->burst,
@@ -81,18 +81,18 @@ move_direction(struct br_bridge *br, struct br_dir *dir)
 	uint32_t ti = 0;
 
 	while (n_drained < n_rx && ti < n_tx) { /* each round uses up a ring, or is the last */
-		enum br_move_end end;
+		enum nmt_move_end end;
 
 		m.rx = nmt_port_rx(dir->from->port, dir->next_rx);
 		m.tx = nmt_port_tx(dir->to->port, ti);
 		end = move_between_rings(br, dir, &m);
-		if (end == BR_MOVE_NO_ROOM)
+		if (end == NMT_MOVE_NO_ROOM)
 			ti++;
 		else
 			dir->next_rx = dir->next_rx + 1 < n_rx ? dir->next_rx + 1 : 0;
-		if (end == BR_MOVE_DRAINED)
+		if (end == NMT_MOVE_DRAINED)
 			n_drained++;
-		if (end == BR_MOVE_LIMIT)
+		if (end == NMT_MOVE_LIMIT)
 			break;
 		m.n_limit -= m.n_slots < m.n_limit ? m.n_slots : m.n_limit;
 	}

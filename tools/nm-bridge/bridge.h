@@ -22,7 +22,7 @@
 #include <libnetmap.h>
 
 #include "bridge_options.h"
-#include "move_fp.h"
+#include "nmt_move_fp.h"
 
 #define BR_LABEL_SIZE (2 * NETMAP_REQ_IFNAMSIZ + 32)
 
@@ -38,7 +38,7 @@ struct br_dir {
 	bool pending;		   /* packets are left for which there was no room, or no time */
 	uint32_t next_rx;	   /* ring to begin with, so that none starves */
 	uint64_t warn_after_ns;	   /* when the next warning about ring flags may be printed */
-	struct br_counters counters;
+	struct nmt_move_counters counters;
 };
 
 struct br_bridge {

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "fake_ports.h"
-#include "move_fp.h"
+#include "nmt_move_fp.h"
 #include "test_random.h"
 
 #define BIG_BUF	  256
@@ -29,8 +29,8 @@ struct bench {
 	struct fake_region rx_region, tx_region; /* the second only if they differ */
 	bool shared;
 	struct nmport_d rx_port, tx_port;
-	struct br_move m;
-	struct br_counters c;
+	struct nmt_move m;
+	struct nmt_move_counters c;
 };
 
 /* @tx_buf: buffer size of the target's own region; 0: both ports are in one region. */
@@ -44,7 +44,7 @@ bench_init(struct bench *b, uint32_t tx_buf)
 		fake_region_init(&b->tx_region, N_BUFS, tx_buf);
 	fake_port_init(&b->rx_port, &b->rx_region, "a", 1, 1, N_SLOTS);
 	fake_port_init(&b->tx_port, b->shared ? &b->rx_region : &b->tx_region, "b", 1, 1, N_SLOTS);
-	b->m = (struct br_move){
+	b->m = (struct nmt_move){
 		.rx = NETMAP_RXRING(b->rx_port.nifp, 0),
 		.tx = NETMAP_TXRING(b->tx_port.nifp, 0),
 		.swap = b->shared,
@@ -123,7 +123,7 @@ test_exchange_and_copy(void **state)
 		first_buf = b.m.rx->slot[0].buf_idx;
 		for (uint32_t seq = 0; seq < 5; seq++)
 			arrive(&b, seq, 1, (uint16_t)(60 + seq));
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 		assert_int_equal(b.m.n_packets, 5);
 		assert_int_equal(b.m.n_slots, 5);
 		assert_int_equal(b.m.first_tx, 0);
@@ -160,7 +160,7 @@ test_offset_travels(void **state)
 	b.m.rx->slot[0].ptr = 40;
 	b.m.rx->slot[0].len = 60;
 	b.m.tx->slot[0].ptr = 16;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	/* Copied from where it was to where the other side wants it. */
 	assert_int_equal(b.m.tx->slot[0].ptr, 16);
 	assert_int_equal(b.m.tx->slot[0].len, 60);
@@ -169,7 +169,7 @@ test_offset_travels(void **state)
 	/* An offset and a length that together lead out of the buffer. */
 	arrive(&b, 1, 1, 100);
 	b.m.rx->slot[1].ptr = 200;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.dropped, 1);
 	bench_fini(&b);
 }
@@ -184,7 +184,7 @@ test_copy_into_smaller_buffers(void **state)
 	arrive(&b, 0, 2, 200); /* 96 + 96 + 8, twice */
 	arrive(&b, 1, 1, SMALL_BUF);
 	arrive(&b, 2, 1, 0);
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.m.n_slots, 6 + 1 + 1);
 	assert_int_equal(b.m.n_packets, 3);
 	assert_int_equal(check_sent(&b, 0, 0, 400), 6);
@@ -206,16 +206,16 @@ test_no_room(void **state)
 		b.m.tx->tail = 4;
 		arrive(&b, 0, 3, 90);
 		arrive(&b, 1, 2, 90); /* one slot is free, two are needed */
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_NO_ROOM);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_NO_ROOM);
 		assert_int_equal(b.m.n_packets, 1);
 		assert_int_equal(b.m.tx->head, 3);
 		assert_int_equal(b.m.tx->cur, 4); /* poll() is to wait for more than that one */
 		assert_int_equal(b.m.rx->head, 3);
 		assert_int_equal(b.m.rx->cur, 3);
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_NO_ROOM);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_NO_ROOM);
 		assert_int_equal(b.m.n_slots, 0);
 		b.m.tx->tail = 5;
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 		assert_int_equal(check_sent(&b, check_sent(&b, 0, 0, 270), 1, 180), 5);
 		assert_int_equal(b.c.dropped, 0);
 		bench_fini(&b);
@@ -232,14 +232,14 @@ test_limit(void **state)
 	for (uint32_t seq = 0; seq < 4; seq++)
 		arrive(&b, seq, 2, 50);
 	b.m.n_limit = 3;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_LIMIT);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_LIMIT);
 	assert_int_equal(b.m.n_slots, 4); /* a packet that is begun is finished */
 	assert_int_equal(b.m.tx->cur, b.m.tx->head);
 	b.m.n_limit = 0;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_LIMIT);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_LIMIT);
 	assert_int_equal(b.m.n_slots, 0);
 	b.m.n_limit = 4;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.packets, 4);
 	bench_fini(&b);
 }
@@ -253,17 +253,17 @@ test_unfinished_packet_waits(void **state)
 	bench_init(&b, 0);
 	arrive(&b, 0, 3, 50);
 	b.m.rx->tail = 2;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.m.rx->head, 0);
 	assert_int_equal(b.m.rx->cur, 2); /* poll() is to wait for the rest */
 	b.m.rx->tail = 3;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(check_sent(&b, 0, 0, 150), 3);
 	/* One that fills the ring can never be finished. */
 	for (uint32_t i = 0; i < N_SLOTS; i++)
 		b.m.rx->slot[i].flags = NS_MOREFRAG;
 	b.m.rx->tail = 2;
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.dropped, 1);
 	assert_int_equal(b.m.rx->head, 2);
 	bench_fini(&b);
@@ -278,7 +278,7 @@ test_packet_larger_than_the_other_ring(void **state)
 	bench_init(&b, SMALL_BUF);
 	arrive(&b, 0, 6, BIG_BUF); /* 18 small buffers, 15 slots */
 	arrive(&b, 1, 1, 60);
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.dropped, 1);
 	assert_int_equal(b.c.packets, 1);
 	assert_int_equal(check_sent(&b, 0, 1, 60), 1);
@@ -289,7 +289,7 @@ test_packet_larger_than_the_other_ring(void **state)
 	b.m.tx = NETMAP_TXRING(b.tx_port.nifp, 0);
 	arrive(&b, 0, 4, 60);
 	arrive(&b, 1, 3, 60);
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.dropped, 1);
 	assert_int_equal(check_sent(&b, 0, 1, 180), 3);
 	bench_fini(&b);
@@ -318,15 +318,15 @@ test_impossible_slots_and_indices(void **state)
 			b.m.rx->slot[k] = bad[k];
 		}
 		arrive(&b, 77, 1, 60);
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 		assert_int_equal(b.c.dropped, n_bad);
 		assert_int_equal(check_sent(&b, 0, 77, 60), 1);
 		b.m.rx->tail = N_SLOTS;
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 		b.m.rx->tail = b.m.rx->head;
 		arrive(&b, 78, 1, 60);
 		b.m.tx->tail = UINT32_MAX;
-		assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_NO_ROOM);
+		assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_NO_ROOM);
 		assert_int_equal(b.m.n_slots, 0);
 		bench_fini(&b);
 	}
@@ -344,7 +344,7 @@ test_impossible_target_buffer(void **state)
 	arrive(&b, 0, 1, 60);
 	b.m.tx->slot[0].buf_idx = UINT32_MAX;
 	b.m.tx->slot[0].len = UINT16_MAX; /* says nothing, it is the sender's to set */
-	assert_int_equal(br_move_ring(&b.m, &b.c), BR_MOVE_DRAINED);
+	assert_int_equal(nmt_move_ring(&b.m, &b.c), NMT_MOVE_DRAINED);
 	assert_int_equal(b.c.dropped, 1);
 	assert_int_equal(b.m.n_slots, 0);
 	bench_fini(&b);
@@ -384,7 +384,7 @@ random_load(uint32_t tx_buf, uint32_t rnd)
 			lens[n_arrived++] = n_slots * len;
 		}
 		b.m.n_limit = test_random(&rnd) % 12;
-		br_move_ring(&b.m, &b.c);
+		nmt_move_ring(&b.m, &b.c);
 		for (uint32_t n = test_random(&rnd) % 3; n > 0 && sent_at != b.m.tx->head; n--) {
 			uint32_t next = check_sent(&b, sent_at, n_sent, lens[n_sent]);
 

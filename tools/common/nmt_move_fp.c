@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Moving packets between two rings: see move_fp.h.
+ * Moving packets between two rings: see nmt_move_fp.h.
  *
  * What a slot says is checked on the private copy that is then used to find the bytes. Copying
  * does not know beforehand how many slots a packet takes, since the other side's buffers may be
  * smaller; if the room ends in the middle, the slots filled so far are simply not published.
  */
-#include "move_fp.h"
+#include "nmt_move_fp.h"
 
 #include <string.h>
 
@@ -44,7 +44,7 @@ advance(struct writer *w)
 
 /* Copy the bytes of one receive slot into one or more transmit slots. */
 static enum put_result
-copy_slot(const struct br_move *m, struct writer *w, uint32_t from)
+copy_slot(const struct nmt_move *m, struct writer *w, uint32_t from)
 {
 	const struct netmap_slot rs = m->rx->slot[from];
 	const char *src = NETMAP_BUF_OFFSET(m->rx, &rs);
@@ -78,7 +78,7 @@ copy_slot(const struct br_move *m, struct writer *w, uint32_t from)
 
 /* The packet of @n_slots slots from @from on, by copying. */
 static enum put_result
-put_by_copy(const struct br_move *m, struct writer *w, uint32_t from, uint32_t n_slots)
+put_by_copy(const struct nmt_move *m, struct writer *w, uint32_t from, uint32_t n_slots)
 {
 	const struct writer start = *w;
 
@@ -97,7 +97,7 @@ put_by_copy(const struct br_move *m, struct writer *w, uint32_t from, uint32_t n
 
 /* The same by exchanging buffers. */
 static enum put_result
-put_by_swap(const struct br_move *m, struct writer *w, uint32_t from, uint32_t n_slots)
+put_by_swap(const struct nmt_move *m, struct writer *w, uint32_t from, uint32_t n_slots)
 {
 	uint64_t bytes = 0;
 	uint32_t i = from;
@@ -124,8 +124,8 @@ put_by_swap(const struct br_move *m, struct writer *w, uint32_t from, uint32_t n
 }
 
 static enum put_result
-put_packet(
-	struct br_move *m, struct writer *w, struct br_counters *c, uint32_t from, uint32_t n_slots)
+put_packet(struct nmt_move *m, struct writer *w, struct nmt_move_counters *c, uint32_t from,
+	uint32_t n_slots)
 {
 	enum put_result result =
 		m->swap ? put_by_swap(m, w, from, n_slots) : put_by_copy(m, w, from, n_slots);
@@ -139,14 +139,14 @@ put_packet(
 	return result;
 }
 
-enum br_move_end
-br_move_ring(struct br_move *m, struct br_counters *c)
+enum nmt_move_end
+nmt_move_ring(struct nmt_move *m, struct nmt_move_counters *c)
 {
 	uint32_t avail = nmt_ring_avail(m->rx);
 	const uint32_t room = nmt_ring_avail(m->tx);
 	uint32_t from = m->rx->head;
 	struct writer w = {.ring = m->tx, .at = m->tx->head, .room = room};
-	enum br_move_end end = BR_MOVE_DRAINED;
+	enum nmt_move_end end = NMT_MOVE_DRAINED;
 
 	m->first_tx = w.at;
 	m->n_packets = 0;
@@ -154,7 +154,7 @@ br_move_ring(struct br_move *m, struct br_counters *c)
 		uint32_t n_slots = nmt_packet_slots(m->rx, from, avail);
 
 		if (room - w.room >= m->n_limit) {
-			end = BR_MOVE_LIMIT;
+			end = NMT_MOVE_LIMIT;
 			break;
 		}
 		if (n_slots == 0 && avail < m->rx->num_slots - 1)
@@ -163,7 +163,7 @@ br_move_ring(struct br_move *m, struct br_counters *c)
 			n_slots = avail; /* fills the ring: its end can never come */
 			c->dropped++;
 		} else if (put_packet(m, &w, c, from, n_slots) == PUT_NO_ROOM) {
-			end = BR_MOVE_NO_ROOM;
+			end = NMT_MOVE_NO_ROOM;
 			break;
 		}
 		from = nmt_ring_skip(m->rx, from, n_slots);
@@ -172,8 +172,8 @@ br_move_ring(struct br_move *m, struct br_counters *c)
 	c->bytes += w.bytes;
 	m->n_slots = room - w.room;
 	m->rx->head = from;
-	m->rx->cur = end == BR_MOVE_DRAINED ? nmt_ring_skip(m->rx, from, avail) : from;
+	m->rx->cur = end == NMT_MOVE_DRAINED ? nmt_ring_skip(m->rx, from, avail) : from;
 	m->tx->head = w.at;
-	m->tx->cur = end == BR_MOVE_NO_ROOM ? nmt_ring_skip(m->tx, w.at, w.room) : w.at;
+	m->tx->cur = end == NMT_MOVE_NO_ROOM ? nmt_ring_skip(m->tx, w.at, w.room) : w.at;
 	return end;
 }

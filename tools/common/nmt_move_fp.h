@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Moving packets from one netmap port to another: the data path of nm-bridge.
+ * Moving packets from one netmap port to another: the data path of nm-bridge and nm-worker.
  *
  * Packets move whole. One that takes several slots (NS_MOREFRAG) is moved when its last slot has
  * arrived and all of it fits into one ring of the other side; until then it stays, and the cur
@@ -14,28 +14,28 @@
  *
  * Nothing here syncs, sleeps, allocates or prints.
  */
-#ifndef NM_BRIDGE_MOVE_FP_H_
-#define NM_BRIDGE_MOVE_FP_H_
+#ifndef NMT_MOVE_FP_H_
+#define NMT_MOVE_FP_H_
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <net/netmap_user.h>
 
-struct br_counters {
+struct nmt_move_counters {
 	uint64_t packets; /* put into the other side's rings */
 	uint64_t bytes;
 	uint64_t dropped; /* bad slot, never-ending, or larger than the other side's ring */
 };
 
-enum br_move_end {
-	BR_MOVE_DRAINED, /* nothing more to move; cur of the rx ring is set */
-	BR_MOVE_NO_ROOM, /* a packet is left that does not fit; cur of the tx ring is set */
-	BR_MOVE_LIMIT,	 /* as many slots as were asked for have been moved */
+enum nmt_move_end {
+	NMT_MOVE_DRAINED, /* nothing more to move; cur of the rx ring is set */
+	NMT_MOVE_NO_ROOM, /* a packet is left that does not fit; cur of the tx ring is set */
+	NMT_MOVE_LIMIT,	  /* as many slots as were asked for have been moved */
 };
 
 /* From one ring to another. The first group is the caller's to fill in, once per call. */
-struct br_move {
+struct nmt_move {
 	struct netmap_ring *rx;
 	struct netmap_ring *tx;
 	bool swap;	    /* exchange buffers; both rings are in one region */
@@ -49,13 +49,13 @@ struct br_move {
 };
 
 /**
- * br_move_ring() - move packets until one of the rings or the limit ends it
+ * nmt_move_ring() - move packets until one of the rings or the limit ends it
  * @m: in and out as marked
  * @c: increased
  *
  * The slots are visible to netmap at the next sync of each ring. Thread: the one that owns both
  * rings; does not block. Return: why it ended.
  */
-enum br_move_end br_move_ring(struct br_move *m, struct br_counters *c);
+enum nmt_move_end nmt_move_ring(struct nmt_move *m, struct nmt_move_counters *c);
 
-#endif /* NM_BRIDGE_MOVE_FP_H_ */
+#endif /* NMT_MOVE_FP_H_ */
