@@ -20,6 +20,7 @@
 #include "client/epoch.h"
 #include "client/epoll_set.h"
 #include "client/process.h"
+#include "client/queues.h"
 #include "client/real.h"
 #include "client/session.h"
 #include "client/wake_cache.h"
@@ -74,6 +75,8 @@ const struct unm_env unm_client_env = {
 	.region_get = unm_memory_region_get_uid,
 	.region_put = unm_memory_region_put_view,
 	.wake_fd = unm_wake_fd,
+	.queues_get = unm_queues_get,
+	.queues_put = unm_queues_put,
 	.lock_stuck = env_lock_stuck,
 };
 

@@ -6,6 +6,7 @@
  * is attached to a switch the port stays, whatever becomes of the worker.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,6 +76,19 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	return ret;
 }
 
+struct unm_dport *
+unm_tap_behind(struct unm_domain *dom, const struct unm_dport *attached)
+{
+	const char *part = strchr(attached->name, ':');
+	char tap[UNM_NAME_SIZE + 8];
+
+	if (!(attached->flags & UNM_PORTF_ATTACHED) || part == NULL)
+		return NULL;
+	part++;
+	snprintf(tap, sizeof(tap), "%s%s", strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
+	return unm_dport_find(dom, tap);
+}
+
 /* Is the TAP attached to a switch? Then it waits for its next worker, or the interface would lose its addresses. */
 static bool
 is_attached(const struct unm_domain *dom, const struct unm_dport *tap)
@@ -93,9 +107,15 @@ is_attached(const struct unm_domain *dom, const struct unm_dport *tap)
 	return false;
 }
 
+/* The last client has gone, in whatever way: a TAP that stays does its own checksums again. */
 static void
 tap_idle(struct unm_domain *dom, struct unm_dport *port)
 {
+	if (port->vnet_hdr_len != 0) {
+		if (port->n_port_fds > 0)
+			unm_tap_set_header(port->port_fds[0], 0, 0); /* can't fail where it went */
+		unm_dport_set_vnet_hdr(port, 0, 0);
+	}
 	if (port->n_pipes == 0 && !is_attached(dom, port))
 		unm_dport_remove(dom, port);
 }

@@ -18,6 +18,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/missing.h"
+#include "daemon/tap.h"
 #include "shm/lock.h"
 
 /* A request that waits for the end of the restore phase. */
@@ -197,6 +198,48 @@ handle_get_wake(struct unm_msg *m)
 	m->n_out_fds = 1;
 }
 
+/* Does this client forward for a port of the switch? */
+static bool
+is_worker_on(const struct unm_server *srv, pid_t pid, const struct unm_dseg *seg)
+{
+	const struct unm_dport *p;
+
+	for (p = srv->dom.ports; p != NULL; p = p->next) {
+		if (p->seg == seg && !p->is_dying && (p->flags & UNM_PORTF_ATTACHED) &&
+			p->worker_pid == pid)
+			return true;
+	}
+	return false;
+}
+
+static void
+handle_get_queues(struct unm_msg *m)
+{
+	const struct unm_msg_get_queues *req = m->body;
+	struct unm_domain *dom = &m->srv->dom;
+	const struct unm_dseg *seg = unm_domain_seg_by_uid(dom, req->seg_uid);
+	const struct unm_dport *p = seg != NULL ? dom->ports : NULL;
+	const struct unm_dport *tap;
+	uint32_t i;
+
+	memcpy(m->out, req, sizeof(*req));
+	m->out_len = sizeof(*req);
+	while (p != NULL && (p->seg != seg || p->idx != req->port || p->is_dying))
+		p = p->next;
+	if (p != NULL && !is_worker_on(m->srv, m->s->pid, seg)) {
+		m->error = EPERM;
+		return;
+	}
+	tap = p != NULL && p->gen == req->port_gen ? unm_tap_behind(dom, p) : NULL;
+	if (tap == NULL || tap->n_port_fds == 0) {
+		m->error = ESTALE;
+		return;
+	}
+	for (i = 0; i < tap->n_port_fds; i++)
+		m->out_fds[i] = tap->port_fds[i];
+	m->n_out_fds = i;
+}
+
 static void
 handle_lock_stuck(struct unm_msg *m)
 {
@@ -254,6 +297,8 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_GET_REGION] = {handle_get_region, BODY(unm_msg_get_region), 0, false,
 		WAIT_ON_ERROR},
 	[UNM_MSG_GET_WAKE] = {handle_get_wake, BODY(unm_msg_get_wake), 0, false, WAIT_ON_ERROR},
+	[UNM_MSG_GET_QUEUES] = {handle_get_queues, BODY(unm_msg_get_queues), 0, false,
+		WAIT_ON_ERROR},
 	[UNM_MSG_LOCK_STUCK] = {handle_lock_stuck, BODY(unm_msg_lock_stuck), 0, false, WAIT},
 	[UNM_MSG_RESTORE] = {unm_handle_restore, BODY(unm_msg_restore), FDS_AS_SAID, false, SERVE},
 	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, SERVE},

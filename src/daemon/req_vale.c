@@ -9,17 +9,36 @@
 #include "daemon/tap.h"
 #include "daemon/worker.h"
 
+/*
+ * Slots of the rings that frames pass through on the worker's way: three of the longest frames (33 slots each). Not more, so that the buffers are still
+ * in the processor's cache when they are used again.
+ */
+#define WORKER_SLOTS	 128u
+#define MIN_WORKER_SLOTS 64u
+
+/* A ring of either port for each queue that was asked for, and rings that hold the longest frame. */
+static void
+attached_geometry(const struct unm_domain *dom, const struct nmreq_register *reg,
+	struct unm_geometry *vale, struct unm_geometry *tap)
+{
+	const uint32_t n =
+		reg->nr_tx_rings > reg->nr_rx_rings ? reg->nr_tx_rings : reg->nr_rx_rings;
+
+	vale->n_tx = vale->n_rx = unm_hint(n, 1, 1, UNM_MAX_TAP_QUEUES);
+	vale->tx_slots =
+		unm_hint(reg->nr_tx_slots, WORKER_SLOTS, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+	vale->rx_slots = unm_hint(
+		reg->nr_rx_slots, dom->defaults.vale_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+	*tap = *vale;
+	tap->rx_slots = vale->tx_slots;
+	tap->tx_slots = WORKER_SLOTS;
+}
+
 static int
 attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
 	struct unm_dregion *region, struct unm_dport **out)
 {
-	struct unm_geometry geo = {
-		.n_tx = reg->nr_tx_rings,
-		.n_rx = reg->nr_rx_rings,
-		.tx_slots = reg->nr_tx_slots,
-		.rx_slots = reg->nr_rx_slots,
-		.region = region,
-	};
+	struct unm_geometry geo = {.region = region}, tap_geo;
 	struct unm_dregion *global = NULL;
 	struct unm_dport *tap_port = NULL;
 	char tap[UNM_NAME_SIZE + 8];
@@ -38,13 +57,11 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		return ret;
 	if (region == NULL)
 		geo.region = global;
-	if (geo.n_tx > UNM_MAX_TAP_QUEUES || geo.n_rx > UNM_MAX_TAP_QUEUES)
-		geo.n_tx = geo.n_rx = UNM_MAX_TAP_QUEUES;
-	unm_vale_geometry(&c->srv->dom, &geo);
+	attached_geometry(&c->srv->dom, reg, &geo, &tap_geo);
 	/* The interface is there when the request returns, or its error is the request's: not the worker's, later. */
 	ret = unm_name_parse(tap, &tap_name, &c->why);
 	if (ret == 0)
-		ret = unm_tap_open(&c->srv->dom, &tap_name, &geo, &tap_port, &c->why);
+		ret = unm_tap_open(&c->srv->dom, &tap_name, &tap_geo, &tap_port, &c->why);
 	if (ret == 0)
 		ret = unm_vale_new(
 			&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);

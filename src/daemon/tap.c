@@ -20,13 +20,23 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/domain.h"
 #include "shm/proto.h"
+#include "vale/vnet.h"
+
+/* Later than the oldest kernel headers that we build with (Linux 6.2). */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 #define TUN_DEVICE    "/dev/net/tun"
 #define CHILD_WAIT_MS 2000 /* opening takes milliseconds; a stuck child must not stop netmapd */
+#define BUSY_TRIES    40
+#define BUSY_PAUSE_NS 5000000
 
 static int
 open_queue(const char *ifname, bool is_multi)
@@ -38,7 +48,8 @@ open_queue(const char *ifname, bool is_multi)
 	if (fd < 0)
 		return -errno;
 	memset(&ifr, 0, sizeof(ifr));
-	ifr.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (is_multi ? IFF_MULTI_QUEUE : 0));
+	ifr.ifr_flags =
+		(short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (is_multi ? IFF_MULTI_QUEUE : 0));
 	memcpy(ifr.ifr_name, ifname, strlen(ifname) + 1);
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		ret = -errno;
@@ -48,25 +59,74 @@ open_queue(const char *ifname, bool is_multi)
 	return fd;
 }
 
+/* The offloads that a kernel with a header in front of its frames may leave undone. */
+static unsigned int
+offloads(uint32_t lacks)
+{
+	unsigned int f = TUN_F_CSUM;
+
+	if (lacks & UNM_VNET_LACKS_CSUM)
+		return 0; /* segments have checksums too */
+	if (!(lacks & UNM_VNET_LACKS_TSO4))
+		f |= TUN_F_TSO4;
+	if (!(lacks & UNM_VNET_LACKS_TSO6))
+		f |= TUN_F_TSO6;
+	if ((f & (TUN_F_TSO4 | TUN_F_TSO6)) && !(lacks & UNM_VNET_LACKS_ECN))
+		f |= TUN_F_TSO_ECN;
+	if (!(lacks & (UNM_VNET_LACKS_USO4 | UNM_VNET_LACKS_USO6)))
+		f |= TUN_F_USO4 | TUN_F_USO6; /* the kernel has them together only */
+	return f;
+}
+
+int
+unm_tap_set_header(int fd, uint32_t len, uint32_t lacks)
+{
+	const int size = len == UNM_VNET_HDR_BASE ? UNM_VNET_HDR_BASE : UNM_VNET_HDR_MAX;
+	const unsigned int f = len == 0 ? 0 : offloads(lacks);
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0)
+		return -errno;
+	if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)f) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	return ioctl(fd, TUNSETOFFLOAD, (unsigned long)(f & ~(TUN_F_USO4 | TUN_F_USO6))) < 0
+		       ? -errno /* and not for want of USO */
+		       : 0;
+}
+
 /* In the current namespace. Return: 0 or negative errno; on error nothing is open. */
 static int
 open_here(const char *ifname, uint32_t n, int *fds)
 {
 	uint32_t i;
+	int ret;
 
 	for (i = 0; i < n; i++) {
 		fds[i] = open_queue(ifname, n > 1);
 		if (fds[i] == -EINVAL && n == 1)
 			fds[i] = open_queue(ifname, true); /* exists, made for several queues */
 		if (fds[i] < 0) {
-			const int ret = fds[i];
-
+			ret = fds[i];
 			while (i-- > 0)
 				close(fds[i]);
 			return ret;
 		}
 	}
-	return 0;
+	ret = unm_tap_set_header(fds[0], 0, 0); /* a persistent one is as its last user left it */
+	if (ret == 0)
+		return 0;
+	while (i-- > 0)
+		close(fds[i]);
+	return ret;
+}
+
+int
+unm_tap_set_carrier(int fd, bool is_on)
+{
+	const int on = is_on;
+
+	return ioctl(fd, TUNSETCARRIER, &on) < 0 ? -errno : 0;
 }
 
 static int
@@ -151,11 +211,26 @@ open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
 	return ret;
 }
 
+/* One that was detached from a switch a moment ago is let go by the workers of its neighbours in this moment. */
+static int
+open_queues(const struct unm_name *name, uint32_t n, int *fds)
+{
+	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+	int tries, ret;
+
+	for (tries = 0;; tries++) { /* at most BUSY_TRIES */
+		ret = name->netns[0] == '\0' ? open_here(name->ifname, n, fds)
+					     : open_in_netns(name->netns, name->ifname, n, fds);
+		if (ret != -EBUSY || tries == BUSY_TRIES)
+			return ret;
+		nanosleep(&pause, NULL);
+	}
+}
+
 int
 unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct unm_reason *why)
 {
-	const int ret = name->netns[0] == '\0' ? open_here(name->ifname, n, fds)
-					       : open_in_netns(name->netns, name->ifname, n, fds);
+	const int ret = open_queues(name, n, fds);
 
 	switch (ret) {
 	case 0:

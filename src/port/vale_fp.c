@@ -425,3 +425,20 @@ const struct unm_port_ops unm_port_vale_ops = {
 	.close = vale_close,
 	.after_fork = vale_after_fork,
 };
+/* A worker that holds queues of other TAPs lets go of one that was detached, or its interface would stay as long as nothing is sent. */
+static void
+let_go(struct unm_bport *bp)
+{
+	const struct unm_vale_src *s = bp->kind_data;
+
+	if (UNM_READ_ONCE(bp->seg->hdr->epoch) == s->peers->epoch ||
+		unm_lock_try(&bp->busy_thread, 1) != 0)
+		return; /* who forwards just now looks itself */
+	unm_peers_refresh(s->peers);
+	if (unm_lock_release(&bp->busy_thread))
+		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_TX);
+}
+
+	const struct unm_vale_src *s = r->bp->kind_data;
+	if (__builtin_expect(s->peers->any_queues, 0))
+		let_go(r->bp);

@@ -58,6 +58,13 @@ struct unm_env {
 	void (*region_put)(struct unm_region *region);
 	/* Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it can't be had. */
 	int (*wake_fd)(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
+	/*
+	 * TAP queues behind a port that is attached to the switch, at most @max; only a worker gets any. They stay open until they are
+	 * put. Return: how many, or -errno. NULL for a host that has none to give.
+	 */
+	int (*queues_get)(
+		const struct unm_seg *seg, uint32_t port, uint32_t gen, int *fds, unsigned int max);
+	void (*queues_put)(const int *fds, unsigned int n);
 	/* A lock word did not come free. Rate-limited by the data path to one call a second. */
 	void (*lock_stuck)(const struct unm_seg *seg, uint32_t kring, uint32_t word);
 };

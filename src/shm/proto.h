@@ -51,6 +51,7 @@ enum unm_msg_type {
 	UNM_MSG_RESTORE_DONE, /* this session has handed back all it has */
 	UNM_MSG_ADMIN,	      /* nmctl: text command in, JSON out (segments by descriptor) */
 	UNM_MSG_UNBIND,	      /* what a REGISTER returned could not be used */
+	UNM_MSG_GET_QUEUES,
 	UNM_MSG_N,
 };
 
@@ -180,6 +181,16 @@ struct unm_msg_get_wake {
 	uint64_t seg_uid;
 	uint32_t binding;
 	uint32_t binding_gen;
+};
+
+/*
+ * GET_QUEUES: the TAP queues behind a port that is ATTACHED to a switch, one descriptor each, for a worker that forwards for another TAP of the same
+ * switch: it writes its frames there (vale/direct_fp.h). EPERM: the caller is no such worker. ESTALE: the port is gone, or is no TAP.
+ */
+struct unm_msg_get_queues {
+	uint64_t seg_uid;
+	uint32_t port;
+	uint32_t port_gen;
 };
 
 /* LOCK_STUCK: a lock word did not come free for UNM_LOCK_WAIT_MS. Answer: header; netmapd frees it if its holder is nobody alive. */

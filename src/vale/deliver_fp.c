@@ -14,6 +14,7 @@
 #include "ring/wake.h"
 #include "shm/clock.h"
 #include "shm/lock.h"
+#include "vale/direct_fp.h"
 #include "vale/flow_hash.h"
 #include "vale/put_fp.h"
 #include "vale/vnet.h"
@@ -330,6 +331,10 @@ unm_vale_deliver(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, uns
 	unsigned int cur_a = a, cur_b = b, first, i;
 	uint64_t rings[UNM_PORT_MAX_RINGS / 64] = {0};
 
+	if (unm_vale_is_direct(s, p)) {
+		unm_vale_write(s, p, a, b);
+		return UNM_VALE_NOFRAME;
+	}
 	if (__builtin_expect(p->n_rings == 1, 1))
 		return deliver_ring(s, p, -1, a, b);
 	while (cur_a != UNM_VALE_NOFRAME ||

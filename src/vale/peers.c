@@ -33,6 +33,8 @@ peer_drop(struct unm_peers *t, uint32_t port)
 	if (p == NULL)
 		return;
 	t->peer[port] = NULL;
+	if (p->n_queues > 0)
+		t->env->queues_put(p->queue, p->n_queues);
 	t->env->region_put(p->region);
 	free(p);
 }
@@ -193,6 +195,22 @@ peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port,
 	return p;
 }
 
+/* A worker gets the queues of the other TAPs. Whoever gets none delivers into the ring. */
+static void
+take_queues(struct unm_peers *t, struct unm_peer *p, const struct unm_seg_port *e)
+{
+	const uint32_t self = UNM_READ_ONCE(t->seg->ports[t->self].flags);
+	int n;
+
+	if (!(self & e->flags & UNM_PORTF_ATTACHED) || t->env->queues_get == NULL)
+		return;
+	n = t->env->queues_get(t->seg, p->port, p->gen, p->queue, UNM_PEER_QUEUES);
+	if (n > 0) {
+		p->n_queues = (uint32_t)n;
+		t->any_queues = true;
+	}
+}
+
 struct unm_peer *
 unm_peers_map(struct unm_peers *t, uint32_t port)
 {
@@ -209,7 +227,9 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 	region = entry_ok(&e, t->seg) ? t->env->region_get(e.region_uid) : NULL;
 	if (region != NULL) {
 		p = peer_new(t->seg, &e, port, region);
-		if (p == NULL)
+		if (p != NULL)
+			take_queues(t, p, &e);
+		else
 			t->env->region_put(region);
 	}
 	if (p == NULL)

@@ -16,6 +16,8 @@
 
 struct netmap_ring;
 
+#define UNM_PEER_QUEUES 8 /* of a TAP, at most (daemon/domain.h) */
+
 /* One rx ring of a receiver. */
 struct unm_peer_ring {
 	struct netmap_ring *ring;
@@ -35,6 +37,8 @@ struct unm_peer {
 	uint32_t hdr_len;
 	uint32_t lacks; /* UNM_VNET_LACKS_*; all of them without a header */
 	bool lossless;
+	uint32_t n_queues; /* we may write to the TAP behind it: vale/direct_fp.h */
+	int queue[UNM_PEER_QUEUES];
 	char *bufs;
 	struct unm_region *region;
 	struct unm_peer_ring ring[];
@@ -46,6 +50,7 @@ struct unm_peers {
 	uint32_t self;
 	uint32_t epoch;	   /* of the port table, as last looked at */
 	bool valid;	   /* @epoch means something */
+	bool any_queues;   /* some view has n_queues */
 	bool any_lossless; /* some open port other than ours is lossless */
 	uint32_t n_open;   /* entries of open[] */
 	uint64_t retry_ns

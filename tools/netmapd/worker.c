@@ -1,19 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nm-worker: forwards between a port of a VALE switch and a TAP. netmapd starts it for VALE_ATTACH; it is not for use by hand.
+ * nm-worker: forwards between a port of a VALE switch and a TAP, or another port. netmapd starts it for VALE_ATTACH; it is not for use by hand.
  *
- * An ordinary netmap client in one thread. Both ports are in one region, so frames move by exchanging buffers. It sleeps in
- * poll until a frame comes; a direction whose far side is full waits for room there and leaves its own side alone, so nothing
- * is dropped here that the switch or the kernel would not drop. It ends with an error when either port is taken away.
+ * An ordinary netmap client. Both ports are in one region, so frames move by exchanging buffers. A direction whose far side is full waits for
+ * room there and leaves its own side alone, so nothing is dropped here that the switch or the kernel would not drop. It ends with an error when
+ * either port is taken away.
+ *
+ * With a TAP both ports have virtio-net headers, and frames are what the kernel's TCP makes: up to 64 KiB, many slots each. What goes from this TAP
+ * to another one of the switch is written there by our txsync, with no ring in between (src/vale/direct_fp.h). Each queue of the TAP has a lane of its own:
+ * a thread, with one ring of either port.
+ *
+ *	        far rx ring --exchange--> VALE tx ring --txsync--> other ports
+ *	lane i
+ *	        far tx ring <--exchange-- VALE rx ring <---------- other ports
+ *
+ * A lane works as long as there are frames, looks a little longer if that has paid lately (src/client/spin.h), and sleeps in poll.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-#include "../nm-bridge/move_fp.h"
+#include "client/spin.h"
 #include "libnetmap.h"
 #include "nmt_cli.h"
+#include "nmt_move_fp.h"
+#include "nmt_time.h"
+#include "shm/atomic.h"
+
+#define MAX_LANES   64 /* rings of a VALE port */
+#define VNET_HDR    12
+#define SPIN_PAUSES 64 /* between two looks: each is a system call that finds nothing */
 
 static const struct nmt_cli cli = {
 	.prog = "nm-worker",
@@ -31,9 +52,46 @@ struct end {
 	uint32_t n_bufs;
 };
 
-/* Open a port by the name that netmapd knows it by, for us alone. */
+struct lane {
+	struct end vale, far;
+	struct nmt_move_counters up, down;
+	bool up_full, down_full; /* that direction waits for room */
+	struct unm_spin spin;
+	pthread_t thread;
+};
+
+static struct lane lanes[MAX_LANES];
+
 static void
-open_end(struct end *e, const char *name, uint16_t n_rings)
+set_name(struct nmreq_header *hdr, const char *name)
+{
+	if (strlen(name) >= sizeof(hdr->nr_name))
+		nmt_usage_error(&cli, "'%s': a port's name has at most %zu characters", name,
+			sizeof(hdr->nr_name) - 1);
+	strcpy(hdr->nr_name, name);
+}
+
+/* Before the port is opened: no frame without a header must be on its way into a ring. */
+static void
+set_header(const char *name, uint32_t len)
+{
+	struct nmreq_port_hdr body = {.nr_hdr_len = len};
+	struct nmreq_header hdr = {
+		.nr_version = NETMAP_API,
+		.nr_reqtype = NETMAP_REQ_PORT_HDR_SET,
+		.nr_body = (uintptr_t)&body,
+	};
+	const int fd = open("/dev/netmap", O_RDWR);
+
+	set_name(&hdr, name);
+	if (fd < 0 || ioctl(fd, NIOCCTRL, &hdr) < 0)
+		nmt_die(&cli, "%s can't have virtio-net headers: %s", name, strerror(errno));
+	close(fd);
+}
+
+/* Open a port by the name that netmapd knows it by, for us alone: ring @ring of it, or all (-1). */
+static void
+open_end(struct end *e, const char *name, int lane)
 {
 	const struct netmap_ring *ring;
 	uint64_t buf_ofs;
@@ -41,14 +99,10 @@ open_end(struct end *e, const char *name, uint16_t n_rings)
 	e->port = nmport_new();
 	if (e->port == NULL)
 		nmt_die(&cli, "out of memory");
-	if (strlen(name) >= sizeof(e->port->hdr.nr_name))
-		nmt_usage_error(&cli, "'%s': a port's name has at most %zu characters", name,
-			sizeof(e->port->hdr.nr_name) - 1);
-	strcpy(e->port->hdr.nr_name, name);
-	e->port->reg.nr_mode = NR_REG_ALL_NIC;
-	e->port->reg.nr_flags = NR_EXCLUSIVE;
-	e->port->reg.nr_tx_rings = n_rings;
-	e->port->reg.nr_rx_rings = n_rings;
+	set_name(&e->port->hdr, name);
+	e->port->reg.nr_mode = lane < 0 ? NR_REG_ALL_NIC : NR_REG_ONE_NIC;
+	e->port->reg.nr_ringid = (uint16_t)(lane < 0 ? 0 : lane);
+	e->port->reg.nr_flags = NR_EXCLUSIVE | NR_ACCEPT_VNET_HDR;
 	if (nmport_open_desc(e->port) < 0)
 		nmt_die(&cli, "can't open %s: %s", name, strerror(errno));
 	ring = NETMAP_TXRING(e->port->nifp, e->port->first_tx_ring);
@@ -59,10 +113,10 @@ open_end(struct end *e, const char *name, uint16_t n_rings)
 
 /* Move what there is from @from to @to. Return: true if a full ring of @to holds something up. */
 static bool
-move(struct end *from, struct end *to, struct br_counters *c)
+move(struct end *from, struct end *to, struct nmt_move_counters *c)
 {
 	const uint32_t n_tx = to->port->last_tx_ring - to->port->first_tx_ring + 1u;
-	struct br_move m = {
+	struct nmt_move m = {
 		.swap = from->port->reg.nr_mem_id == to->port->reg.nr_mem_id,
 		.n_rx_bufs = from->n_bufs,
 		.n_tx_bufs = to->n_bufs,
@@ -73,48 +127,135 @@ move(struct end *from, struct end *to, struct br_counters *c)
 
 	for (i = from->port->first_rx_ring; i <= from->port->last_rx_ring; i++) {
 		m.rx = NETMAP_RXRING(from->port->nifp, i);
-		m.tx = NETMAP_TXRING(to->port->nifp, to->port->first_tx_ring + i % n_tx);
-		if (br_move_ring(&m, c) == BR_MOVE_NO_ROOM)
+		m.tx = NETMAP_TXRING(to->port->nifp,
+			to->port->first_tx_ring + (i - from->port->first_rx_ring) % n_tx);
+		if (nmt_move_ring(&m, c) == NMT_MOVE_NO_ROOM)
 			is_blocked = true;
 	}
 	return is_blocked;
 }
 
 static void
-forward(struct end *vale, struct end *tap)
+sync_end(const struct end *e, unsigned long request)
 {
-	struct br_counters up = {0}, down = {0};
+	if (ioctl(e->port->fd, request, NULL) < 0 && errno != EINTR)
+		nmt_die(&cli, "%s: %s", e->port->hdr.nr_name,
+			errno == ENXIO ? "has been taken away" : strerror(errno));
+}
+
+/* Both ways, what the last look has found. Return: was there anything? */
+static bool
+forward(struct lane *l)
+{
+	const uint64_t up = l->up.packets + l->up.dropped;
+	const uint64_t down = l->down.packets + l->down.dropped;
+
+	l->up_full = move(&l->far, &l->vale, &l->up);
+	if (l->up.packets + l->up.dropped != up)
+		sync_end(&l->vale, NIOCTXSYNC);
+	l->down_full = move(&l->vale, &l->far, &l->down);
+	if (l->down.packets + l->down.dropped != down)
+		sync_end(&l->far, NIOCTXSYNC);
+	return l->up.packets + l->up.dropped != up || l->down.packets + l->down.dropped != down;
+}
+
+static void
+look(const struct lane *l)
+{
+	sync_end(&l->far, NIOCRXSYNC);
+	sync_end(&l->vale, NIOCRXSYNC);
+}
+
+/* Look for longer, if that has paid lately. Return: true if frames were found and forwarded. */
+static bool
+look_longer(struct lane *l)
+{
+	const uint64_t budget = unm_spin_budget_ns(&l->spin);
+	const uint64_t begin = budget > 0 ? nmt_now_ns() : 0;
+	bool found = false;
+	int i;
+
+	if (budget == 0)
+		return false;
+	do { /* bounded by the budget */
+		for (i = 0; i < SPIN_PAUSES; i++)
+			unm_cpu_relax();
+		look(l);
+		found = forward(l);
+	} while (!found && nmt_now_ns() - begin < budget);
+	unm_spin_result(&l->spin, found);
+	return found;
+}
+
+static void
+sleep_until_news(struct lane *l)
+{
+	const uint64_t begin = l->spin.credit == 0 ? nmt_now_ns() : 0;
+	struct pollfd fds[2];
+
+	fds[0].fd = l->vale.port->fd;
+	fds[0].events = (short)((l->down_full ? 0 : POLLIN) | (l->up_full ? POLLOUT : 0));
+	fds[1].fd = l->far.port->fd;
+	fds[1].events = (short)((l->up_full ? 0 : POLLIN) | (l->down_full ? POLLOUT : 0));
+	fds[0].revents = fds[1].revents = 0;
+	if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		nmt_die(&cli, "poll: %s", strerror(errno));
+	if ((fds[0].revents | fds[1].revents) & POLLERR)
+		nmt_die(&cli, "%s has been taken away",
+			fds[0].revents & POLLERR ? l->vale.port->hdr.nr_name
+						 : l->far.port->hdr.nr_name);
+	if (begin != 0)
+		unm_spin_slept(&l->spin, nmt_now_ns() - begin);
+}
+
+static void *
+run_lane(void *arg)
+{
+	struct lane *l = arg;
 
 	for (;;) { /* until a signal ends us, or a port is gone */
-		struct pollfd fds[2];
-		const bool down_full = move(vale, tap, &down);
-		const bool up_full = move(tap, vale, &up);
-
-		fds[0].fd = vale->port->fd;
-		fds[0].events = (short)((down_full ? 0 : POLLIN) | (up_full ? POLLOUT : 0));
-		fds[1].fd = tap->port->fd;
-		fds[1].events = (short)((up_full ? 0 : POLLIN) | (down_full ? POLLOUT : 0));
-		fds[0].revents = fds[1].revents = 0;
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			nmt_die(&cli, "poll: %s", strerror(errno));
-		if ((fds[0].revents | fds[1].revents) & POLLERR)
-			nmt_die(&cli, "%s has been taken away",
-				fds[0].revents & POLLERR ? vale->port->hdr.nr_name
-							 : tap->port->hdr.nr_name);
+		if (forward(l))
+			look(l);
+		else if (!look_longer(l))
+			sleep_until_news(l); /* poll looks too, before it sleeps and after */
 	}
+	return NULL;
+}
+
+static int
+open_lanes(const char *vale, const char *far)
+{
+	const bool is_tap = strncmp(far, "tap:", 4) == 0;
+	int i, n = 1;
+
+	if (is_tap) {
+		set_header(far, VNET_HDR);
+		set_header(vale, VNET_HDR);
+	}
+	for (i = 0; i < n; i++) {
+		open_end(&lanes[i].vale, vale, is_tap ? i : -1);
+		open_end(&lanes[i].far, far, is_tap ? i : -1);
+		if (is_tap && lanes[i].far.port->reg.nr_rx_rings <= MAX_LANES)
+			n = lanes[i].far.port->reg.nr_rx_rings;
+	}
+	return n;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct end vale, tap;
+	int i, n, err;
 
 	while (nmt_cli_next(&cli, argc, argv) != -1)
 		continue; /* the two options that there are end the program */
 	if (argc - optind != 2)
 		nmt_usage_error(&cli, "a VALE port and a TAP port are needed");
-	open_end(&vale, argv[optind], 0);
-	open_end(&tap, argv[optind + 1], vale.port->reg.nr_tx_rings);
-	forward(&vale, &tap);
+	n = open_lanes(argv[optind], argv[optind + 1]);
+	for (i = 1; i < n; i++) {
+		err = pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]);
+		if (err != 0)
+			nmt_die(&cli, "can't start a thread: %s", strerror(err));
+	}
+	run_lane(&lanes[0]);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * TAP ports, with a pair of packet sockets in place of the kernel's end: what arrives and what is sent, queues, a
- * kernel that takes no more, frames that are not fit to be sent, offsets.
+ * kernel that takes no more, frames that are not fit to be sent, offsets, virtio-net headers that the client sees or does not.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fake_domain.h"
@@ -23,7 +24,10 @@
 #define SLOTS	 16u
 #define BUF_SIZE 2048u
 
+#define HDR_LEN	 12u /* of the kernel's end, unless the port's is 10 */
+
 struct rig {
+	uint32_t hdr_len; /* what the client sees */
 	struct fake_domain *d;
 	struct unm_bport *bp;
 	int kernel[N_QUEUES]; /* the far ends */
@@ -31,15 +35,19 @@ struct rig {
 };
 
 static int
-setup(void **state)
+setup_with(void **state, uint32_t hdr_len, uint32_t slots)
 {
-	const struct fake_geometry g = {
-		.kind = UNM_PORT_TAP, .n_tx = N_QUEUES, .n_rx = N_QUEUES, .slots = SLOTS};
+	const struct fake_geometry g = {.kind = UNM_PORT_TAP,
+		.n_tx = N_QUEUES,
+		.n_rx = N_QUEUES,
+		.slots = slots,
+		.hdr_len = hdr_len};
 	static struct rig rig;
 	struct unm_bind_info info;
 	uint32_t q, port;
 
-	rig.d = fake_domain_new(UNM_SEG_DOMAIN, 100, BUF_SIZE);
+	rig.hdr_len = hdr_len;
+	rig.d = fake_domain_new(UNM_SEG_DOMAIN, 4 * slots + 40, BUF_SIZE);
 	port = fake_port_add(rig.d, &g);
 	info = fake_bind_info(rig.d, port, 0);
 	info.n_port_fds = N_QUEUES;
@@ -53,6 +61,12 @@ setup(void **state)
 	rig.bp = fake_port_open_info(rig.d, &info, rig.queue);
 	*state = &rig;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, 0, SLOTS);
 }
 
 static int
@@ -70,23 +84,43 @@ teardown(void **state)
 	return 0;
 }
 
-/* A frame from the kernel to queue @q. */
+/* Bytes before the frame at the kernel's end. */
+static uint32_t
+kernel_hdr(const struct rig *rig)
+{
+	return rig->hdr_len == 10 ? 10 : HDR_LEN;
+}
+
+/* A frame from the kernel to queue @q, with a header of 1, 2, 3 ... that has no meaning to anybody here. */
 static void
 arrive(struct rig *rig, uint32_t q, uint32_t len, uint64_t seq)
 {
-	uint8_t frame[65536];
+	const uint32_t hdr = kernel_hdr(rig);
+	uint8_t frame[HDR_LEN + 65536];
+	uint32_t i;
 
-	traffic_fill(frame, len, 0, 1, q, seq);
-	assert_int_equal(send(rig->kernel[q], frame, len, 0), len);
+	for (i = 0; i < hdr; i++)
+		frame[i] = (uint8_t)(i + 1);
+	traffic_fill(frame + hdr, len, 0, 1, q, seq);
+	assert_int_equal(send(rig->kernel[q], frame, hdr + len, 0), hdr + len);
 }
 
-/* What the kernel got next from queue @q; 0 if nothing. */
+/* What the kernel got next from queue @q, without its header, which must be zeros if the client has none; 0 if nothing. */
 static uint32_t
 sent(struct rig *rig, uint32_t q, uint8_t *frame)
 {
-	const ssize_t n = recv(rig->kernel[q], frame, 65536, 0);
+	static const uint8_t zeros[HDR_LEN];
+	const uint32_t hdr = kernel_hdr(rig);
+	uint8_t header[HDR_LEN];
+	struct iovec iov[2] = {{header, hdr}, {frame, 65536}};
+	const ssize_t n = readv(rig->kernel[q], iov, 2);
 
-	return n > 0 ? (uint32_t)n : 0;
+	if (n <= 0)
+		return 0;
+	assert_true(n >= hdr);
+	if (rig->hdr_len == 0)
+		assert_memory_equal(header, zeros, hdr);
+	return (uint32_t)n - hdr;
 }
 
 static void
@@ -394,13 +428,134 @@ transmit_fragments(void **state)
 		ring_send(bp->tx, frame, 10, i < 64 ? NS_MOREFRAG : 0);
 	ring_send_frame(bp->tx, 60, 0, 0, 0, 2);
 	assert_int_equal(unm_bport_txsync(bp), 0);
-	assert_int_equal(recv(sv[1], frame, sizeof(frame), 0), 640);
-	assert_int_equal(recv(sv[1], frame, sizeof(frame), 0), 60);
+	assert_int_equal(recv(sv[1], frame, sizeof(frame), 0), HDR_LEN + 640);
+	assert_int_equal(recv(sv[1], frame, sizeof(frame), 0), HDR_LEN + 60);
 	assert_true(bp->tx->kring->drops[UNM_DROP_TOO_LONG] == 1);
 	unm_bport_close(bp);
 	close(sv[0]);
 	close(sv[1]);
 	fake_domain_free(d);
+}
+
+/* The frame at the head of rx ring @r, header and all, is taken. Return: its length, *n_slots what it took. */
+static uint32_t
+take_frame(struct unm_bring *r, uint8_t *frame, uint32_t *n_slots)
+{
+	uint32_t len = 0, flags;
+
+	*n_slots = 0;
+	do {
+		const struct netmap_slot *s = &r->ring->slot[r->ring->head];
+
+		flags = s->flags;
+		memcpy(frame + len, ring_buf(r, r->ring->head), s->len);
+		len += s->len;
+		ring_advance(r, 1);
+		(*n_slots)++;
+	} while (flags & NS_MOREFRAG);
+	return len;
+}
+
+/* With headers of 10 or 12 bytes: they are the frame's beginning, and the longest frame that the kernel makes comes whole. */
+static void
+receive_header(void **state)
+{
+	static const uint32_t hdr_lens[] = {10, 12}, lens[] = {60, 1514, 2 * BUF_SIZE, 65535};
+	uint8_t frame[HDR_LEN + 65536];
+	size_t h, c;
+
+	for (h = 0; h < 2; h++) {
+		const uint32_t hdr = hdr_lens[h];
+		struct unm_bring *rx;
+		struct rig *rig;
+
+		setup_with(state, hdr, 64);
+		rig = *state;
+		rx = &rig->bp->rx[0];
+		for (c = 0; c < sizeof(lens) / sizeof(lens[0]); c++) {
+			uint32_t n_slots, flow, i;
+			uint64_t seq;
+
+			arrive(rig, 0, lens[c], c);
+			assert_int_equal(unm_bport_rxsync(rig->bp), 0);
+			assert_int_equal(take_frame(rx, frame, &n_slots), hdr + lens[c]);
+			assert_int_equal(n_slots, (hdr + lens[c] + BUF_SIZE - 1) / BUF_SIZE);
+			assert_true(traffic_check(frame + hdr, lens[c], &flow, &seq) && seq == c);
+			for (i = 0; i < hdr; i++) /* the kernel does not write num_buffers */
+				assert_int_equal(frame[i], i < 10 ? i + 1 : 0);
+		}
+		assert_true(rx->kring->rx_full == 0);
+		teardown(state);
+	}
+}
+
+/* A ring that may not have room for the next frame leaves it in the queue, where it is not lost. */
+static void
+receive_header_full(void **state)
+{
+	uint8_t frame[HDR_LEN + 65536];
+	uint32_t n_slots, i, n = 0;
+	struct rig *rig;
+	struct unm_bring *rx;
+
+	setup_with(state, HDR_LEN, 64);
+	rig = *state;
+	rx = &rig->bp->rx[0];
+	arrive(rig, 0, 65535, 0);
+	arrive(rig, 0, 60, 1);
+	arrive(rig, 0, 65535, 2);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(unm_bport_rxsync(rig->bp), 0);
+		while (ring_space(rx) > 0) {
+			assert_int_equal(
+				take_frame(rx, frame, &n_slots), HDR_LEN + (n == 1 ? 60 : 65535));
+			n++;
+		}
+		assert_true(n >= i + 1);
+	}
+	assert_int_equal(n, 3);
+	assert_true(rx->kring->rx_full == 0);
+	teardown(state);
+	/* A ring that never has so much room takes what it can, and the rest is lost and counted. */
+	setup_with(state, HDR_LEN, SLOTS);
+	rig = *state;
+	rx = &rig->bp->rx[0];
+	arrive(rig, 0, 65535, 0);
+	arrive(rig, 0, 9000, 1);
+	assert_int_equal(unm_bport_rxsync(rig->bp), 0);
+	assert_int_equal(take_frame(rx, frame, &n_slots), HDR_LEN + 9000);
+	assert_true(rx->kring->rx_full == 1);
+	teardown(state);
+}
+
+static void
+transmit_header(void **state)
+{
+	uint8_t frame[HDR_LEN + 65536], got[HDR_LEN + 65536];
+	struct unm_bring *tx;
+	struct rig *rig;
+	uint32_t i, left;
+
+	setup_with(state, HDR_LEN, 64);
+	rig = *state;
+	tx = &rig->bp->tx[0];
+	for (i = 0; i < HDR_LEN; i++)
+		frame[i] = (uint8_t)(0xa0 + i);
+	traffic_fill(frame + HDR_LEN, 65535, 0, 0, 0, 3);
+	for (left = HDR_LEN + 65535; left > 0; left -= i) {
+		i = left < BUF_SIZE ? left : BUF_SIZE;
+		ring_send(tx, frame + HDR_LEN + 65535 - left, i, left > i ? NS_MOREFRAG : 0);
+	}
+	ring_send(tx, frame, HDR_LEN, NS_MOREFRAG); /* the header in a slot of its own */
+	ring_send(tx, frame + HDR_LEN, 60, 0);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_int_equal(recv(rig->kernel[0], got, sizeof(got), 0), HDR_LEN + 65535);
+	assert_memory_equal(got, frame, HDR_LEN + 65535);
+	assert_int_equal(recv(rig->kernel[0], got, sizeof(got), 0), HDR_LEN + 60);
+	assert_memory_equal(got, frame, HDR_LEN + 60);
+	assert_true(tx->kring->n_pkts == 2);
+	assert_true(tx->kring->n_bytes == 2 * HDR_LEN + 65535 + 60);
+	teardown(state);
 }
 
 static void
@@ -435,6 +590,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(transmit_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(transmit_bad, setup, teardown),
 		cmocka_unit_test(transmit_fragments),
+		cmocka_unit_test(receive_header),
+		cmocka_unit_test(receive_header_full),
+		cmocka_unit_test(transmit_header),
 		cmocka_unit_test_setup_teardown(descriptors, setup, teardown),
 	};
 
