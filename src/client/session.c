@@ -409,6 +409,7 @@ unm_session_call(struct unm_call *c)
 		if (err == 0)
 			break;
 		drop_session();
+		unm_control_kick(); /* it may be about to watch what is closed now */
 		if (err == -ETIMEDOUT || (c->flags & UNM_CALL_NOWAIT)) {
 			unm_set_error("netmapd did not answer");
 			err = -EIO;

@@ -111,6 +111,8 @@ drop_user(struct unm_domain *dom, struct unm_dport *port, uint32_t i)
 
 	ring->n_users--;
 	ring->is_exclusive = false;
+	if (port->seg->is_adopted)
+		return; /* users that have not come back yet: see unm_adopt_finish() */
 	UNM_WRITE_ONCE(k->n_users, ring->n_users);
 	UNM_WRITE_ONCE(k->exclusive, 0);
 	if (ring->n_users > 0 || port->ops->keeps_rings || port->is_dying)
@@ -440,7 +442,7 @@ unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
 	wake_room_waiters(port);
 	if (port->is_dying)
 		unm_dport_finish(dom, port);
-	else if (port->n_bindings == 0)
+	else if (port->n_bindings == 0 && !port->seg->is_adopted)
 		port->ops->idle(dom, port);
 }
 

@@ -433,8 +433,10 @@ unm_region_set_drop_unused(struct unm_region_set *set)
 
 	for (r = set->first; r != NULL; r = next) {
 		next = r->next;
-		if (r->n_refs == 0 && !(r->info.flags & UNM_REGIONF_GLOBAL))
-			drop_region(set, r);
+		if (!r->is_adopted)
+			continue;
+		r->is_adopted = false;
+		unm_dregion_put(set, r);
 	}
 }
 
@@ -487,6 +489,8 @@ unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info
 			r->ino = st.st_ino;
 		}
 	}
+	r->is_adopted = true;
+	r->n_refs = 1;
 	r->next = set->first;
 	set->first = r;
 	*out = r;

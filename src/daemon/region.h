@@ -41,6 +41,7 @@ struct unm_dregion {
 	int fd;
 	int map_fd;
 	uint32_t n_refs;
+	bool is_adopted; /* from a previous run, and kept (one reference) while the restore phase goes on */
 	bool no_write_call; /* huge pages */
 	dev_t dev;	    /* external memory: the same pages give the same region */
 	ino_t ino;
@@ -89,15 +90,17 @@ struct unm_dregion *unm_dregion_get(struct unm_dregion *r);
 void unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r);
 
 /**
- * unm_dregion_adopt() - take over a region of netmapd's previous run; no reference is taken
+ * unm_dregion_adopt() - take over a region of netmapd's previous run; the caller gets no reference
  * @fd, @map_fd: duplicated
+ *
+ * It stays until unm_region_set_drop_unused(), as others who use it may be on their way.
  *
  * Return: 0 (also if it is known already), -EINVAL with a reason if the descriptors do not fit @info.
  */
 int unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info, int fd,
 	int map_fd, struct unm_dregion **out, struct unm_reason *why);
 
-/** unm_region_set_drop_unused() - free adopted regions that no port uses after all. */
+/** unm_region_set_drop_unused() - everybody is back: free adopted regions that no port uses. */
 void unm_region_set_drop_unused(struct unm_region_set *set);
 
 /** unm_dregion_write(), unm_dregion_read() - all of @len bytes, or a negative errno. */

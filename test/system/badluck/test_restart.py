@@ -14,7 +14,7 @@ import time
 import unmproto
 from badluck import EXIT_GONE, STARTING, Domain, check, run, wait_until
 
-N_RESTARTS = 20
+N_RESTARTS = 12
 GRACE_S = 3  # netmapd waits that long for clients of the previous run
 
 
@@ -80,6 +80,38 @@ def stopped_and_continued():
         check(d.ports() == ["p", "p{1", "p}1", "vale0:rx", "vale0:tx"], "ports %s" % d.ports())
         d.settle(tx, rx)
         d.settle(*other)
+
+
+def ends_before_others_are_back():
+    """A client that ends while netmapd waits for others takes nothing away from these: not its peer's port, no memory."""
+    with Domain() as d:
+        tx, rx = d.pair("netmap:p{1", "netmap:p}1", 1)
+        slow = d.pair("netmap:q{1", "netmap:q}1", 2)
+        ports = d.ports()
+        for t in (rx,) + slow:
+            t.stop()
+        pid = d.daemon()
+        os.kill(pid, signal.SIGKILL)
+        d.bury_daemon(pid)
+        wait_until(lambda: tx.proc.pid in [c["pid"] for c in d.table("clients")], "the sender is back")
+        wait_until(lambda: "p{1" in d.ports(), "its port is back")
+        tx.kill()
+        tx.bury()
+        wait_until(lambda: tx.proc.pid not in [c["pid"] for c in d.table("clients")], "netmapd knows of its end")
+        check(d.table("daemon")[0]["restoring"], "netmapd waits for the others")
+        for t in (rx,) + slow:
+            t.cont()
+        d.settled_daemon()
+        check(d.ports() == ports, "ports %s, were %s" % (d.ports(), ports))
+        wait_until(lambda: rx.next >= tx.accepted, lambda: "frames are lost: %s\n%s" % (tx.state(), rx.state()))
+        tx = d.start("send", "netmap:p{1", "-s", 1, "-r", 2).wait_open().go()
+        wait_until(lambda: rx.run == 2, lambda: "nothing arrives: %s\n%s" % (tx.state(), rx.state()))
+        for pair in (tx, rx), slow:
+            d.settle(*pair)
+            for t in pair:
+                t.quit()
+        d.wait_ports([])
+        check(not any(m["committed"] for m in d.table("memory")), "memory is left: %s" % d.table("memory"))
 
 
 def wait_gone(t):
@@ -200,4 +232,5 @@ def clients_end_meanwhile():
         d.settle(*pairs[1])
 
 
-run(old_and_new_clients, stopped_and_continued, stopped_for_too_long, slow_to_return, everybody_gone, clients_end_meanwhile)
+run(old_and_new_clients, stopped_and_continued, ends_before_others_are_back, stopped_for_too_long, slow_to_return,
+    everybody_gone, clients_end_meanwhile)
