@@ -111,6 +111,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(membarrier),
 	SCMP_SYS(rseq),
 	SCMP_SYS(getcpu),
+	SCMP_SYS(getrusage),
 	SCMP_SYS(getrandom),
 	/* memory */
 	SCMP_SYS(mmap),
@@ -186,6 +187,13 @@ allow_some_uses(scmp_filter_ctx ctx)
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* libnetmap reads what an application points at through the kernel: of this process only. */
+	if (err == 0)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_readv), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (err == 0)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_writev), 1,
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	/* UNIX sockets: no other family. */
 	if (err == 0)
 		err = seccomp_rule_add(

@@ -71,9 +71,11 @@ make_region(uint64_t size)
 int
 vu_get_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
-	struct unm_vu_inflight f = m->payload.inflight;
+	struct unm_vu_inflight f = {0}; /* padding included */
 	int fd, ret;
 
+	/* 20 bytes, or 24 with padding (QEMU, DPDK): who asks gets as many. */
+	memcpy(&f, &m->payload.inflight, m->hdr.size);
 	ret = check_numbers(b, &f);
 	if (ret < 0)
 		return ret;
@@ -84,7 +86,7 @@ vu_get_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return vu_fail(b, fd, "no memory for the in-flight region: %s", strerror(-fd));
 	ret = adopt(b, &f, fd);
 	if (ret == 0)
-		ret = vu_reply(b, &f, UNM_VU_INFLIGHT_SIZE, fd);
+		ret = vu_reply(b, &f, m->hdr.size, fd);
 	close(fd);
 	return ret;
 }
