@@ -399,12 +399,32 @@ wake_room_waiters(struct unm_bport *bp)
 	}
 }
 
+/*
+ * A worker that holds queues of other TAPs lets go of one that was detached, or its interface would
+ * stay as long as nothing is sent.
+ */
+static void
+let_go(struct unm_bport *bp)
+{
+	const struct unm_vale_src *s = bp->kind_data;
+
+	if (UNM_READ_ONCE(bp->seg->hdr->epoch) == s->peers->epoch ||
+		unm_lock_try(&bp->busy_thread, 1) != 0)
+		return; /* who forwards just now looks itself */
+	unm_peers_refresh(s->peers);
+	if (unm_lock_release(&bp->busy_thread))
+		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_TX);
+}
+
 static int
 vale_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
+	const struct unm_vale_src *s = r->bp->kind_data;
 	struct unm_kring *k = r->kring;
 	const uint32_t released = unm_own_hwcur(r);
 
+	if (__builtin_expect(s->peers->any_queues, 0))
+		let_go(r->bp);
 	if (released != head) {
 		unm_kring_publish_hwcur(k, head);
 		unm_count(&k->n_pkts, unm_pos_dist(released, head, r->num_slots));
@@ -425,20 +445,3 @@ const struct unm_port_ops unm_port_vale_ops = {
 	.close = vale_close,
 	.after_fork = vale_after_fork,
 };
-/* A worker that holds queues of other TAPs lets go of one that was detached, or its interface would stay as long as nothing is sent. */
-static void
-let_go(struct unm_bport *bp)
-{
-	const struct unm_vale_src *s = bp->kind_data;
-
-	if (UNM_READ_ONCE(bp->seg->hdr->epoch) == s->peers->epoch ||
-		unm_lock_try(&bp->busy_thread, 1) != 0)
-		return; /* who forwards just now looks itself */
-	unm_peers_refresh(s->peers);
-	if (unm_lock_release(&bp->busy_thread))
-		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_TX);
-}
-
-	const struct unm_vale_src *s = r->bp->kind_data;
-	if (__builtin_expect(s->peers->any_queues, 0))
-		let_go(r->bp);
