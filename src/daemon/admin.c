@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/request.h"
+#include "daemon/tap.h"
 #include "daemon/worker.h"
 #include "shm/atomic.h"
 
@@ -132,6 +133,42 @@ cmd_set(struct command *c)
 		"'%s' can't be set: lossless (of a port) or ageing (of a switch)", c->word[2]);
 }
 
+/* link PORT up|down */
+static int
+cmd_link(struct command *c)
+{
+	struct unm_dport *port, *tap;
+	struct unm_name name;
+	bool is_up;
+	int ret;
+
+	if (c->n != 3)
+		return unm_fail(&c->why, -EINVAL, "link needs a port, and up or down");
+	is_up = strcmp(c->word[2], "up") == 0;
+	if (!is_up && strcmp(c->word[2], "down") != 0)
+		return unm_fail(&c->why, -EINVAL, "a link is up or down, not '%s'", c->word[2]);
+	ret = unm_name_parse(c->word[1], &name, &c->why);
+	if (ret < 0)
+		return ret;
+	port = unm_port_find(&c->srv->dom, &name);
+	if (port == NULL)
+		return unm_fail(&c->why, -ENOENT, "there is no port '%s'", name.full);
+	if (port->kind != UNM_PORT_VALE && port->kind != UNM_PORT_TAP)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' has no link: ports of a switch and TAPs have one", name.full);
+	tap = port->kind == UNM_PORT_TAP ? port : unm_tap_behind(&c->srv->dom, port);
+	if (tap != NULL && tap->n_port_fds > 0) {
+		ret = unm_tap_set_carrier(tap->port_fds[0], is_up);
+		if (ret < 0)
+			return unm_fail(&c->why, ret, "can't change the carrier of '%s': %s",
+				tap->name, strerror(-ret));
+	}
+	unm_dport_set_link(port, is_up);
+	if (port->flags & UNM_PORTF_PERSISTENT)
+		unm_state_file_update(c->srv);
+	return 0;
+}
+
 /* create NAME [slots=N] [rings=N] [memory=ID] */
 static int
 cmd_create(struct command *c)
@@ -217,6 +254,7 @@ static const struct {
 } commands[] = {
 	{"show", cmd_show, false},
 	{"set", cmd_set, true},
+	{"link", cmd_link, true},
 	{"create", cmd_create, true},
 	{"delete", cmd_delete, true},
 	{"attach", cmd_attach, true},

@@ -22,6 +22,7 @@ static const char *const drop_names[UNM_DROP_N] = {
 	[UNM_DROP_UNMAPPED] = "unmapped",
 	[UNM_DROP_POLICY] = "policy",
 	[UNM_DROP_OFFLOAD] = "offload",
+	[UNM_DROP_LINK_DOWN] = "link_down",
 };
 
 static uint64_t
@@ -116,6 +117,7 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "vnet_hdr_len", p->vnet_hdr_len);
 	unm_json_u64(j, "vnet_lacks", p->vnet_lacks);
 	unm_json_u64(j, "max_frame", p->max_frame);
+	unm_json_bool(j, "link", !(p->flags & UNM_PORTF_LINK_DOWN));
 	unm_json_bool(j, "lossless", p->flags & UNM_PORTF_LOSSLESS);
 	unm_json_bool(j, "persistent", p->flags & UNM_PORTF_PERSISTENT);
 	unm_json_bool(j, "attached", p->flags & UNM_PORTF_ATTACHED);

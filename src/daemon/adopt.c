@@ -148,8 +148,9 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	memcpy(port->name, en->e.name, sizeof(port->name));
 	port->kind = (enum unm_port_kind)en->e.kind;
 	port->ops = unm_kind_ops(en->e.kind);
-	port->flags = en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT |
-					    UNM_PORTF_ATTACHED | UNM_PORTF_DETACHED);
+	port->flags =
+		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
+				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;

@@ -162,6 +162,9 @@ void unm_dport_activate(struct unm_dport *port);
  */
 void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks);
 
+/** unm_dport_set_link() - take the link up or down, publish, and wake whoever has to know. */
+void unm_dport_set_link(struct unm_dport *port, bool is_up);
+
 /** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
 void unm_dport_update(struct unm_dport *port);
 

@@ -359,6 +359,17 @@ unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks)
 }
 
 void
+unm_dport_set_link(struct unm_dport *port, bool is_up)
+{
+	if (is_up)
+		port->flags &= ~UNM_PORTF_LINK_DOWN;
+	else
+		port->flags |= UNM_PORTF_LINK_DOWN;
+	unm_dport_update(port);
+	unm_dseg_wake(port->seg); /* its own clients, and those who wait for room in it */
+}
+
+void
 unm_dport_update(struct unm_dport *port)
 {
 	struct unm_seg_port *e = &port->seg->ports[port->idx];

@@ -28,7 +28,7 @@
 #define STATE_SUFFIX ".state"
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_SIZE 37
-#define PORT_LINE    "port %u %u %u %u %s %u %u\n"
+#define PORT_LINE    "port %u %u %u %u %s %u %u %u\n"
 
 static void
 read_boot_id(char *out)
@@ -65,11 +65,12 @@ write_state(const struct unm_server *srv, FILE *f)
 	unm_missing_write(srv, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
-			s->is_lossless, s->vnet_hdr_len);
+			s->is_lossless, s->vnet_hdr_len, s->is_down);
 	for (p = srv->dom.ports; p != NULL; p = p->next) {
 		if ((p->flags & UNM_PORTF_PERSISTENT) && !p->is_dying)
 			fprintf(f, PORT_LINE, p->n_tx, p->n_rx, p->tx_slots, p->rx_slots, p->name,
-				(p->flags & UNM_PORTF_LOSSLESS) != 0, p->vnet_hdr_len);
+				(p->flags & UNM_PORTF_LOSSLESS) != 0, p->vnet_hdr_len,
+				(p->flags & UNM_PORTF_LINK_DOWN) != 0);
 	}
 	return fflush(f) != 0 || ferror(f) ? -EIO : 0;
 }
@@ -113,8 +114,8 @@ note_port(struct unm_server *srv, const char *line)
 
 	if (s == NULL)
 		return;
-	if (sscanf(line, "port %u %u %u %u %63s %u %u", &s->n_tx, &s->n_rx, &s->tx_slots,
-		    &s->rx_slots, s->name, &s->is_lossless, &s->vnet_hdr_len) < 5) {
+	if (sscanf(line, "port %u %u %u %u %63s %u %u %u", &s->n_tx, &s->n_rx, &s->tx_slots,
+		    &s->rx_slots, s->name, &s->is_lossless, &s->vnet_hdr_len, &s->is_down) < 5) {
 		free(s);
 		return;
 	}
@@ -201,6 +202,8 @@ remake_port(struct unm_server *srv, const struct unm_saved_port *s)
 	}
 	if (s->is_lossless && port->kind == UNM_PORT_VALE)
 		port->flags |= UNM_PORTF_LOSSLESS;
+	if (s->is_down && port->kind == UNM_PORT_VALE)
+		port->flags |= UNM_PORTF_LINK_DOWN;
 	unm_dport_set_vnet_hdr(
 		port, s->vnet_hdr_len == 10 || s->vnet_hdr_len == 12 ? s->vnet_hdr_len : 0, 0);
 }

@@ -59,6 +59,7 @@ struct unm_saved_port {
 	struct unm_saved_port *next;
 	uint32_t n_tx, n_rx, tx_slots, rx_slots;
 	uint32_t is_lossless, vnet_hdr_len;
+	uint32_t is_down; /* its link */
 	char name[UNM_NAME_SIZE];
 };
 

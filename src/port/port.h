@@ -115,7 +115,7 @@ int unm_bport_rxsync(struct unm_bport *bp);
 
 /**
  * unm_bport_poll() - one synchronisation pass of poll(2) (spec 8), without sleeping
- * @events: POLLIN, POLLRDNORM, POLLOUT, POLLWRNORM as the caller asked
+ * @events: POLLIN, POLLRDNORM, POLLOUT, POLLWRNORM, POLLPRI (port/link.h) as the caller asked
  *
  * Return: the ready bits among @events, POLLERR added after illegal indices or provider failure.
  */

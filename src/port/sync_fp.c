@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "port/internal.h"
+#include "port/link.h"
 #include "ring/prologue.h"
 #include "ring/wake.h"
 #include "shm/lock.h"
@@ -176,6 +177,7 @@ unm_bport_txsync(struct unm_bport *bp)
 		return -ENXIO;
 	if (slot == 0)
 		return -EIO;
+	unm_link_take(bp);
 	for (i = 0; i < bp->n_tx; i++) { /* at most UNM_PORT_MAX_RINGS */
 		const int e = sync_ring(&bp->tx[i], slot);
 
@@ -211,6 +213,7 @@ unm_bport_rxsync(struct unm_bport *bp)
 		return -ENXIO;
 	if (slot == 0)
 		return -EIO;
+	unm_link_take(bp);
 	for (i = 0; i < bp->n_rx; i++) {
 		const int e = sync_ring(&bp->rx[i], slot);
 
@@ -281,5 +284,7 @@ unm_bport_poll(struct unm_bport *bp, short events)
 		got |= poll_tx(bp, slot, (events & POLL_OUT) != 0);
 	if (events & POLL_IN)
 		got |= poll_rx(bp, slot);
+	if ((events & POLLPRI) && unm_link_has_changed(bp))
+		got |= POLLPRI;
 	return (short)(got & (events | POLLERR));
 }

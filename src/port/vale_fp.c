@@ -342,11 +342,41 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 	return 0;
 }
 
-/* Taken from its switch (spec 16.6): there is nowhere to forward to. */
-static bool
-is_detached(const struct unm_bport *bp)
+/* The link is down: the frames in the slots up to @head are lost. A last one that is not whole counts too. */
+static void
+lose_slots(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
-	return UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_PORTF_DETACHED;
+	uint32_t pos = unm_own_hwcur(r);
+	uint64_t n_frames = 0, n_bytes = 0;
+
+	while (pos != head) { /* less than num_slots turns */
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+
+		pos = unm_pos_next(pos, r->num_slots);
+		n_frames += !(v.flags & NS_MOREFRAG) || pos == head;
+		n_bytes += v.len;
+	}
+	unm_kring_publish_hwcur(r->kring, head);
+	unm_count(&r->kring->n_pkts, n_frames);
+	unm_count(&r->kring->n_bytes, n_bytes);
+	unm_count(&r->kring->drops[UNM_DROP_LINK_DOWN], n_frames);
+	*tail = unm_tx_tail_all_free(r, head);
+}
+
+/* Is there nowhere to forward to: taken from its switch (spec 16.6), or the link is down? Then all is done here. */
+static bool
+goes_nowhere(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	const struct unm_bport *bp = r->bp;
+	const uint32_t flags = UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags);
+
+	if (__builtin_expect((flags & (UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN)) == 0, 1))
+		return false;
+	if (flags & UNM_PORTF_DETACHED)
+		unm_port_sink_ops.txsync(r, head, tail);
+	else
+		lose_slots(r, head, tail);
+	return true;
 }
 
 static int
@@ -360,8 +390,8 @@ vale_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	*tail = unm_tx_tail_all_free(r, g.pos);
 	if (g.pos == head)
 		return 0;
-	if (__builtin_expect(is_detached(bp), 0))
-		return unm_port_sink_ops.txsync(r, head, tail);
+	if (goes_nowhere(r, head, tail))
+		return 0;
 	if (unm_lock_take(&bp->busy_thread, 1) != 0)
 		return 0; /* another thread has been forwarding for long; these frames wait for the next sync, and we are told when */
 	err = forward_slots(bp->kind_data, &g);

@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION	      1u
+#define UNM_SEG_VERSION	      2u
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
@@ -69,6 +69,11 @@ enum unm_port_state {
 #define UNM_PORTF_OPEN	     0x8u /* at least one binding: else frames to it are dropped as "closed" */
 /* Taken from its switch while clients have it open: what it sends goes nowhere. Never with OPEN */
 #define UNM_PORTF_DETACHED 0x10u
+/*
+ * The administrator has taken the link down (VALE and TAP ports): it neither sends nor gets frames. Its
+ * clients learn of it by NI_LINK_DOWN and POLLPRI, see port/link.h
+ */
+#define UNM_PORTF_LINK_DOWN 0x20u
 
 /* Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's rx kring. */
 enum unm_drop {
@@ -81,6 +86,7 @@ enum unm_drop {
 	UNM_DROP_UNMAPPED, /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
 	UNM_DROP_POLICY, /* the forwarding decision said so */
 	UNM_DROP_OFFLOAD, /* its virtio-net header is wrong, or its payload can't be cut to fit the receiver */
+	UNM_DROP_LINK_DOWN, /* the sender's or the receiver's link is down */
 	UNM_DROP_N,
 };
 
@@ -215,18 +221,22 @@ struct unm_kring {
 	uint32_t pub_tail;  /* tail published by the last sync */
 	uint64_t n_syncs;
 	uint64_t n_reinits;
-	uint64_t n_pkts;	    /* tx: frames taken; rx: slots given back */
-	uint64_t n_bytes;	    /* tx only */
-	uint64_t n_wakes;	    /* eventfd writes made by syncs of this ring */
-	uint64_t drops[UNM_DROP_N]; /* tx only */
+	uint64_t n_pkts;  /* tx: frames taken; rx: slots given back */
+	uint64_t n_bytes; /* tx only */
+	uint64_t n_wakes; /* eventfd writes made by syncs of this ring */
+	uint64_t owner_pad[9];
 
-	/* Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's sync, no lock) */
+	/*
+	 * Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's sync, no lock).
+	 * A tx ring has only @drops here. W: who syncs it, holding @busy
+	 */
 	uint32_t lock __attribute__((aligned(128)));
 	uint32_t hwtail;
 	uint64_t rx_pkts;
 	uint64_t rx_bytes;
-	uint64_t rx_full; /* frames dropped for want of room */
-	uint32_t deliver_pad[24];
+	uint64_t rx_full;	    /* frames dropped for want of room */
+	uint64_t drops[UNM_DROP_N]; /* tx only */
+	uint64_t deliver_pad[12 - UNM_DROP_N];
 
 	/* Sleepers. W: sleeper sets to 1, waker clears before it signals */
 	uint32_t want __attribute__((aligned(128)));

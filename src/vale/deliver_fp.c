@@ -178,7 +178,7 @@ ring_lock(struct unm_vale_src *s, struct unm_peer *p, struct unm_peer_ring *pr)
 	pr->stuck_until_ns = 0;
 	if (__builtin_expect(!unm_peer_takes(s->peers, p), 0)) {
 		unm_lock_release(word);
-		return UNM_DROP_NO_PORT + 1;
+		return unm_peer_refusal(s->peers, p) + 1;
 	}
 	return 0;
 }

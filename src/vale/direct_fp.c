@@ -108,7 +108,7 @@ unm_vale_write(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsig
 		if (takes)
 			write_frame(s, p, f, &t);
 		else
-			s->drops[UNM_DROP_NO_PORT]++;
+			s->drops[unm_peer_refusal(s->peers, p)]++;
 	}
 	if (t.pkts > 0)
 		count(s, p->ring[0].kring, &t);

@@ -103,7 +103,16 @@ unm_peer_takes(const struct unm_peers *t, const struct unm_peer *p)
 	const struct unm_seg_port *e = &t->seg->ports[p->port];
 
 	return UNM_READ_ONCE(e->state) == UNM_PORT_ACTIVE && UNM_READ_ONCE(e->gen) == p->gen &&
-	       (UNM_READ_ONCE(e->flags) & UNM_PORTF_OPEN);
+	       (UNM_READ_ONCE(e->flags) & (UNM_PORTF_OPEN | UNM_PORTF_LINK_DOWN)) == UNM_PORTF_OPEN;
+}
+
+/* Why unm_peer_takes() said no; the port may have changed since. */
+static inline enum unm_drop
+unm_peer_refusal(const struct unm_peers *t, const struct unm_peer *p)
+{
+	return UNM_READ_ONCE(t->seg->ports[p->port].flags) & UNM_PORTF_LINK_DOWN
+		       ? UNM_DROP_LINK_DOWN
+		       : UNM_DROP_NO_PORT;
 }
 
 #endif

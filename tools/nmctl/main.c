@@ -31,6 +31,7 @@ static const char help_text[] =
 	"                           put a persistent port or a TAP (tap:NAME) on a switch\n"
 	"  detach SWITCH PORT [netns=NETNS]\n"
 	"                           take it off\n"
+	"  link PORT up|down        plug in or pull a port's cable\n"
 	"  set PORT lossless on|off senders wait for room in its rings\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
 	"  doctor                   what this machine offers, and what is slow or refused\n"
@@ -133,6 +134,7 @@ static const struct {
 	{"delete", pass_on, 2, 2},
 	{"attach", cmd_attach, 3, 4},
 	{"detach", cmd_attach, 3, 4},
+	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},
 	{"doctor", cmd_doctor, 1, 1},
 	{"stop", pass_on, 1, 1},
