@@ -102,5 +102,10 @@ vu_set_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	if (f->mmap_size != region_size(f))
 		return vu_fail(b, -EINVAL, "in-flight region of %llu bytes, ours have %llu",
 			(unsigned long long)f->mmap_size, (unsigned long long)region_size(f));
+	if (f->mmap_ofs % UNM_INFLIGHT_ALIGN != 0)
+		return vu_fail(b, -EINVAL,
+			"in-flight region at %llu of its file, must be a "
+			"multiple of %u",
+			(unsigned long long)f->mmap_ofs, UNM_INFLIGHT_ALIGN);
 	return adopt(b, f, m->fd[0]);
 }

@@ -38,12 +38,16 @@ def wrong_numbers(server):
     for n_queues, size in ((0, 64), (2, 0), (0, 0), (1000, 64), (2, 40000), (65535, 65535)):
         fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, n_queues, size))
         fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n_queues, size), [fd])
-    for got in ((length - 1, ofs, n, s), (length + 1, ofs, n, s), (0, ofs, n, s), (length, v.PAGE, n, s), (length, (1 << 64) - 1, n, s),
+    for got in ((length - 1, ofs, n, s), (length + 1, ofs, n, s), (0, ofs, n, s), (length, v.PAGE, n, s), (length, 8, n, s), (length, (1 << 64) - 1, n, s),
                 (length, ofs, n + 1, s), (length, ofs, n, s - 1)):
         fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(*got), [fd])
     small, pipe = v.memfd(length - 1), os.pipe()
     fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 0, n, s), [small])
     fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 0, n, s), [pipe[1]])
+    large = v.memfd(length + 64)
+    fe.bad(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 23, n, s), [large])
+    fe.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, 64, n, s), [large])
+    os.close(large)
     fe.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n, s), [fd])
     fe.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(length, ofs, n, s) + bytes(4), [fd])  # with padding, as some send it
     for x in (small, fd, *pipe):
