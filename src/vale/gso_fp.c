@@ -39,38 +39,37 @@ unm_gso_plan(struct unm_gso *g, struct unm_offload *o, uint32_t vnet_len, uint32
 	uint8_t *frame = o->head + UNM_VNET_HDR_MAX;
 	const uint8_t *ip = frame + o->l3, *l4 = frame + o->l4;
 	const bool is_udp = o->gso_type == UNM_VNET_GSO_UDP_L4;
-	uint32_t limit;
+	const bool is_datagram = o->gso_type == UNM_VNET_GSO_UDP;
+	const uint32_t head_len = o->head_len + (is_datagram && o->is_v6 ? FRAG_LEN : 0);
+	const uint32_t limit = max_frame + o->tags;
 
+	if (limit <= head_len)
+		return false;
 	g->o = o;
 	g->vnet_len = vnet_len;
-	g->is_partial = !(lacks & UNM_VNET_LACKS_CSUM) && o->gso_type != UNM_VNET_GSO_UDP;
+	g->is_partial = !(lacks & UNM_VNET_LACKS_CSUM) && !is_datagram;
 	g->head_len = o->head_len;
 	g->payload = o->len - o->head_len;
 	g->size = o->vnet.gso_size;
-	g->id = o->is_v6 ? id : unm_get_be16(ip + 4);
-	g->pseudo = 0;
-	if (o->gso_type == UNM_VNET_GSO_UDP) {
-		if (o->is_v6)
-			add_fragment_header(g, frame);
-	} else {
-		g->pseudo = o->is_v6 ? unm_csum_pseudo6(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP)
-				     : unm_csum_pseudo4(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP);
-		if (!is_udp) {
-			g->seq = unm_get_be32(l4 + TCP_SEQ);
-			g->tcp_flags = l4[TCP_FLAGS];
-		}
-	}
-	limit = max_frame + o->tags;
-	if (limit <= g->head_len)
-		return false;
-	limit -= g->head_len;
-	if (!is_udp && g->size > limit)
-		g->size = limit;
-	if (o->gso_type == UNM_VNET_GSO_UDP)
+	if (!is_udp && g->size > limit - head_len)
+		g->size = limit - head_len;
+	if (is_datagram)
 		g->size &= ~7u;
 	if (g->size == 0)
 		return false;
 	g->n = g->payload > 0 ? (g->payload + g->size - 1) / g->size : 1;
+	g->id = o->is_v6 ? id : unm_get_be16(ip + 4);
+	g->is_fragments = is_datagram && g->n > 1;
+	if (g->is_fragments && o->is_v6)
+		add_fragment_header(g, frame);
+	if (is_datagram)
+		return true;
+	g->pseudo = o->is_v6 ? unm_csum_pseudo6(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP)
+			     : unm_csum_pseudo4(ip, is_udp ? IPPROTO_UDP : IPPROTO_TCP);
+	if (!is_udp) {
+		g->seq = unm_get_be32(l4 + TCP_SEQ);
+		g->tcp_flags = l4[TCP_FLAGS];
+	}
 	return true;
 }
 
@@ -95,20 +94,20 @@ static void
 write_ip(const struct unm_gso *g, uint32_t i, uint32_t len)
 {
 	const struct unm_offload *o = g->o;
-	const bool is_fragment = o->gso_type == UNM_VNET_GSO_UDP, is_last = i + 1 == g->n;
+	const bool is_last = i + 1 == g->n;
 	uint8_t *frame = (uint8_t *)g->o->head + UNM_VNET_HDR_MAX, *ip = frame + o->l3;
 	const uint32_t ofs = i * g->size; /* multiple of 8 where it is used */
 
 	if (o->is_v6) {
 		unm_put_be16(ip + 4, len - o->l3 - IPV6_LEN);
-		if (is_fragment)
+		if (g->is_fragments)
 			unm_put_be16(
 				frame + g->head_len - FRAG_LEN + 2, ofs | (is_last ? 0 : IP6_MF));
 		return;
 	}
 	unm_put_be16(ip + 2, len - o->l3);
-	unm_put_be16(ip + 4, is_fragment ? g->id : g->id + i);
-	if (is_fragment)
+	unm_put_be16(ip + 4, g->is_fragments ? g->id : g->id + i);
+	if (g->is_fragments)
 		unm_put_be16(ip + 6, ofs / 8 | (is_last ? 0 : IP_MF));
 	unm_put_raw16(ip + 10, 0);
 	unm_put_raw16(ip + 10, (uint16_t)~unm_csum_fold(unm_csum_bytes(ip, o->l4 - o->l3)));

@@ -7,7 +7,7 @@
  *            FIN and PSH only in the last, CWR only in the first
  *   UDP_L4   datagrams of gso_size, never less: the application sees them
  *   UDP      one datagram in IP fragments of gso_size rounded down to a multiple of 8, or as many
- *            bytes as fit
+ *            bytes as fit; whole if it fits into one
  *
  * IPv4: the identification counts up, fragments all have the datagram's. Every header is built in
  * place of the frame's own, in the private copy. Payload is not looked at here.
@@ -21,6 +21,7 @@ struct unm_gso {
 	struct unm_offload *o;
 	uint32_t vnet_len; /* virtio-net header in front of each piece */
 	bool is_partial;   /* receiver completes TCP and UDP checksums by itself */
+	bool is_fragments; /* of a datagram that does not fit into one piece */
 	uint32_t head_len; /* other headers in front of each piece */
 	uint32_t payload;  /* of all pieces */
 	uint32_t size;	   /* of a piece's payload, the last one's excepted */

@@ -96,7 +96,7 @@ put_pieces(struct unm_spot *sp, struct unm_gso *g, struct unm_reader *r)
 	const uint32_t out = sp->p->hdr_len;
 	const uint8_t *head = g->o->head + UNM_VNET_HDR_MAX - out;
 	const struct unm_cursor first = unm_cursor_at(sp);
-	const bool is_fragment = g->o->gso_type == UNM_VNET_GSO_UDP;
+	const bool is_datagram = g->o->gso_type == UNM_VNET_GSO_UDP;
 	struct unm_csum sum = {0};
 	uint32_t left = g->payload, i;
 
@@ -105,7 +105,7 @@ put_pieces(struct unm_spot *sp, struct unm_gso *g, struct unm_reader *r)
 		struct unm_cursor c = unm_cursor_at(sp);
 		struct unm_cursor start = c;
 
-		if (!is_fragment)
+		if (!is_datagram)
 			sum = (struct unm_csum){0};
 		unm_cursor_skip(&c, out + g->head_len);
 		if (g->is_partial)
@@ -117,7 +117,7 @@ put_pieces(struct unm_spot *sp, struct unm_gso *g, struct unm_reader *r)
 		unm_spot_finish(sp, out + g->head_len + len);
 		left -= len;
 	}
-	if (is_fragment && g->o->vnet.flags & UNM_VNET_F_NEEDS_CSUM)
+	if (is_datagram && g->o->vnet.flags & UNM_VNET_F_NEEDS_CSUM)
 		put_checksum(first, out + g->head_len + UNM_UDP_CSUM_OFFSET, &sum);
 }
 

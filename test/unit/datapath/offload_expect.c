@@ -167,6 +167,12 @@ expect_fragments(
 	memcpy(datagram, f->data + f->l4, total);
 	sum = sum_bytes(0, datagram, total);
 	put16(datagram + 6, sum != 0xffff ? ~sum : 0xffff);
+	if (total <= size) { /* fits without being cut: as it is */
+		memcpy(piece, f->data, f->l4);
+		memcpy(piece + f->l4, datagram, total);
+		add_piece(r, &none, hdr_len, f->len);
+		return;
+	}
 	for (at = 0; at < total; at += size) {
 		const uint32_t n = total - at < size ? total - at : size;
 		const uint32_t more = at + n < total;

@@ -7,6 +7,9 @@
 #include "traffic.h"
 #include "vale/vnet.h"
 
+#define KERNEL_TRAIN	127 /* datagrams, and one that is not full */
+#define MAX_TCP_OPTIONS 40
+
 uint32_t
 offload_random(uint64_t *rng, uint32_t lo, uint32_t hi)
 {
@@ -118,7 +121,7 @@ make_ipv6(struct offload_frame *f, bool is_kernels, uint64_t *rng)
 	ip[7] |= 1;
 	ip[8] = ip[24] = 0xfd;
 	f->next_hdr = f->l3 + 6;
-	if (offload_random(rng, 0, 3) == 0)
+	if (offload_random(rng, 0, 3) == 0 && (!is_kernels || f->kind != OFFLOAD_UFO6))
 		at += make_extension(f, at, 0, offload_random(rng, 1, 3));
 	if (offload_random(rng, 0, 3) == 0 && !is_kernels)
 		at += make_extension(f, at, 43, offload_random(rng, 1, 3));
@@ -186,6 +189,26 @@ finish_headers(struct offload_frame *f)
 	put16(ip + 10, ~fold(sum));
 }
 
+/*
+ * What Linux 6.18 takes: a train of 128 datagrams at most; fragments of a multiple of 8, which it does
+ * not round down itself; and of segments that are TCP's with options no frame that is just short
+ * enough to be one, which it drops.
+ */
+static uint16_t
+kernels_size(const struct offload_frame *f, uint16_t size)
+{
+	const uint32_t payload = f->len - f->payload;
+
+	if (f->kind == OFFLOAD_UFO4 || f->kind == OFFLOAD_UFO6)
+		return size & (uint16_t)~7;
+	if (f->kind == OFFLOAD_USO4 || f->kind == OFFLOAD_USO6)
+		return size > payload / KERNEL_TRAIN ? size
+						     : (uint16_t)(payload / KERNEL_TRAIN + 1);
+	if (size >= payload && size - payload < MAX_TCP_OPTIONS)
+		return (uint16_t)(payload + MAX_TCP_OPTIONS);
+	return size;
+}
+
 static void
 make_vnet(struct offload_frame *f, const struct offload_shape *shape, uint64_t *rng)
 {
@@ -204,8 +227,8 @@ make_vnet(struct offload_frame *f, const struct offload_shape *shape, uint64_t *
 	h.csum_offset = is_tcp(f->kind) ? 16 : 6;
 	if (h.gso_type != 0)
 		h.gso_size = (uint16_t)offload_random(rng, shape->min_size, shape->max_size);
-	if (h.gso_type == UNM_VNET_GSO_UDP && shape->is_kernels)
-		h.gso_size = (uint16_t)(h.gso_size & ~7u); /* it does not round down itself */
+	if (shape->is_kernels && h.gso_type != 0)
+		h.gso_size = kernels_size(f, h.gso_size);
 	if ((f->kind == OFFLOAD_TCP4 || f->kind == OFFLOAD_TCP6) && f->data[f->l4 + 13] & 0x80)
 		h.gso_type |= UNM_VNET_GSO_ECN;
 	memset(f->vnet, 0, sizeof(f->vnet));

@@ -84,7 +84,7 @@ any_to_any(void **state)
 	(void)state;
 	for (b = 0; b < 4; b++) {
 		rig(2, 4096, buf_sizes[b]);
-		for (i = 0; i < 140; i++) {
+		for (i = 0; i < 100; i++) {
 			const uint32_t in = i % 7 == 0 ? 10 : 12;
 
 			offload_frame_make(
