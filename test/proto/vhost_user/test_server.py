@@ -228,6 +228,18 @@ def as_client(server):
             guests[nic].close()
 
 
+@with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
+def on_a_pipe(server):
+    """Two NICs at the ends of a pipe, which has no header to hand offloads over, and makes the sender wait."""
+    a, b = server.guest("{1").start(), server.guest("}1").start()
+    assert a.get_u64(v.GET_FEATURES) & 1 == 0, "checksums are offered"
+    for _ in range(20):
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
 def run_program(*args, env=None):
     return subprocess.run([v.program(), *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, env=env)
 
@@ -274,7 +286,7 @@ def sockets(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself, what_is_asked_for, second_front_end_waits,
-         netmapd_restarts, server_restarts, as_client, command_line, sockets]
+         netmapd_restarts, server_restarts, as_client, on_a_pipe, command_line, sockets]
 failed = 0
 for n, test in enumerate(tests, 1):
     try:

@@ -307,17 +307,17 @@ def pass_frame(src, dst):
 class Server:
     """netmapd, and nm-vhost-user with NICs a and b on one switch."""
 
-    def __init__(self, args=(), nics=("a", "b"), wait=True):
+    def __init__(self, args=(), nics=("a", "b"), wait=True, ports="valevu:%s"):
         self.daemon = u.Daemon()
         self.dir = tempfile.mkdtemp(prefix="unm-vu-")
         self.log = open(os.path.join(self.dir, "log"), "w+b")
-        self.args, self.nics = args, nics
+        self.args, self.nics, self.ports = args, nics, ports
         self.start(wait)
 
     def start(self, wait=True):
         cmd = [program(), *self.args]
         for nic in self.nics:
-            cmd += ["--socket", self.path(nic), "--port", "valevu:" + nic]
+            cmd += ["--socket", self.path(nic), "--port", self.ports % nic]
         self.proc = subprocess.Popen(cmd, env=self.env(), stdout=subprocess.PIPE, stderr=self.log)
         if wait:
             self.wait_ready()
