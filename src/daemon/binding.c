@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
+#include "daemon/kinds.h"
 #include "net/netmap.h"
 #include "shm/atomic.h"
-
-#define EXTRA_BATCH 1024u
+#include "shm/clock.h"
 
 /* A run of ring numbers, tx rings first: [first, first + n). */
 static bool
@@ -195,71 +195,31 @@ apply_offsets(struct unm_dport *port, const struct unm_dbinding *b, const struct
 	return 0;
 }
 
-/* Extra buffers: as many as there are, linked into a list. Return: 0 or -ENOMEM. */
-static int
-take_extra(struct unm_dport *port, uint32_t wanted, uint32_t *head, uint32_t *got)
-{
-	struct unm_pool *pool = &port->region->bufs;
-	uint32_t *bufs;
-	int ret;
-
-	*head = 0;
-	*got = 0;
-	if (wanted > UNM_MAX_EXTRA_BUFS)
-		wanted = UNM_MAX_EXTRA_BUFS;
-	if (wanted > pool->n_free)
-		wanted = pool->n_free;
-	if (wanted == 0)
-		return 0;
-	bufs = malloc(wanted * sizeof(*bufs));
-	if (bufs == NULL)
-		return -ENOMEM;
-	/* Fewer than wanted is no error: halve until the system's memory suffices. */
-	ret = -ENOMEM;
-	while (wanted > 0) { /* at most 20 rounds */
-		ret = unm_pool_alloc_many(pool, wanted, bufs, NULL);
-		if (ret == 0)
-			break;
-		wanted /= 2;
-	}
-	if (ret == 0 && unm_format_extra_link(port->region, bufs, wanted) < 0) {
-		unm_pool_free_many(pool, bufs, wanted);
-		ret = -ENOMEM;
-	}
-	if (ret == 0) {
-		*head = bufs[0];
-		*got = wanted;
-	}
-	free(bufs);
-	return 0;
-}
-
-/* Free what the client has left in its list: any words it likes, so each index and the length are checked. */
-static void
-free_extra(struct unm_dport *port, uint32_t head)
-{
-	struct unm_pool *pool = &port->region->bufs;
-	uint32_t batch[EXTRA_BATCH];
-	uint32_t idx = head, n = 0, steps;
-
-	for (steps = 0; steps < pool->n && unm_pool_holds(pool, idx); steps++) {
-		batch[n++] = idx;
-		if (unm_format_extra_next(port->region, idx, &idx) < 0)
-			break;
-		if (n == EXTRA_BATCH) {
-			unm_pool_free_many(pool, batch, n);
-			n = 0;
-		}
-	}
-	unm_pool_free_many(pool, batch, n);
-}
-
 uint64_t
 unm_bind_nifp_ofs(const struct unm_dbinding *b)
 {
 	const struct unm_region_info *i = &b->port->region->info;
 
 	return i->if_ofs + (uint64_t)b->if_obj * i->if_size;
+}
+
+static uint32_t
+n_if_objs(const struct unm_dport *port)
+{
+	return unm_pool_n_objs(&port->region->ifs, unm_format_if_bytes(port->n_tx, port->n_rx));
+}
+
+/* Have memory for the netmap_if, before extra buffers take all there is: what has been committed stays so. */
+static int
+commit_if(const struct unm_dport *port, struct unm_reason *why)
+{
+	struct unm_pool *pool = &port->region->ifs;
+	uint32_t first;
+	const int ret = unm_pool_alloc_run(pool, n_if_objs(port), &first, why);
+
+	if (ret == 0)
+		unm_pool_free_run(pool, first, n_if_objs(port));
+	return ret;
 }
 
 /* The private netmap_if with the extra buffers' head. */
@@ -282,7 +242,7 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 
 	if (ofs == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-	b->n_if_objs = unm_pool_n_objs(pool, unm_format_if_bytes(port->n_tx, port->n_rx));
+	b->n_if_objs = n_if_objs(port);
 	ret = unm_pool_alloc_run(pool, b->n_if_objs, &b->if_obj, why);
 	if (ret == 0) {
 		for (i = 0; i < n_rings; i++)
@@ -298,43 +258,48 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 	return ret;
 }
 
+/* Give the rings their memory, in steps. Return: 0, -EINPROGRESS, or negative errno with the reason. */
 static int
-open_rings(struct unm_domain *dom, struct unm_dport *port, struct unm_dbinding *b, bool exclusive,
+open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadline_ns,
+	struct unm_reason *why)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+		int ret;
+
+		if (!is_bound(port, b, i) || (port->rings[i].is_open && !port->rings[i].is_closing))
+			continue;
+		ret = unm_dring_open(port, i, why);
+		if (ret < 0)
+			return ret;
+		if (unm_now_ns() >= deadline_ns)
+			return -EINPROGRESS; /* with one ring less to open */
+	}
+	return 0;
+}
+
+/* The rings are open: make them the binding's. */
+static int
+use_rings(struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
 	const struct unm_bind_wish *wish, struct unm_reason *why)
 {
 	const uint32_t n_rings = port->n_tx + port->n_rx;
 	uint32_t i;
-	int ret = 0;
 
-	for (i = 0; i < n_rings && ret == 0; i++) {
-		if (!is_bound(port, b, i))
-			continue;
-		ret = unm_dring_open(port, i, why);
-		if (ret == 0 && port->rings[i].n_users == 0 && !port->rings[i].is_virgin &&
-			unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i)) < 0)
-			ret = unm_fail(why, -ENOMEM, "can't write into the memory region");
-	}
-	if (ret == 0 && wish->offsets != NULL) {
-		ret = apply_offsets(port, b, wish->offsets);
-		if (ret < 0)
-			ret = unm_fail(why, ret, "can't write into the memory region");
-	}
-	if (ret == 0) {
-		for (i = 0; i < n_rings; i++) {
-			if (is_bound(port, b, i))
-				add_user(port, i, exclusive);
-		}
-		return 0;
-	}
 	for (i = 0; i < n_rings; i++) {
 		if (is_bound(port, b, i) && port->rings[i].n_users == 0 &&
-			!port->ops->keeps_rings && unm_dring_close(port, i) < 0 &&
-			!port->needs_reap) {
-			port->needs_reap = true;
-			dom->n_reap++;
-		}
+			!port->rings[i].is_virgin &&
+			unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i)) < 0)
+			return unm_fail(why, -ENOMEM, "can't write into the memory region");
 	}
-	return ret;
+	if (wish->offsets != NULL && apply_offsets(port, b, wish->offsets) < 0)
+		return unm_fail(why, -ENOMEM, "can't write into the memory region");
+	for (i = 0; i < n_rings; i++) {
+		if (is_bound(port, b, i))
+			add_user(port, i, exclusive);
+	}
+	return 0;
 }
 
 static void
@@ -378,7 +343,8 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 	struct unm_dbinding *b, struct unm_reason *why)
 {
 	const bool exclusive = wish->flags & NR_EXCLUSIVE;
-	uint32_t extra_head;
+	struct unm_pending *pending = wish->pending;
+	const uint64_t deadline_ns = unm_now_ns() + UNM_STEP_NS;
 	int ret;
 
 	memset(b, 0, sizeof(*b));
@@ -388,25 +354,32 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 		ret = check_sharing(port, b, exclusive, why);
 	if (ret == 0 && wish->offsets != NULL)
 		ret = check_offsets(port, b, wish, why);
+	if (ret == 0) {
+		unm_pending_begin(dom, pending, port);
+		ret = open_rings(port, b, deadline_ns, why);
+	}
 	if (ret == 0)
-		ret = open_rings(dom, port, b, exclusive, wish, why);
+		ret = commit_if(port, why);
+	if (ret == 0)
+		ret = unm_pending_extra(pending, wish->n_extra, deadline_ns);
+	if (ret == 0)
+		ret = use_rings(port, b, exclusive, wish, why);
 	if (ret < 0)
 		return ret;
 	b->port = port;
-	ret = take_extra(port, wish->n_extra, &extra_head, &b->n_extra);
-	if (ret == 0)
-		ret = make_if(port, b, extra_head, why);
+	b->n_extra = pending->n_extra;
+	ret = make_if(port, b, b->n_extra > 0 ? pending->extra[0] : 0, why);
 	if (ret == 0) {
 		ret = join_segment(port, b, why);
 		if (ret < 0)
 			unm_pool_free_run(&port->region->ifs, b->if_obj, b->n_if_objs);
 	}
 	if (ret < 0) {
-		free_extra(port, extra_head);
 		close_rings(dom, port, b);
 		b->port = NULL;
 		return ret;
 	}
+	unm_pending_done(pending);
 	b->mode = wish->mode;
 	b->ringid = wish->ringid;
 	b->flags = wish->flags;
@@ -433,7 +406,7 @@ unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
 	close(b->wake_fd);
 	b->wake_fd = -1;
 	if (unm_format_extra_head(port->region, unm_bind_nifp_ofs(b), &head) == 0)
-		free_extra(port, head);
+		unm_giveback(dom, port->region, head);
 	unm_pool_free_run(&port->region->ifs, b->if_obj, b->n_if_objs);
 	b->port = NULL;
 	port->n_bindings--;
@@ -442,8 +415,8 @@ unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
 	wake_room_waiters(port);
 	if (port->is_dying)
 		unm_dport_finish(dom, port);
-	else if (port->n_bindings == 0 && !port->seg->is_adopted)
-		port->ops->idle(dom, port);
+	else if (!port->seg->is_adopted)
+		unm_port_release(dom, port);
 }
 
 void

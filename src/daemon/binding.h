@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "daemon/domain.h"
+#include "daemon/pending.h"
 #include "shm/proto.h"
 
 struct unm_offsets {
@@ -26,6 +27,8 @@ struct unm_bind_wish {
 	uint32_t ringid;
 	uint64_t flags; /* NR_* */
 	uint32_t n_extra;
+	struct unm_pending
+		*pending; /* what earlier steps of this request have done; kept by the caller */
 	const struct unm_offsets *offsets; /* NULL: none asked for */
 	int *offsets_error;		   /* set to the errno if that option was the reason */
 };

@@ -38,11 +38,12 @@ unm_commit_fini(struct unm_commit *c)
 	memset(c, 0, sizeof(*c));
 }
 
+/* Chunks @i to @end - 1, by one call. */
 static int
-commit_chunk(struct unm_commit *c, uint32_t i, struct unm_reason *why)
+commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason *why)
 {
-	const uint64_t ofs = (uint64_t)i * c->chunk;
-	const uint64_t len = c->size - ofs < c->chunk ? c->size - ofs : c->chunk;
+	const uint64_t ofs = (uint64_t)i * c->chunk, all = (uint64_t)(end - i) * c->chunk;
+	const uint64_t len = c->size - ofs < all ? c->size - ofs : all;
 	struct unm_mem_budget *b = c->budget;
 	int ret;
 
@@ -60,7 +61,8 @@ commit_chunk(struct unm_commit *c, uint32_t i, struct unm_reason *why)
 			"out of memory: the system gave no more (%s); see free(1), the memory "
 			"cgroup and ulimit -f of netmapd",
 			strerror(errno));
-	unm_bit_set(c->done, i);
+	for (; i < end; i++)
+		unm_bit_set(c->done, i);
 	c->n_bytes += len;
 	b->n_bytes += len;
 	return 0;
@@ -69,16 +71,19 @@ commit_chunk(struct unm_commit *c, uint32_t i, struct unm_reason *why)
 int
 unm_commit_range(struct unm_commit *c, uint64_t ofs, uint64_t len, struct unm_reason *why)
 {
-	uint32_t i, last;
+	uint32_t i, end, last;
 
 	if (len == 0)
 		return 0;
 	if (ofs >= c->size || len > c->size - ofs)
 		return unm_fail(why, -ENOMEM, "object outside its memory region");
 	last = (uint32_t)((ofs + len - 1) / c->chunk);
-	for (i = (uint32_t)(ofs / c->chunk); i <= last; i++) { /* bounded by the region's size */
-		int ret = unm_bit_test(c->done, i) ? 0 : commit_chunk(c, i, why);
+	for (i = (uint32_t)(ofs / c->chunk); i <= last; i = end + 1) { /* end >= i */
+		int ret;
 
+		for (end = i; end <= last && !unm_bit_test(c->done, end);)
+			end++;
+		ret = end > i ? commit_chunks(c, i, end, why) : 0;
 		if (ret < 0)
 			return ret;
 	}

@@ -117,6 +117,7 @@ unm_desc_close(struct unm_desc *d)
 	struct unm_desc **pp;
 
 	unm_loop_del_hup(&srv->loop, &d->src);
+	unm_pending_drop(&srv->dom, &d->pending);
 	unm_unbind(&srv->dom, &d->binding);
 	for (pp = &srv->descs[bucket_of(d->id)]; *pp != NULL; pp = &(*pp)->next) {
 		if (*pp == d) {

@@ -38,6 +38,7 @@
 
 struct unm_dport;
 struct unm_domain;
+struct unm_giveback;
 
 struct unm_dring {
 	uint32_t obj; /* first ring object in the region, or UNM_NONE */
@@ -76,6 +77,7 @@ struct unm_dport {
 	uint32_t kring_base;
 	struct unm_dring *rings; /* n_tx tx rings, then n_rx rx rings */
 	uint32_t n_bindings;
+	uint32_t n_pending;	/* requests under way that will bind it: see pending.h */
 	struct unm_dport *peer; /* pipe: the other end */
 	struct unm_dport *base; /* pipe: whose region it uses */
 	uint32_t n_pipes;	/* ports that have this one as base */
@@ -101,8 +103,9 @@ struct unm_domain {
 	struct unm_dport *ports;
 	struct unm_dport *hash[UNM_PORT_HASH];
 	uint32_t n_ports;
-	uint64_t n_removed; /* ports freed since the start: has a walk of the list to begin again? */
-	uint32_t n_reap; /* ports that unm_domain_reap() has to look at */
+	uint64_t n_removed; /* ports freed so far: has a walk of the list to begin again? */
+	uint32_t n_reap;    /* ports that unm_domain_reap() has to look at */
+	struct unm_giveback *givebacks; /* lists of extra buffers that are still to be freed */
 	struct unm_port_defaults defaults;
 };
 
@@ -174,6 +177,9 @@ void unm_dport_update(struct unm_dport *port);
  * Bindings that still exist keep their memory until they end. @port may be gone on return.
  */
 void unm_dport_remove(struct unm_domain *dom, struct unm_dport *port);
+
+/** unm_dport_close_idle() - close the rings of a live port that nobody uses, unless its kind keeps them. */
+void unm_dport_close_idle(struct unm_domain *dom, struct unm_dport *port);
 
 /** unm_dport_finish() - free a dying port if nothing holds it back. For unm_unbind() and the reaper. */
 void unm_dport_finish(struct unm_domain *dom, struct unm_dport *port);

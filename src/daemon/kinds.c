@@ -83,6 +83,6 @@ unm_port_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 void
 unm_port_release(struct unm_domain *dom, struct unm_dport *port)
 {
-	if (port->n_bindings == 0 && !port->is_dying)
+	if (port->n_bindings == 0 && port->n_pending == 0 && !port->is_dying)
 		port->ops->idle(dom, port);
 }

@@ -21,8 +21,9 @@
 #include "daemon/tap.h"
 #include "shm/lock.h"
 
-/* A request that waits for the end of the restore phase. */
+/* A request that waits for the end of the restore phase, or for its next step. */
 struct unm_held {
+	bool is_step;
 	struct unm_msg_hdr hdr;
 	int fds[UNM_PROTO_MAXFDS];
 	unsigned int n_fds;
@@ -349,6 +350,7 @@ hold(struct unm_session *s, const struct unm_msg_hdr *hdr, const int *fds, unsig
 	h->n_fds = n_fds;
 	memcpy(h->fds, fds, n_fds * sizeof(*fds));
 	memcpy(h->buf, hdr, hdr->len);
+	h->is_step = false;
 	s->held = h;
 	return unm_loop_mod(&s->srv->loop, &s->src, 0); /* its next request waits in the socket */
 }
@@ -401,6 +403,15 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 			m.error = -ret;
 		}
 	}
+	if (m.goes_on) {
+		ret = hold(s, hdr, fds, n_fds);
+		if (ret == 0) {
+			s->held->is_step = true;
+			unm_server_arm_timer(s->srv);
+			return 0;
+		}
+		m.error = -ret;
+	}
 	ret = send_answer(&m);
 	for (i = 0; i < n_fds; i++) {
 		if (m.fds[i] >= 0)
@@ -414,8 +425,8 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 	return ret;
 }
 
-void
-unm_message_run_held(struct unm_server *srv)
+static void
+run_held(struct unm_server *srv, bool steps_only)
 {
 	struct unm_session *s, *next;
 
@@ -424,7 +435,7 @@ unm_message_run_held(struct unm_server *srv)
 		int ret;
 
 		next = s->next;
-		if (h == NULL)
+		if (h == NULL || (steps_only && !h->is_step))
 			continue;
 		s->held = NULL;
 		ret = unm_loop_mod(&srv->loop, &s->src, EPOLLIN | EPOLLRDHUP);
@@ -434,4 +445,28 @@ unm_message_run_held(struct unm_server *srv)
 		if (ret < 0)
 			unm_session_end(s);
 	}
+}
+
+void
+unm_message_run_held(struct unm_server *srv)
+{
+	run_held(srv, false);
+}
+
+void
+unm_message_run_steps(struct unm_server *srv)
+{
+	run_held(srv, true);
+}
+
+bool
+unm_message_has_steps(const struct unm_server *srv)
+{
+	const struct unm_session *s;
+
+	for (s = srv->sessions; s != NULL; s = s->next) {
+		if (s->held != NULL && s->held->is_step)
+			return true;
+	}
+	return false;
 }

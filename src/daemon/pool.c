@@ -171,20 +171,25 @@ unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_re
 
 	if (n > p->n_free)
 		return no_room(p, n, why);
-	while (got < n && ret == 0) { /* bounded: each round takes one free object */
+	while (got < n && ret == 0) { /* bounded: each round takes a free object at least */
+		uint32_t end;
+
 		i = unm_bitmap_find_run(p->used, p->n, i, 1);
 		if (i == UINT32_MAX) {
 			ret = no_room(p, n, why);
 			break;
 		}
-		ret = unm_commit_range(
-			p->commit, p->ofs + (uint64_t)i * p->obj_size, p->obj_size, why);
-		if (ret < 0)
-			break;
-		unm_bit_set(p->used, i);
-		span_add(&s, i);
-		idx[got++] = i++;
-		p->n_free--;
+		for (end = i + 1; end < p->n && end - i < n - got && !unm_bit_test(p->used, end);)
+			end++;
+		/* Neighbours together: one call for their memory. */
+		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
+			(uint64_t)(end - i) * p->obj_size, why);
+		for (; ret == 0 && i < end; i++) {
+			unm_bit_set(p->used, i);
+			span_add(&s, i);
+			idx[got++] = i;
+			p->n_free--;
+		}
 	}
 	if (ret == 0 && n > 0) {
 		p->hint = i;

@@ -9,6 +9,7 @@
 
 #include "daemon/domain.h"
 #include "daemon/format.h"
+#include "daemon/pending.h"
 #include "shm/atomic.h"
 
 void
@@ -403,11 +404,18 @@ close_idle_rings(struct unm_dport *port)
 }
 
 void
+unm_dport_close_idle(struct unm_domain *dom, struct unm_dport *port)
+{
+	if (!port->ops->keeps_rings && close_idle_rings(port) > 0)
+		want_reap(dom, port, true);
+}
+
+void
 unm_dport_finish(struct unm_domain *dom, struct unm_dport *port)
 {
 	struct unm_dseg *seg = port->seg;
 
-	if (!port->is_dying || port->n_bindings > 0)
+	if (!port->is_dying || port->n_bindings > 0 || port->n_pending > 0)
 		return;
 	if (close_idle_rings(port) > 0) {
 		want_reap(dom, port, true);
@@ -465,6 +473,7 @@ void
 unm_domain_fini(struct unm_domain *dom)
 {
 	/* Clients go on without us: their rings must stay in the allocation maps, for the next netmapd. */
+	unm_giveback_fini(dom);
 	while (dom->ports != NULL)
 		dport_drop(dom, dom->ports);
 	while (dom->segs != NULL) {

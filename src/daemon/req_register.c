@@ -86,6 +86,7 @@ bind_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dport
 		.ringid = reg->nr_ringid,
 		.flags = reg->nr_flags,
 		.n_extra = reg->nr_extra_bufs,
+		.pending = &c->desc->pending,
 	};
 	int offsets_error = 0;
 	int ret;
@@ -99,6 +100,8 @@ bind_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dport
 		wish.offsets_error = &offsets_error;
 	}
 	ret = unm_bind(&c->srv->dom, port, &wish, &c->desc->binding, &c->why);
+	if (ret == -EINPROGRESS)
+		return ret;
 	if (opt != NULL && (ret == 0 || offsets_error != 0))
 		opt->nro_opt.nro_status = (uint32_t)offsets_error;
 	return ret;
@@ -150,8 +153,9 @@ unm_req_register(struct unm_ctrl *c)
 		if (ret == 0) {
 			fill_results(c, reg);
 			c->has_registered = true;
-		} else {
+		} else if (ret != -EINPROGRESS) {
 			unm_port_release(&c->srv->dom, port);
+			unm_pending_drop(&c->srv->dom, &c->desc->pending);
 		}
 	}
 	unm_dregion_put(&c->srv->dom.regions, region);

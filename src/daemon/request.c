@@ -216,6 +216,7 @@ unm_handle_ctrl(struct unm_msg *m)
 		ret = take_apart(&c, (char *)ans->blob, blob_len);
 	if (ret == 0)
 		ret = run(&c);
+	m->goes_on = ret == -EINPROGRESS;
 	if (ret < 0) {
 		m->error = -ret;
 		snprintf(ans->text, sizeof(ans->text), "%s", c.why.text);

@@ -266,6 +266,8 @@ unm_server_arm_timer(struct unm_server *srv)
 		sooner(&deadline, srv->restore_look_ns);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && srv->idle_since_ns != 0)
 		sooner(&deadline, srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S);
+	if (srv->dom.givebacks != NULL || unm_message_has_steps(srv))
+		sooner(&deadline, now); /* at once, but after who is waiting already */
 	if (unm_worker_next_start_ns(srv) != 0)
 		sooner(&deadline, unm_worker_next_start_ns(srv));
 	when.it_value.tv_sec = (time_t)(deadline / NS_PER_S);
@@ -306,6 +308,8 @@ timer_ready(struct unm_source *src, uint32_t events)
 		reap(srv);
 	}
 	unm_restore_check(srv);
+	unm_giveback_step(&srv->dom);
+	unm_message_run_steps(srv);
 	unm_worker_start_due(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&
 		srv->idle_since_ns != 0 &&
@@ -425,6 +429,7 @@ unm_server_fini(struct unm_server *srv)
 			if (d->binding.wake_fd >= 0)
 				close(d->binding.wake_fd);
 			close(d->src.fd);
+			free(d->pending.extra);
 			free(d);
 		}
 	}

@@ -52,6 +52,7 @@ struct unm_desc {
 	uint64_t inode;
 	pid_t pid; /* who opened it; for display */
 	struct unm_dbinding binding;
+	struct unm_pending pending; /* a REGISTER that goes on in steps */
 };
 
 /* A persistent port of the previous run, as its state file has it. */
@@ -153,6 +154,7 @@ struct unm_msg {
 	unsigned int n_out_fds;
 	int out_own_fd;
 	bool wants_restore_check;
+	bool goes_on; /* -EINPROGRESS: no answer yet, run it again */
 };
 
 #define UNM_MSG_OUT_SIZE (UNM_PROTO_MAXLEN - sizeof(struct unm_msg_hdr))
@@ -168,6 +170,10 @@ int unm_message_handle(struct unm_session *s, const void *buf, const int *fds, u
 
 /** unm_message_free_held() - drop a held request. */
 void unm_message_free_held(struct unm_session *s);
+
+/** unm_message_has_steps(), unm_message_run_steps() - requests that go on in steps: are there any; one step of each. */
+bool unm_message_has_steps(const struct unm_server *srv);
+void unm_message_run_steps(struct unm_server *srv);
 
 /** unm_message_run_held() - the restore phase is over: answer what waited. */
 void unm_message_run_held(struct unm_server *srv);
