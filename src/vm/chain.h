@@ -57,7 +57,8 @@ walk_add(struct walk *w, uint64_t addr, uint32_t len, bool write)
 
 /*
  * Guest memory [gpa, gpa + len) for reading of single descriptors: in place if it is contiguous
- * here, else copied to @bounce, of @len bytes. Return: NULL if it is not all there.
+ * here and aligned to 8, else copied to @bounce, of @len bytes. Return: NULL if it is not all
+ * there.
  */
 static inline const void *
 walk_fetch(struct walk *w, uint64_t gpa, void *bounce, uint32_t len)
@@ -65,7 +66,7 @@ walk_fetch(struct walk *w, uint64_t gpa, void *bounce, uint32_t len)
 	uint64_t n = len, done = 0;
 	const uint8_t *p = unm_guest_map(w->mem, gpa, &n);
 
-	if (__builtin_expect(p != NULL && n == len, 1))
+	if (__builtin_expect(p != NULL && n == len && (uintptr_t)p % sizeof(uint64_t) == 0, 1))
 		return p;
 	while (p != NULL && n > 0) { /* at most len turns */
 		memcpy((uint8_t *)bounce + done, p, n);

@@ -193,14 +193,17 @@ settle_packed(struct unm_vq *q, struct unm_inflight_packed *p, struct packed_pos
 		UNM_READ_ONCE(p->old_used_idx), UNM_READ_ONCE(p->old_used_wrap) & 1};
 	uint16_t flags, e;
 	uint32_t steps;
+	bool torn;
 
 	if (now.idx >= num || old.idx >= num)
 		return -EINVAL;
 	*used = old;
 	if (now.idx == old.idx && now.wrap == old.wrap)
 		return 0;
+	/* The same wrap bit and a lower index: killed between the two halves of a commit. */
+	torn = now.wrap == old.wrap && now.idx < old.idx;
 	flags = guest_load16(&q->p.desc[old.idx].flags);
-	if (!!(flags & DESC_F_AVAIL) != old.wrap || !!(flags & DESC_F_USED) != old.wrap)
+	if (!torn && (!!(flags & DESC_F_AVAIL) != old.wrap || !!(flags & DESC_F_USED) != old.wrap))
 		return 0;
 	e = UNM_READ_ONCE(p->free_head);
 	for (steps = 0; steps < num && e < num; steps++) { /* what is in the free list is done */
@@ -255,6 +258,27 @@ rebuild_free_list(struct unm_vq *q, struct unm_inflight_packed *p)
 	STORE(p->old_free_head, head);
 }
 
+/*
+ * A batch is written from its second completion on, and published by its first. One that was never
+ * published has left completions that the driver would believe as soon as it gets there: their
+ * slots become the driver's offers again, as they were.
+ */
+static void
+unwrite_completions(struct unm_vq *q, struct packed_pos at)
+{
+	uint32_t i;
+
+	for (i = 0; i < q->inf.n_resume; i++) {
+		const uint16_t flags = at.wrap ? DESC_F_AVAIL : DESC_F_USED;
+
+		guest_store16_release(&q->p.desc[at.idx].flags, flags);
+		if (q->p.desc_gpa != UINT64_MAX)
+			unm_guest_dirty(q->mem, q->p.desc_gpa + at.idx * sizeof(struct desc_packed),
+				sizeof(struct desc_packed));
+		packed_advance(&at, q->inf.link[q->inf.resume[i]].num, q->c.num);
+	}
+}
+
 int
 unm_inflight_start_packed(struct unm_vq *q, struct packed_pos *used)
 {
@@ -295,6 +319,7 @@ unm_inflight_start_packed(struct unm_vq *q, struct packed_pos *used)
 		p->old_used_idx = used->idx;
 		STORE(p->old_used_wrap, used->wrap);
 		set_resume(q, found, n);
+		unwrite_completions(q, *used);
 	} else {
 		unm_inflight_stop(q);
 	}
@@ -446,7 +471,7 @@ unm_inflight_commit(struct unm_vq *q, uint16_t used_idx, bool used_wrap)
 		struct unm_inflight_packed *p = packed_part(q);
 
 		STORE(p->old_free_head, f->free_head);
-		STORE(p->old_used_wrap, used_wrap);
+		STORE(p->old_used_wrap, used_wrap); /* before the index: see settle_packed() */
 		STORE(p->old_used_idx, used_idx);
 	} else {
 		STORE(split_part(q)->used_idx, used_idx);
