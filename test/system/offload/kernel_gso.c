@@ -10,10 +10,10 @@
  *                                             (the kernel does all in software)
  *
  * The TAPs and the bridge are in a network namespace of this process, the VALE switch is in its
- * memory. What may differ: the identification of IPv6 fragments, which the kernel chooses at random,
- * and a TCP checksum of 0, which some of its paths write as 0xffff (the same number). Datagrams to be
- * cut have no IPv6 extension headers here: Linux 6.18 counts these in the offsets of fragments,
- * which are of the part behind them (RFC 8200, 4.5).
+ * memory. What may differ: the identification of IPv6 fragments, which the kernel chooses at
+ * random, and a TCP checksum of 0, which some of its paths write as 0xffff (the same number).
+ * Datagrams to be cut have no IPv6 extension headers here: Linux 6.18 counts them in the offsets of
+ * fragments, which are of the part behind them (RFC 8200, 4.5).
  *
  * kernel-gso FRAMES SEED [PCAP]: PCAP gets what the switch made.
  */

@@ -190,9 +190,9 @@ finish_headers(struct offload_frame *f)
 }
 
 /*
- * What Linux 6.18 takes: a train of 128 datagrams at most; fragments of a multiple of 8, which it does
- * not round down itself; and of segments that are TCP's with options no frame that is just short
- * enough to be one, which it drops.
+ * What Linux 6.18 takes: a train of 128 datagrams at most; fragments of a multiple of 8, which it
+ * does not round down itself; and of TCP with options no frame that is just short enough to be one
+ * segment, which it drops.
  */
 static uint16_t
 kernels_size(const struct offload_frame *f, uint16_t size)
