@@ -210,15 +210,29 @@ cmd_delete(struct command *c)
 	return as_request(c, c->word[1], NULL, unm_req_vale_delif);
 }
 
-/* attach SWITCH PORT */
+/* attach SWITCH PORT [queues=N] */
 static int
 cmd_attach(struct command *c)
 {
+	static const char key[] = "queues=";
 	struct nmreq_vale_attach req = {.reg = {.nr_mode = NR_REG_ALL_NIC}};
 	char name[UNM_NAME_SIZE * 2];
+	uint32_t n_queues = 0;
+	int ret;
 
-	if (c->n != 3)
+	if (c->n != 3 && c->n != 4)
 		return unm_fail(&c->why, -EINVAL, "attach needs a switch and a port");
+	if (c->n == 4) {
+		if (strncmp(c->word[3], key, strlen(key)) != 0)
+			return unm_fail(&c->why, -EINVAL, "'%s': queues=1...%u is expected",
+				c->word[3], UNM_MAX_TAP_QUEUES);
+		ret = parse_u32(c, c->word[3] + strlen(key), UNM_MAX_TAP_QUEUES, &n_queues);
+		if (ret == 0 && n_queues == 0)
+			ret = unm_fail(&c->why, -EINVAL, "a TAP has at least one queue");
+		if (ret < 0)
+			return ret;
+	}
+	req.reg.nr_tx_rings = req.reg.nr_rx_rings = (uint16_t)n_queues;
 	snprintf(name, sizeof(name), "%.60s:%.60s", c->word[1], c->word[2]);
 	return as_request(c, name, &req, unm_req_vale_attach);
 }

@@ -12,7 +12,7 @@
  *           switched its offloads on), so a frame may take many slots
  *
  * The kernel does not say how long the next frame is, and cuts off what does not fit: each read offers the buffers of several slots, and one byte
- * more that tells when they were not enough. Such a frame is dropped and counted (rx_full), as it was taken out of the queue and is not whole.
+ * more, if need be, that tells when they were not enough. Such a frame is dropped and counted (rx_full), as it was taken out of the queue and is not whole.
  *
  * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next sync. A frame that the kernel refuses, as when the
  * interface is down (EIO), is dropped and counted.
@@ -145,7 +145,7 @@ send_frame(struct unm_bring *r, uint32_t pos, uint32_t head, uint32_t hdr_len, u
 	taken = tap_frame(r, pos, head, iov, &n_iov);
 	if (taken == 0 || n_iov == 0)
 		return taken;
-	n = writev(r->fd, iov, n_iov);
+	n = n_iov == 1 ? write(r->fd, iov[0].iov_base, iov[0].iov_len) : writev(r->fd, iov, n_iov);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
 		return 0;
 	if (n >= 0)
@@ -249,8 +249,9 @@ read_frame(
 		n_iov = iov_add(iov, 0, header, own);
 	for (i = 0; i < w->n; i++)
 		n_iov = iov_add(iov, n_iov, w->slot[i].iov_base, w->slot[i].iov_len);
-	n_iov = iov_add(iov, n_iov, &beyond, 1);
-	len = readv(r->fd, iov, n_iov);
+	if (hdr_len == 0 || w->bytes < w->bytes_wanted)
+		n_iov = iov_add(iov, n_iov, &beyond, 1);
+	len = n_iov == 1 ? read(r->fd, iov[0].iov_base, iov[0].iov_len) : readv(r->fd, iov, n_iov);
 	if (len <= (ssize_t)own)
 		return len <= 0 ? len : 0;
 	if (hdr_len == UNM_VNET_HDR_MAX && w->slot[0].iov_len >= UNM_VNET_HDR_MAX)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "ring/kring.h"
 #include "shm/lock.h"
@@ -61,12 +62,14 @@ write_frame(struct unm_vale_src *s, const struct unm_peer *p, const struct unm_f
 	struct iovec iov[MAX_IOV];
 	const int n_iov = frame_iov(s, f, iov);
 	ssize_t n;
+	int fd;
 
 	if (n_iov == 0) {
 		s->drops[UNM_DROP_TOO_LONG]++;
 		return;
 	}
-	n = writev(p->queue[queue_for(s, p, f)], iov, n_iov);
+	fd = p->queue[queue_for(s, p, f)];
+	n = n_iov == 1 ? write(fd, iov[0].iov_base, iov[0].iov_len) : writev(fd, iov, n_iov);
 	if (n >= 0) {
 		t->pkts++;
 		t->bytes += (uint64_t)n;

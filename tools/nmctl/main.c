@@ -27,7 +27,7 @@ static const char help_text[] =
 	"  create NAME [slots=N] [rings=N] [memory=ID]\n"
 	"                           make a persistent port\n"
 	"  delete NAME              remove it\n"
-	"  attach SWITCH PORT [netns=NETNS]\n"
+	"  attach SWITCH PORT [netns=NETNS] [queues=N]\n"
 	"                           put a persistent port or a TAP (tap:NAME) on a switch\n"
 	"  detach SWITCH PORT [netns=NETNS]\n"
 	"                           take it off\n"
@@ -93,33 +93,47 @@ pass_on(struct nmctl *n)
 	return 0;
 }
 
-/* SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach and detach. */
+/* The value of @word if it is KEY=VALUE with this key, else NULL. */
+static const char *
+value_of(const char *word, const char *key)
+{
+	const size_t len = strlen(key);
+
+	return strncmp(word, key, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
+}
+
+/* SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach (with queues=N) and detach. */
 static int
 cmd_attach(struct nmctl *n)
 {
-	static const char key[] = "netns=";
+	const bool is_attach = strcmp(n->args[0], "attach") == 0;
 	char port[128];
-	char *args[3];
+	char *args[4];
+	unsigned int i;
 	int len;
 
-	if (n->n_args < 3 || n->n_args > 4)
-		nmt_usage_error(&cli, "%s needs a switch and a port", n->args[0]);
-	if (n->n_args == 4) {
-		if (strncmp(n->args[3], key, strlen(key)) != 0 ||
-			strncmp(n->args[2], "tap:", 4) != 0)
+	args[0] = n->args[0];
+	args[1] = n->args[1];
+	args[2] = n->args[2];
+	args[3] = NULL;
+	for (i = 3; i < n->n_args; i++) {
+		const char *netns = value_of(n->args[i], "netns");
+
+		if (strncmp(n->args[2], "tap:", 4) == 0 && netns != NULL && args[2] != port) {
+			len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], netns);
+			if (len < 0 || (size_t)len >= sizeof(port))
+				nmt_usage_error(&cli, "%s: the names are too long", n->args[0]);
+			args[2] = port;
+		} else if (is_attach && value_of(n->args[i], "queues") != NULL && args[3] == NULL) {
+			args[3] = n->args[i];
+		} else {
 			nmt_usage_error(&cli,
-				"%s: '%s': after tap:NAME only netns=NETNS can follow", n->args[0],
-				n->args[3]);
-		len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], n->args[3] + strlen(key));
-		if (len < 0 || (size_t)len >= sizeof(port))
-			nmt_usage_error(&cli, "%s: the names are too long", n->args[0]);
-		args[0] = n->args[0];
-		args[1] = n->args[1];
-		args[2] = port;
-		n->args = args;
-		n->n_args = 3;
-		return pass_on(n);
+				"%s: '%s': after tap:NAME only netns=NETNS%s can follow",
+				n->args[0], n->args[i], is_attach ? " and queues=N" : "");
+		}
 	}
+	n->args = args;
+	n->n_args = args[3] != NULL ? 4 : 3;
 	return pass_on(n);
 }
 
@@ -132,7 +146,7 @@ static const struct {
 	{"stats", cmd_stats, 1, 2},
 	{"create", pass_on, 2, 5},
 	{"delete", pass_on, 2, 2},
-	{"attach", cmd_attach, 3, 4},
+	{"attach", cmd_attach, 3, 5},
 	{"detach", cmd_attach, 3, 4},
 	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},

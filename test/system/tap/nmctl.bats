@@ -42,8 +42,9 @@ start_rx()
 	says 'create: too few words' 2 create
 	says 'delete: too few words' 2 delete
 	says 'attach: too few words' 2 attach vale0
-	says 'only netns=NETNS can follow' 2 attach vale0 tap:t0 foo=bar
-	says 'only netns=NETNS can follow' 2 attach vale0 up0 netns=a
+	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 tap:t0 foo=bar
+	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 up0 netns=a
+	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 tap:t0 queues=1 queues=2
 	says 'detach: too few words' 2 detach vale0
 	says 'only netns=NETNS can follow' 2 detach vale0 tap:t0 foo
 	says 'set: too few words' 2 set vale0:a lossless
