@@ -49,6 +49,12 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 	};
 	if (!r->has_base)
 		c->base = c->is_packed ? PACKED_FRESH : 0;
+	/*
+	 * DPDK's virtio-user starts a ring with the half about used descriptors left 0. Taken by its
+	 * word that would be a ring whose descriptors are all in flight.
+	 */
+	if (c->is_packed && c->base == PACKED_FRESH >> 16)
+		c->base = PACKED_FRESH;
 	if (!c->is_packed && c->base > UINT16_MAX)
 		return vu_fail(b, -EINVAL, "ring %u: base %u of a split ring", idx, c->base);
 	return get_inflight(b, idx, &c->inflight);

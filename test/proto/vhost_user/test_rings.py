@@ -190,7 +190,7 @@ def index_that_jumps(server):
     """An available index that is a ring's size ahead breaks the queue, is signalled, and hurts nobody else."""
     a, b = server.guest("a").start(), server.guest("b").start()
     v.pass_frame(a, b)
-    v.struct.pack_into("<H", a.mem, a.tx.avail + 2, (a.tx.avail_idx + a.tx.num + 1) & 0xFFFF)
+    a.tx.publish((a.tx.avail_idx + a.tx.num + 1) & 0xFFFF)
     a.tx.kick()
     ready = select.select([a.tx.err_fd], [], [], v.TIMEOUT)[0]
     assert ready, "the err descriptor was not signalled"
@@ -198,7 +198,7 @@ def index_that_jumps(server):
     v.pass_frame(b, a)
     a.get(v.GET_VRING_BASE, v.state(1, 0))
     a.tx.avail_idx = a.tx.used_idx
-    v.struct.pack_into("<H", a.mem, a.tx.avail + 2, a.tx.avail_idx)
+    a.tx.publish(a.tx.avail_idx)
     a.n_sent = 0
     a.tx.set_up()
     v.pass_frame(a, b)

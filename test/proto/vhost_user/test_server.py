@@ -184,7 +184,7 @@ def server_restarts(server):
             g.good(v.SET_MEM_TABLE, g.table(), [g.memfd])
             # As QEMU does it: from the used index in guest memory.
             for r in (g.rx, g.tx):
-                r.set_up(base=struct.unpack_from("<H", g.mem, r.used + 2)[0])
+                r.set_up(base=g.words[r.used // 2 + 1])
             g.enable(1)
         while a.tx.used_idx != a.tx.avail_idx:
             assert a.tx.get_used() is not None, "a frame from before was not taken"

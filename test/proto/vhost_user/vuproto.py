@@ -192,7 +192,11 @@ class Ring:
     def add(self, head):
         struct.pack_into("<H", self.guest.mem, self.avail + 4 + 2 * (self.avail_idx % self.num), head)
         self.avail_idx = (self.avail_idx + 1) & 0xFFFF
-        struct.pack_into("<H", self.guest.mem, self.avail + 2, self.avail_idx)
+        self.publish(self.avail_idx)
+
+    def publish(self, idx):
+        """One store, as the other side may look at any time: struct.pack_into() clears the bytes first."""
+        self.guest.words[self.avail // 2 + 1] = idx
 
     def kick(self):
         os.eventfd_write(self.kick_fd, 1)
@@ -200,7 +204,7 @@ class Ring:
     def get_used(self, timeout=TIMEOUT):
         """The next used element (id, length), or None."""
         deadline = time.monotonic() + timeout
-        while struct.unpack_from("<H", self.guest.mem, self.used + 2)[0] == self.used_idx:
+        while self.guest.words[self.used // 2 + 1] == self.used_idx:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
@@ -222,6 +226,7 @@ class Guest(FrontEnd):
         super().__init__(path, sock)
         self.memfd = memfd(MEM_SIZE)
         self.mem = mmap.mmap(self.memfd, MEM_SIZE)
+        self.words = memoryview(self.mem).cast("H")
         self.rx, self.tx = Ring(self, 0, 0x1000), Ring(self, 1, 0x3000)
         self.n_sent = 0
         if negotiate:
@@ -274,6 +279,7 @@ class Guest(FrontEnd):
         super().close()
         self.rx.close()
         self.tx.close()
+        self.words.release()
         self.mem.close()
         os.close(self.memfd)
 
