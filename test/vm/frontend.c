@@ -343,9 +343,10 @@ send_inflight(struct fe *f)
 		ret = fe_query(f, WIRE_GET_INFLIGHT_FD, &want, sizeof(want), &m);
 		if (ret < 0)
 			return ret;
-		if (m.n_fds != 1 || m.size != sizeof(want))
-			return fail(f, -EBADMSG, "GET_INFLIGHT_FD");
-		memcpy(&f->inflight, m.payload, sizeof(f->inflight));
+		/* Some count the padding, some do not. */
+		if (m.n_fds != 1 || m.size < offsetof(struct wire_inflight, pad))
+			return fail(f, -EBADMSG, "GET_INFLIGHT_FD: %u bytes", m.size);
+		memcpy(&f->inflight, m.payload, offsetof(struct wire_inflight, pad));
 		f->inflight_fd = m.fd[0];
 	}
 	return fe_request(

@@ -14,8 +14,9 @@
 #include "nmt_affinity.h"
 #include "shm/atomic.h"
 
-#define SECOND_NS     1000000000ull
-#define LONGEST_SLEEP (SECOND_NS / 10) /* so that a server that hung up is noticed */
+#define SECOND_NS 1000000000ull
+/* Longer than any test waits for a single frame, so that a call that was lost shows. */
+#define LONGEST_SLEEP (30 * SECOND_NS)
 #define PING_TIMEOUT  SECOND_NS
 #define STALL_NS      (SECOND_NS / 5) /* a window that does not move for so long begins anew */
 #define LOOK_EVERY    4096u /* batches without sleep after which the connection is looked at */
@@ -148,11 +149,30 @@ receive(struct nic *n)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
+/*
+ * Of what we have sent. The peer's thread counts meanwhile; a figure of a moment ago is good
+ * enough.
+ */
+static uint64_t
+received_by_peer(const struct nic *n)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < n->c.fe.n_pairs; i++) {
+		const struct fr_account *a =
+			UNM_READ_ONCE(n->peer->account[n->kind[i].stream % NIC_MAX_STREAMS]);
+
+		sum += a == NULL ? 0 : UNM_READ_ONCE(a->got);
+	}
+	return sum;
+}
+
 /* Frames that the window lets go. */
 static uint64_t
 window_room(struct nic *n)
 {
-	const uint64_t received = __atomic_load_n(&n->peer->received, __ATOMIC_ACQUIRE);
+	const uint64_t received = received_by_peer(n);
 	const uint64_t out = n->sent - n->window_base - received;
 	uint64_t now;
 
@@ -287,6 +307,19 @@ transmit(struct nic *n, uint64_t *due_ns)
 	}
 }
 
+/* Could a frame go at once? */
+static bool
+may_send(struct nic *n)
+{
+	uint64_t due_ns;
+	unsigned int i;
+
+	for (i = 0; i < n->c.fe.n_pairs; i++)
+		if (n->tx[i].n_free > 0 && allowance(n, i, &due_ns) > 0)
+			return true;
+	return false;
+}
+
 static bool
 is_sending(const struct nic *n)
 {
@@ -334,8 +367,9 @@ sleep_until(struct nic *n, uint64_t due_ns)
 
 	if (n->c.window > 0 && n->peer != NULL && is_sending(n)) {
 		__atomic_store_n(&n->sleeps_for_window, 1, __ATOMIC_SEQ_CST);
-		if (window_room(n) > 0 && n->tx[0].n_free > 0)
-			return;
+		if (may_send(n))
+			return; /* the window has moved meanwhile */
+		left = left < STALL_NS ? left : STALL_NS;
 	}
 	if (left > LONGEST_SLEEP)
 		left = LONGEST_SLEEP;

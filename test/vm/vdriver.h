@@ -135,7 +135,9 @@ struct vd {
 	uint16_t batch_last;
 	uint32_t batch_len;
 	bool wants_calls;
-	/* Used elements of what could not be written, with a length all the same: it should be 0. */
+	/*
+	 * Used elements of what could not be written, with a length all the same: it should be 0.
+	 */
 	uint64_t odd_lens;
 
 	const char *fault; /* NULL: the device has kept the rules */

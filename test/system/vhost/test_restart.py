@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests that reboot, front ends, servers and netmapd that are killed, all under traffic.
+
+Proves that traffic goes on by itself, that nobody else notices, and that no descriptor is lost or used twice: vm-fe faults when an id
+comes back that is not in flight, and in the end every receive buffer is posted and every transmit buffer has come back. Frames may
+be lost where a party dies; damaged or foreign ones never come.
+"""
+import os
+import signal
+
+from vhost import CONTROL, Rig, check, expect_intact, run, wait_until
+
+ROUNDS = 8
+RATE = 100000  # frames a second, so that a slow machine keeps up
+SPLIT = CONTROL + ",event,indirect,merge,inflight"
+PACKED = SPLIT + ",packed"
+
+
+def guest(rig, port, number, features=SPLIT, role="both", *options):
+    return rig.front_end([(port, role, "id=%d" % number, "dst=%d" % (number ^ 1))], "--fill", "--rate", RATE, "--reconnect",
+                         "--with", features, "--frame", 300, *options)
+
+
+def expect_whole(fe):
+    """All descriptors are where they belong."""
+    fe.order("pause 0")
+    fe.order("drain 0")
+    nic = fe.nic(0)
+    check(nic["tx_out"] == 0, "transmit buffers do not come back: %s" % nic)
+    check(nic["rx_posted"] == 256, "receive buffers are lost: %s" % nic)
+    for s in nic["streams"]:
+        check(s["damaged"] == 0 and s["header_changed"] == 0, "damaged frames: %s" % s)
+    return nic
+
+
+def test_reboot():
+    """A guest reboots in a loop while its peer sends and receives: the peer's frames never come damaged, or twice."""
+    for features in (SPLIT, PACKED):
+        with Rig() as rig:
+            rig.server("a"), rig.server("b")
+            a, b = guest(rig, "a", 0, features), guest(rig, "b", 1, features)
+            for _ in range(3 * ROUNDS):
+                a.order("reboot 0")
+                a.wait_progress(0, 20)
+                b.wait_progress(0, 20)
+            for fe in (a, b):
+                expect_intact(expect_whole(fe), losses=True)
+
+
+def test_stop_and_cont():
+    """A guest that is stopped and goes on: what it sends is all there, once."""
+    for features in (SPLIT, PACKED):
+        with Rig() as rig:
+            rig.server("a"), rig.server("b")
+            fe = rig.front_end([("a", "send"), ("b", "recv")], "--fill", "--with", features, "--window", 60)
+            for _ in range(3 * ROUNDS):
+                fe.order("stop-cont 0")
+                fe.wait_progress(1, 100)
+            fe.order("pause all")
+            fe.order("drain 0")
+            fe.wait_received(1, fe.nic(0)["sent"])
+            expect_intact(fe.nic(1))
+
+
+def test_front_end_killed():
+    for features in (SPLIT, PACKED):
+        with Rig() as rig:
+            rig.server("a"), rig.server("b")
+            a, b = guest(rig, "a", 0, features), guest(rig, "b", 1, features)
+            for _ in range(ROUNDS):
+                a.wait_progress(0)
+                a.kill()
+                a = guest(rig, "a", 0, features)
+                a.wait_progress(0)
+                b.wait_progress(0)
+            for fe in (a, b):
+                expect_intact(expect_whole(fe), losses=True)
+
+
+def test_hang_up():
+    """The front end hangs up and comes back with rings that are in use, as QEMU does."""
+    with Rig() as rig:
+        rig.server("a"), rig.server("b")
+        a, b = guest(rig, "a", 0), guest(rig, "b", 1)
+        for n in range(ROUNDS):
+            a.order("drop 0")
+            wait_until(lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last)
+            a.wait_progress(0)
+            b.wait_progress(0)
+        for fe in (a, b):
+            expect_whole(fe)
+
+
+def server_killed(features):
+    with Rig() as rig:
+        servers = [rig.server("a"), rig.server("b")]
+        a, b = guest(rig, "a", 0, features), guest(rig, "b", 1, features)
+        for n in range(ROUNDS):
+            a.wait_progress(0)
+            servers[0].kill()
+            servers[0] = rig.server("a")
+            wait_until(lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last)
+            a.wait_progress(0)
+            b.wait_progress(0)
+        for fe in (a, b):
+            expect_whole(fe)
+
+
+def test_server_killed_split():
+    server_killed(SPLIT)
+
+
+def test_server_killed_packed():
+    server_killed(PACKED)
+
+
+def test_server_killed_without_inflight():
+    """As with QEMU's network cards: the used index of the ring is all that there is."""
+    server_killed(CONTROL + ",event,indirect,merge")
+
+
+def test_netmapd_killed():
+    with Rig() as rig:
+        rig.server("a"), rig.server("b")
+        a, b = guest(rig, "a", 0), guest(rig, "b", 1, PACKED)
+        for _ in range(3):
+            a.wait_progress(0)
+            pid = rig.settled_daemon()
+            os.kill(pid, signal.SIGKILL)
+            rig.bury_daemon(pid)
+            rig.start_daemon()  # servers in their sandboxes can't
+            rig.settled_daemon()
+            for fe in (a, b):
+                fe.wait_progress(0, 5000)
+        for fe in (a, b):
+            expect_intact(expect_whole(fe), losses=True)
+
+
+def test_server_connects():
+    """The server as the client: front end first or server first, and again after either has ended."""
+    with Rig() as rig:
+        rig.server("b")
+        b = guest(rig, "b", 1)
+        argv = ["--socket", rig.path("a"), "--port", "vale0:a", "--client"]
+        server = rig.program([os.environ["NM_VHOST_USER"], *argv])
+        for _ in range(3):
+            a = rig.front_end([("a", "both", "id=0", "dst=1", "server=1")], "--fill", "--rate", RATE, "--frame", 300)
+            a.wait_progress(0)
+            b.wait_progress(0)
+            a.kill()
+        server.expect_alive()
+
+
+if __name__ == "__main__":
+    run(test_reboot, test_stop_and_cont, test_front_end_killed, test_hang_up, test_server_killed_split,
+        test_server_killed_packed, test_server_killed_without_inflight, test_netmapd_killed, test_server_connects)

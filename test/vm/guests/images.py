@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What guests boot from: a Debian kernel and an initramfs of our own, made from packages as they are.
+
+Nothing is installed: packages are downloaded (apt-get download) and unpacked into a cache directory, so neither root nor
+a change to the machine is needed. The cache is kept by name of the package file, and used again by later runs.
+
+    images = Images(cache)        raises Missing with the reason if this machine can't have them
+    images.kernel                 path of the kernel for QEMU
+    images.initramfs              path of the initramfs for QEMU
+    images.uml()                  (kernel, initramfs) for User-Mode Linux
+
+The initramfs has busybox, iperf3 with its libraries, the modules of virtio-net, and an init that reads commands from the
+serial console (guest.py). It is written here in cpio's "newc" format, as that takes no root for the device nodes.
+"""
+import fcntl
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+DOWNLOAD_S = 180
+PROGRAMS = ("/usr/bin/iperf3",)
+
+# The shell reads one command after another from the console; guest.py marks where each answer ends.
+INIT = """#!/bin/sh
+export PATH=/bin:/usr/bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev 2>/dev/null || mount -t tmpfs dev /dev
+mount -t tmpfs tmp /tmp
+for m in $(cat /modules/order 2>/dev/null); do insmod /modules/$m; done
+ip link set lo up
+echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+stty -echo 2>/dev/null
+echo guest-is-up
+while read -r line; do eval "$line"; done
+"""
+
+
+class Missing(Exception):
+    """This machine can't have what a guest needs; the text says why."""
+
+
+def run(*cmd, cwd=None):
+    """Output of a command; Missing if it fails."""
+    try:
+        done = subprocess.run(cmd, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DOWNLOAD_S)
+    except (OSError, subprocess.TimeoutExpired) as e:
+        raise Missing("%s: %s" % (cmd[0], e)) from None
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["status %d" % done.returncode]
+        raise Missing("%s: %s" % (" ".join(cmd[:3]), lines[-1]))
+    return done.stdout
+
+
+def kernel_package():
+    """The package behind the newest stock kernel for virtual machines, or for all."""
+    for meta in ("linux-image-cloud-amd64", "linux-image-amd64"):
+        found = re.findall(r"Depends: (linux-image-[0-9]\S+)", run("apt-cache", "depends", meta))
+        if found:
+            return found[0]
+    raise Missing("apt knows no linux-image-cloud-amd64: Debian's kernel packages are needed (apt-get update?)")
+
+
+class Newc:
+    """A cpio archive in the format that the kernel unpacks."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.n = 0
+
+    def add(self, name, content=b"", mode=0o100755, rdev=(0, 0)):
+        self.n += 1
+        path = name.encode() + b"\0"
+        fields = (self.n, mode, 0, 0, 1, 0, len(content), 0, 0, rdev[0], rdev[1], len(path), 0)
+        self.data += b"070701" + b"".join(b"%08x" % f for f in fields) + path
+        self.data += bytes(-len(self.data) % 4) + content
+        self.data += bytes(-len(self.data) % 4)
+
+    def add_dir(self, name):
+        self.add(name, mode=0o040755)
+
+    def finish(self):
+        self.add("TRAILER!!!", mode=0)
+        return bytes(self.data)
+
+
+def needed_modules(root, names):
+    """Contents of modules by name, those that they depend on first."""
+    files = {re.sub(r"\.ko.*", "", p.name).replace("-", "_"): p for p in root.rglob("*.ko*")}
+    ordered = {}
+
+    def visit(name):
+        if name in ordered:
+            return
+        if name not in files:
+            raise Missing("the kernel package has no module %s" % name)
+        data = files[name].read_bytes()
+        if files[name].suffix == ".xz":
+            data = subprocess.run(["xz", "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+        found = re.search(rb"\0depends=([^\0]*)\0", data)
+        for other in found.group(1).decode().split(",") if found else ():
+            if other:
+                visit(other.replace("-", "_"))
+        ordered[name] = data
+    for name in names:
+        visit(name)
+    return ordered
+
+
+def libraries(program):
+    """The files that a program's dynamic linker maps."""
+    return sorted(set(re.findall(r"(/\S+) \(0x", run("ldd", program))))
+
+
+class Images:
+    def __init__(self, cache):
+        self.cache = pathlib.Path(cache)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        if os.uname().machine != "x86_64":
+            raise Missing("the guests are for x86-64, this machine is %s" % os.uname().machine)
+        with open(self.cache / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may begin at once
+            package = kernel_package()
+            self.root = self.unpack(package)
+            self.busybox = self.unpack("busybox-static") / "bin/busybox"
+            self.kernel = str(next((self.root / "boot").glob("vmlinuz-*")))
+            self.initramfs = self.make_initramfs(package, ("virtio_pci", "virtio_net"))
+
+    def unpack(self, package):
+        """Directory with a package's files."""
+        target = self.cache / package
+        if target.exists():
+            return target
+        for f in self.cache.glob(package + "_*.deb"):
+            f.unlink()
+        run("apt-get", "download", package, cwd=self.cache)
+        deb = next(self.cache.glob(package + "_*.deb"))
+        partial = self.cache / (package + ".new")
+        shutil.rmtree(partial, ignore_errors=True)
+        run("dpkg-deb", "-x", str(deb), str(partial))
+        deb.unlink()
+        partial.rename(target)
+        return target
+
+    def make_initramfs(self, package, modules):
+        """Path of an initramfs with these modules of the package's kernel."""
+        sources = [pathlib.Path(__file__), self.busybox, *map(pathlib.Path, PROGRAMS)]
+        absent = [str(p) for p in sources if not p.exists()]
+        if absent:
+            raise Missing("%s is not there: scripts/deps check" % absent[0])
+        out = self.cache / ("initramfs-%s.gz" % package)
+        if not out.exists() or any(p.stat().st_mtime > out.stat().st_mtime for p in sources):
+            out.write_bytes(gzip.compress(self.archive(needed_modules(self.cache / package, modules)), 6))
+        return str(out)
+
+    def archive(self, modules):
+        a = Newc()
+        for d in ("bin", "dev", "proc", "sys", "tmp", "modules", "usr", "usr/bin", "lib", "lib64", "etc"):
+            a.add_dir(d)
+        a.add("dev/console", mode=0o020600, rdev=(5, 1))
+        a.add("dev/null", mode=0o020666, rdev=(1, 3))
+        a.add("etc/protocols", b"ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n", mode=0o100644)
+        a.add("init", INIT.encode())
+        a.add("bin/busybox", self.busybox.read_bytes())
+        for applet in run(str(self.busybox), "--list").split():
+            if applet != "busybox":
+                a.add("bin/" + applet, b"busybox", mode=0o120777)
+        for program in PROGRAMS:
+            a.add(program.lstrip("/"), pathlib.Path(program).read_bytes())
+            for lib in libraries(program):
+                self.add_library(a, lib)
+        for name, data in modules.items():
+            a.add("modules/%s.ko" % name, data, mode=0o100644)
+        a.add("modules/order", "".join("%s.ko\n" % m for m in modules).encode(), mode=0o100644)
+        return a.finish()
+
+    @staticmethod
+    def add_library(a, path):
+        """Where the linker looks for it in the guest: flat in /lib, the linker itself under its own name."""
+        name = path.lstrip("/") if "ld-linux" in path else "lib/" + os.path.basename(path)
+        a.add(name, pathlib.Path(path).read_bytes())
+
+    def uml(self):
+        """(kernel, initramfs) of User-Mode Linux."""
+        with open(self.cache / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            root = self.unpack("user-mode-linux")
+            return str(root / "usr/bin/linux.uml"), self.make_initramfs("user-mode-linux", ("virtio_net",))
