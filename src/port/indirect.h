@@ -3,7 +3,8 @@
  * NS_INDIRECT: payload at an address of the sending process (spec 9).
  *
  * The address may be bad, and a bad one must cost a frame, not the process. So the payload of a batch is fetched into bounce buffers by
- * process_vm_readv(2) on ourselves, one call for all of it, and the frame is forwarded from there.
+ * process_vm_readv(2) on ourselves, one call for all of it, and the frame is forwarded from there. What lies in memory that the
+ * process has declared to be good (trusted.h) needs none of this.
  */
 #ifndef UNM_PORT_INDIRECT_H
 #define UNM_PORT_INDIRECT_H

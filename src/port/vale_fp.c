@@ -11,6 +11,7 @@
 
 #include "port/indirect.h"
 #include "port/internal.h"
+#include "port/trusted.h"
 #include "ring/wake.h"
 #include "shm/clock.h"
 #include "shm/lock.h"
@@ -125,8 +126,9 @@ frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap
 {
 	const uint8_t *data;
 
-	if (__builtin_expect(v->flags & NS_INDIRECT, 0))
-		data = unm_indirect_frag(s, r, v, n_indirect);
+	if (v->flags & NS_INDIRECT)
+		data = unm_trusted_has(v->ptr, v->len) ? (const uint8_t *)(uintptr_t)v->ptr
+						       : unm_indirect_frag(s, r, v, n_indirect);
 	else
 		data = unm_slot_data(r, v);
 	if (__builtin_expect(data == NULL, 0))

@@ -29,6 +29,8 @@ static struct range ranges[MAX_RANGES];
 static unsigned int n_ranges_used; /* entries from here on were never used */
 static struct sigaction old_bus, old_segv;
 static bool is_installed;
+static int (*tell_added)(const void *start, size_t size);
+static void (*tell_removed)(const void *start);
 
 static struct range *
 find_range(uintptr_t addr)
@@ -120,6 +122,14 @@ unm_guest_guard_fini(struct unm_guest_guard *g)
 	g->event_fd = -1;
 }
 
+void
+unm_guest_guard_tell(
+	int (*added)(const void *start, size_t size), void (*removed)(const void *start))
+{
+	tell_added = added;
+	tell_removed = removed;
+}
+
 int
 unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size)
 {
@@ -136,6 +146,8 @@ unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size)
 	__atomic_store_n(&ranges[i].start, (uintptr_t)start, __ATOMIC_RELEASE);
 	if (i >= n_ranges_used)
 		__atomic_store_n(&n_ranges_used, i + 1, __ATOMIC_RELEASE);
+	if (tell_added != NULL)
+		tell_added(start, size);
 	return 0;
 }
 
@@ -146,6 +158,8 @@ unm_guest_guard_remove(struct unm_guest_guard *g, const void *start)
 
 	for (i = 0; i < n_ranges_used; i++) {
 		if (ranges[i].start == (uintptr_t)start && ranges[i].guard == g) {
+			if (tell_removed != NULL)
+				tell_removed(start);
 			__atomic_store_n(&ranges[i].start, 0, __ATOMIC_RELEASE);
 			return;
 		}

@@ -50,6 +50,14 @@ int unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size);
 /* Before the range is unmapped. Unknown ranges are ignored. */
 void unm_guest_guard_remove(struct unm_guest_guard *g, const void *start);
 
+/*
+ * Have @added called for each range that is guarded from now on, and @removed before one no longer
+ * is: they may read it without care in between. Set once, before the first range; either is called
+ * by the thread that adds and removes, and what @added returns makes no difference.
+ */
+void unm_guest_guard_tell(
+	int (*added)(const void *start, size_t size), void (*removed)(const void *start));
+
 static inline bool
 unm_guest_guard_failed(const struct unm_guest_guard *g)
 {

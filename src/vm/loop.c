@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,6 +38,8 @@ struct unm_loop {
 	uint64_t last_serial;
 	unm_loop_lost_fn *lost_fn;
 	void *lost_arg;
+	unm_loop_link_fn *link_fn;
+	void *link_arg;
 	struct unm_spin spin;
 	struct pollfd *fds;
 	uint64_t *serials; /* of the watches among fds */
@@ -181,6 +182,13 @@ unm_loop_on_port_lost(struct unm_loop *l, unm_loop_lost_fn *fn, void *arg)
 	l->lost_arg = arg;
 }
 
+void
+unm_loop_on_link(struct unm_loop *l, unm_loop_link_fn *fn, void *arg)
+{
+	l->link_fn = fn;
+	l->link_arg = arg;
+}
+
 /* Fill in the watches from fds[@at] on. Return: their number. */
 static unsigned int
 fill_watches(struct unm_loop *l, unsigned int at)
@@ -230,20 +238,26 @@ look_at_control(struct unm_loop *l)
 		deliver_watches(l, 0, n);
 }
 
+/* Ports that have gone, and links that went up or down since the last time. */
 static void
-tell_lost(struct unm_loop *l)
+tell_changes(struct unm_loop *l)
 {
 	unsigned int i;
 
 	for (i = 0; i < l->n_nets; i++) {
-		const bool lost = unm_net_port_lost(l->net[i]);
+		struct unm_net *n = l->net[i];
+		const bool lost = unm_net_port_lost(n), told = l->lost_told[i];
+		bool up;
 
-		if (lost && !l->lost_told[i] && l->lost_fn != NULL) {
-			l->lost_told[i] = true;
-			l->lost_fn(l->lost_arg, l->net[i]);
+		l->lost_told[i] = lost;
+		if (lost && !told && l->lost_fn != NULL) {
+			l->lost_fn(l->lost_arg, n);
 			return; /* it may have removed devices: the others next time */
 		}
-		l->lost_told[i] = lost;
+		if (unm_net_link_has_changed(n, &up) && l->link_fn != NULL) {
+			l->link_fn(l->link_arg, n, up);
+			return;
+		}
 	}
 }
 
@@ -354,12 +368,12 @@ unm_loop_run(struct unm_loop *l)
 				timers(l, now);
 				if (now >= control_ns) {
 					look_at_control(l);
-					tell_lost(l);
+					tell_changes(l);
 					control_ns = now + CONTROL_NS;
 				}
 			}
 		} else if (!spin(l, &looked)) {
-			tell_lost(l);
+			tell_changes(l);
 			err = try_sleep(l, looked);
 		}
 	}

@@ -15,6 +15,7 @@
 #ifndef UNM_VM_LOOP_H
 #define UNM_VM_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct unm_loop;
@@ -50,6 +51,13 @@ void unm_loop_unwatch(struct unm_loop *l, int fd);
  */
 typedef void unm_loop_lost_fn(void *arg, struct unm_net *n);
 void unm_loop_on_port_lost(struct unm_loop *l, unm_loop_lost_fn *fn, void *arg);
+
+/*
+ * Call @fn when the link of a device's port has gone down or up (nmctl link). The device has
+ * unm_net_set_link() behind it already; the front end is to be told.
+ */
+typedef void unm_loop_link_fn(void *arg, struct unm_net *n, bool up);
+void unm_loop_on_link(struct unm_loop *l, unm_loop_link_fn *fn, void *arg);
 
 /* Run until unm_loop_stop(). Return: 0, or a negative errno of ppoll(). */
 int unm_loop_run(struct unm_loop *l);

@@ -306,7 +306,7 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 	n->c.port = n->name;
 	n->n_pairs = c->n_pairs;
 	n->hdr_len = UNM_VNET_HDR_BASE;
-	n->link_up = true;
+	n->link_up = n->port_link_up = true;
 	n->ctrl.kick_fd = -1;
 	n->ctrl.net = n;
 	for (k = 0; k < NET_MAX_PAIRS; k++) {
@@ -364,6 +364,18 @@ unm_net_set_link(struct unm_net *n, bool up)
 	n->link_up = up;
 	n->config.status = htole16(up ? STATUS_LINK_UP : 0);
 	retarget(n);
+}
+
+bool
+unm_net_link_has_changed(struct unm_net *n, bool *up)
+{
+	/* The bit is brought up to date by each sync. */
+	*up = n->port.lost || !(n->port.ring[0].port->nifp->ni_flags & NI_LINK_DOWN);
+	if (*up == n->port_link_up)
+		return false;
+	n->port_link_up = *up;
+	unm_net_set_link(n, *up);
+	return true;
 }
 
 const struct unm_vu_device_ops *
@@ -536,7 +548,7 @@ unm_net_fds(struct unm_net *n, struct pollfd *out)
 
 	for (k = 0; k < n->port.n_rings && !n->port.lost; k++) {
 		const struct net_ring *r = &n->port.ring[k];
-		short events = 0;
+		short events = k == 0 ? POLLPRI : 0; /* the link */
 
 		if (r->target != NULL && !r->target->starved)
 			events |= POLLIN;
@@ -564,7 +576,7 @@ unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fd
 		if (fds[i].revents == 0)
 			continue;
 		if (i < n->n_port_fds) {
-			if (fds[i].revents & (POLLERR | POLLNVAL))
+			if (fds[i].revents & (POLLERR | POLLNVAL | POLLPRI))
 				unm_net_port_check(n);
 		} else if (read(fds[i].fd, &kicks, sizeof(kicks)) == sizeof(kicks)) {
 			n->stats.kicks++;

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include <unetmap.h>
+
 #include "vale/vnet.h"
+#include "vm/guest_guard.h"
 #include "vm/net_priv.h"
 
 #define WHY_LEN 256
@@ -181,6 +184,7 @@ int
 unm_net_port_open(struct unm_net *n, char *why)
 {
 	struct net_port *p = &n->port;
+	const char *name;
 	int err;
 
 	*p = (struct net_port){.lacks = UNM_VNET_LACKS_ALL};
@@ -190,6 +194,10 @@ unm_net_port_open(struct unm_net *n, char *why)
 		unm_net_port_close(p);
 		return err;
 	}
+	/* VALE reads NS_INDIRECT payload where it is, if the memory is guarded; pipes do not. */
+	name = p->ring[0].port->hdr.nr_name;
+	p->can_indirect = strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
+	unm_guest_guard_tell(unetmap_trust_memory, unetmap_distrust_memory);
 	p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_GET, 0, 0);
 	if (p->hdr_len == 0 && n->c.offload == UNM_NET_OFFLOAD_AUTO)
 		p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_SET, NET_HDR_LEN, p->lacks);

@@ -119,6 +119,7 @@ struct unm_net {
 	uint64_t features;	   /* acked */
 	uint32_t hdr_len;	   /* the guest's virtio-net header: 10 or 12 */
 	bool link_up;
+	bool port_link_up; /* as last seen */
 	bool driver_ok;
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */
 	unsigned int n_port_fds; /* of those last given to the loop */
@@ -171,6 +172,8 @@ void unm_net_call(struct net_queue *nq, bool wants, unsigned int frames);
 unsigned int unm_net_work(struct unm_net *n);
 /* Pending calls that are due; *deadline_ns is lowered to that of the next one. */
 void unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns);
+/* Has the switch taken the link down or up? Then *up says which, and the device knows. */
+bool unm_net_link_has_changed(struct unm_net *n, bool *up);
 /* Ask for kicks. Return: false if something has come meanwhile. */
 bool unm_net_sleep_prepare(struct unm_net *n);
 void unm_net_sleep_end(struct unm_net *n);

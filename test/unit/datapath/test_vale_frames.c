@@ -7,9 +7,13 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "port/trusted.h"
 #include "ring/kring.h"
 #include "vale/vnet.h"
 #include "vale_rig.h"
@@ -517,6 +521,65 @@ indirect_bad(void **state)
 	munmap(pages, 8192);
 }
 
+static uint8_t *locked_page;
+static volatile unsigned int n_faults;
+
+/* Whoever reads the page finds it readable from now on. */
+static void
+unlock_page(int sig)
+{
+	(void)sig;
+	n_faults++;
+	if (mprotect(locked_page, 4096, PROT_READ | PROT_WRITE) != 0)
+		abort();
+}
+
+/*
+ * What is in trusted memory is read where it is, by us and not by the kernel, which would find the page locked; it may be
+ * longer than a buffer. What reaches out of it, and all of it once it is no longer trusted, is as any other.
+ */
+static void
+indirect_trusted(void **state)
+{
+	const struct sigaction unlock = {.sa_handler = unlock_page};
+	struct sigaction old;
+	uint8_t *pages =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(pages != MAP_FAILED);
+	two_ports(64, 2048, 2048);
+	make_frame(0, 3000, 1);
+	memcpy(pages, frame, 3000);
+	memcpy(pages + 4096, frame, 3000);
+	assert_int_equal(unm_trusted_add(pages, 0), -EINVAL);
+	assert_int_equal(unm_trusted_add(pages, SIZE_MAX), -EINVAL);
+	assert_int_equal(unm_trusted_add(pages, 4096), 0);
+	locked_page = pages;
+	n_faults = 0;
+	sigaction(SIGSEGV, &unlock, &old);
+	assert_int_equal(mprotect(pages, 4096, PROT_NONE), 0);
+	send_indirect(pages, 3000, 0);
+	vale_txsync(&v, 0);
+	sigaction(SIGSEGV, &old, NULL);
+	assert_int_equal(n_faults, 1);
+	assert_int_equal(receive(2048), 3000);
+	assert_memory_equal(got, frame, 3000);
+	assert_true(vale_all_drops(&v, 0) == 0);
+	send_indirect(pages + 4095, 1500, 0); /* one byte of it; all of it readable */
+	send_indirect(pages + 4096, 1500, 0);
+	vale_txsync(&v, 0);
+	assert_int_equal(vale_pending(&v, 1), 2);
+	vale_drain(&v, 1);
+	assert_true(vale_all_drops(&v, 0) == 0);
+	unm_trusted_remove(pages);
+	send_indirect(pages, 3000, 0);
+	vale_txsync(&v, 0);
+	assert_int_equal(vale_pending(&v, 1), 0);
+	assert_true(vale_drops(&v, 0, UNM_DROP_TOO_LONG) == 1);
+	munmap(pages, 8192);
+}
+
 /* More indirect slots in one sync than a batch has bounce buffers for; too long ones; empty ones. */
 static void
 indirect_many(void **state)
@@ -593,6 +656,7 @@ main(void)
 		cmocka_unit_test(rx_offsets),
 		cmocka_unit_test_teardown(indirect, teardown),
 		cmocka_unit_test_teardown(indirect_bad, teardown),
+		cmocka_unit_test_teardown(indirect_trusted, teardown),
 		cmocka_unit_test_teardown(indirect_many, teardown),
 		cmocka_unit_test_teardown(receiver_slots, teardown),
 	};
