@@ -7,7 +7,7 @@ from vhost import CONTROL, Rig, check, expect_intact, run, wait_until
 
 N_NICS = 64
 N_ALONE = 8  # of them with a server process of their own
-LEARNT = 5  # frames after which the switch knows a sender: two that learn at once may overwrite each other once
+LEARNT = 5  # frames, some time apart, until the switch knows a sender for sure: a new table is swept once
 IDLE_MS = 30  # of CPU time in two seconds; a timer that ticks 100 times a second takes more
 PAIR = CONTROL + ",event,indirect,merge"
 
@@ -22,7 +22,7 @@ def test_64_nics():
         options = ["--fill", "--ring", 64, "--rx-buf", 1024, "--window", 16, "--frame", 200]
         roles = [(port, "both") for port in ports]
         # The switch learns all addresses first, as a frame to an unknown one goes to all.
-        fe = rig.front_end(roles, *options, "--count", LEARNT, "--burst", 1)
+        fe = rig.front_end(roles, *options, "--count", LEARNT, "--rate", 100)
         wait_until(lambda: all(n["sent"] == LEARNT and n["received"] >= 1 for n in fe.stats()), lambda: str(fe.last))
         fe.order("drain all")
         fe.quit()
