@@ -15,6 +15,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/region_map.h"
+#include "shm/segment.h"
 
 #define PAGE	  UINT64_C(4096)
 #define HUGE_PAGE UINT64_C(2097152)
@@ -292,7 +293,7 @@ shape_field(uint32_t *v, uint32_t dflt, uint32_t min, uint32_t max)
 	return *v < min || *v > max ? -EINVAL : 0;
 }
 
-/* Defaults and limits of spec 21; object sizes are multiples of 64. */
+/* Defaults and limits of spec 21; object sizes are multiples of 64, of rings 128. */
 static int
 check_shape(struct unm_region_shape *s, struct unm_reason *why)
 {
@@ -309,7 +310,7 @@ check_shape(struct unm_region_shape *s, struct unm_reason *why)
 		return unm_fail(why, -EINVAL,
 			"external memory: buffers must be 64 to 65536 bytes, 4 to 1000000 of them");
 	s->if_size = (uint32_t)round_up(s->if_size, 64);
-	s->ring_size = (uint32_t)round_up(s->ring_size, 64);
+	s->ring_size = (uint32_t)round_up(s->ring_size, UNM_RING_ALIGN);
 	s->buf_size = (uint32_t)round_up(s->buf_size, 64);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/bitmap.h"
+#include "shm/segment.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
@@ -62,7 +63,8 @@ check_geometry(const struct unm_region_info *i, struct unm_reason *why)
 		return unm_fail(why, -EINVAL, "region without identity");
 	if (i->if_size < 64 || i->ring_size < 256 || i->buf_size < 64 || i->buf_size > 65536 ||
 		i->if_size > 1048576 || i->ring_size > 1048576 || i->buf_num < 2 ||
-		i->if_ofs % 64 != 0 || i->ring_ofs % 64 != 0 || i->buf_ofs % 64 != 0)
+		i->ring_size % UNM_RING_ALIGN != 0 || i->if_ofs % 64 != 0 ||
+		i->ring_ofs % UNM_RING_ALIGN != 0 || i->buf_ofs % 64 != 0)
 		return unm_fail(why, -EINVAL, "region with impossible object sizes");
 	if (i->size > UINT64_C(1) << 46 || i->file_ofs > UINT64_C(1) << 46 ||
 		!pool_fits(i->if_ofs, i->if_num, i->if_size, i->ring_ofs) ||

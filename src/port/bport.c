@@ -41,7 +41,7 @@ locate_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t
 	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
 	const uint64_t size = region->info.size;
 
-	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size ||
+	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % UNM_RING_ALIGN != 0 || ofs > size ||
 		need > size - ofs)
 		return NULL;
 	*num_slots = n;

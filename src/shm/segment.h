@@ -41,6 +41,7 @@
 #define UNM_SEG_NKRINGS	      32768u
 #define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
 #define UNM_RING_MAX_SLOTS    4096u
+#define UNM_RING_ALIGN	      128u /* of a struct netmap_ring in its region; the compiler counts on it */
 
 #define UNM_NONE	      UINT32_MAX /* "no index" in every table below */
 

@@ -139,8 +139,8 @@ map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_re
 	const uint64_t size = region->info.size;
 	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
 
-	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % 64 != 0 || ofs > size || need > size - ofs ||
-		!UNM_READ_ONCE(k->is_rx))
+	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % UNM_RING_ALIGN != 0 || ofs > size ||
+		need > size - ofs || !UNM_READ_ONCE(k->is_rx))
 		return false;
 	r->ring = (struct netmap_ring *)(void *)(region->base + ofs);
 	r->kring = k;
