@@ -33,14 +33,24 @@ must(int ok, const char *what)
 	}
 }
 
+/* Whoever runs past either end must not meet another mapping of ours. */
+#define GUARD (1u << 20)
+
 static void *
 shared_map(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	char *p = mmap(NULL, size + 2 * GUARD, PROT_NONE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	must(p != MAP_FAILED, "mmap");
-	return p;
+	must(mprotect(p + GUARD, size, PROT_READ | PROT_WRITE) == 0, "mprotect");
+	return p + GUARD;
+}
+
+static void
+shared_unmap(void *p, size_t size)
+{
+	must(munmap((char *)p - GUARD, size + 2 * GUARD) == 0, "munmap");
 }
 
 static uint32_t
@@ -80,6 +90,7 @@ fake_domain_new(uint32_t seg_type, uint32_t n_bufs, uint32_t buf_size)
 	map = shared_map(hdr.size);
 	memcpy(map, &hdr, sizeof(hdr));
 	must(unm_seg_attach(&d->seg, map, hdr.size) == 0, "segment");
+	d->seg_size = hdr.size;
 	region_new(d, n_bufs, buf_size);
 	the_domain = d;
 	return d;
@@ -99,9 +110,9 @@ fake_domain_free(struct fake_domain *d)
 	for (i = 0; i < d->n_bindings; i++)
 		close(d->eventfd[i]);
 	for (i = 0; i < d->n_regions; i++)
-		munmap(d->regions[i].region.base, d->regions[i].region.info.size);
-	munmap(d->seg.hdr, d->seg.hdr->size);
-	munmap(d, sizeof(*d));
+		shared_unmap(d->regions[i].region.base, d->regions[i].region.info.size);
+	shared_unmap(d->seg.hdr, d->seg_size);
+	shared_unmap(d, sizeof(*d));
 }
 
 /* The constant fields of a ring are netmapd's to write. */
@@ -339,14 +350,20 @@ fake_bind_info(const struct fake_domain *d, uint32_t port, uint32_t binding)
 	return info;
 }
 
+int
+fake_port_try_open(struct fake_domain *d, const struct unm_bind_info *info, const int *fds,
+	struct unm_bport **out)
+{
+	return unm_bport_open(
+		out, &fake_env, &d->seg, &d->regions[d->region_of[info->port]].region, info, fds);
+}
+
 struct unm_bport *
 fake_port_open_info(struct fake_domain *d, const struct unm_bind_info *info, const int *fds)
 {
 	struct unm_bport *bp = NULL;
 
-	must(unm_bport_open(&bp, &fake_env, &d->seg, &d->regions[d->region_of[info->port]].region,
-		     info, fds) == 0,
-		"bport_open");
+	must(fake_port_try_open(d, info, fds, &bp) == 0, "bport_open");
 	return bp;
 }
 

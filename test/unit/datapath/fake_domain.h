@@ -20,6 +20,7 @@ struct fake_region {
 
 struct fake_domain {
 	struct unm_seg seg;
+	uint64_t seg_size;
 	uint32_t kring_top;
 	uint32_t n_ports;
 	uint32_t n_bindings;
@@ -58,7 +59,10 @@ uint32_t fake_binding_add(struct fake_domain *d, uint32_t port);
 
 /* What netmapd would answer to a REGISTER of all rings of @port; @binding as made above. */
 struct unm_bind_info fake_bind_info(const struct fake_domain *d, uint32_t port, uint32_t binding);
-/* Open a bport. @fds: info->n_port_fds queues of a TAP, else NULL. */
+/* Try to open a bport. @fds: info->n_port_fds queues of a TAP, else NULL. Return: that of unm_bport_open(). */
+int fake_port_try_open(struct fake_domain *d, const struct unm_bind_info *info, const int *fds,
+	struct unm_bport **out);
+/* As fake_port_try_open(), which must succeed. */
 struct unm_bport *fake_port_open_info(
 	struct fake_domain *d, const struct unm_bind_info *info, const int *fds);
 /* Open a bport that has all rings of @port, with the port's first binding. */
