@@ -66,6 +66,13 @@ CASES = [
     Case("ours/vale-1500", "VALE in poll, 1500-byte frames", program("ours_pair", "--frame", 1500)),
     Case("peer/testpmd-memif-1500", "DPDK testpmd over memif, 1500-byte frames",
          peers.testpmd_memif(1500)),
+    # TCP super-frames of 64 KiB.
+    Case("ours/vale-cut-1514", "VALE, 64-KiB TCP frames cut into 45 and summed, one core for both sides",
+         program("ours_gso")),
+    Case("ours/vale-partial-1514", "the same, checksums left to the receiver",
+         program("ours_gso", "--partial")),
+    Case("ours/vale-whole-65226", "the same frames to a receiver that takes them whole",
+         program("ours_gso", "--pass")),
     # Through the kernel.
     Case("peer/bridge-60", "Linux bridge, two veth pairs, AF_PACKET rings", peers.bridge(60)),
     Case("peer/bridge-1500", "the same with 1500-byte frames", peers.bridge(1500)),

@@ -53,6 +53,7 @@ TARGETS = [
     Target("VALE, Mpps, 60 bytes", "ours/vale-60", "", at_least=40),
     Target("VALE / bare copy, 1500 bytes", "ours/vale-1500", "limit/copy-1500"),
     Target("VALE, Gbit/s, 1500 bytes", "ours/vale-1500", "", at_least=150, field="gbit_s"),
+    Target("segmentation on one core, Gbit/s", "ours/vale-cut-1514", "", at_least=10, field="gbit_s"),
     Target("cost per frame, 250 ports / 2 ports", "ours/vale-250-ports-60", "ours/vale-60",
            at_most=1.3, inverse=True),
     Target("four senders / one", "ours/vale-4-senders-60", "ours/vale-60"),

@@ -11,6 +11,9 @@
  *
  * IPv4: the identification counts up, fragments all have the datagram's. Every header is built in
  * place of the frame's own, in the private copy. Payload is not looked at here.
+ *
+ * Headers are summed once. Each piece adds the few words that are its own: to load what was just
+ * stored in smaller parts stalls the processor, and took a fifth of the time.
  */
 #ifndef UNM_VALE_GSO_FP_H
 #define UNM_VALE_GSO_FP_H
@@ -27,6 +30,8 @@ struct unm_gso {
 	uint32_t size;	   /* of a piece's payload, the last one's excepted */
 	uint32_t n;	   /* pieces, at least 1 */
 	uint64_t pseudo;   /* sum of the pseudo header but for the length */
+	uint64_t ip_sum;   /* of the IPv4 header, and below of the transport header: what is the */
+	uint64_t l4_sum;   /* same in all pieces, with zeros in place of the rest */
 	uint32_t id;	   /* IPv4 of the first piece; IPv6 of all fragments */
 	uint32_t seq;
 	uint8_t tcp_flags;
