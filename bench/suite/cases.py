@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import typing
 
+import iperf
 import peers
 
 
@@ -86,6 +87,13 @@ CASES = [
          program("peer_socketpair", "--frame", 1500)),
     Case("peer/seqpacket-60", "UNIX seqpacket socket pair, sendmmsg and recvmmsg",
          program("peer_socketpair", "--seqpacket")),
+    # Sockets of the kernel in two namespaces.
+    Case("ours/tap-tcp", "iperf3 TCP between two TAPs on a VALE switch", iperf.tcp(iperf.Taps)),
+    Case("peer/bridge-tcp", "the same over a Linux bridge and two veth pairs, offloads on",
+         iperf.tcp(iperf.bridge)),
+    Case("ours/tap-udp-60", "iperf3 UDP between the TAPs, 60-byte frames, best of four offered rates",
+         iperf.udp(iperf.Taps)),
+    Case("peer/bridge-udp-60", "the same over the bridge", iperf.udp(iperf.bridge)),
     # Latency.
     Case("limit/wake-rtt", "eventfd there and back, both sides in poll", program("limit_wake"),
          latency=True),

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+The kernel's own TCP and UDP between two network namespaces: over TAP ports of a VALE switch, and over
+a Linux bridge and two veth pairs, by iperf3.
+
+All sides share the CPUs of the run, as the scheduler likes. Frames are what the receiving interface counts: with
+offloads on either way, a TCP frame is a segment of up to 64 KiB.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+from measure import CannotRun, busy_s, command
+from peers import Wires, cpu_seconds, process
+
+SENDER, RECEIVER = "10.77.0.1", "10.77.0.2"
+OFFERED_KPPS = (100, 150, 200, 0)  # UDP: tried in turn, 0 as fast as it goes; the best counts
+DATAGRAM = 18  # bytes, for a frame of 60
+
+
+class Net:
+    """Two namespaces, each with an interface that has an address."""
+
+    def __init__(self, env, holders, names):
+        self.env = env
+        self.holders = holders
+        self.names = names
+        for holder, name, address in zip(holders, names, (SENDER, RECEIVER)):
+            self.inside(holder, "ip", "address", "add", f"{address}/24", "dev", name)
+            self.inside(holder, "ip", "link", "set", name, "up")
+        self.inside(holders[0], "ping", "-q", "-c", "1", "-w", "10", RECEIVER)
+
+    @staticmethod
+    def inside(holder, *argv):
+        return command("nsenter", "--net", "--target", str(holder.pid), *argv)
+
+    def counter(self, name):
+        """Of the receiving interface."""
+        out = self.inside(self.holders[1], "ip", "-j", "-s", "link", "show", "dev", self.names[1])
+        return json.loads(out)[0]["stats64"]["rx"][name]
+
+    def start(self, holder, *argv):
+        return subprocess.Popen(["nsenter", "--net", "--target", str(holder.pid), "taskset", "-c",
+                                 ",".join(map(str, self.env.cpus)), "iperf3", *argv],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def workers(self):
+        """Process ids of those who forward."""
+        return []
+
+    def run(self, seconds, *options):
+        """One transfer. What iperf3 has to say about it, and the processor time of all sides."""
+        try:
+            server = self.start(self.holders[1], "-s", "-1", "--forceflush")
+        except FileNotFoundError:
+            raise CannotRun("nsenter or taskset (package util-linux) is missing") from None
+        with contextlib.ExitStack() as stack:
+            stack.callback(server.kill)
+            for line in server.stdout:
+                if "listening" in line:
+                    break
+            else:
+                raise CannotRun(f"iperf3 does not run: {server.stderr.read().strip()}; "
+                                "scripts/deps bench installs it")
+            workers = self.workers()
+            before = [cpu_seconds(pid) for pid in workers]
+            busy, begin, frames = busy_s(self.env.cpus), time.monotonic(), self.counter("packets")
+            client = self.start(self.holders[0], "-c", RECEIVER, "-t", str(max(1, round(seconds))), "-J",
+                                *options)
+            stack.callback(client.kill)
+            out = client.stdout.read()
+            _, _, sender = os.wait4(client.pid, 0)
+            frames = self.counter("packets") - frames
+            elapsed, busy = time.monotonic() - begin, busy_s(self.env.cpus) - busy
+            sides = [{"name": "worker", "cpu_s": round(cpu_seconds(p) - b, 3)}
+                     for p, b in zip(workers, before)]
+            server.stdout.read()
+            _, _, receiver = os.wait4(server.pid, 0)
+        document = json.loads(out)
+        if "error" in document:
+            raise CannotRun(f"iperf3: {document['error']}")
+        for name, usage in (("sender", sender), ("receiver", receiver)):
+            sides.append({"name": name, "cpu_s": round(usage.ru_utime + usage.ru_stime, 3)})
+        return document["end"], {"seconds": elapsed, "busy_s": busy, "sides": sides, "frames": frames}
+
+
+class Taps(Net):
+    """Two TAPs on a VALE switch, each with its worker."""
+
+    def __init__(self, env):
+        holders = []
+        for _ in range(2):
+            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            Wires.wait_for_namespace(holder)
+            holders.append(holder)
+        self.nmctl = ["taskset", "-c", ",".join(map(str, env.cpus)),
+                      os.path.join(env.build, "tools", "nmctl", "nmctl")]
+        self.environ = env.environ
+        for holder in holders:
+            self.ask("attach", "valebench", "tap:bench0", f"netns=pid:{holder.pid}")
+        super().__init__(env, holders, ("bench0", "bench0"))
+
+    def ask(self, *words):
+        return command(*self.nmctl, *words, env=self.environ)
+
+    def workers(self):
+        ports = json.loads(self.ask("-j", "show", "ports", "valebench"))["ports"]
+        return [p["worker_pid"] for p in ports if p.get("worker_pid")]
+
+
+def bridge(env):
+    wires = Wires(env, "ip")
+    command("ip", "link", "add", "bench1", "type", "bridge")
+    command("ip", "link", "set", "bench1", "up")
+    for port in (wires.tx, wires.rx):
+        command("ip", "link", "set", port, "master", "bench1")
+    return Net(env, wires.holders, (f"{wires.tx}0", f"{wires.rx}0"))
+
+
+def net(env, make):
+    return env.keep(make.__name__, lambda: contextlib.nullcontext(make(env)))
+
+
+def figures_of(usage, frames, bits, seconds):
+    rate = frames / seconds
+    return {"mpps": rate / 1e6, "ns_per_packet": 1e9 / rate if rate else 0, "gbit_s": bits / seconds / 1e9,
+            "seconds": usage["seconds"], "busy_s": usage["busy_s"], "sides": usage["sides"]}
+
+
+def tcp(make):
+    def measure(env, seconds):
+        end, usage = net(env, make).run(seconds)
+        got = end["sum_received"]
+        return figures_of(usage, usage["frames"], got["bytes"] * 8, got["seconds"])
+
+    return measure
+
+
+def udp(make):
+    """The highest rate received of several that are offered."""
+    def measure(env, seconds):
+        best = None
+        for kpps in OFFERED_KPPS:
+            end, usage = net(env, make).run(seconds, "-u", "-l", str(DATAGRAM), "-b",
+                                            str(kpps * 1000 * DATAGRAM * 8))
+            got = end["sum"]
+            n = got["packets"] - got["lost_packets"]
+            figures = figures_of(usage, n, n * 60 * 8, got["seconds"])
+            figures["offered_kpps"] = kpps
+            if best is None or figures["mpps"] > best["mpps"]:
+                best = figures
+        return best
+
+    return measure
