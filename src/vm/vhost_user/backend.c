@@ -184,8 +184,8 @@ handle_message(struct unm_vu_backend *b)
 		ret = r->handler(b, &b->conn.msg);
 	if (ret == -ECONNRESET || ret == VU_REPLIED)
 		return ret;
-	if (ret == 0)
-		return answer ? vu_reply_u64(b, 0) : 0;
+	if (ret == 0) /* UML asks for an answer in the very message that turns answers on */
+		return answer || wants_answer(b) ? vu_reply_u64(b, 0) : 0;
 	if (answer) {
 		log_refusal(b, r->name, "refused");
 		return vu_reply_u64(b, (uint64_t)-ret);
@@ -278,6 +278,22 @@ unm_vu_backend_new(int sock, const struct unm_vu_device_ops *ops, void *dev, con
 	return b;
 }
 
+/* Leave the device as it was before the connection. */
+static void
+reset_device(struct unm_vu_backend *b)
+{
+	unsigned int i;
+
+	b->status = 0;
+	for (i = 0; i < b->ops->n_rings && b->ring[i].q != NULL; i++) {
+		vu_ring_reset(b, i);
+		vu_ring_set_enabled(b, i, false);
+	}
+	vu_update_driver_ok(b);
+	if (b->has_features)
+		b->ops->set_features(b->dev, 0);
+}
+
 void
 unm_vu_backend_free(struct unm_vu_backend *b)
 {
@@ -285,10 +301,8 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 
 	if (b == NULL)
 		return;
+	reset_device(b);
 	for (i = 0; i < b->ops->n_rings; i++) {
-		if (b->ring[i].q == NULL)
-			break;
-		vu_ring_reset(b, i);
 		if (b->ring[i].err_fd >= 0)
 			close(b->ring[i].err_fd);
 		unm_vq_free(b->ring[i].q);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,9 +87,19 @@ vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	return vu_reply(b, &s, sizeof(s), -1);
 }
 
+static bool
+is_unix_socket(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
 /*
- * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe (User-Mode
- * Linux). Others could make us spin (a file is always readable) or wait.
+ * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe; to signal only,
+ * a UNIX socket too (what User-Mode Linux calls a pipe). Others could make us spin (a file is always
+ * readable) or wait.
  */
 static bool
 is_signal_fd(int fd, bool to_read)
@@ -103,6 +114,8 @@ is_signal_fd(int fd, bool to_read)
 	mode &= O_ACCMODE;
 	if (S_ISFIFO(st.st_mode))
 		return mode == O_RDWR || mode == (to_read ? O_RDONLY : O_WRONLY);
+	if (S_ISSOCK(st.st_mode))
+		return !to_read && is_unix_socket(fd);
 	if ((st.st_mode & S_IFMT) != 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -134,7 +147,8 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	if (has_none)
 		return 0;
 	if (!is_signal_fd(m->fd[0], to_read))
-		return vu_fail(b, -EINVAL, "the descriptor is neither an eventfd nor a pipe");
+		return vu_fail(b, -EINVAL,
+			"the descriptor is nothing to signal by: an eventfd or a pipe is needed");
 	flags = fcntl(m->fd[0], F_GETFL);
 	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
 		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");

@@ -11,6 +11,7 @@ VERSION_1, PROTOCOL, PACKED, EVENT_IDX, INDIRECT, LOG = 1 << 32, 1 << 30, 1 << 3
 PF_ALL = 0x1b23f
 DESC, AVAIL, USED, TABLE = 0x100, 0x200, 0x280, 0x380
 SIZE = 256 * 1024
+INFLIGHT, PART = 0x400, 576  # of rings with 16 descriptors
 
 
 def message(request, payload=b"", fds=0, ack=False):
@@ -63,6 +64,24 @@ def packed_image():
     return bytes(image)
 
 
+def inflight_image(image, is_packed):
+    """An in-flight region behind the rings: ring 1 has two chains in flight."""
+    region = bytearray(4 * PART)
+    if is_packed:
+        struct.pack_into("<QHHHHHHBB", region, PART, 0, 1, 16, 2, 2, 0, 0, 1, 1)
+        for i in range(16):
+            struct.pack_into("<BBHHHQHHIQ", region, PART + 32 + 32 * i, i < 2, 0, i + 1, i, 1, i + 1, i, 1 << 7, 100, 0x8000 + 0x800 * i)
+    else:
+        struct.pack_into("<QHHHH", region, PART, 0, 1, 16, 0, 0)
+        for i in (0, 2):
+            struct.pack_into("<B5xHQ", region, PART + 16 + 16 * i, 1, 0, i + 1)
+    return image.ljust(INFLIGHT, b"\0") + bytes(region)
+
+
+def recover(base):
+    return message(32, struct.pack("<QQHHI", 4 * PART, INFLIGHT, 4, 16, 0), MEM, ack=True) + ring(1, base=base) + message(11, state(1, 0))
+
+
 def seed(image, conversation):
     return struct.pack("<H", len(image)) + image + conversation
 
@@ -82,6 +101,8 @@ SEEDS = {
     "inflight": seed(split_image(), begin(SPLIT) + table() + message(31, struct.pack("<QQHHI", 0, 0, 4, 16, 0)) + ring(1) +
                      message(11, state(1, 0)) + message(32, struct.pack("<QQHHI", 4 * 576, 0x4000, 4, 16, 0), MEM, ack=True) +
                      ring(1, base=2)),
+    "recover-split": seed(inflight_image(split_image(), False), begin(SPLIT) + table() + recover(2)),
+    "recover-packed": seed(inflight_image(packed_image(), True), begin(VERSION_1 | PROTOCOL | PACKED) + table() + recover(0x80008000)),
     "reset": seed(split_image(), begin(SPLIT) + message(39, u64(8)) + table() + ring(1) + message(39, u64(15)) + message(40) +
                   message(39, u64(0)) + message(34, ack=True) + ring(1)),
     "net": seed(b"", begin(SPLIT) + message(19, bytes([2, 0, 0, 0, 0, 1, 0, 0])) + message(20, u64(1500)) + message(21, b"", SOCK) +

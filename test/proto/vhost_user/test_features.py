@@ -105,6 +105,34 @@ def driver_ok(server):
     b.close()
 
 
+def nothing_is_left_to_the_next(server):
+    """What one front end has enabled, acked and announced does not hold for the next one."""
+    first = server.guest("a", negotiate=False)
+    first.send(v.SET_OWNER)
+    first.send(v.SET_FEATURES, v.u64(v.F_VERSION_1))  # without protocol features: rings are enabled
+    first.expect_silence()
+    first.close()
+    first = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_STATUS).start()
+    first.good(v.SET_STATUS, v.u64(15))
+    first.close()
+    b = server.guest("b").start()
+    a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_STATUS)
+    assert a.get_u64(v.GET_STATUS) == 0
+    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    a.rx.set_up()
+    a.tx.set_up()
+    a.post()
+    for driver_ok, enabled in ((False, False), (True, False)):
+        a.good(v.SET_STATUS, v.u64(15 if driver_ok else 11))
+        a.enable(enabled)
+        b.send_frame(v.make_frame())
+        assert a.recv_frame(0.2) is None, "driver_ok %s, enabled %s: a frame" % (driver_ok, enabled)
+    a.enable(1)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
 def reset_device(server):
     """Rings are forgotten and disabled, memory stays: they can be set up again without a table."""
     a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_RESET_DEVICE).start()
@@ -132,4 +160,4 @@ def reset_device(server):
 
 
 v.run([what_is_offered, only_what_is_offered, refusal_without_answer_ends, not_under_traffic, owner, number_of_queues, status,
-       driver_ok, reset_device])
+       driver_ok, nothing_is_left_to_the_next, reset_device])
