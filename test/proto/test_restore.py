@@ -53,6 +53,8 @@ def takes_back_everything(daemon):
     held = [Held(s, "vale1:a"), Held(s, "vale1:b", tx_rings=2, rx_rings=2), Held(s, "vale1:b", mode=u.ONE_NIC, ringid=1),
             Held(s, "q{1"), Held(s, "q}1"), Held(s, "vale1:a{x", extra=3)]
     before = [(h.info.port, h.info.binding, h.info.nifp_ofs) for h in held]
+    header = struct.pack("<II", 12, 0x22)  # of virtio-net, and the offloads that it comes without
+    u.expect(s.ctrl(held[1].desc, u.PORT_HDR_SET, "vale1:b", header).error, 0, "header")
     restart(daemon, [s])
     n = returning(daemon, s.slot)
     u.expect(n.slot, s.slot, "slot")
@@ -67,6 +69,7 @@ def takes_back_everything(daemon):
         assert (info.port, info.binding, info.nifp_ofs) == want
         assert os.fstat(ans.fds[1]).st_ino == os.fstat(h.fds[1]).st_ino, "another region"
         ans.close()
+    u.expect(n.ctrl(held[1].desc, u.PORT_HDR_GET, "vale1:b", bytes(8)).body, header, "header after the restart")
     again = Held(n, "vale1:a")
     assert again.info.seg_uid == held[0].info.seg_uid and again.info.port == held[0].info.port
     assert again.info.nifp_ofs != held[0].info.nifp_ofs, "an object was given out twice"
