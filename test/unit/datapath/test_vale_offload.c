@@ -145,6 +145,48 @@ plain_tcp(uint32_t payload, uint32_t size, uint8_t flags)
 	f.data[14 + 20 + 13] = flags;
 }
 
+/* A UDP checksum of 0 would say that there is none: 0xffff in its place, the other zero. */
+static void
+udp_zero(void **state)
+{
+	static const enum offload_kind kinds[] = {OFFLOAD_USO4, OFFLOAD_USO6, OFFLOAD_UFO4,
+		OFFLOAD_UFO6, OFFLOAD_CSUM_UDP4, OFFLOAD_CSUM_UDP6};
+	const struct offload_shape shape = {
+		.src = 0, .dst = 1, .max_payload = 1000, .min_size = 2000, .max_size = 2000};
+	uint64_t rng = 11;
+	size_t i;
+
+	(void)state;
+	rig(2, 1024, 2048);
+	set_receiver(1, 0, 0, 3000);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		uint32_t sum;
+		uint8_t *word;
+
+		do
+			offload_frame_make(&f, kinds[i], &shape, &rng);
+		while (f.len - f.payload < 2);
+		offload_rig_send(&v, 0, 12, &f, NULL);
+		vale_txsync(&v, 0);
+		offload_rig_receive(&v, 1, &got);
+		assert_int_equal(got.n, 1);
+		/* What the checksum is short of all ones goes into the payload. */
+		word = f.data + f.payload;
+		sum = (uint32_t)(word[0] << 8 | word[1]) +
+		      (uint32_t)(got.data[f.l4 + 6] << 8 | got.data[f.l4 + 7]);
+		sum = (sum & 0xffff) + (sum >> 16);
+		word[0] = (uint8_t)(sum >> 8);
+		word[1] = (uint8_t)sum;
+		offload_rig_send(&v, 0, 12, &f, NULL);
+		vale_txsync(&v, 0);
+		offload_rig_receive(&v, 1, &got);
+		assert_int_equal(got.n, 1);
+		assert_int_equal(got.data[f.l4 + 6], 0xff);
+		assert_int_equal(got.data[f.l4 + 7], 0xff);
+		assert_true(offload_l4_ok(&f, got.data, got.len[0]));
+	}
+}
+
 /* Flags, numbers and limits, spelled out. */
 static void
 tcp_fields(void **state)
@@ -292,6 +334,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_to_any),
 		cmocka_unit_test_teardown(checksums_are_right, teardown),
+		cmocka_unit_test_teardown(udp_zero, teardown),
 		cmocka_unit_test_teardown(tcp_fields, teardown),
 		cmocka_unit_test_teardown(all_or_nothing, teardown),
 		cmocka_unit_test_teardown(flooded, teardown),
