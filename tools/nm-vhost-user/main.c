@@ -88,16 +88,34 @@ on_interval(void *arg, short revents)
 		vh_status_print(stdout, s->nic, s->opts.n_nics);
 }
 
-static void
-on_port_lost(void *arg, struct unm_net *n)
+static struct vh_nic *
+find_nic(struct server *s, const struct unm_net *n)
 {
-	struct server *s = arg;
 	unsigned int i;
 
 	for (i = 0; i < s->opts.n_nics; i++) {
 		if (s->nic[i].net == n)
-			vh_nic_port_lost(&s->nic[i]);
+			return &s->nic[i];
 	}
+	return NULL;
+}
+
+static void
+on_port_lost(void *arg, struct unm_net *n)
+{
+	struct vh_nic *nic = find_nic(arg, n);
+
+	if (nic != NULL)
+		vh_nic_port_lost(nic);
+}
+
+static void
+on_link(void *arg, struct unm_net *n, bool up)
+{
+	struct vh_nic *nic = find_nic(arg, n);
+
+	if (nic != NULL)
+		vh_nic_link_changed(nic, up);
 }
 
 static int
@@ -162,6 +180,7 @@ start(struct server *s)
 	if (err < 0)
 		nmt_die(&vh_cli, "can't start: %s", strerror(-err));
 	unm_loop_on_port_lost(s->loop, on_port_lost, s);
+	unm_loop_on_link(s->loop, on_link, s);
 	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
 		nmt_die(&vh_cli, "can't give up privileges: %s (--no-sandbox keeps them)",
 			strerror(-err));

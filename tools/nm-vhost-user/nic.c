@@ -239,6 +239,15 @@ vh_nic_port_lost(struct vh_nic *n)
 	try_reopen(n);
 }
 
+void
+vh_nic_link_changed(struct vh_nic *n, bool up)
+{
+	unm_vm_log(unm_net_name(n->net), "link %s", up ? "up" : "down");
+	/* Without a channel (QEMU has a configuration space of its own) frames stop, no more. */
+	if (n->backend != NULL)
+		(void)unm_vu_config_changed(n->backend);
+}
+
 static void
 on_timer(void *arg, short revents)
 {

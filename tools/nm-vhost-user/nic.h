@@ -51,6 +51,9 @@ int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why);
 /* The port has gone: look for it again, with pauses, until it is back. */
 void vh_nic_port_lost(struct vh_nic *n);
 
+/* The port's link went down or up, which the device knows: tell the front end, if it listens. */
+void vh_nic_link_changed(struct vh_nic *n, bool up);
+
 /* End the connection, if any, leave the loop, close all. The socket's name is left behind. */
 void vh_nic_stop(struct vh_nic *n);
 

@@ -187,7 +187,7 @@ allow_some_uses(scmp_filter_ctx ctx)
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	/* libnetmap reads what an application points at through the kernel: of this process only. */
+	/* libnetmap copies from an application through the kernel: of this process only. */
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_readv), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));

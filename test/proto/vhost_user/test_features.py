@@ -38,6 +38,14 @@ def refusal_without_answer_ends(server):
     fe.close()
 
 
+def answer_to_what_turns_answers_on(server):
+    """User-Mode Linux wants one for the SET_PROTOCOL_FEATURES that acks REPLY_ACK."""
+    fe = server.front_end()
+    fe.good(v.SET_PROTOCOL_FEATURES, v.u64(v.PF_REPLY_ACK))
+    fe.good(v.SET_PROTOCOL_FEATURES, v.u64(0))
+    fe.close()
+
+
 def not_under_traffic(server):
     """With rings running only the dirty log may go on and off."""
     g = server.guest("a").start()
@@ -159,5 +167,5 @@ def reset_device(server):
     b.close()
 
 
-v.run([what_is_offered, only_what_is_offered, refusal_without_answer_ends, not_under_traffic, owner, number_of_queues, status,
+v.run([what_is_offered, only_what_is_offered, refusal_without_answer_ends, answer_to_what_turns_answers_on, not_under_traffic, owner, number_of_queues, status,
        driver_ok, nothing_is_left_to_the_next, reset_device])

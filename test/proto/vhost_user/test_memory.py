@@ -29,7 +29,7 @@ def wrong_tables(server):
         ("two descriptors", table(good), 2, E.EINVAL),
         ("nine regions", struct.pack("<II", 9, 0) + b"".join(v.REGION.pack(n * size, size, n * size, 0) for n in range(9)), 9, E.EINVAL),
         ("a number without regions", struct.pack("<II", 1, 0), 1, E.EINVAL),
-        ("a number too small", struct.pack("<II", 1, 0) + v.REGION.pack(*good) * 2, 1, E.EINVAL),
+        ("room for more, as UML has it", struct.pack("<II", 1, 0) + v.REGION.pack(*good) * 2, 1, 0),
         ("a huge number", struct.pack("<II", 0xFFFFFFFF, 0) + v.REGION.pack(*good), 1, E.EINVAL),
         ("empty region", table((0, 0, 0, 0)), 1, E.EINVAL),
         ("past the file", table((0, size + v.PAGE, 0, 0)), 1, E.EINVAL),

@@ -107,4 +107,35 @@ def backend_channel(server):
     fe.close()
 
 
-v.run([config_space, config_outside, config_is_not_written_outside, mtu, rarp, rarp_before_rings, backend_channel])
+def link(server):
+    """nmctl link: frames stop, the configuration space says so, and a message on the back end's channel tells."""
+    a, b = server.guest("a", protocol=CONFIG).start(), server.guest("b").start()
+    ours, theirs = socket.socketpair()
+    a.good(v.SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+    theirs.close()
+    ours.settimeout(v.TIMEOUT)
+    v.pass_frame(a, b)
+    for up in (0, 1, 0, 1):
+        admin(server, "link", "valevu:a", "up" if up else "down")
+        assert ours.recv(100) == v.HDR.pack(2, v.VERSION, 0), "CONFIG_CHANGE"
+        assert read_config(a, 6, 2) == struct.pack("<H", up)
+        if not up:
+            a.send_frame(v.make_frame())
+            assert a.tx.get_used() is not None, "a frame is not taken"
+            b.send_frame(v.make_frame())
+            assert b.recv_frame(0.2) is None and a.recv_frame(0.2) is None
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    ours.close()
+    a.close()
+    b.close()
+
+
+def admin(server, *words):
+    s = server.daemon.session()
+    error = s.admin(*words)[0]
+    s.close()
+    assert error == 0, (words, error)
+
+
+v.run([config_space, config_outside, config_is_not_written_outside, mtu, rarp, rarp_before_rings, backend_channel, link])
