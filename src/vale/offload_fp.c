@@ -196,8 +196,6 @@ csum_ok(const struct unm_offload *o)
 bool
 unm_offload_parse(struct unm_offload *o, const uint8_t *vnet, struct unm_reader *r, uint32_t len)
 {
-	struct unm_reader rest = *r;
-	struct window w = {.p = o->head + UNM_VNET_HDR_MAX, .len = 0};
 	bool ok = true;
 
 	memcpy(&o->vnet, vnet, sizeof(o->vnet));
@@ -213,6 +211,9 @@ unm_offload_parse(struct unm_offload *o, const uint8_t *vnet, struct unm_reader 
 		ok = csum_ok(o);
 	}
 	if (o->vnet.gso_type != UNM_VNET_GSO_NONE && ok) {
+		struct unm_reader rest = *r;
+		struct window w = {.p = o->head + UNM_VNET_HDR_MAX};
+
 		w.len = len < UNM_HEAD_MAX ? len : UNM_HEAD_MAX;
 		unm_reader_take(&rest, o->head + UNM_VNET_HDR_MAX, w.len);
 		ok = parse_gso(o, &w);
