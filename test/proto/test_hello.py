@@ -34,7 +34,8 @@ def wants_hello_first(daemon):
     s = daemon.session(hello=False)
     for kind, body, n_fds in ((u.OPEN, bytes(24), 1), (u.CTRL, bytes(288), 0), (u.GET_BINDING, bytes(224), 0),
                               (u.GET_REGION, bytes(80), 0), (u.GET_WAKE, bytes(16), 0), (u.LOCK_STUCK, bytes(16), 0),
-                              (u.RESTORE, bytes(208), 1), (u.RESTORE_DONE, b"", 0), (u.GET_QUEUES, bytes(16), 0)):
+                              (u.RESTORE, bytes(208), 1), (u.RESTORE_DONE, b"", 0), (u.UNBIND, bytes(16), 0),
+                              (u.GET_QUEUES, bytes(16), 0)):
         u.expect(s.request(kind, body, [0] * n_fds).error, errno.EPROTO, "type %d before HELLO" % kind)
     s.close()
 
@@ -42,7 +43,7 @@ def wants_hello_first(daemon):
 def checks_lengths(daemon):
     """Every type, with every length around the right one."""
     sizes = {u.HELLO: 184, u.OPEN: 24, u.GET_BINDING: 224, u.GET_REGION: 80, u.GET_WAKE: 16, u.LOCK_STUCK: 16,
-             u.RESTORE: 208, u.RESTORE_DONE: 0, u.GET_QUEUES: 16}
+             u.RESTORE: 208, u.RESTORE_DONE: 0, u.UNBIND: 16, u.GET_QUEUES: 16}
     s = daemon.session()
     for kind, size in sizes.items():
         for wrong in {0, 1, size - 1, size + 1, size + 8, 60000} - {size}:
@@ -60,7 +61,7 @@ def checks_descriptors(daemon):
     time.sleep(0.1)
     before = len(os.listdir("/proc/%d/fd" % daemon.proc.pid))
     for kind, size, right in ((u.HELLO, 184, 0), (u.OPEN, 24, 1), (u.GET_BINDING, 224, 0), (u.GET_REGION, 80, 0),
-                              (u.GET_WAKE, 16, 0), (u.GET_QUEUES, 16, 0), (u.RESTORE_DONE, 0, 0)):
+                              (u.GET_WAKE, 16, 0), (u.UNBIND, 16, 0), (u.GET_QUEUES, 16, 0), (u.RESTORE_DONE, 0, 0)):
         for n in {0, 1, 2, 40} - {right}:
             u.expect(s.request(kind, bytes(size), [0] * n).error, errno.EPROTO, "type %d, %d descriptors" % (kind, n))
     s.request(u.RESTORE_DONE)
@@ -70,7 +71,7 @@ def checks_descriptors(daemon):
 
 def refuses_unknown_types(daemon):
     s = daemon.session()
-    for kind in (0, 13, 14, 255, 65535):
+    for kind in (0, u.FIRST_UNKNOWN, u.FIRST_UNKNOWN + 1, 255, 65535):
         u.expect(s.request(kind, b"").error, errno.EOPNOTSUPP, "type %d" % kind)
     s.close()
 

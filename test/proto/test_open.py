@@ -49,6 +49,23 @@ def close_is_seen_by_the_next_request(daemon):
     s.close()
 
 
+def unbind_undoes_a_register(daemon):
+    """The descriptor is as if newly opened; the port is there for the next one, exclusively."""
+    s, t = daemon.session(), daemon.session()
+    a, b = s.open(), t.open()
+    u.expect(s.request(u.UNBIND, b"\1" * 16).error, errno.EBADF, "no such descriptor")
+    u.expect(s.request(u.UNBIND, a.id).error, 0, "not registered: nothing to undo")
+    for name in ("vale0:x", "p{1"):
+        u.expect(s.register(a, name, flags=u.EXCLUSIVE).error, 0, "exclusive")
+        u.expect(s.request(u.UNBIND, a.id).error, 0, "undone")
+        u.expect(s.request(u.GET_BINDING, a.id + bytes(8 + 200)).error, errno.ENXIO, "not registered any more")
+        u.expect(t.register(b, name, flags=u.EXCLUSIVE).error, 0, "exclusive, by another")
+        u.expect(t.request(u.UNBIND, b.id).error, 0, "undone")
+    u.expect(s.register(a, "vale0:x").error, 0, "the same descriptor again")
+    for x in (a, b, s, t):
+        x.close()
+
+
 def another_process_finds_the_binding(daemon):
     s, t = daemon.session(), daemon.session()
     d = s.open()
@@ -154,5 +171,5 @@ def death_frees_locks_and_wakes(daemon):
     s.close()
 
 
-u.run([checks_identity, close_is_seen_by_the_next_request, another_process_finds_the_binding, regions_and_wakes,
-       death_frees_locks_and_wakes])
+u.run([checks_identity, close_is_seen_by_the_next_request, unbind_undoes_a_register, another_process_finds_the_binding,
+       regions_and_wakes, death_frees_locks_and_wakes])

@@ -6,10 +6,13 @@ src/shm/proto.h and spec 3.4 to 3.6, written down once more on purpose: a test t
 notice that they had changed.
 """
 import array
+import atexit
+import ctypes
 import errno
 import os
 import secrets
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -20,7 +23,7 @@ import time
 MAGIC = 0x314D4E55
 VERSION = 1
 HELLO, OPEN, CTRL, GET_BINDING, GET_REGION, GET_WAKE, LOCK_STUCK, RESTORE, RESTORE_DONE, ADMIN, UNBIND, \
-    GET_QUEUES = range(1, 13)
+    GET_QUEUES, FIRST_UNKNOWN = range(1, 14)
 
 REGISTER, PORT_INFO_GET, VALE_ATTACH, VALE_DETACH, VALE_LIST, PORT_HDR_SET, PORT_HDR_GET, VALE_NEWIF, VALE_DELIF, \
     POLLING_ENABLE, POLLING_DISABLE, POOLS_INFO_GET = range(1, 13)
@@ -200,8 +203,22 @@ def option(kind, payload=b"", size=0):
     return struct.pack("<QIIQ", 0, kind, 0, size) + payload
 
 
+# A netmapd that outlives its test would keep meson waiting for the end of the test's output.
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+running = []
+
+
+def kill_the_rest():
+    for daemon in list(running):
+        daemon.kill()
+
+
+atexit.register(kill_the_rest)
+
+
 class Daemon:
-    """A netmapd of our own in a directory of our own."""
+    """A netmapd of our own in a directory of our own. It ends with the test, at the latest."""
 
     def __init__(self, *args, config=None, preexec=None, directory=None, env=None):
         self.dir = directory or tempfile.mkdtemp(prefix="unm-proto-")
@@ -221,7 +238,8 @@ class Daemon:
     def start(self):
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.proc = subprocess.Popen([program(), "--socket", self.path] + self.args, stderr=self.log,
-                                     preexec_fn=self.preexec, env=self.env)
+                                     preexec_fn=self.prepare, env=self.env)
+        running.append(self)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -231,6 +249,12 @@ class Daemon:
                 if self.proc.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("netmapd did not start: " + self.messages())
                 time.sleep(0.01)
+
+    def prepare(self):
+        """In the child, before netmapd."""
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if self.preexec:
+            self.preexec()
 
     def messages(self):
         with open(os.path.join(self.dir, "log")) as f:
@@ -243,6 +267,7 @@ class Daemon:
         self.proc.kill()
         self.proc.wait()
         self.log.close()
+        running.remove(self)
 
     def check_alive(self):
         """netmapd still serves others."""
@@ -259,6 +284,7 @@ class Daemon:
         self.proc.terminate()
         self.proc.wait(10)
         self.log.close()
+        running.remove(self)
         if self.owns_dir:
             shutil.rmtree(self.dir, ignore_errors=True)
 
