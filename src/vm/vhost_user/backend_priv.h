@@ -51,6 +51,8 @@ struct unm_vu_backend {
 	bool has_features;
 	uint64_t protocol_features; /* acked */
 	bool has_owner;
+	bool has_asked;	  /* GET_FEATURES has come */
+	bool owner_first; /* SET_OWNER came before it, as from User-Mode Linux */
 	uint8_t status;
 	bool is_driver_ok; /* as the device was told */
 

@@ -25,6 +25,7 @@ int
 vu_get_features(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
 	(void)m;
+	b->has_asked = true;
 	return vu_reply_u64(b, vu_offered_features(b));
 }
 
@@ -91,6 +92,7 @@ vu_set_owner(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
 	(void)m;
 	b->has_owner = true;
+	b->owner_first |= !b->has_asked;
 	return 0;
 }
 

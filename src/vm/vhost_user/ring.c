@@ -30,6 +30,20 @@ get_inflight(struct unm_vu_backend *b, unsigned int idx, void **part)
 	return 0;
 }
 
+/*
+ * Two front ends start a packed ring with a base that the protocol's text forbids. DPDK's
+ * virtio-user leaves the half about used descriptors 0, which would mean that all are in flight.
+ * User-Mode Linux leaves all of it 0, which would mean the end of an even pass; it never resumes a
+ * ring.
+ */
+static uint32_t
+correct_packed_base(const struct unm_vu_backend *b, uint32_t base)
+{
+	if (base == (PACKED_FRESH & UINT16_MAX) || (base == 0 && b->owner_first))
+		return PACKED_FRESH;
+	return base;
+}
+
 static int
 make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 {
@@ -49,12 +63,8 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 	};
 	if (!r->has_base)
 		c->base = c->is_packed ? PACKED_FRESH : 0;
-	/*
-	 * DPDK's virtio-user starts a ring with the half about used descriptors left 0. Taken by its
-	 * word that would be a ring whose descriptors are all in flight.
-	 */
-	if (c->is_packed && c->base == PACKED_FRESH >> 16)
-		c->base = PACKED_FRESH;
+	if (c->is_packed)
+		c->base = correct_packed_base(b, c->base);
 	if (!c->is_packed && c->base > UINT16_MAX)
 		return vu_fail(b, -EINVAL, "ring %u: base %u of a split ring", idx, c->base);
 	return get_inflight(b, idx, &c->inflight);

@@ -98,8 +98,8 @@ is_unix_socket(int fd)
 
 /*
  * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe; to signal only,
- * a UNIX socket too (what User-Mode Linux calls a pipe). Others could make us spin (a file is always
- * readable) or wait.
+ * a UNIX socket too (what User-Mode Linux calls a pipe). Others could make us spin (a file is
+ * always readable) or wait.
  */
 static bool
 is_signal_fd(int fd, bool to_read)

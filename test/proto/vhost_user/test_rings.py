@@ -78,6 +78,11 @@ def wrong_descriptors(server):
     fe.bad(v.SET_VRING_CALL, v.u64(0), [pipe[0]])
     fe.good(v.SET_VRING_KICK, v.u64(0), [pipe[0]])
     fe.good(v.SET_VRING_CALL, v.u64(0), [pipe[1]])
+    inet = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    fe.bad(v.SET_VRING_CALL, v.u64(0), [inet.fileno()])
+    fe.bad(v.SET_VRING_KICK, v.u64(0), [pair[0].fileno()])
+    fe.good(v.SET_VRING_CALL, v.u64(0), [pair[0].fileno()])  # what User-Mode Linux has for a pipe
+    inet.close()
     for fd in others[:3] + list(pipe):
         os.close(fd)
     pair[0].close()
