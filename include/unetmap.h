@@ -8,6 +8,7 @@
 #define UNETMAP_H_
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +34,45 @@ int unetmap_trust_memory(const void *start, size_t len);
 
 /** unetmap_distrust_memory() - undo it, by the same @start, before the memory goes away */
 void unetmap_distrust_memory(const void *start);
+
+/** struct unetmap_part - a run of bytes */
+struct unetmap_part {
+	const void *data;
+	size_t len; /* not 0 */
+};
+
+/** struct unetmap_packet - a packet on its way, virtio-net header included if the port has one */
+struct unetmap_packet {
+	const struct unetmap_part *parts;
+	uint32_t n_parts;
+	uint32_t len; /* of all parts */
+};
+
+/**
+ * unetmap_sink_fn - takes packets instead of a receive ring
+ * @arg: of unetmap_set_sink()
+ * @packets: @n of them, at least one; valid until it returns
+ *
+ * Runs within the NIOCTXSYNC of a sender in the same thread. May read the packets where they are,
+ * once each as their sender may be changing them; must not use netmap, nor keep the thread for
+ * longer than the copies take.
+ *
+ * Return: how many it has taken, the first ones. The others, and those that come before the ring
+ * has been read to its end, go into the ring as usual.
+ */
+typedef uint32_t unetmap_sink_fn(void *arg, const struct unetmap_packet *packets, uint32_t n);
+
+/**
+ * unetmap_set_sink() - have packets from this thread's own ports handed over
+ * @fd: bound to one receive ring of a VALE port
+ * @fn: NULL to end it, which is to be done by the same thread before @fd is closed
+ *
+ * Senders in other threads and processes use the ring. So a packet between two ports of a thread is
+ * copied once, from where it is to where it shall be, not into a ring in between.
+ *
+ * Errors: EBADF no bound netmap descriptor; EOPNOTSUPP no VALE port, or not one ring; ENOSPC.
+ */
+int unetmap_set_sink(int fd, unetmap_sink_fn *fn, void *arg);
 
 #pragma GCC visibility pop
 

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 
+#include "client/device.h"
 #include "port/trusted.h"
+#include "vale/sink.h"
 
 int
 unetmap_trust_memory(const void *start, size_t len)
@@ -21,4 +23,35 @@ void
 unetmap_distrust_memory(const void *start)
 {
 	unm_trusted_remove(start);
+}
+
+static int
+set_sink(struct unm_desc *d, unetmap_sink_fn *fn, void *arg)
+{
+	const struct unm_binding *b = unm_desc_find_binding(d);
+	const struct unm_bport *bp;
+
+	if (b == NULL)
+		return -EBADF;
+	bp = b->bport;
+	if (bp->seg->fdb == NULL || bp->n_rx != 1)
+		return -EOPNOTSUPP;
+	return unm_sink_set(bp->seg, bp->info.port, UNM_READ_ONCE(bp->info.port_gen),
+		bp->rx[0].ring_id, fn, arg);
+}
+
+int
+unetmap_set_sink(int fd, unetmap_sink_fn *fn, void *arg)
+{
+	struct unm_desc *d = unm_device_hold(fd);
+	int err = -EBADF;
+
+	if (d != NULL) {
+		err = set_sink(d, fn, arg);
+		unm_file_put(&d->file);
+	}
+	if (err == 0)
+		return 0;
+	errno = -err;
+	return -1;
 }

@@ -17,6 +17,7 @@
 #include "vale/direct_fp.h"
 #include "vale/flow_hash.h"
 #include "vale/put_fp.h"
+#include "vale/sink.h"
 #include "vale/vnet.h"
 
 /*
@@ -259,6 +260,8 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 
 	if (reason == 0) {
 		spot_open(&sp, s, p, pr);
+		if (__builtin_expect(UNM_READ_ONCE(unm_sinks_used) != 0, 0))
+			unm_sink_deliver(s, &sp, q, &a, &b);
 		plain = q < 0 && sp.is_plain && sp.ofs_mask == 0;
 		for (i = 0; i < PREFETCH_AHEAD; i++)
 			unm_spot_prefetch(&sp, i);

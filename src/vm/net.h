@@ -95,6 +95,7 @@ const uint8_t *unm_net_mac(const struct unm_net *n);
 struct unm_net_stats {
 	uint64_t tx_frames, tx_bytes; /* from the guest into the port */
 	uint64_t rx_frames, rx_bytes; /* from the port into the guest */
+	uint64_t rx_direct;	      /* of those, straight from a sender in this process */
 	uint64_t tx_bad_header;	      /* virtio-net header that makes no sense */
 	uint64_t tx_bad_frame;	/* shorter than an Ethernet header, or longer than the port takes */
 	uint64_t tx_disabled;	/* queue not enabled, link down, or port lost */

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include <unetmap.h>
-
 #include "vale/vnet.h"
 #include "vm/guest_guard.h"
 #include "vm/net_priv.h"
@@ -185,6 +183,7 @@ unm_net_port_open(struct unm_net *n, char *why)
 {
 	struct net_port *p = &n->port;
 	const char *name;
+	unsigned int k;
 	int err;
 
 	*p = (struct net_port){.lacks = UNM_VNET_LACKS_ALL};
@@ -198,6 +197,9 @@ unm_net_port_open(struct unm_net *n, char *why)
 	name = p->ring[0].port->hdr.nr_name;
 	p->can_indirect = strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
 	unm_guest_guard_tell(unetmap_trust_memory, unetmap_distrust_memory);
+	for (k = 0; k < p->n_rings && p->can_indirect; k++)
+		unetmap_set_sink(
+			p->ring[k].port->fd, unm_net_sink, &p->ring[k]); /* else the ring serves */
 	p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_GET, 0, 0);
 	if (p->hdr_len == 0 && n->c.offload == UNM_NET_OFFLOAD_AUTO)
 		p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_SET, NET_HDR_LEN, p->lacks);
@@ -210,6 +212,7 @@ unm_net_port_close(struct net_port *p)
 	unsigned int i;
 
 	for (i = 0; i < p->n_rings; i++) {
+		unetmap_set_sink(p->ring[i].port->fd, NULL, NULL);
 		nmport_close(p->ring[i].port);
 		free(p->ring[i].sent);
 	}

@@ -4,6 +4,7 @@
 #define UNM_VM_NET_PRIV_H
 
 #include <libnetmap.h>
+#include <unetmap.h>
 
 #include "vm/net.h"
 
@@ -52,6 +53,8 @@
 /* Chains that one frame may be spread over (MRG_RXBUF): 64 KiB in buffers of 512 bytes */
 #define NET_CHAINS     128u
 #define NET_POOL_PARTS (UNM_VQ_MAX_PARTS + 2 * NET_CHAINS)
+/* Slots of one frame: more than 64 KiB in buffers of 512 bytes */
+#define NET_RX_PARTS 160u
 /* Frames of one queue before it is another one's turn */
 #define NET_BUDGET 256u
 
@@ -154,6 +157,10 @@ void unm_net_tx_abandon(struct unm_net *n, unsigned int k);
 
 /* net_rx_fp.c: from ring @k to its target. Return: number of frames done. */
 unsigned int unm_net_rx(struct unm_net *n, unsigned int k);
+/*
+ * The same for packets of a sender in this thread; a unetmap_sink_fn with the ring as its argument.
+ */
+uint32_t unm_net_sink(void *arg, const struct unetmap_packet *packets, uint32_t n_packets);
 /* Throw away what waits in the rings. */
 void unm_net_rx_discard(struct unm_net *n);
 

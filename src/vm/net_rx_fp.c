@@ -2,10 +2,14 @@
 /*
  * From the port into a guest.
  *
- *   rxsync when the ring has been read to its end
- *   peek chains ahead, as many as there may be frames: their first lines are on the way
- *   for each frame: as many chains as it takes (one without MRG_RXBUF), header, one copy, push
- *   flush, call; chains peeked and not needed are given back
+ *   by the ring:  rxsync when it has been read to its end, find frames      sender in this thread:
+ *                              |                                            unm_net_sink(), from
+ *                              v                                            within its txsync
+ *                 a packet: parts wherever they are <-----------------------------'
+ *                              |
+ *                 as many chains as it takes (one without MRG_RXBUF), header, one copy, push
+ *                              |
+ *                 flush, call; chains peeked and not needed are given back
  *
  * A frame for which the guest has no buffers now stays in the ring, and the queue is starved until
  * the guest kicks. One that can never fit is dropped.
@@ -27,78 +31,62 @@ struct ahead {
 	unsigned int n_parts; /* of the pool in use */
 };
 
-/* A frame in the ring: slots first ... first + n_slots - 1. */
-struct frame {
-	uint32_t first, n_slots;
-	uint32_t total; /* bytes, the port's header included */
-};
-
-/* A place in the slots of a frame. */
+/* A place in a packet. */
 struct source {
-	struct netmap_ring *ring;
-	uint32_t n_bufs;
-	uint32_t at, ofs;
-	const uint8_t *data; /* of slot @at; NULL: not looked up yet */
-	uint32_t len;
+	const struct unetmap_part *part;
+	uint32_t ofs;
 };
-
-static const uint8_t *
-slot_data(const struct netmap_ring *ring, uint32_t at, uint32_t n_bufs, uint32_t *len)
-{
-	const struct netmap_slot *slot = &ring->slot[at];
-	const uint32_t idx = UNM_READ_ONCE(slot->buf_idx);
-
-	*len = UNM_READ_ONCE(slot->len);
-	if (idx >= n_bufs || *len > ring->nr_buf_size)
-		return NULL;
-	return (const uint8_t *)NETMAP_BUF(ring, idx);
-}
-
-/* Find the frame at @at. Return: false if it is not all there, or there is none. */
-static inline bool
-find_frame(struct netmap_ring *ring, uint32_t at, uint32_t tail, struct frame *f)
-{
-	*f = (struct frame){.first = at};
-	while (at != tail) { /* less than num_slots turns */
-		const struct netmap_slot *slot = &ring->slot[at];
-		const uint16_t flags = UNM_READ_ONCE(slot->flags);
-
-		f->total += UNM_READ_ONCE(slot->len);
-		f->n_slots++;
-		if (!(flags & NS_MOREFRAG))
-			return true;
-		at = nm_ring_next(ring, at);
-	}
-	return false;
-}
 
 /*
- * Copy the next @len bytes of the frame. Return: false if the ring has changed, and they are not
- * there any more.
+ * Copy the next @len bytes, which must be there. Each byte is read once: it may be a guest's.
  */
-static bool
+static inline void
 copy_from(struct source *s, uint8_t *dst, uint32_t len)
 {
-	while (len > 0) { /* bounded by the caller's count of bytes: a slot without any ends it */
-		uint32_t n;
+	while (len > 0) { /* each turn passes a part, or ends */
+		const uint32_t left = (uint32_t)s->part->len - s->ofs;
+		const uint32_t n = left < len ? left : len;
 
-		if (s->data == NULL) {
-			s->data = slot_data(s->ring, s->at, s->n_bufs, &s->len);
-			if (s->data == NULL || s->len == 0)
-				return false;
-			s->ofs = 0;
-		}
-		n = s->len - s->ofs < len ? s->len - s->ofs : len;
-		memcpy(dst, s->data + s->ofs, n);
+		memcpy(dst, (const uint8_t *)s->part->data + s->ofs, n);
 		dst += n;
 		len -= n;
 		s->ofs += n;
-		if (s->ofs == s->len) {
-			s->data = NULL;
-			s->at = nm_ring_next(s->ring, s->at);
+		if (n == left) {
+			s->part++;
+			s->ofs = 0;
 		}
 	}
-	return true;
+}
+
+/*
+ * The frame at @at of the ring. Return: number of its slots; 0: it is not all there, or there is
+ * none. What can't be read is left out, and makes the packet too short.
+ */
+static inline uint32_t
+find_frame(struct net_ring *r, uint32_t at, uint32_t tail, struct unetmap_part *part,
+	struct unetmap_packet *p)
+{
+	struct netmap_ring *ring = r->rx;
+	uint32_t n_slots = 0;
+
+	*p = (struct unetmap_packet){.parts = part};
+	while (at != tail) { /* less than num_slots turns */
+		const struct netmap_slot *slot = &ring->slot[at];
+		const uint32_t idx = UNM_READ_ONCE(slot->buf_idx);
+		const uint32_t len = UNM_READ_ONCE(slot->len);
+		const uint16_t flags = UNM_READ_ONCE(slot->flags);
+
+		n_slots++;
+		if (len > 0 && len <= ring->nr_buf_size && idx < r->n_bufs &&
+			p->n_parts < NET_RX_PARTS) {
+			part[p->n_parts++] = (struct unetmap_part){NETMAP_BUF(ring, idx), len};
+			p->len += len;
+		}
+		if (!(flags & NS_MOREFRAG))
+			return n_slots;
+		at = nm_ring_next(ring, at);
+	}
+	return 0;
 }
 
 enum peeked { PEEKED, PEEKED_NONE, PEEKED_NO_ROOM };
@@ -120,12 +108,10 @@ peek_one(struct unm_net *n, struct unm_vq *q, struct ahead *a)
 	return PEEKED;
 }
 
-/* As many chains as there may be frames, one for each slot. */
+/* As many chains as there may be frames. */
 static void
-peek_burst(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t at, uint32_t tail,
-	uint32_t num_slots)
+peek_burst(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t frames)
 {
-	const uint32_t frames = tail >= at ? tail - at : tail + num_slots - at;
 	uint32_t i;
 
 	*a = (struct ahead){0};
@@ -147,8 +133,8 @@ dirty(struct unm_net *n, const struct unm_vq_part *p, uint32_t ofs, uint32_t len
 	unm_guest_dirty(n->mem, p->gpa + ofs, len);
 }
 
-/* Write @len bytes of the frame to the chain, from byte @ofs of it on. There is room. */
-static bool
+/* Write @len bytes of the packet to the chain, from byte @ofs of it on. There is room. */
+static void
 fill_chain(struct unm_net *n, const struct unm_vq_chain *c, uint32_t ofs, struct source *s,
 	uint32_t len)
 {
@@ -162,13 +148,11 @@ fill_chain(struct unm_net *n, const struct unm_vq_chain *c, uint32_t ofs, struct
 			continue;
 		}
 		k = p->len - ofs < len ? p->len - ofs : len;
-		if (!copy_from(s, p->data + ofs, k))
-			return false;
+		copy_from(s, p->data + ofs, k);
 		dirty(n, p, ofs, k);
 		len -= k;
 		ofs = 0;
 	}
-	return true;
 }
 
 /* Write @len bytes of @hdr to the beginning of the chain. There is room. */
@@ -227,80 +211,92 @@ reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, uns
 static inline bool
 make_header(const struct unm_net *n, struct source *s, uint8_t *hdr, unsigned int num)
 {
+	struct unm_vnet_hdr h;
+
 	memset(hdr, 0, NET_HDR_LEN);
-	if (n->port.hdr_len > 0 && !copy_from(s, hdr, n->port.hdr_len))
-		return false;
+	copy_from(s, hdr, n->port.hdr_len);
 	hdr[UNM_VNET_HDR_BASE] = (uint8_t)num; /* num_buffers, little-endian */
 	hdr[UNM_VNET_HDR_BASE + 1] = (uint8_t)(num >> 8);
-	if (__builtin_expect((hdr[0] | hdr[1]) != 0, 0)) {
-		struct unm_vnet_hdr h;
-
-		/* The switch gives no more than was asked for (port_hdr.pad1); other ports may. */
-		if ((hdr[0] & UNM_VNET_F_NEEDS_CSUM || hdr[1] != 0) &&
-			!(n->features & F_GUEST_CSUM))
-			return false;
-		memcpy(&h, hdr, sizeof(h));
-		h.hdr_len = htole16(h.hdr_len);
-		h.gso_size = htole16(h.gso_size);
-		h.csum_start = htole16(h.csum_start);
-		h.csum_offset = htole16(h.csum_offset);
-		memcpy(hdr, &h, sizeof(h));
-	}
+	if (__builtin_expect((hdr[0] | hdr[1]) == 0, 1))
+		return true;
+	/* The switch gives no more than was asked for (port_hdr.pad1); other ports may. */
+	if ((hdr[0] & UNM_VNET_F_NEEDS_CSUM || hdr[1] != 0) && !(n->features & F_GUEST_CSUM))
+		return false;
+	memcpy(&h, hdr, sizeof(h));
+	h.hdr_len = htole16(h.hdr_len);
+	h.gso_size = htole16(h.gso_size);
+	h.csum_start = htole16(h.csum_start);
+	h.csum_offset = htole16(h.csum_offset);
+	memcpy(hdr, &h, sizeof(h));
 	return true;
 }
 
-/* The general case: several slots, parts or chains. */
-static enum give
-give_general(struct unm_net *n, struct unm_vq *q, struct ahead *a, struct source *s, uint32_t len,
-	unsigned int num)
+/* The general case: several parts or chains. @len bytes follow the header. */
+static void
+fill_chains(struct unm_net *n, struct unm_vq *q, struct ahead *a, const uint8_t *hdr,
+	struct source *s, uint32_t len, unsigned int num)
 {
-	uint8_t hdr[NET_HDR_LEN];
 	uint32_t ofs = n->hdr_len;
 	unsigned int i;
 
-	if (!make_header(n, s, hdr, num))
-		return GIVE_BAD;
 	put_header(n, &n->chain[a->next], hdr, n->hdr_len);
 	for (i = 0; i < num; i++, ofs = 0) {
 		const struct unm_vq_chain *c = &n->chain[a->next + i];
 		const uint32_t k = c->write_len - ofs < len ? c->write_len - ofs : len;
 
-		if (!fill_chain(n, c, ofs, s, k))
-			return GIVE_BAD;
+		fill_chain(n, c, ofs, s, k);
 		len -= k;
 		unm_vq_push(q, c, ofs + k);
+	}
+}
+
+/* Give packet @p to the guest. */
+static inline enum give
+give_packet(struct unm_net *n, struct unm_vq *q, struct ahead *a, const struct unetmap_packet *p)
+{
+	struct source s = {.part = p->parts};
+	const struct unm_vq_part *to;
+	uint8_t hdr[NET_HDR_LEN];
+	unsigned int num;
+	enum give give;
+	uint32_t len;
+
+	if (p->len < n->port.hdr_len + NET_ETH_LEN)
+		return GIVE_BAD;
+	len = p->len - n->port.hdr_len;
+	give = reserve(n, q, a, n->hdr_len + len, &num);
+	if (give != GIVE_DONE)
+		return give;
+	if (!make_header(n, &s, hdr, num))
+		return GIVE_BAD;
+	to = &n->chain[a->next].part[n->chain[a->next].n_read];
+	if (__builtin_expect(num > 1 || n->chain[a->next].n_write > 1, 0)) {
+		fill_chains(n, q, a, hdr, &s, len, num);
+	} else {
+		memcpy(to->data, hdr, n->hdr_len);
+		copy_from(&s, to->data + n->hdr_len, len);
+		dirty(n, to, 0, n->hdr_len + len);
+		unm_vq_push(q, &n->chain[a->next], n->hdr_len + len);
 	}
 	a->next += num;
 	return GIVE_DONE;
 }
 
-/* Give frame @f to the guest. */
+/* The same, counted. */
 static inline enum give
-give_frame(struct unm_net *n, struct net_ring *r, struct unm_vq *q, struct ahead *a,
-	const struct frame *f)
+give_counted(struct unm_net *n, struct unm_vq *q, struct ahead *a, const struct unetmap_packet *p)
 {
-	struct source s = {.ring = r->rx, .n_bufs = r->n_bufs, .at = f->first};
-	const uint32_t hdr_len = n->port.hdr_len;
-	const struct unm_vq_chain *c;
-	unsigned int num;
-	enum give give;
-	uint8_t *dst;
+	const enum give give = give_packet(n, q, a, p);
 
-	if (f->total < hdr_len + NET_ETH_LEN)
-		return GIVE_BAD;
-	give = reserve(n, q, a, n->hdr_len + f->total - hdr_len, &num);
-	if (give != GIVE_DONE)
-		return give;
-	c = &n->chain[a->next];
-	if (f->n_slots > 1 || num > 1 || c->n_write > 1)
-		return give_general(n, q, a, &s, f->total - hdr_len, num);
-	dst = c->part[c->n_read].data;
-	if (!make_header(n, &s, dst, 1) || !copy_from(&s, dst + n->hdr_len, f->total - hdr_len))
-		return GIVE_BAD;
-	dirty(n, &c->part[c->n_read], 0, n->hdr_len + f->total - hdr_len);
-	unm_vq_push(q, c, n->hdr_len + f->total - hdr_len);
-	a->next++;
-	return GIVE_DONE;
+	if (give == GIVE_DONE) {
+		n->stats.rx_frames++;
+		n->stats.rx_bytes += p->len - n->port.hdr_len;
+	} else if (give == GIVE_TOO_BIG) {
+		n->stats.rx_no_buffer++;
+	} else if (give == GIVE_BAD) {
+		n->stats.rx_bad_header++;
+	}
+	return give;
 }
 
 /* Its frame's data has been written by another core: have it on its way. */
@@ -325,37 +321,35 @@ static unsigned int
 give_frames(
 	struct unm_net *n, struct net_ring *r, struct net_queue *nq, uint32_t *at, uint32_t *given)
 {
-	const uint32_t tail = UNM_READ_ONCE(r->rx->tail);
+	const uint32_t num = r->rx->num_slots, tail = UNM_READ_ONCE(r->rx->tail);
+	struct unetmap_part part[NET_RX_PARTS];
+	struct unetmap_packet p;
 	struct ahead a = {0};
 	unsigned int done;
-	struct frame f;
 
-	for (done = 0; done < NET_BUDGET && find_frame(r->rx, *at, tail, &f); done++) {
+	for (done = 0; done < NET_BUDGET && *at != tail; done++) {
+		const uint32_t slots = tail > *at ? tail - *at : tail + num - *at;
+		uint32_t n_slots;
 		enum give give;
 
-		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % r->rx->num_slots));
+		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % num));
+		n_slots = find_frame(r, *at, tail, part, &p);
+		if (n_slots == 0 && slots < num - 1)
+			break; /* a pipe's sender is not done with it yet */
+		if (n_slots == 0) {
+			n->stats.rx_bad_header++; /* it fills the ring, and has no end */
+			*at = tail;
+			break;
+		}
 		if (a.next == a.n_peeked)
-			peek_burst(n, nq->q, &a, *at, tail, r->rx->num_slots);
-		give = give_frame(n, r, nq->q, &a, &f);
+			peek_burst(n, nq->q, &a, slots);
+		give = give_counted(n, nq->q, &a, &p);
 		if (give == GIVE_NO_BUFFER) {
 			nq->starved = true;
 			break;
 		}
-		if (give == GIVE_DONE) {
-			n->stats.rx_frames++;
-			n->stats.rx_bytes += f.total - n->port.hdr_len;
-			(*given)++;
-		} else if (give == GIVE_TOO_BIG) {
-			n->stats.rx_no_buffer++;
-		} else {
-			n->stats.rx_bad_header++;
-		}
-		*at = add_pos(r->rx, *at, f.n_slots);
-	}
-	/* A frame without an end that fills the ring would stop it for ever. */
-	if (done < NET_BUDGET && !nq->starved && f.n_slots >= r->rx->num_slots - 1) {
-		n->stats.rx_bad_header++;
-		*at = tail;
+		*given += give == GIVE_DONE;
+		*at = add_pos(r->rx, *at, n_slots);
 	}
 	give_back(n, nq->q, &a);
 	return done;
@@ -384,6 +378,36 @@ unm_net_rx(struct unm_net *n, unsigned int k)
 	if (given > 0)
 		unm_net_call(nq, unm_vq_flush(nq->q), given);
 	return done;
+}
+
+uint32_t
+unm_net_sink(void *arg, const struct unetmap_packet *packets, uint32_t n_packets)
+{
+	struct net_ring *r = arg;
+	struct net_queue *nq = r->target;
+	unsigned int given = 0;
+	struct ahead a = {0};
+	struct unm_net *n;
+	uint32_t i;
+
+	if (nq == NULL)
+		return 0;
+	n = nq->net;
+	for (i = 0; i < n_packets; i++) {
+		enum give give;
+
+		if (a.next == a.n_peeked)
+			peek_burst(n, nq->q, &a, n_packets - i);
+		give = give_counted(n, nq->q, &a, &packets[i]);
+		if (give == GIVE_NO_BUFFER)
+			break; /* the rest goes into the ring, and waits there */
+		given += give == GIVE_DONE;
+	}
+	give_back(n, nq->q, &a);
+	n->stats.rx_direct += given;
+	if (given > 0)
+		unm_net_call(nq, unm_vq_flush(nq->q), given);
+	return i;
 }
 
 void

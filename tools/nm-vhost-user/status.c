@@ -15,6 +15,7 @@ print_counters(struct nmt_json *j, const struct unm_net_stats *s)
 	nmt_json_u64(j, "tx_disabled", s->tx_disabled);
 	nmt_json_u64(j, "rx_frames", s->rx_frames);
 	nmt_json_u64(j, "rx_bytes", s->rx_bytes);
+	nmt_json_u64(j, "rx_direct", s->rx_direct);
 	nmt_json_u64(j, "rx_no_buffer", s->rx_no_buffer);
 	nmt_json_u64(j, "rx_bad_header", s->rx_bad_header);
 	nmt_json_u64(j, "rx_discarded", s->rx_discarded);
