@@ -12,6 +12,7 @@ import typing
 
 import iperf
 import peers
+import vm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +120,30 @@ CASES = [
          program("ours_rtt", *PACED), latency=True, once=True),
     Case("ours/pipe-paced", "one frame a second through a pipe, time until it is in hand",
          program("ours_rtt", "--kind", "pipe", *PACED), latency=True, once=True),
+]
+
+
+# From guest to guest through a device server (vm.py).
+CASES += [
+    Case("ours/vm-60", "two guests on VALE, a server process each, 60-byte frames", vm.ours(vm.frames(60))),
+    Case("ours/vm-one-server-60", "the same, both served by one process", vm.ours(vm.frames(60), one_process=True)),
+    Case("peer/vm-testpmd-60", "the same guests on DPDK testpmd, net_vhost, io forwarding", vm.dpdk_testpmd(vm.frames(60))),
+    Case("peer/vm-ovs-60", "the same guests on Open vSwitch with DPDK", vm.open_vswitch(vm.frames(60))),
+    Case("ours/vm-both-60", "both directions at once, figures per direction", vm.ours(vm.both_ways(60))),
+    Case("peer/vm-testpmd-both-60", "the same on testpmd", vm.dpdk_testpmd(vm.both_ways(60))),
+    Case("ours/vm-1500", "two guests, 1500-byte frames", vm.ours(vm.frames(1500))),
+    Case("ours/vm-one-server-1500", "the same, both served by one process", vm.ours(vm.frames(1500), one_process=True)),
+    Case("peer/vm-testpmd-1500", "the same on testpmd", vm.dpdk_testpmd(vm.frames(1500))),
+    Case("peer/vm-ovs-1500", "the same on Open vSwitch", vm.open_vswitch(vm.frames(1500))),
+    Case("ours/vm-64k", "two guests, 64-KiB TCP segments", vm.ours(vm.segments())),
+    Case("ours/vm-one-server-64k", "the same, both served by one process", vm.ours(vm.segments(), one_process=True)),
+    Case("peer/vm-testpmd-64k", "the same on testpmd", vm.dpdk_testpmd(vm.segments())),
+    Case("ours/vm-rtt", "request and response between guests, one after the other", vm.ours(vm.requests(0)), latency=True),
+    Case("peer/vm-testpmd-rtt", "the same on testpmd", vm.dpdk_testpmd(vm.requests(0)), latency=True),
+    Case("peer/vm-ovs-rtt", "the same on Open vSwitch", vm.open_vswitch(vm.requests(0)), latency=True),
+    Case("ours/vm-rtt-1000", "1000 requests a second", vm.ours(vm.requests(1000)), latency=True),
+    Case("peer/vm-testpmd-rtt-1000", "the same on testpmd", vm.dpdk_testpmd(vm.requests(1000)), latency=True),
+    Case("ours/vm-paced", "one request a second, time until the answer", vm.ours(vm.requests(1)), latency=True, once=True),
 ]
 
 

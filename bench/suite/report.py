@@ -40,6 +40,11 @@ def cores(figures):
     return sum(s["cpu_s"] for s in figures["sides"]) / seconds if seconds else None
 
 
+def cpu_ns(figures):
+    """CPU time of all sides for one frame."""
+    return 1000 * cores(figures) / figures["mpps"] if figures["mpps"] else 0
+
+
 def middle(values):
     return statistics.median(values)
 
@@ -67,14 +72,17 @@ def lines(result):
 
 
 def rate_rows(results):
-    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "Gbit/s", "CPUs", "others", "line ns")]
+    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "CPU ns", "Gbit/s", "CPUs", "others",
+             "line ns")]
     for r in results:
         if r.case.latency or not r.rounds:
             continue
         v = r.values()
         gbit = middle([f["gbit_s"] for f in r.rounds])
         rows.append((r.case.name, number(middle(v)), number(min(v)), number(max(v)),
-                     number(1000 / middle(v)), number(gbit) if gbit else "-",
+                     number(1000 / middle(v)),
+                     number(middle([cpu_ns(f) for f in r.rounds])),
+                     number(gbit) if gbit else "-",
                      f"{middle([cores(f) for f in r.rounds]):.2f}",
                      f"{middle([f['others'] for f in r.rounds]):.0%}", lines(r)))
     return rows

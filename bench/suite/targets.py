@@ -75,9 +75,21 @@ TARGETS = [
     Target("VALE / eventfd, round trip in poll", "ours/vale-rtt", "limit/wake-rtt", at_most=1.5),
     Target("VALE / eventfd, both asleep before", "ours/vale-rtt-idle", "limit/wake-rtt-idle", at_most=1.5),
     Target("VALE, us, round trip spinning", "ours/vale-rtt-spin", "", at_most=2),
+    Target("guest to guest, Mpps, 60 bytes", "ours/vm-60", "", at_least=5),
+    Target("guest to guest, both ways at once, Mpps each", "ours/vm-both-60", "", at_least=5),
+    Target("guest to guest / testpmd, 60 bytes", "ours/vm-60", "peer/vm-testpmd-60", at_least=1),
+    Target("guest to guest / testpmd, both ways", "ours/vm-both-60", "peer/vm-testpmd-both-60", at_least=1),
+    Target("guest to guest / Open vSwitch, 60 bytes", "ours/vm-60", "peer/vm-ovs-60", at_least=1),
+    Target("one server for both guests / two", "ours/vm-one-server-60", "ours/vm-60"),
+    Target("guest to guest / testpmd, 1500 bytes", "ours/vm-1500", "peer/vm-testpmd-1500", at_least=1),
+    Target("guest to guest / Open vSwitch, 1500 bytes", "ours/vm-1500", "peer/vm-ovs-1500", at_least=1),
+    Target("guest to guest / testpmd, 64-KiB segments", "ours/vm-64k", "peer/vm-testpmd-64k", at_least=1),
+    Target("guest to guest / testpmd, round trip", "ours/vm-rtt", "peer/vm-testpmd-rtt"),
+    Target("guest to guest / testpmd, 1000 requests a second", "ours/vm-rtt-1000",
+           "peer/vm-testpmd-rtt-1000"),
 ]
 
-PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced")]
+PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced"), ("guest to guest", "ours/vm-paced")]
 
 
 def figure(target, case, figures):

@@ -22,10 +22,10 @@ MBUFS = 8192
 
 
 class Testpmd:
-    def __init__(self, env, name, lcores, vdevs, *options):
+    def __init__(self, env, name, lcores, vdevs, *options, memory_mb=128):
         self.name = name
         self.output = ""
-        argv = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
+        argv = ["stdbuf", "-oL", "dpdk-testpmd", "--no-huge", "-m", str(memory_mb), "--no-pci", "--no-telemetry",
                 "--log-level=3", f"--file-prefix={name}", f"--lcores={lcores}",
                 *(f"--vdev={v}" for v in vdevs), "--", "-i", "--no-mlockall",
                 f"--total-num-mbufs={MBUFS}", f"--burst={BURST}", *options]
