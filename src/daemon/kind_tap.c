@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * TAP ports: a kernel interface whose far side is a netmap port. Ring i sends to and receives from queue i.
+ * TAP ports: a kernel interface whose far side is a netmap port. Ring i sends to and receives from
+ * queue i.
  *
- * The interface is made when the port is opened and goes with it, unless it was there before as a persistent one. While it
- * is attached to a switch the port stays, whatever becomes of the worker.
+ * The interface is made when the port is opened and goes with it, unless it was there before as a
+ * persistent one. While it is attached to a switch the port stays, whatever becomes of the worker.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -89,7 +90,10 @@ unm_tap_behind(struct unm_domain *dom, const struct unm_dport *attached)
 	return unm_dport_find(dom, tap);
 }
 
-/* Is the TAP attached to a switch? Then it waits for its next worker, or the interface would lose its addresses. */
+/*
+ * Is the TAP attached to a switch? Then it waits for its next worker, or the interface would lose
+ * its addresses.
+ */
 static bool
 is_attached(const struct unm_domain *dom, const struct unm_dport *tap)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PORT_HDR_SET and PORT_HDR_GET: the virtio-net header length of a port (spec 6.4, 17). Beyond netmap, pad1 says which offloads the
- * port can't take although it has a header (vale/vnet.h); 0, what netmap's clients have there, means that it takes all.
+ * PORT_HDR_SET and PORT_HDR_GET: the virtio-net header length of a port (spec 6.4, 17). Beyond
+ * netmap, pad1 says which offloads the port can't take although it has a header (vale/vnet.h); 0,
+ * what netmap's clients have there, means that it takes all.
  *
- * TAP ports have headers too, which netmap's NICs have not: the kernel then leaves checksums and segmentation to whoever gets the frames.
+ * TAP ports have headers too, which netmap's NICs have not: the kernel then leaves checksums and
+ * segmentation to whoever gets the frames.
  */
 #include <errno.h>
 #include <string.h>
@@ -69,6 +71,9 @@ unm_req_hdr_set(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EINVAL,
 			"pad1 names offloads that the port can't take: bits of 0x%x, not 0x%x",
 			UNM_VNET_LACKS_ALL, req->pad1);
+	if ((port->flags & UNM_PORTF_ATTACHED) && c->s->pid != port->worker_pid)
+		return unm_fail(&c->why, -EBUSY, "'%s' is attached: its worker has set its header",
+			port->name);
 	if (port->kind == UNM_PORT_TAP)
 		ret = set_tap_header(c, port, req);
 	if (ret < 0)

@@ -10,8 +10,8 @@
 #include "daemon/worker.h"
 
 /*
- * Slots of the rings that frames pass through on the worker's way: three of the longest frames (33 slots each). Not more, so that the buffers are still
- * in the processor's cache when they are used again.
+ * Slots of the rings that frames pass through on the worker's way: three of the longest frames (33
+ * slots each). Not more, so that the buffers are still in the cache when they are used again.
  */
 #define WORKER_SLOTS	 128u
 #define MIN_WORKER_SLOTS 64u

@@ -2,8 +2,9 @@
 /*
  * TAP interfaces. See tap.h.
  *
- * Which namespace a TAP lands in is decided by the thread that opens /dev/net/tun and names the interface. netmapd itself never
- * changes its namespace: a child process does, opens the queues there and passes them back over a socket pair.
+ * Which namespace a TAP lands in is decided by the thread that opens /dev/net/tun and names the
+ * interface. netmapd itself never changes its namespace: a child process does, opens the queues
+ * there and passes them back over a socket pair.
  */
 #include "daemon/tap.h"
 
@@ -156,7 +157,10 @@ open_netns(const char *netns)
 	return fd;
 }
 
-/* The child: enter, open, send the result as a message of ours. Only async-signal-safe work between fork and exit. */
+/*
+ * The child: enter, open, send the result as a message of ours. Only async-signal-safe work between
+ * fork and exit.
+ */
 static void
 child(int sock, int ns_fd, const char *ifname, uint32_t n)
 {
@@ -211,7 +215,10 @@ open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
 	return ret;
 }
 
-/* One that was detached from a switch a moment ago is let go by the workers of its neighbours in this moment. */
+/*
+ * One that was detached from a switch a moment ago is let go by the workers of its neighbours in
+ * this moment.
+ */
 static int
 open_queues(const struct unm_name *name, uint32_t n, int *fds)
 {

@@ -2,20 +2,27 @@
 /*
  * TAP ports: the kernel's end of a wire, as rings.
  *
- * Queue i of the TAP serves tx ring i and rx ring i. rxsync reads frames straight into the free buffers of the ring until the queue is
- * empty or the ring full; txsync writes frames out of their buffers, several slots as one writev. One frame is one system call: the TAP has
- * no call for more. Readiness is the queue's own (unm_bport_fds()). Buffers that follow one another in memory are one iovec.
+ * Queue i of the TAP serves tx ring i and rx ring i. rxsync reads frames straight into the free
+ * buffers of the ring until the queue is empty or the ring full; txsync writes frames out of their
+ * buffers, several slots as one writev. One frame is one system call: the TAP has no call for more.
+ * Readiness is the queue's own (unm_bport_fds()). Buffers that follow one another in memory are one
+ * iovec.
  *
- * A queue always has virtio-net headers (IFF_VNET_HDR), as that can't be changed while it is open. What the client sees is the port's header length:
- *   0       the kernel hands over frames that ask for nothing; their header is read into a place of ours, and a zeroed one is written
- *   10, 12  the header is the frame's beginning in the first slot. The kernel hands over what TCP made, up to 64 KiB (netmapd has
- *           switched its offloads on), so a frame may take many slots
+ * A queue always has virtio-net headers (IFF_VNET_HDR), as that can't be changed while it is open.
+ * What the client sees is the port's header length:
+ *   0       the kernel hands over frames that ask for nothing; their header is read into a place of
+ *           ours, and a zeroed one is written
+ *   10, 12  the header is the frame's beginning in the first slot. The kernel hands over what TCP
+ *           made, up to 64 KiB (netmapd has switched its offloads on): many slots
  *
- * The kernel does not say how long the next frame is, and cuts off what does not fit: each read offers the buffers of several slots, and one byte
- * more, if need be, that tells when they were not enough. Such a frame is dropped and counted (rx_full), as it was taken out of the queue and is not whole.
+ * The kernel does not say how long the next frame is, and cuts off what does not fit: each read
+ * offers the buffers of several slots, and one byte more, if need be, that tells when they were not
+ * enough. Such a frame is dropped and counted (rx_full), as it was taken out of the queue and is
+ * not whole.
  *
- * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next sync. A frame that the kernel refuses, as when the
- * interface is down (EIO), is dropped and counted.
+ * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next
+ * sync. A frame that the kernel refuses, as when the interface is down (EIO), is dropped and
+ * counted.
  */
 #include <errno.h>
 #include <string.h>
@@ -58,7 +65,10 @@ header_len(const struct unm_bring *r)
 	return len == UNM_VNET_HDR_BASE || len == UNM_VNET_HDR_MAX ? len : 0;
 }
 
-/* Add @len bytes at @base to @iov, which has room for one more entry. Return: the number of entries now. */
+/*
+ * Add @len bytes at @base to @iov, which has room for one more entry. Return: the number of entries
+ * now.
+ */
 static int
 iov_add(struct iovec *iov, int n, void *base, size_t len)
 {
@@ -71,7 +81,10 @@ iov_add(struct iovec *iov, int n, void *base, size_t len)
 	return n + 1;
 }
 
-/* Most bytes that may be received at @data, which lies in a buffer of the ring (spec 10.6: a gap limits them under OFFSETS). */
+/*
+ * Most bytes that may be received at @data, which lies in a buffer of the ring (spec 10.6: a gap
+ * limits them under OFFSETS).
+ */
 static size_t
 rx_room(const struct unm_bring *r, const uint8_t *data)
 {
@@ -84,7 +97,8 @@ rx_room(const struct unm_bring *r, const uint8_t *data)
 }
 
 /*
- * The frame at @pos appended to @iov. Return: number of slots it takes; 0 if it is incomplete. *n_iov = 0 if it is not fit to be sent.
+ * The frame at @pos appended to @iov. Return: number of slots it takes; 0 if it is incomplete.
+ * *n_iov = 0 if it is not fit to be sent.
  */
 static uint32_t
 tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, int *n_iov)
@@ -189,7 +203,7 @@ window_fill(struct unm_bring *r, struct rx_window *w, uint32_t last)
 		v.len = 1; /* so that an offset at the buffer's very end is refused */
 		data = unm_slot_data(r, &v);
 		if (data == NULL)
-			break; /* the client gave back a slot without a buffer: nothing is received beyond it until it repairs it */
+			break; /* given back without a buffer: nothing goes beyond until that is repaired */
 		w->slot[w->n].iov_base = data;
 		w->slot[w->n].iov_len = rx_room(r, data);
 		w->bytes += w->slot[w->n].iov_len;
@@ -198,14 +212,20 @@ window_fill(struct unm_bring *r, struct rx_window *w, uint32_t last)
 	}
 }
 
-/* Is there room for whatever comes? Where it may be large, nothing is read until there is, unless the ring is empty and will never have more. */
+/*
+ * Is there room for whatever comes? Where it may be large, nothing is read until there is, unless
+ * the ring is empty and will never have more.
+ */
 static bool
 window_suffices(const struct rx_window *w, uint32_t hdr_len, uint32_t n_held)
 {
 	return w->n > 0 && (hdr_len == 0 || n_held == 0 || w->bytes >= w->bytes_wanted);
 }
 
-/* Hand @len bytes, read into the window, over in the slots from @pos on. Return: the slots, 0 if there are too few. */
+/*
+ * Hand @len bytes, read into the window, over in the slots from @pos on. Return: the slots, 0 if
+ * there are too few.
+ */
 static uint32_t
 window_take(struct unm_bring *r, struct rx_window *w, uint32_t pos, size_t len)
 {
@@ -222,7 +242,7 @@ window_take(struct unm_bring *r, struct rx_window *w, uint32_t pos, size_t len)
 		pos = unm_pos_next(pos, r->num_slots);
 	}
 	if (len > 0)
-		return 0; /* into the extra byte: there may have been more. The slots are offered again */
+		return 0; /* into the extra byte: there was more. The slots are offered again */
 	w->n -= i;
 	w->bytes -= room;
 	memmove(w->slot, w->slot + i, w->n * sizeof(w->slot[0]));
@@ -230,8 +250,8 @@ window_take(struct unm_bring *r, struct rx_window *w, uint32_t pos, size_t len)
 }
 
 /*
- * Read a frame into the window's slots, the first of which is @pos. Return: its bytes, and in @taken its slots, 0 if it was too long; 0 or
- * negative if there is none.
+ * Read a frame into the window's slots, the first of which is @pos. Return: its bytes, and in
+ * @taken its slots, 0 if it was too long; 0 or negative if there is none.
  */
 static ssize_t
 read_frame(
@@ -290,7 +310,7 @@ tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 			break;
 		len = read_frame(r, &w, pos, hdr_len, &taken);
 		if (len <= 0)
-			break; /* EAGAIN, EINTR; or EBADFD when the interface is gone: it then stays silent */
+			break; /* EAGAIN, EINTR; EBADFD: the interface is gone, and stays silent */
 		if (taken == 0) {
 			unm_count(&k->rx_full, 1);
 			continue;

@@ -59,8 +59,9 @@ struct unm_env {
 	/* Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it can't be had. */
 	int (*wake_fd)(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
 	/*
-	 * TAP queues behind a port that is attached to the switch, at most @max; only a worker gets any. They stay open until they are
-	 * put. Return: how many, or -errno. NULL for a host that has none to give.
+	 * TAP queues behind a port that is attached to the switch, at most @max; only a worker gets
+	 * any. They stay open until they are put. Return: how many, or -errno. NULL for a host that
+	 * has none to give.
 	 */
 	int (*queues_get)(
 		const struct unm_seg *seg, uint32_t port, uint32_t gen, int *fds, unsigned int max);

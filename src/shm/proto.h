@@ -184,8 +184,9 @@ struct unm_msg_get_wake {
 };
 
 /*
- * GET_QUEUES: the TAP queues behind a port that is ATTACHED to a switch, one descriptor each, for a worker that forwards for another TAP of the same
- * switch: it writes its frames there (vale/direct_fp.h). EPERM: the caller is no such worker. ESTALE: the port is gone, or is no TAP.
+ * GET_QUEUES: the TAP queues behind a port that is ATTACHED to a switch, one descriptor each, for a
+ * worker that forwards for another TAP of the same switch: it writes its frames there
+ * (vale/direct_fp.h). EPERM: the caller is no such worker. ESTALE: the port is gone, or is no TAP.
  */
 struct unm_msg_get_queues {
 	uint64_t seg_uid;

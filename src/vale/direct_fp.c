@@ -2,8 +2,9 @@
 /*
  * Writing to a TAP's queues. See direct_fp.h.
  *
- * No lock is held meanwhile, as nothing shared is touched: the queue is the kernel's. What was delivered is counted in the receiver's ring
- * afterwards, under its lock; if that does not come free the counts are lost, which is better than waiting.
+ * No lock is held meanwhile, as nothing shared is touched: the queue is the kernel's. What was
+ * delivered is counted in the receiver's ring afterwards, under its lock; if that does not come
+ * free the counts are lost, which is better than waiting.
  */
 #include "vale/direct_fp.h"
 
@@ -21,7 +22,10 @@ struct tally {
 	uint64_t pkts, bytes;
 };
 
-/* The frame as iovecs, one for buffers that follow one another. Return: their number, 0 if there are too many. */
+/*
+ * The frame as iovecs, one for buffers that follow one another. Return: their number, 0 if there
+ * are too many.
+ */
 static int
 frame_iov(const struct unm_vale_src *s, const struct unm_frame *f, struct iovec *iov)
 {
@@ -44,7 +48,10 @@ frame_iov(const struct unm_vale_src *s, const struct unm_frame *f, struct iovec 
 	return n;
 }
 
-/* As the ring of a receiver with several rings is chosen: the kernel answers on the queue that a flow came from. */
+/*
+ * As the ring of a receiver with several rings is chosen: the kernel answers on the queue that a
+ * flow came from.
+ */
 static uint32_t
 queue_for(const struct unm_vale_src *s, const struct unm_peer *p, const struct unm_frame *f)
 {

@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nm-worker: forwards between a port of a VALE switch and a TAP, or another port. netmapd starts it for VALE_ATTACH; it is not for use by hand.
+ * nm-worker: forwards between a port of a VALE switch and a TAP, or another port. netmapd starts it
+ * for VALE_ATTACH; it is not for use by hand.
  *
- * An ordinary netmap client. Both ports are in one region, so frames move by exchanging buffers. A direction whose far side is full waits for
- * room there and leaves its own side alone, so nothing is dropped here that the switch or the kernel would not drop. It ends with an error when
- * either port is taken away.
+ * An ordinary netmap client. Both ports are in one region, so frames move by exchanging buffers. A
+ * direction whose far side is full waits for room there and leaves its own side alone, so nothing
+ * is dropped here that the switch or the kernel would not drop. It ends with an error when either
+ * port is taken away.
  *
- * With a TAP both ports have virtio-net headers, and frames are what the kernel's TCP makes: up to 64 KiB, many slots each. What goes from this TAP
- * to another one of the switch is written there by our txsync, with no ring in between (src/vale/direct_fp.h). Each queue of the TAP has a lane of its own:
- * a thread, with one ring of either port.
+ * With a TAP both ports have virtio-net headers, and frames are what the kernel's TCP makes: up to
+ * 64 KiB, many slots each. What goes from this TAP to another one of the switch is written there by
+ * our txsync, with no ring in between (src/vale/direct_fp.h). Each queue of the TAP has a lane of
+ * its own: a thread, with one ring of either port.
  *
  *	        far rx ring --exchange--> VALE tx ring --txsync--> other ports
  *	lane i
  *	        far tx ring <--exchange-- VALE rx ring <---------- other ports
  *
- * A lane works as long as there are frames, looks a little longer if that has paid lately (src/client/spin.h), and sleeps in poll.
+ * A lane works as long as there are frames, looks a little longer if that has paid lately
+ * (src/client/spin.h), and sleeps in poll.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,11 +35,9 @@
 #include "nmt_cli.h"
 #include "nmt_move_fp.h"
 #include "nmt_time.h"
-#include "shm/atomic.h"
 
-#define MAX_LANES   64 /* rings of a VALE port */
-#define VNET_HDR    12
-#define SPIN_PAUSES 64 /* between two looks: each is a system call that finds nothing */
+#define MAX_LANES 64 /* rings of a VALE port */
+#define VNET_HDR  12
 
 static const struct nmt_cli cli = {
 	.prog = "nm-worker",
@@ -166,20 +169,21 @@ look(const struct lane *l)
 	sync_end(&l->vale, NIOCRXSYNC);
 }
 
-/* Look for longer, if that has paid lately. Return: true if frames were found and forwarded. */
+/*
+ * Look for longer, if that has paid lately. In between, whoever else wants this processor has it:
+ * with few of them that is who sends or receives the frames. Return: true if some were forwarded.
+ */
 static bool
 look_longer(struct lane *l)
 {
 	const uint64_t budget = unm_spin_budget_ns(&l->spin);
 	const uint64_t begin = budget > 0 ? nmt_now_ns() : 0;
 	bool found = false;
-	int i;
 
 	if (budget == 0)
 		return false;
 	do { /* bounded by the budget */
-		for (i = 0; i < SPIN_PAUSES; i++)
-			unm_cpu_relax();
+		sched_yield();
 		look(l);
 		found = forward(l);
 	} while (!found && nmt_now_ns() - begin < budget);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nmctl: look into netmapd, and tell it what to do. The command line; commands that only pass words on are here. */
+/*
+ * nmctl: look into netmapd, and tell it what to do. The command line; commands that only pass words
+ * on are here.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdbool.h>
@@ -102,7 +105,10 @@ value_of(const char *word, const char *key)
 	return strncmp(word, key, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
 }
 
-/* SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach (with queues=N) and detach. */
+/*
+ * SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach (with queues=N) and
+ * detach.
+ */
 static int
 cmd_attach(struct nmctl *n)
 {
