@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From TAP to TAP without a ring in between (vale/direct_fp.h): a switch with two attached ports
+ * and an ordinary one. The queues behind the second port are packet sockets here, so what was
+ * written can be looked at frame by frame.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ring/kring.h"
+#include "vale/forward.h"
+#include "vale_rig.h"
+
+enum { SRC, TAP, PLAIN };
+
+#define HDR_LEN	 12u
+#define N_QUEUES 2u
+#define SLOTS	 128u
+
+static struct {
+	struct vale_rig v;
+	struct unm_env env; /* of SRC: the rig's, with queues */
+	int kernel[N_QUEUES], queue[N_QUEUES];
+	int n_got, n_put;
+	int error; /* queues_get() gives this instead */
+} rig;
+
+static int
+queues_get(const struct unm_seg *seg, uint32_t port, uint32_t gen, int *fds, unsigned int max)
+{
+	assert_true(port == TAP && gen == UNM_READ_ONCE(seg->ports[port].gen) && max >= N_QUEUES);
+	rig.n_got++;
+	if (rig.error != 0)
+		return rig.error;
+	memcpy(fds, rig.queue, sizeof(rig.queue));
+	return N_QUEUES;
+}
+
+static void
+queues_put(const int *fds, unsigned int n)
+{
+	assert_int_equal(n, N_QUEUES);
+	assert_memory_equal(fds, rig.queue, sizeof(rig.queue));
+	rig.n_put++;
+}
+
+static int
+setup_with(uint32_t src_flags, uint32_t tap_flags)
+{
+	const struct fake_geometry g = {.n_tx = 1, .n_rx = 1, .slots = SLOTS, .hdr_len = HDR_LEN};
+	struct fake_geometry src = g, tap = g;
+	struct unm_vale_src *s;
+	uint32_t q;
+
+	memset(&rig, 0, sizeof(rig));
+	src.flags = src_flags;
+	tap.flags = tap_flags;
+	vale_rig_init(&rig.v, 10 * SLOTS);
+	vale_rig_add(&rig.v, src);
+	vale_rig_add(&rig.v, tap);
+	vale_rig_add(&rig.v, g);
+	vale_rig_teach(&rig.v);
+	for (q = 0; q < N_QUEUES; q++) {
+		int sv[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv), 0);
+		rig.queue[q] = sv[0];
+		rig.kernel[q] = sv[1];
+	}
+	s = rig.v.port[SRC]->kind_data;
+	rig.env = *s->env;
+	rig.env.queues_get = queues_get;
+	rig.env.queues_put = queues_put;
+	s->env = s->peers->env = rig.v.port[SRC]->env = &rig.env;
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return setup_with(UNM_PORTF_ATTACHED, UNM_PORTF_ATTACHED);
+}
+
+static int
+teardown(void **state)
+{
+	uint32_t q;
+
+	(void)state;
+	vale_rig_free(&rig.v);
+	for (q = 0; q < N_QUEUES; q++) {
+		close(rig.queue[q]);
+		close(rig.kernel[q]);
+	}
+	return 0;
+}
+
+/* A frame of @len bytes and its header, cut into slots of @piece bytes. */
+static void
+send_pieces(uint32_t to, uint32_t len, uint32_t piece, uint64_t seq)
+{
+	uint8_t frame[HDR_LEN + 65536] = {0};
+	uint32_t at;
+
+	frame[2] = 0x5a; /* a part of the header that has no meaning here, to be found again */
+	traffic_fill(frame + HDR_LEN, len, to, SRC, SRC, seq);
+	for (at = 0; at < HDR_LEN + len; at += piece) {
+		const uint32_t left = HDR_LEN + len - at;
+
+		ring_send(vale_tx(&rig.v, SRC), frame + at, left < piece ? left : piece,
+			left > piece ? NS_MOREFRAG : 0);
+	}
+}
+
+/* The next frame in any of the queues is number @seq, @len bytes without its header. */
+static void
+expect_written(uint32_t len, uint64_t seq)
+{
+	uint8_t frame[HDR_LEN + 65536];
+	uint32_t flow, q;
+	uint64_t number;
+	ssize_t n = -1;
+
+	for (q = 0; q < N_QUEUES && n < 0; q++)
+		n = recv(rig.kernel[q], frame, sizeof(frame), 0);
+	assert_int_equal(n, HDR_LEN + len);
+	assert_int_equal(frame[2], 0x5a);
+	assert_true(traffic_check(frame + HDR_LEN, len, &flow, &number));
+	assert_true(flow == SRC && number == seq);
+}
+
+static void
+expect_nothing_written(void)
+{
+	uint8_t byte = 0;
+	uint32_t q;
+
+	for (q = 0; q < N_QUEUES; q++)
+		assert_int_equal(recv(rig.kernel[q], &byte, 1, 0), -1);
+}
+
+static void
+frames_are_written(void **state)
+{
+	(void)state;
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 1);
+	send_pieces(TAP, 3000, 100, 2); /* buffers with gaps between the pieces */
+	send_pieces(PLAIN, 60, RIG_BUF_SIZE, 3);
+	send_pieces(TAP, 40000, RIG_BUF_SIZE, 4);
+	vale_txsync(&rig.v, SRC);
+	expect_written(60, 1);
+	expect_written(3000, 2);
+	expect_written(40000, 4);
+	expect_nothing_written();
+	assert_int_equal(vale_pending(&rig.v, TAP), 0);
+	assert_int_equal(vale_pending(&rig.v, PLAIN), 1);
+	assert_int_equal(vale_all_drops(&rig.v, SRC), 0);
+	assert_int_equal(rig.n_got, 1);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_pkts == 3);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_bytes == 3 * HDR_LEN + 43060);
+}
+
+static void
+floods_reach_both(void **state)
+{
+	(void)state;
+	send_pieces(77, 60, RIG_BUF_SIZE, 1); /* nobody's address */
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 2);
+	vale_txsync(&rig.v, SRC);
+	expect_written(60, 1);
+	expect_written(60, 2);
+	assert_int_equal(vale_pending(&rig.v, PLAIN), 1);
+}
+
+/*
+ * Who is no worker, gets no queues, meets a receiver with other headers or fewer offloads: the
+ * ring.
+ */
+static void
+others_use_the_ring(void **state)
+{
+	uint32_t i;
+
+	for (i = 0; i < 5; i++) {
+		struct unm_seg_port *e;
+
+		setup_with(i == 0 ? 0 : UNM_PORTF_ATTACHED, i == 1 ? 0 : UNM_PORTF_ATTACHED);
+		e = &rig.v.d->seg.ports[TAP];
+		if (i == 2)
+			rig.error = -EPERM;
+		if (i == 3)
+			e->vnet_hdr_len = 10;
+		if (i == 4)
+			e->vnet_lacks = 1;
+		send_pieces(TAP, 60, RIG_BUF_SIZE, 1);
+		vale_txsync(&rig.v, SRC);
+		expect_nothing_written();
+		assert_int_equal(vale_pending(&rig.v, TAP), 1);
+		assert_int_equal(rig.n_got, i >= 2);
+		teardown(state);
+	}
+}
+
+static void
+failures_are_counted(void **state)
+{
+	uint8_t byte = 0;
+
+	(void)state;
+	send_pieces(TAP, 4000, 40, 1); /* more pieces than fit into one call */
+	vale_txsync(&rig.v, SRC);
+	assert_int_equal(vale_drops(&rig.v, SRC, UNM_DROP_TOO_LONG), 1);
+	while (send(rig.queue[0], &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ||
+		send(rig.queue[1], &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		continue; /* until the sockets are full */
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 2);
+	vale_txsync(&rig.v, SRC);
+	assert_int_equal(vale_drops(&rig.v, SRC, UNM_DROP_RX_FULL), 1);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_pkts == 0);
+}
+
+/* A port that is detached takes its queues with it, although nothing is sent any more. */
+static void
+queues_are_given_back(void **state)
+{
+	(void)state;
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 1);
+	vale_txsync(&rig.v, SRC);
+	expect_written(60, 1);
+	vale_pending(&rig.v, SRC);
+	assert_int_equal(rig.n_put, 0);
+	fake_port_set_state(rig.v.d, TAP, UNM_PORT_DEAD, UNM_PORTF_ATTACHED);
+	vale_pending(&rig.v, SRC);
+	assert_int_equal(rig.n_put, 1);
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 2);
+	vale_txsync(&rig.v, SRC);
+	expect_nothing_written();
+	assert_int_equal(vale_drops(&rig.v, SRC, UNM_DROP_NO_PORT), 1);
+	assert_int_equal(rig.n_got, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(frames_are_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(floods_reach_both, setup, teardown),
+		cmocka_unit_test(others_use_the_ring),
+		cmocka_unit_test_setup_teardown(failures_are_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(queues_are_given_back, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
