@@ -39,7 +39,7 @@ retarget(struct unm_net *n)
 	unsigned int n_usable = 0, k;
 
 	for (k = 0; k < n->n_pairs && k < n->n_active; k++)
-		if (n->link_up && is_usable(&n->rx[k]))
+		if (n->link_up && n->driver_ok && is_usable(&n->rx[k]))
 			usable[n_usable++] = &n->rx[k];
 	for (k = 0; k < n->port.n_rings; k++) {
 		struct net_ring *r = &n->port.ring[k];
@@ -169,7 +169,8 @@ driver_ok(void *dev, bool ok)
 {
 	struct unm_net *n = dev;
 
-	n->driver_ok = ok;
+	n->driver_ok = ok; /* VIRTIO 1.2, 2.1.2: before that, no buffer is used */
+	retarget(n);
 }
 
 static void
@@ -465,6 +466,8 @@ unm_net_work(struct unm_net *n)
 {
 	unsigned int k, total = 0;
 
+	if (!n->driver_ok)
+		return 0;
 	for (k = 0; k < n->n_pairs; k++)
 		if (n->tx[k].q != NULL)
 			total += unm_net_tx(n, k);
@@ -479,7 +482,7 @@ unm_net_work(struct unm_net *n)
 static bool
 waits_for_kicks(const struct unm_net *n, const struct net_queue *nq)
 {
-	if (nq->q == NULL || !unm_vq_is_running(nq->q))
+	if (nq->q == NULL || !n->driver_ok || !unm_vq_is_running(nq->q))
 		return false;
 	if (nq == &n->ctrl)
 		return true;

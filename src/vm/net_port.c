@@ -201,7 +201,8 @@ unm_net_port_open(struct unm_net *n, char *why)
 		unetmap_set_sink(
 			p->ring[k].port->fd, unm_net_sink, &p->ring[k]); /* else the ring serves */
 	p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_GET, 0, 0);
-	if (p->hdr_len == 0 && n->c.offload == UNM_NET_OFFLOAD_AUTO)
+	p->had_hdr = p->hdr_len > 0;
+	if (!p->had_hdr && n->c.offload == UNM_NET_OFFLOAD_AUTO)
 		p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_SET, NET_HDR_LEN, p->lacks);
 	return 0;
 }
@@ -211,6 +212,8 @@ unm_net_port_close(struct net_port *p)
 {
 	unsigned int i;
 
+	if (p->hdr_len > 0 && !p->had_hdr && !p->lost) /* a persistent port is left as it was */
+		port_hdr(p, NETMAP_REQ_PORT_HDR_SET, 0, 0);
 	for (i = 0; i < p->n_rings; i++) {
 		unetmap_set_sink(p->ring[i].port->fd, NULL, NULL);
 		nmport_close(p->ring[i].port);

@@ -95,6 +95,7 @@ struct net_port {
 	struct net_ring ring[NET_MAX_PAIRS];
 	unsigned int n_rings;
 	uint32_t hdr_len;  /* virtio-net header of the port */
+	bool had_hdr;	   /* before we came */
 	bool can_indirect; /* NS_INDIRECT slots save a copy */
 	bool lost;
 	uint32_t lacks; /* as last told to the port: UNM_VNET_LACKS_* */

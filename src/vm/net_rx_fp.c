@@ -366,15 +366,19 @@ unm_net_rx(struct unm_net *n, unsigned int k)
 
 	if (nq == NULL || n->port.lost)
 		return 0;
-	if (ring->head == UNM_READ_ONCE(ring->tail)) {
+	if (ring->cur == UNM_READ_ONCE(ring->tail)) {
 		unm_net_port_sync(n, r, NIOCRXSYNC);
-		if (ring->head == UNM_READ_ONCE(ring->tail))
+		if (ring->cur == UNM_READ_ONCE(ring->tail))
 			return 0;
 	}
 	nq->starved = false;
 	at = ring->head;
 	done = give_frames(n, r, nq, &at, &given);
 	ring->head = ring->cur = at;
+	if (done > 0 && nq->starved)
+		unm_net_port_sync(n, r, NIOCRXSYNC); /* what is free now is the senders' */
+	else if (done == 0 && !nq->starved)
+		ring->cur = UNM_READ_ONCE(ring->tail); /* wake us for more than there is */
 	if (given > 0)
 		unm_net_call(nq, unm_vq_flush(nq->q), given);
 	return done;
