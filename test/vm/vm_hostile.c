@@ -35,6 +35,8 @@
 #define NOWHERE	   0xdead0000000ull
 #define REPLY_MS   5000
 #define CONNECT_MS 10000
+#define BATCHES	   100u
+#define BATCH_MS   5u
 
 struct victim {
 	struct fe fe;
@@ -326,29 +328,44 @@ goes_on(struct victim *v)
 	return UNM_READ_ONCE(v->stop) == 0;
 }
 
-/* Run @fn in a thread of its own while frames are sent as fast as may be. */
+/* A batch of good frames, by tables of two entries if asked for; gives the server time to take it. */
 static void
-against_traffic(struct victim *v, void *(*fn)(void *))
+send_batch(struct victim *v, bool by_tables)
 {
-	const uint64_t rounds = 3000;
-	struct vd_used got[ND_BATCH];
-	const struct vd_seg seg[2] = {{v->tx.gpa, ND_HDR_LEN}, {v->tx.gpa + ND_HDR_LEN, 100}};
 	struct vd *d = tx_ring(v);
+	unsigned int k, i;
+
+	for (k = 0; k < ND_BATCH; k++) {
+		struct vd_split_desc *t;
+
+		i = d->avail_pos & (RING_SIZE - 1);
+		t = d->table + (size_t)i * TABLE_LEN;
+		t[0] = (struct vd_split_desc){v->tx.gpa, ND_HDR_LEN, VD_DESC_NEXT, 1};
+		t[1] = (struct vd_split_desc){v->tx.gpa + ND_HDR_LEN, 100, 0, 0};
+		if (by_tables)
+			set_desc(v, i, gpa_of(v, t), 2 * sizeof(*t), VD_DESC_INDIRECT, 0);
+		else
+			good_desc(v, i, 0, 0);
+		UNM_WRITE_ONCE(d->avail.split->ring[i], (uint16_t)i);
+		d->avail_pos++;
+	}
+	__atomic_store_n(&d->avail.split->idx, d->avail_pos, __ATOMIC_RELEASE);
+	fe_kick(&v->fe, v->tx.ring);
+	for (k = 0; k < BATCH_MS && UNM_READ_ONCE(d->used.split->idx) != d->avail_pos; k++)
+		poll(NULL, 0, 1);
+}
+
+/* Run @fn in a thread of its own while frames are sent. */
+static void
+against_traffic(struct victim *v, bool by_tables, void *(*fn)(void *))
+{
 	pthread_t thread;
-	uint64_t i;
+	unsigned int i;
 
 	if (pthread_create(&thread, NULL, fn, v) != 0)
-		return;
-	for (i = 0; i < rounds; i++) {
-		while (vd_add(d, seg, 2, 0, i) == 0)
-			continue;
-		vd_publish(d);
-		fe_kick(&v->fe, v->tx.ring);
-		if (vd_get(d, got, ND_BATCH) < 0 && vd_init(d, &v->tx.ring->vd.c) < 0)
-			break;
-		if (i % 16 == 0)
-			poll(NULL, 0, 1);
-	}
+		abort();
+	for (i = 0; i < BATCHES; i++)
+		send_batch(v, by_tables);
 	UNM_WRITE_ONCE(v->stop, 1);
 	pthread_join(thread, NULL);
 }
@@ -383,7 +400,7 @@ flip_descriptors(void *arg)
 static void
 descriptors_change(struct victim *v)
 {
-	against_traffic(v, flip_descriptors);
+	against_traffic(v, false, flip_descriptors);
 }
 
 static void *
@@ -399,7 +416,7 @@ flip_index(void *arg)
 static void
 index_changes(struct victim *v)
 {
-	against_traffic(v, flip_index);
+	against_traffic(v, false, flip_index);
 }
 
 static void *
@@ -420,7 +437,7 @@ flip_tables(void *arg)
 static void
 tables_change(struct victim *v)
 {
-	against_traffic(v, flip_tables);
+	against_traffic(v, true, flip_tables);
 }
 
 /* Garbage over all of guest memory, the rings of both directions included, and kicks. */
