@@ -162,13 +162,15 @@ set_value(const struct reading *r, const struct key *k, const char *value)
 	return -EINVAL;
 }
 
-/* Called by the parser for each line; 0 stops it. Only the first error is reported. */
+/* Called by the parser for each pair. It goes on after a 0, but only the first error is reported. */
 static int
 on_pair(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *r = user;
 	size_t i;
 
+	if (r->error < 0)
+		return 0;
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(section, keys[i].section) == 0 && strcmp(name, keys[i].name) == 0) {
 			r->error = set_value(r, &keys[i], value);
@@ -180,14 +182,31 @@ on_pair(void *user, const char *section, const char *name, const char *value)
 	return 0;
 }
 
-/* The parser tells its callback no line numbers, so count where it reads. */
+/*
+ * The parser tells its callback no line numbers, so count where it reads. Leading blanks go, as it
+ * would take an indented line for the continuation of the value above. NULL after an error ends it.
+ */
 static char *
 next_line(char *str, int num, void *stream)
 {
 	struct reading *r = stream;
 
+	if (r->error < 0)
+		return NULL;
 	r->line++;
-	return fgets(str, num, r->file);
+	if (fgets(str, num, r->file) == NULL) {
+		if (ferror(r->file))
+			r->error = unm_fail(
+				r->why, -errno, "can't read %s: %s", r->path, strerror(errno));
+		return NULL;
+	}
+	if (strchr(str, '\n') == NULL && strlen(str) + 1 >= (size_t)num) {
+		r->error = unm_fail(r->why, -EINVAL, "%s:%d: a line has at most %d characters",
+			r->path, r->line, num - 2);
+		return NULL;
+	}
+	memmove(str, str + strspn(str, " \t"), strlen(str + strspn(str, " \t")) + 1);
+	return str;
 }
 
 int
