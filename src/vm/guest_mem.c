@@ -67,10 +67,25 @@ check_desc(const struct unm_guest_mem *m, const struct unm_guest_region_desc *d)
 	return m->n_regions == UNM_GUEST_MAX_REGIONS ? -ENOSPC : 0;
 }
 
+/* The region with this place in both address spaces, or NULL. */
+static struct unm_guest_region *
+find_region(struct unm_guest_mem *m, const struct unm_guest_region_desc *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->n_regions; i++) {
+		struct unm_guest_region *r = &m->region[i];
+
+		if (r->d.gpa == d->gpa && r->d.size == d->size && r->d.uaddr == d->uaddr)
+			return r;
+	}
+	return NULL;
+}
+
 int
 unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d, int fd)
 {
-	struct unm_guest_region r = {.d = *d};
+	struct unm_guest_region r = {.d = *d, .n_adds = 1};
 	int err;
 
 	err = check_desc(m, d);
@@ -84,21 +99,29 @@ unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d
 }
 
 int
+unm_guest_mem_add_again(struct unm_guest_mem *m, const struct unm_guest_region_desc *d)
+{
+	struct unm_guest_region *r = find_region(m, d);
+
+	if (r == NULL || r->d.mmap_ofs != d->mmap_ofs)
+		return -ENOENT;
+	r->n_adds++;
+	return 0;
+}
+
+int
 unm_guest_mem_remove(struct unm_guest_mem *m, const struct unm_guest_region_desc *d)
 {
-	unsigned int i;
+	struct unm_guest_region *r = find_region(m, d);
 
-	for (i = 0; i < m->n_regions; i++) {
-		struct unm_guest_region *r = &m->region[i];
-
-		if (r->d.gpa != d->gpa || r->d.size != d->size || r->d.uaddr != d->uaddr)
-			continue;
-		unm_guest_file_unmap(&r->file);
-		*r = m->region[--m->n_regions];
-		m->last_hit = 0;
+	if (r == NULL)
+		return -ENOENT;
+	if (--r->n_adds > 0)
 		return 0;
-	}
-	return -ENOENT;
+	unm_guest_file_unmap(&r->file);
+	*r = m->region[--m->n_regions];
+	m->last_hit = 0;
+	return 0;
 }
 
 int

@@ -33,7 +33,8 @@ struct unm_guest_region_desc {
 
 struct unm_guest_region {
 	struct unm_guest_region_desc d;
-	uint8_t *host; /* our address of gpa, = file.data */
+	uint8_t *host;	     /* our address of gpa, = file.data */
+	unsigned int n_adds; /* so many removals take it away */
 	struct unm_guest_file file;
 };
 
@@ -63,7 +64,13 @@ void unm_guest_mem_clear(struct unm_guest_mem *m);
 int unm_guest_mem_add(struct unm_guest_mem *m, const struct unm_guest_region_desc *d, int fd);
 
 /*
- * Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared). Return: 0, -ENOENT.
+ * Count a region that is there already, exactly as @d says, as added once more. Return: 0, -ENOENT.
+ */
+int unm_guest_mem_add_again(struct unm_guest_mem *m, const struct unm_guest_region_desc *d);
+
+/*
+ * Unmap the region with these gpa, size and uaddr (mmap_ofs is not compared), if it was removed as
+ * often as it was added. Return: 0, -ENOENT.
  */
 int unm_guest_mem_remove(struct unm_guest_mem *m, const struct unm_guest_region_desc *d);
 

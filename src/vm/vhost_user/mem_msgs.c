@@ -72,8 +72,11 @@ int
 vu_add_mem_reg(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
 	const struct unm_guest_region_desc d = region_desc(&m->payload.region.region);
-	const int err = unm_guest_mem_add(&b->mem, &d, m->fd[0]);
+	int err;
 
+	if (unm_guest_mem_add_again(&b->mem, &d) == 0)
+		return 0; /* QEMU 7.2 says everything of memory once for each queue pair */
+	err = unm_guest_mem_add(&b->mem, &d, m->fd[0]);
 	if (err < 0)
 		return fail_region(b, err);
 	vu_start_all(b);
