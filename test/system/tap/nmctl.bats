@@ -123,7 +123,10 @@ says_other()
 	[ "$(port_field p1 memory)" = "$(port_field p0 memory)" ]
 	nmctl attach vale0 p0
 	[ "$(port_field vale0:p0 switch)" = vale0 ]
-	says 'attached already' 1 attach vale1 p0
+	says 'attached already' 1 attach vale0 p0
+	nmctl attach vale1 p0
+	says 'detach that one first' 1 detach vale0 p0
+	nmctl detach vale1 p0
 	says 'detach it first' 1 delete p0
 	start_rx rx netmap:p0
 	says 'detach it first' 1 delete p0
