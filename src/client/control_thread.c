@@ -9,6 +9,7 @@
  * While netmapd is away, who has to wake a binding for the first time can't get its eventfd, and has taken the sleeper's mark by then. So
  * until a session is back this thread has our sleepers look by themselves, every 20 ms: traffic goes on without netmapd, if slower.
  */
+/* Syscalls: poll ppoll eventfd2 */
 #include "client/control_thread.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Descriptors: making, recognising, binding, handing back, ending. See desc.h. */
+/* Syscalls: socketpair bind getpeername getsockopt dup */
 #include "client/desc.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Making C readable. See fdready.h. */
+/* Syscalls: getrusage sendto recvfrom */
 #include "client/fdready.h"
 
 #include <errno.h>

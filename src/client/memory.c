@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Mapped regions and segments. See memory.h. */
+/* Syscalls: munmap fstat pread64 */
 #include "client/memory.h"
 
 #include <errno.h>

@@ -8,6 +8,7 @@
  * The slot outlives a LIVE session: locks go on being taken with it until the next netmapd has confirmed or replaced it. All fields
  * of @session are under @lock, but for the slot (unm_process_page, read by every sync).
  */
+/* Syscalls: socket connect sendmsg recvmsg poll ppoll nanosleep clock_nanosleep */
 #include "client/session.h"
 
 #include <errno.h>

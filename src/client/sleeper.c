@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread's own epoll instance. See sleeper.h. */
+/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 */
 #include "client/sleeper.h"
 
 #include <errno.h>

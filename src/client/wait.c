@@ -5,6 +5,7 @@
  * Descriptors are looked up again in each pass, under an epoch section that ends before the sleep; so a
  * thread that sleeps keeps nothing from being freed, and what was closed meanwhile is reported as the kernel would.
  */
+/* Syscalls: poll ppoll */
 #include "client/wait.h"
 
 #include <errno.h>

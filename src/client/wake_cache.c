@@ -8,6 +8,7 @@
  *
  * A hit, which is on the path of every wake, takes no lock: an entry carries a sequence number, odd while it changes.
  */
+/* Syscalls: write */
 #include "client/wake_cache.h"
 
 #include <errno.h>

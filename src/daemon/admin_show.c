@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The tables as JSON. See admin.h. Counters are read from the krings; they are hints, any client could have written them. */
+/* Syscalls: openat prlimit64 getrlimit */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -400,6 +401,8 @@ show_daemon(const struct unm_server *srv, struct unm_json *j, const char *name)
 	unm_json_u64(j, "max_memory", b->limit);
 	unm_json_bool(j, "huge_pages", srv->cfg.use_huge_pages);
 	unm_json_u64(j, "max_fds", nofile.rlim_cur);
+	unm_json_bool(j, "syscall_filter", srv->is_confined);
+	unm_json_bool(j, "syscall_filter_wanted", srv->cfg.use_seccomp);
 	unm_json_close(j, '}');
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Ports and bindings made from segment entries. See adopt.h. */
+/* Syscalls: readlink readlinkat eventfd2 */
 #include "daemon/adopt.h"
 
 #include <errno.h>

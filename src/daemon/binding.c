@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Binding descriptors to rings and letting go of them. See binding.h; the order of checks is that of spec 6.1. */
+/* Syscalls: eventfd2 */
 #include "daemon/binding.h"
 
 #include <errno.h>
@@ -329,7 +330,9 @@ join_segment(struct unm_dport *port, struct unm_dbinding *b, struct unm_reason *
 
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (b->wake_fd < 0)
-		return unm_fail(why, -errno, "netmapd is out of descriptors: %s", strerror(errno));
+		return unm_fail(why, -errno,
+			"netmapd is out of descriptors (%s): nmctl doctor tells how to raise them",
+			strerror(errno));
 	ret = unm_dseg_add_binding(port->seg, port->idx, b->wake_fd, &b->idx, &b->gen, why);
 	if (ret < 0) {
 		close(b->wake_fd);

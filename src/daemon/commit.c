@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reserving memory chunk by chunk. See commit.h. */
+/* Syscalls: fallocate */
 #include "daemon/commit.h"
 
 #include <errno.h>

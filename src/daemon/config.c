@@ -35,6 +35,7 @@ static const struct key keys[] = {
 	{"vale", "slots", VALUE_U32, FIELD(slots), 1, 4096},
 	{"vale", "ageing", VALUE_U32, FIELD(ageing_s), 0, UNM_CONFIG_MAX_AGEING_S},
 	{"daemon", "huge_pages", VALUE_BOOL, FIELD(use_huge_pages), 0, 0},
+	{"daemon", "seccomp", VALUE_BOOL, FIELD(use_seccomp), 0, 0},
 	{"daemon", "idle_exit", VALUE_U32, FIELD(idle_exit_s), 0, 86400},
 	{"daemon", "log_level", VALUE_LEVEL, FIELD(log_level), 0, 0},
 };
@@ -58,6 +59,7 @@ unm_config_defaults(struct unm_config *cfg)
 	cfg->slots = 1024;
 	cfg->ageing_s = 300;
 	cfg->use_huge_pages = true;
+	cfg->use_seccomp = true;
 	cfg->idle_exit_s = 10;
 	cfg->log_level = LOG_INFO;
 }

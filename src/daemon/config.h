@@ -31,6 +31,7 @@ struct unm_config {
 	uint32_t ageing_s;
 	/* [daemon] */
 	bool use_huge_pages;
+	bool use_seccomp;     /* limit system calls after the start */
 	uint32_t idle_exit_s; /* of an instance started on demand; 0 = never */
 	int log_level;	      /* LOG_* */
 };

@@ -5,6 +5,7 @@
  * D hangs up when the last copy of the application's end is closed, by whatever process and for whatever reason: that is
  * the unregistration. What may lie in the socket's queue is not netmapd's business.
  */
+/* Syscalls: getsockname getsockopt */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

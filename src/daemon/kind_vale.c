@@ -5,6 +5,7 @@
  * A switch is a segment; it comes with its first port and goes with its last. Each port has a private region unless it
  * joins another one, so that a client sees the buffers of no one else.
  */
+/* Syscalls: socket ioctl */
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Log lines and reasons. See log.h. The state here belongs to netmapd's only thread. */
+/* Syscalls: socket connect sendto openat */
 #include "daemon/log.h"
 
 #include <stdarg.h>

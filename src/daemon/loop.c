@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The event loop. See loop.h. */
+/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait */
 #include "daemon/loop.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who has not come back after a restart. See missing.h. */
+/* Syscalls: openat */
 #include "daemon/missing.h"
 
 #include <inttypes.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Making, sharing and freeing regions. See region.h. */
+/* Syscalls: memfd_create ftruncate mmap munmap pread64 pwrite64 */
+/* Syscalls: process_vm_readv process_vm_writev */
 #include "daemon/region.h"
 
 #include <errno.h>

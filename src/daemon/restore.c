@@ -7,6 +7,7 @@
  * that live have, requests that look at the tables wait: a switch must not be made twice. RESTORE_WAIT is for clients that are stopped or can't be
  * seen, RESTORE_LIMIT for those that live and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
  */
+/* Syscalls: openat rename renameat renameat2 unlink unlinkat */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

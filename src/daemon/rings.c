@@ -6,6 +6,7 @@
  * guard them: @busy of the ring and, where others deliver, @lock. It only ever tries, as it must not wait for a
  * client; a holder has it for the length of a batch copy, so a few tries with short sleeps nearly always do.
  */
+/* Syscalls: nanosleep clock_nanosleep */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>

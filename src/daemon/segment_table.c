@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entries of a segment: taking, changing, giving back. See segment_table.h. */
+/* Syscalls: memfd_create ftruncate mmap munmap write */
 #include "daemon/segment_table.h"
 
 #include <errno.h>

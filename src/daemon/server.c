@@ -5,6 +5,7 @@
  * The timer is armed only while there is something to wait for: a ring that a live client still holds, the end of the
  * restore phase, the exit of an instance started on demand. An idle netmapd sleeps without end.
  */
+/* Syscalls: accept4 getsockopt signalfd4 timerfd_create timerfd_settime openat */
 #include "daemon/server.h"
 
 #include <errno.h>
@@ -131,15 +132,28 @@ unm_session_end(struct unm_session *s)
 	unm_server_arm_timer(srv);
 }
 
+/* How many there may be, and how to get more. */
+static void
+explain_fds(const struct unm_server *srv, char *text, size_t size)
+{
+	snprintf(text, size,
+		srv->is_autostarted ? "netmapd has used up its %ld descriptors, the limit of the "
+				      "program that started it: nmctl stop, then ulimit -Hn 1048576"
+				    : "netmapd has used up its %ld descriptors: raise LimitNOFILE= "
+				      "of its unit, or ulimit -Hn before it starts",
+		sysconf(_SC_OPEN_MAX));
+}
+
 static void
 answer_out_of_fds(struct unm_session *s, const struct unm_msg_hdr *req)
 {
 	struct unm_msg_hdr hdr = {.type = req->type, .seq = req->seq, .error = EMFILE};
+	struct unm_msg_ctrl body = {.blob_len = 0};
 
-	unm_log_peer(LOG_ERR,
-		"out of descriptors: raise LimitNOFILE of netmapd's unit, or ulimit -n (now %ld)",
-		sysconf(_SC_OPEN_MAX));
-	unm_proto_send(s->src.fd, &hdr, NULL, 0, NULL, 0, MSG_DONTWAIT);
+	explain_fds(s->srv, body.text, sizeof(body.text));
+	unm_log_peer(LOG_ERR, "%s", body.text);
+	unm_proto_send(s->src.fd, &hdr, &body, req->type == UNM_MSG_CTRL ? sizeof(body) : 0, NULL,
+		0, MSG_DONTWAIT);
 }
 
 static void
@@ -180,8 +194,7 @@ refuse_for_fds(struct unm_server *srv)
 	struct unm_msg_hdr hdr = {.type = UNM_MSG_HELLO, .error = EMFILE};
 	int fd;
 
-	snprintf(body.text, sizeof(body.text),
-		"netmapd is out of descriptors: raise LimitNOFILE of its unit, or ulimit -n");
+	explain_fds(srv, body.text, sizeof(body.text));
 	close(srv->spare_fd);
 	fd = accept4(srv->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0) {

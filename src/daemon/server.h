@@ -83,6 +83,7 @@ struct unm_server {
 	int spare_fd; /* given up for a moment to refuse a connection when there are no descriptors left */
 	bool is_system;
 	bool is_autostarted;
+	bool is_confined; /* may make only the system calls that it is known to make */
 	bool wants_exit;
 	char socket_path[108];
 	int lock_fd;

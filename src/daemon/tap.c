@@ -6,6 +6,8 @@
  * interface. netmapd itself never changes its namespace: a child process does, opens the queues
  * there and passes them back over a socket pair.
  */
+/* Syscalls: openat ioctl socket setns readlink readlinkat access faccessat faccessat2 */
+/* Syscalls: socketpair sendmsg recvmsg setsockopt poll ppoll clone clone3 kill wait4 waitid fstatfs */
 #include "daemon/tap.h"
 
 #include <errno.h>

@@ -4,6 +4,11 @@
  *
  * A worker's end is seen by a pidfd, as one that was taken over from a previous netmapd is not our child.
  */
+/* The program's loader runs under netmapd's filter (tools/netmapd/confine.h), before its own main(). */
+/* Syscalls: openat arch_prctl set_tid_address mmap mprotect pread64 getdents64 prctl capget capset */
+/* Syscalls: seccomp */
+/* Syscalls: clone clone3 setsid execve kill wait4 pidfd_open poll ppoll */
+/* Syscalls: readlink readlinkat access faccessat faccessat2 */
 #include "daemon/worker.h"
 
 #include <errno.h>
@@ -93,7 +98,9 @@ exec_worker(const struct unm_worker *w, const char *path)
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
 	setsid();
-	if (setenv("UNETMAP_SOCKET", w->srv->socket_path, 1) == 0)
+	/* It can't start a netmapd that could make TAPs: it has none of the privileges. */
+	if (setenv("UNETMAP_SOCKET", w->srv->socket_path, 1) == 0 &&
+		setenv(UNM_NO_AUTOSTART_ENV, "1", 1) == 0)
 		execl(path, WORKER_PROGRAM, w->port_name, far, (char *)NULL);
 	_exit(127);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fetching indirect payload. See indirect.h. */
+/* Syscalls: process_vm_readv */
 #include "port/indirect.h"
 
 #include <stdlib.h>

@@ -24,6 +24,7 @@
  * sync. A frame that the kernel refuses, as when the interface is down (EIO), is dropped and
  * counted.
  */
+/* Syscalls: readv writev ioctl */
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>

@@ -5,6 +5,7 @@
  * A waiter marks the word as contended and sleeps in FUTEX_WAIT on exactly the value it saw, so a release between the two is never
  * missed. A sleeper that takes the lock keeps the mark, because it can't know whether it was the last one.
  */
+/* Syscalls: futex */
 #include "shm/lock.h"
 
 #include <linux/futex.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sending and receiving one control message with its descriptors. See proto.h. */
+/* Syscalls: sendmsg recvmsg */
 #include "shm/proto.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The socket of this instance, and the lock beside it. See instance.h. */
+/* Syscalls: socket sendto unlink unlinkat */
 #include "instance.h"
 
 #include <errno.h>

@@ -6,17 +6,15 @@
  * means "connect now"), and ends by itself when nobody needs it any more.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "confine.h"
 #include "daemon/server.h"
 #include "instance.h"
 #include "nmt_cli.h"
+#include "process.h"
 
 #define CONFIG_PATH UNM_SYSCONFDIR "/unetmap/netmapd.conf"
 
@@ -98,37 +96,15 @@ parse_options(int argc, char **argv, struct options *o)
 			&cli, "'%s' is not expected: netmapd takes options only", argv[optind]);
 }
 
+/* The last stage of starting: from here on netmapd can do little but serve. */
 static void
-raise_fd_limit(void)
+confine(const struct unm_config *cfg, struct unm_server *srv)
 {
-	struct rlimit lim;
+	const int err = confine_netmapd(cfg->use_seccomp);
 
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
-/* Detach from the starter, which sees us end as soon as clients can connect. */
-static int
-become_daemon(void)
-{
-	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	pid_t pid;
-
-	if (null < 0)
-		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid > 0)
-		_exit(0);
-	setsid();
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(null, 2);
-	close(null);
-	return chdir("/") < 0 ? -errno : 0;
+	srv->is_confined = err == 0 && cfg->use_seccomp;
+	if (err < 0)
+		unm_log(LOG_WARNING, "can't give up all privileges: %s", strerror(-err));
 }
 
 static int
@@ -138,7 +114,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 	int ret;
 
 	if (o->autostart) {
-		ret = become_daemon();
+		ret = process_detach();
 		if (ret < 0)
 			nmt_die(&cli, "can't become a daemon: %s", strerror(-ret));
 		unm_log_open(true, cfg->log_level);
@@ -152,6 +128,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 		ret = unm_server_listen(&srv, in->listen_fd);
 	}
 	if (ret == 0) {
+		confine(cfg, &srv);
 		instance_notify("READY=1");
 		unm_log(LOG_INFO, "netmapd " UNM_VERSION " serves at %s", in->socket_path);
 		ret = unm_server_run(&srv);
@@ -184,8 +161,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	unm_log_open(false, cfg.log_level);
-	raise_fd_limit();
-	umask(077);
+	process_clean(o.autostart);
 	if (instance_find(&in, o.socket_path, &why) < 0)
 		nmt_die(&cli, "%s", why.text);
 	ret = instance_claim(&in, cfg.gid, &why);

@@ -26,11 +26,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client/spin.h"
+#include "confine.h"
 #include "libnetmap.h"
 #include "nmt_cli.h"
 #include "nmt_move_fp.h"
@@ -255,6 +257,9 @@ main(int argc, char **argv)
 	if (argc - optind != 2)
 		nmt_usage_error(&cli, "a VALE port and a TAP port are needed");
 	n = open_lanes(argv[optind], argv[optind + 1]);
+	err = confine_worker();
+	if (err < 0)
+		fprintf(stderr, "nm-worker: can't give up privileges: %s\n", strerror(-err));
 	for (i = 1; i < n; i++) {
 		err = pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]);
 		if (err != 0)

@@ -244,6 +244,20 @@ check_port(struct doctor *d, struct json_object *p)
 }
 
 static void
+check_confinement(struct doctor *d, struct json_object *daemon)
+{
+	if (field_bool(daemon, "syscall_filter"))
+		finding(d, OK, "confined", NULL,
+			"netmapd and its workers are limited to the system calls that they make");
+	else if (!field_bool(daemon, "syscall_filter_wanted"))
+		finding(d, NOTE, "confined", "[daemon] seccomp = yes in netmapd.conf",
+			"netmapd may make any system call: its configuration says so");
+	else
+		finding(d, NOTE, "confined", "a kernel with CONFIG_SECCOMP_FILTER is needed",
+			"netmapd may make any system call: the kernel did not let it give them up");
+}
+
+static void
 check_daemon(struct doctor *d, struct json_object *daemon)
 {
 	finding(d, OK, "netmapd", NULL, "%s, pid %" PRIu64 ", at %s, %s",
@@ -252,9 +266,13 @@ check_daemon(struct doctor *d, struct json_object *daemon)
 	if (strcmp(field_str(daemon, "version"), UNM_VERSION) != 0)
 		finding(d, NOTE, "version", "restart netmapd after an update",
 			"nmctl is " UNM_VERSION ", netmapd %s", field_str(daemon, "version"));
+	check_confinement(d, daemon);
 	if (field_u64(daemon, "max_fds") < MIN_FDS)
 		finding(d, NOTE, "netmapd",
-			"LimitNOFILE= in its unit, or ulimit -n before it starts",
+			field_bool(daemon, "autostarted")
+				? "the program that started it had a low hard limit: nmctl stop, "
+				  "then ulimit -Hn 1048576 in the shell that starts the next one"
+				: "LimitNOFILE= in its unit, or ulimit -Hn before it starts",
 			"it may have %" PRIu64 " descriptors; each open port takes two or more",
 			field_u64(daemon, "max_fds"));
 	if (field_bool(daemon, "restoring"))

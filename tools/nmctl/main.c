@@ -7,8 +7,13 @@
 #include <stdio.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nmctl.h"
+
+/* A restarted netmapd waits 15 s for its clients at most. */
+#define STOP_TRIES    400
+#define STOP_PAUSE_US 50000
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
@@ -80,6 +85,42 @@ nmctl_ask(struct nmctl *n, const char *const *words, unsigned int n_words)
 	if (conn_ask(&n->conn, words, n_words, &out) < 0)
 		nmt_die(&cli, "%s", n->conn.text);
 	return out;
+}
+
+/* Is netmapd still waiting for the clients of its last run? */
+static bool
+is_restoring(struct nmctl *n)
+{
+	const char *const words[] = {"show", "daemon"};
+	struct json_object *all = nmctl_ask(n, words, 2), *rows = field_obj(all, "daemon");
+	bool restoring = false;
+
+	if (rows != NULL && json_object_array_length(rows) == 1)
+		restoring = field_bool(json_object_array_get_idx(rows, 0), "restoring");
+	json_object_put(all);
+	return restoring;
+}
+
+/*
+ * A netmapd that was killed has left its workers behind, which go on. They end with a successor that has found them: so
+ * where a socket is that nobody serves, one is started to be stopped.
+ */
+static int
+cmd_stop(struct nmctl *n)
+{
+	const char *const words[] = {"stop"};
+	int ret = conn_open(&n->conn, n->socket_path), tries;
+
+	if (ret == -ECONNREFUSED)
+		ret = conn_open_or_start(&n->conn, n->socket_path);
+	if (ret < 0)
+		nmt_die(&cli, "%s", n->conn.text);
+	for (tries = 0; tries < STOP_TRIES && is_restoring(n); tries++)
+		usleep(STOP_PAUSE_US);
+	json_object_put(nmctl_ask(n, words, 1));
+	if (n->json)
+		puts("{}");
+	return 0;
 }
 
 /* Commands whose words netmapd understands as they are. */
@@ -157,7 +198,7 @@ static const struct {
 	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},
 	{"doctor", cmd_doctor, 1, 1},
-	{"stop", pass_on, 1, 1},
+	{"stop", cmd_stop, 1, 1},
 };
 
 static int

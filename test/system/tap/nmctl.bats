@@ -125,6 +125,7 @@ says_other()
 	[ "$(port_field vale0:p0 switch)" = vale0 ]
 	says 'attached already' 1 attach vale0 p0
 	nmctl attach vale1 p0
+	says 'on two switches already' 1 attach vale2 p0
 	says 'detach that one first' 1 detach vale0 p0
 	nmctl detach vale1 p0
 	says 'detach it first' 1 delete p0
