@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include "client/csb.h"
@@ -198,15 +199,17 @@ wake_direct(struct kloop *l, bool irq)
 	}
 }
 
+/* Several rings may share an eventfd, and it may be a blocking one: what another entry or thread took must not make us wait. */
 static void
 take_kicks(const struct pollfd *fds, uint32_t n)
 {
 	uint64_t count;
+	const struct iovec iov = {&count, sizeof(count)};
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
 		if (fds[i].revents != 0)
-			(void)!UNM_RAW_READ(fds[i].fd, &count, sizeof(count)); /* maybe taken */
+			(void)!syscall(SYS_preadv2, fds[i].fd, &iov, 1, -1L, -1L, RWF_NOWAIT);
 }
 
 /* Sleep until a kick, a signal of the port, or the end of the mode's time. */

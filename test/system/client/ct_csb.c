@@ -264,6 +264,33 @@ direct_both(void)
 	exchange(true, NM_OPT_SYNC_KLOOP_DIRECT_TX | NM_OPT_SYNC_KLOOP_DIRECT_RX, 0);
 }
 
+/* Rings that share one blocking eventfd: the loop neither misses a frame nor a stop. */
+static void
+shared_eventfd(void)
+{
+	const int kicks = eventfd(0, 0);
+	struct csb_port a;
+	struct ct_port b;
+	int i;
+
+	open_csb(&a, "ctcsb{8");
+	with_eventfds(&a);
+	a.fds.fd[0].ioeventfd = a.fds.fd[1].ioeventfd = kicks;
+	b = ct_port("ctcsb}8", 0);
+	start(&a);
+	for (i = 0; i < 50; i++) {
+		struct pollfd pfd = {b.fd, POLLIN, 0};
+		const uint32_t head = nm_ring_next(a.p.tx, a.atok[0].head);
+
+		a.p.tx->slot[a.atok[0].head].len = 60;
+		nm_sync_kloop_appl_write(&a.atok[0], head, head);
+		kick(&a, 0);
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+		b.rx->head = b.rx->cur = b.rx->tail;
+	}
+	stop(&a);
+}
+
 static void
 entering(void)
 {
@@ -378,6 +405,7 @@ static const struct ct_case cases[] = {
 	{"notification_mode", notification_mode},
 	{"direct_tx", direct_tx},
 	{"direct_both", direct_both},
+	{"shared_eventfd", shared_eventfd},
 };
 
 int
