@@ -23,6 +23,7 @@
 #define LOCK_TRIES    50
 #define LOCK_SLEEP_MS 20
 #define NO_GROUP      ((unsigned int)-1)
+#define NEW_SUFFIX    ".new" /* of the socket until it serves */
 
 int
 instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
@@ -47,10 +48,10 @@ instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 	else
 		n = snprintf(in->socket_path, sizeof(in->socket_path), "/tmp/unetmap-%u/%s",
 			(unsigned int)geteuid(), UNM_SOCKET_NAME);
-	if (n < 0 || (size_t)n >= sizeof(in->socket_path))
+	if (n < 0 || (size_t)n > sizeof(in->socket_path) - sizeof(NEW_SUFFIX))
 		return unm_fail(why, -ENAMETOOLONG,
 			"the socket's path has more than %zu characters: choose a shorter one",
-			sizeof(in->socket_path) - 1);
+			sizeof(in->socket_path) - sizeof(NEW_SUFFIX));
 	in->is_system = strcmp(in->socket_path, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME) == 0;
 	return 0;
 }
@@ -124,34 +125,55 @@ take_lock(struct instance *in, const struct sockaddr_un *sa, struct unm_reason *
 	return unm_fail(why, -EBUSY, "another netmapd holds %s but does not serve", path);
 }
 
+/* Bind @fd to @sa, for those who may use it, and listen. */
+static int
+bind_and_listen(int fd, const struct sockaddr_un *sa, unsigned int gid, struct unm_reason *why)
+{
+	const mode_t mode = gid != NO_GROUP ? 0660 : 0600;
+
+	fchmod(fd, mode);
+	if (bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
+		return unm_fail(why, -errno, "can't bind %s: %s", sa->sun_path, strerror(errno));
+	if (chmod(sa->sun_path, mode) < 0 ||
+		(gid != NO_GROUP && chown(sa->sun_path, (uid_t)-1, gid) < 0))
+		return unm_fail(
+			why, -errno, "can't set who may use %s: %s", sa->sun_path, strerror(errno));
+	if (listen(fd, BACKLOG) < 0)
+		return unm_fail(why, -errno, "can't listen: %s", strerror(errno));
+	return 0;
+}
+
+/*
+ * The socket gets its name when it listens: whoever finds it is served, and nobody takes one that
+ * is about to listen for a dead one's.
+ */
 static int
 make_socket(
 	struct instance *in, const struct sockaddr_un *sa, unsigned int gid, struct unm_reason *why)
 {
-	const mode_t mode = gid != NO_GROUP ? 0660 : 0600;
+	struct sockaddr_un fresh = *sa;
 	struct stat st;
+	int ret;
 
 	if (try_connect(sa) == 0)
 		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
 	/* A socket is stale: the lock is ours and nobody listens. Anything else is not ours to remove. */
-	if (lstat(in->socket_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+	in->found_stale = lstat(in->socket_path, &st) == 0;
+	if (in->found_stale && !S_ISSOCK(st.st_mode))
 		return unm_fail(why, -ENOTSOCK,
 			"%s is there, and is not a socket: give another path, or remove it",
 			in->socket_path);
-	in->found_stale = unlink(in->socket_path) == 0;
 	in->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (in->listen_fd < 0)
 		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));
-	fchmod(in->listen_fd, mode);
-	if (bind(in->listen_fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
-		return unm_fail(why, -errno, "can't bind %s: %s", in->socket_path, strerror(errno));
-	if (chmod(in->socket_path, mode) < 0 ||
-		(gid != NO_GROUP && chown(in->socket_path, (uid_t)-1, gid) < 0))
-		return unm_fail(why, -errno, "can't set who may use %s: %s", in->socket_path,
-			strerror(errno));
-	if (listen(in->listen_fd, BACKLOG) < 0)
-		return unm_fail(why, -errno, "can't listen: %s", strerror(errno));
-	return 0;
+	strcat(fresh.sun_path, NEW_SUFFIX); /* fits: instance_find() */
+	unlink(fresh.sun_path);
+	ret = bind_and_listen(in->listen_fd, &fresh, gid, why);
+	if (ret == 0 && rename(fresh.sun_path, in->socket_path) < 0)
+		ret = unm_fail(why, -errno, "can't make %s: %s", in->socket_path, strerror(errno));
+	if (ret < 0)
+		unlink(fresh.sun_path);
+	return ret;
 }
 
 /* systemd's socket activation: LISTEN_PID and LISTEN_FDS. Return: the socket or -1. */
