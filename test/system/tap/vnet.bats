@@ -88,9 +88,9 @@ is_new_worker()
 	for to in 10.9.0.2 fd09::2 $vlan; do
 		before=$(port_field "$port_b" received_bytes)
 		ping_from "$ns_a" "$to"
-		tcp "$to" 32
+		tcp "$to" 16
 		tcp_arrives
-		(($(port_field "$port_b" received_bytes) - before > 32 << 20))
+		(($(port_field "$port_b" received_bytes) - before > 16 << 20))
 	done
 	(($(mean_frame "$ns_a") > 4000))
 	# What the switch counted are the same frames.
@@ -165,7 +165,7 @@ is_new_worker()
 @test "workers killed, netmapd killed, with 64-KiB segments on their way" {
 	two_hosts
 	ping_from "$ns_a" 10.9.0.2
-	tcp 10.9.0.2 64 4
+	tcp 10.9.0.2 32 4
 	for port in "$port_b" "$port_a"; do
 		old=$(worker_pid "$port")
 		kill -KILL "$old"
