@@ -133,6 +133,8 @@ def silent_netmapd():
     """netmapd is stopped: traffic goes on, requests fail in bounded time, and work again once it runs."""
     with Domain() as d:
         tx, rx = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
+        # Each of the two has been asleep, and the other has got from netmapd what wakes it
+        rx.wait_progress("received", 50000)
         pid = d.daemon()
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: process_state(pid)[0] == "T", "netmapd is stopped")
