@@ -72,8 +72,8 @@ def lines(result):
 
 
 def rate_rows(results):
-    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "CPU ns", "Gbit/s", "CPUs", "others",
-             "line ns")]
+    rows = [("throughput", "Mpps", "least", "greatest", "ns/frame", "CPU ns", "copies", "Gbit/s", "CPUs",
+             "others", "line ns")]
     for r in results:
         if r.case.latency or not r.rounds:
             continue
@@ -82,6 +82,7 @@ def rate_rows(results):
         rows.append((r.case.name, number(middle(v)), number(min(v)), number(max(v)),
                      number(1000 / middle(v)),
                      number(middle([cpu_ns(f) for f in r.rounds])),
+                     f"{middle([f['copies'] for f in r.rounds]):.1f}" if "copies" in r.rounds[0] else "-",
                      number(gbit) if gbit else "-",
                      f"{middle([cores(f) for f in r.rounds]):.2f}",
                      f"{middle([f['others'] for f in r.rounds]):.0%}", lines(r)))

@@ -78,7 +78,8 @@ TARGETS = [
     Target("guest to guest, Mpps, 60 bytes", "ours/vm-60", "", at_least=5),
     Target("guest to guest, both ways at once, Mpps each", "ours/vm-both-60", "", at_least=5),
     Target("guest to guest / testpmd, 60 bytes", "ours/vm-60", "peer/vm-testpmd-60", at_least=1),
-    Target("guest to guest / testpmd, both ways", "ours/vm-both-60", "peer/vm-testpmd-both-60", at_least=1),
+    Target("guest to guest / testpmd, both ways", "ours/vm-both-60", "peer/vm-testpmd-both-60",
+           at_least=1),
     Target("guest to guest / Open vSwitch, 60 bytes", "ours/vm-60", "peer/vm-ovs-60", at_least=1),
     Target("one server for both guests / two", "ours/vm-one-server-60", "ours/vm-60"),
     Target("guest to guest / testpmd, 1500 bytes", "ours/vm-1500", "peer/vm-testpmd-1500", at_least=1),
@@ -89,7 +90,8 @@ TARGETS = [
            "peer/vm-testpmd-rtt-1000"),
 ]
 
-PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced"), ("guest to guest", "ours/vm-paced")]
+PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced"),
+         ("guest to guest", "ours/vm-paced")]
 
 
 def figure(target, case, figures):

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests that attack their device server: only they may suffer.
 
-Each attack of vm-hostile goes against a NIC that shares its server process with one of two honest guests. While it runs these two exchange
-numbered and filled frames with a window, and a third floods the switch, so that the attacker has something to receive.
-Afterwards: the server lives, has said no more than a few lines, the honest guests' frames are all there and unharmed, and
-the attacked NIC serves an honest guest.
+Each attack of vm-hostile goes against a NIC that shares its server process with one of two honest
+guests. While it runs these two exchange numbered and filled frames with a window, and a third
+floods the switch, so that the attacker has something to receive. Afterwards: the server lives, has
+said no more than a few lines, the honest guests' frames are all there and unharmed, and the
+attacked NIC serves an honest guest.
 """
 import json
 import os
@@ -15,32 +16,67 @@ from vhost import CONTROL, Rig, check, expect_intact, run
 
 SOON_S = 20
 MAX_LINES = 6  # of log for one attack
-FLOOD = 1000  # frames a second: half a ring in half a second, should a loaded machine let a server wait so long
+# Frames a second: half a ring in half a second, should a loaded machine let a server wait so long
+FLOOD = 1000
 
-# What the specification forbids outright, so that going on would be a fault as well. Of the others some are merely dropped.
-MUST_BREAK = {"loop", "next-outside", "head-outside", "past-region", "nowhere", "address-wraps", "lengths-add-up",
-              "index-jumps", "table-in-table", "table-and-next", "table-of-odd-size", "table-empty", "table-huge",
-              "table-longer-than-ring", "table-loop", "table-nowhere", "packed-endless", "packed-nowhere",
-              "packed-table-in-table", "packed-table-huge", "memory-shrinks", "descriptors-change", "index-changes"}
+# What the specification forbids outright, so that going on would be a fault as well. Of the others
+# some are merely dropped.
+MUST_BREAK = {
+    "loop",
+    "next-outside",
+    "head-outside",
+    "past-region",
+    "nowhere",
+    "address-wraps",
+    "lengths-add-up",
+    "index-jumps",
+    "table-in-table",
+    "table-and-next",
+    "table-of-odd-size",
+    "table-empty",
+    "table-huge",
+    "table-longer-than-ring",
+    "table-loop",
+    "table-nowhere",
+    "packed-endless",
+    "packed-nowhere",
+    "packed-table-in-table",
+    "packed-table-huge",
+    "memory-shrinks",
+    "descriptors-change",
+    "index-changes",
+}
 
 
 def attack(rig, name):
-    done = subprocess.run([os.environ["VM_HOSTILE"], rig.path("victim"), name], capture_output=True, text=True,
-                          timeout=SOON_S, check=False)
+    done = subprocess.run(
+        [os.environ["VM_HOSTILE"], rig.path("victim"), name],
+        capture_output=True,
+        text=True,
+        timeout=SOON_S,
+        check=False,
+    )
     check(done.returncode == 0, "vm-hostile %s: %s" % (name, done.stderr))
     return json.loads(done.stdout)["outcome"]
 
 
 def all_attacks():
-    return subprocess.run([os.environ["VM_HOSTILE"], "--list"], capture_output=True, text=True, timeout=SOON_S,
-                          check=True).stdout.split()
+    return subprocess.run(
+        [os.environ["VM_HOSTILE"], "--list"],
+        capture_output=True,
+        text=True,
+        timeout=SOON_S,
+        check=True,
+    ).stdout.split()
 
 
 def test_attacks():
     with Rig() as rig:
         server = rig.server("victim", "a")
         rig.server("b"), rig.server("flood")
-        honest = rig.front_end([("a", "both"), ("b", "both")], "--fill", "--window", 40, "--frame", 700)
+        honest = rig.front_end(
+            [("a", "both"), ("b", "both")], "--fill", "--window", 40, "--frame", 700
+        )
         rig.front_end([("flood", "send", "id=5", "dst=99")], "--rate", FLOOD)
         names = all_attacks()
         check(MUST_BREAK <= set(names), "no such attack: %s" % (MUST_BREAK - set(names)))

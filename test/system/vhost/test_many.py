@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""64 guests on one switch, in one server process and in many; guests that are idle cost nothing; no frame ever waits for the next."""
+"""64 guests on one switch, in one server process and in many; guests that are idle cost nothing; no
+frame ever waits for the next.
+"""
 import time
 
 from vhost import CONTROL, Rig, check, expect_intact, run, wait_until
 
 N_NICS = 64
 N_ALONE = 8  # of them with a server process of their own
-LEARNT = 5  # frames, some time apart, until the switch knows a sender for sure: a new table is swept once
+# Frames, some time apart, until the switch knows a sender for sure: a new table is swept once
+LEARNT = 5
 IDLE_MS = 30  # of CPU time in two seconds; a timer that ticks 100 times a second takes more
 PAIR = CONTROL + ",event,indirect,merge"
 
@@ -23,7 +26,10 @@ def test_64_nics():
         roles = [(port, "both") for port in ports]
         # The switch learns all addresses first, as a frame to an unknown one goes to all.
         fe = rig.front_end(roles, *options, "--count", LEARNT, "--rate", 100)
-        wait_until(lambda: all(n["sent"] == LEARNT and n["received"] >= 1 for n in fe.stats()), lambda: str(fe.last))
+        wait_until(
+            lambda: all(n["sent"] == LEARNT and n["received"] >= 1 for n in fe.stats()),
+            lambda: str(fe.last),
+        )
         fe.order("drain all")
         fe.quit()
         fe = rig.front_end(roles, *options, "--count", 400)
@@ -31,8 +37,10 @@ def test_64_nics():
             fe.wait_received(i, 400)
         for i, nic in enumerate(fe.stats()):
             expect_intact(nic)
-            check([(s["stream"], s["got"]) for s in nic["streams"]] == [(8 * (i ^ 1), 400)],
-                  "NIC %d: %s" % (i, nic["streams"]))
+            check(
+                [(s["stream"], s["got"]) for s in nic["streams"]] == [(8 * (i ^ 1), 400)],
+                "NIC %d: %s" % (i, nic["streams"]),
+            )
         fe.quit()
 
 
@@ -41,8 +49,19 @@ def test_idle():
     with Rig() as rig:
         servers = [rig.server("a"), rig.server("b"), rig.server("c", "d", "e", "f")]
         watch = [word for s in servers for word in ("--watch", s.pid)]
-        fe = rig.front_end([("a", "both"), ("b", "both"), ("c", "idle"), ("d", "idle"), ("e", "idle"), ("f", "idle")],
-                           *watch, "--window", 60)
+        fe = rig.front_end(
+            [
+                ("a", "both"),
+                ("b", "both"),
+                ("c", "idle"),
+                ("d", "idle"),
+                ("e", "idle"),
+                ("f", "idle"),
+            ],
+            *watch,
+            "--window",
+            60
+        )
         fe.wait_progress(0, 1000)
         fe.order("pause all")
         fe.order("drain all")
@@ -50,7 +69,10 @@ def test_idle():
         rest(2)
         fe.stats()
         for used, server in zip(fe.last["watched_cpu_s"], servers):
-            check(used * 1000 < IDLE_MS, "%.1f ms of CPU time while idle: %s" % (used * 1000, server.state()))
+            check(
+                used * 1000 < IDLE_MS,
+                "%.1f ms of CPU time while idle: %s" % (used * 1000, server.state()),
+            )
         for nic in fe.last["nics"]:
             check(nic["sleeps"] < 20, "a guest was woken %d times for nothing" % nic["sleeps"])
 
@@ -61,7 +83,9 @@ def rest(seconds):
 
 
 def test_one_at_a_time():
-    """Request and response, one by one: a wake-up that gets lost would let one of them time out (1 s)."""
+    """Request and response, one by one: a wake-up that gets lost would let one of them time out (1
+    s).
+    """
     for features in (CONTROL, PAIR, PAIR + ",packed", CONTROL + ",packed"):
         with Rig() as rig:
             rig.server("a"), rig.server("b")

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Live migration: each page of guest memory that the server changes is marked in the dirty log, under traffic.
+"""Live migration: each page of guest memory that the server changes is marked in the dirty log,
+under traffic.
 
-vm-fe copies the guest's memory when the server has confirmed the log, lets traffic run, stops the rings, and compares what only the
-server writes: receive buffers and used rings.
+vm-fe copies the guest's memory when the server has confirmed the log, lets traffic run, stops the
+rings, and compares what only the server writes: receive buffers and used rings.
 """
 from vhost import CONTROL, Rig, check, expect_intact, run
 
@@ -12,7 +13,9 @@ FEATURES = CONTROL + ",event,indirect,merge,log"
 
 def migrate(rig, features, *options):
     rig.server("a"), rig.server("b")
-    fe = rig.front_end([("a", "both"), ("b", "both")], "--fill", "--with", features, "--window", 40, *options)
+    fe = rig.front_end(
+        [("a", "both"), ("b", "both")], "--fill", "--with", features, "--window", 40, *options
+    )
     for _ in range(3):
         fe.wait_progress(1, 300)
         fe.order("log-begin 1")
@@ -54,9 +57,18 @@ def test_nothing_marked_for_nothing():
         fe = rig.front_end([("a", "idle")], "--with", FEATURES)
         fe.order("log-begin 0")
         found = fe.order("log-check 0")
-        check(found["missed"] == 0 and found["changed"] == 0, "an idle guest's memory changes: %s" % found)
+        check(
+            found["missed"] == 0 and found["changed"] == 0,
+            "an idle guest's memory changes: %s" % found,
+        )
         check(found["marked"] <= 4, "too many pages marked: %s" % found)
 
 
 if __name__ == "__main__":
-    run(test_split, test_packed, test_small_and_merged, test_segments, test_nothing_marked_for_nothing)
+    run(
+        test_split,
+        test_packed,
+        test_small_and_merged,
+        test_segments,
+        test_nothing_marked_for_nothing,
+    )

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests that reboot, front ends, servers and netmapd that are killed, all under traffic.
 
-Proves that traffic goes on by itself, that nobody else notices, and that no descriptor is lost or used twice: vm-fe faults when an id
-comes back that is not in flight, and in the end every receive buffer is posted and every transmit buffer has come back. Frames may
-be lost where a party dies; damaged or foreign ones never come.
+Proves that traffic goes on by itself, that nobody else notices, and that no descriptor is lost or
+used twice: vm-fe faults when an id comes back that is not in flight, and in the end every receive
+buffer is posted and every transmit buffer has come back. Frames may be lost where a party dies;
+damaged or foreign ones never come.
 """
 import os
 import signal
@@ -18,8 +19,18 @@ PACKED = SPLIT + ",packed"
 
 
 def guest(rig, port, number, features=SPLIT, role="both", *options):
-    return rig.front_end([(port, role, "id=%d" % number, "dst=%d" % (number ^ 1))], "--fill", "--rate", RATE, "--reconnect",
-                         "--with", features, "--frame", 300, *options)
+    return rig.front_end(
+        [(port, role, "id=%d" % number, "dst=%d" % (number ^ 1))],
+        "--fill",
+        "--rate",
+        RATE,
+        "--reconnect",
+        "--with",
+        features,
+        "--frame",
+        300,
+        *options
+    )
 
 
 def expect_whole(fe):
@@ -35,7 +46,9 @@ def expect_whole(fe):
 
 
 def test_reboot():
-    """A guest reboots in a loop while its peer sends and receives: the peer's frames never come damaged, or twice."""
+    """A guest reboots in a loop while its peer sends and receives: the peer's frames never come
+    damaged, or twice.
+    """
     for features in (SPLIT, PACKED):
         with Rig() as rig:
             rig.server("a"), rig.server("b")
@@ -53,7 +66,9 @@ def test_stop_and_cont():
     for features in (SPLIT, PACKED):
         with Rig() as rig:
             rig.server("a"), rig.server("b")
-            fe = rig.front_end([("a", "send"), ("b", "recv")], "--fill", "--with", features, "--window", 60)
+            fe = rig.front_end(
+                [("a", "send"), ("b", "recv")], "--fill", "--with", features, "--window", 60
+            )
             for _ in range(3 * ROUNDS):
                 fe.order("stop-cont 0")
                 fe.wait_progress(1, 100)
@@ -85,7 +100,9 @@ def test_hang_up():
         a, b = guest(rig, "a", 0), guest(rig, "b", 1)
         for n in range(ROUNDS):
             a.order("drop 0")
-            wait_until(lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last)
+            wait_until(
+                lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last
+            )
             a.wait_progress(0)
             b.wait_progress(0)
         for fe in (a, b):
@@ -100,7 +117,9 @@ def server_killed(features):
             a.wait_progress(0)
             servers[0].kill()
             servers[0] = rig.server("a")
-            wait_until(lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last)
+            wait_until(
+                lambda: a.nic(0)["reconnects"] == n + 1, lambda: "no reconnection: %s" % a.last
+            )
             a.wait_progress(0)
             b.wait_progress(0)
         for fe in (a, b):
@@ -138,14 +157,22 @@ def test_netmapd_killed():
 
 
 def test_server_connects():
-    """The server as the client: front end first or server first, and again after either has ended."""
+    """The server as the client: front end first or server first, and again after either has ended.
+    """
     with Rig() as rig:
         rig.server("b")
         b = guest(rig, "b", 1)
         argv = ["--socket", rig.path("a"), "--port", "vale0:a", "--client"]
         server = rig.program([os.environ["NM_VHOST_USER"], *argv])
         for _ in range(3):
-            a = rig.front_end([("a", "both", "id=0", "dst=1", "server=1")], "--fill", "--rate", RATE, "--frame", 300)
+            a = rig.front_end(
+                [("a", "both", "id=0", "dst=1", "server=1")],
+                "--fill",
+                "--rate",
+                RATE,
+                "--frame",
+                300,
+            )
             a.wait_progress(0)
             b.wait_progress(0)
             a.kill()
@@ -153,5 +180,14 @@ def test_server_connects():
 
 
 if __name__ == "__main__":
-    run(test_reboot, test_stop_and_cont, test_front_end_killed, test_hang_up, test_server_killed_split,
-        test_server_killed_packed, test_server_killed_without_inflight, test_netmapd_killed, test_server_connects)
+    run(
+        test_reboot,
+        test_stop_and_cont,
+        test_front_end_killed,
+        test_hang_up,
+        test_server_killed_split,
+        test_server_killed_packed,
+        test_server_killed_without_inflight,
+        test_netmapd_killed,
+        test_server_connects,
+    )

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two guests on a switch, each behind a device server of its own: every kind of ring carries every size of frame.
+"""Two guests on a switch, each behind a device server of its own: every kind of ring carries every
+size of frame.
 
-Each frame is numbered and filled, and each byte of it is compared. A window keeps fewer frames under way than the receiver has buffers
-for, so that a switch that drops has no reason to: not one may be missing, doubled, late or damaged.
+Each frame is numbered and filled, and each byte of it is compared. A window keeps fewer frames
+under way than the receiver has buffers for, so that a switch that drops has no reason to: not one
+may be missing, doubled, late or damaged.
 """
 import itertools
 
@@ -16,7 +18,19 @@ PACKED, INDIRECT, EVENT = 1 << 34, 1 << 28, 1 << 29
 
 def between(rig, options_a, options_b, size, *more, window=60, queues=1, count=FRAMES):
     """One vm-fe with both guests, so that the window works. Return: the two NICs' states."""
-    common = ["--paused", "--fill", "--frame", size, "--window", window, "--count", count, "--queues", queues, *more]
+    common = [
+        "--paused",
+        "--fill",
+        "--frame",
+        size,
+        "--window",
+        window,
+        "--count",
+        count,
+        "--queues",
+        queues,
+        *more,
+    ]
     argv = [*common, *options_a, "--nic", rig.path("a") + ",role=both", *options_b]
     fe = rig.front_end([("b", "both")], *argv)
     fe.order("run all")
@@ -25,7 +39,10 @@ def between(rig, options_a, options_b, size, *more, window=60, queues=1, count=F
     nics = [fe.nic(0), fe.nic(1)]
     for nic in nics:
         expect_intact(nic)
-        check(sum(s["got"] for s in nic["streams"]) == count * queues, "frames beyond the last: %s" % nic)
+        check(
+            sum(s["got"] for s in nic["streams"]) == count * queues,
+            "frames beyond the last: %s" % nic,
+        )
     fe.order("drain all")
     for nic in fe.stats():
         check(nic["tx_out"] == 0, "transmit buffers do not come back: %s" % nic)
@@ -42,7 +59,9 @@ def kinds():
 
 
 def test_every_kind_of_ring():
-    """Each kind against one of the other half, in turn; chains of several descriptors, and buffers smaller than a frame."""
+    """Each kind against one of the other half, in turn; chains of several descriptors, and buffers
+    smaller than a frame.
+    """
     all_kinds = list(kinds())
     with Rig() as rig:
         rig.server("a"), rig.server("b")
@@ -56,7 +75,9 @@ def test_every_kind_of_ring():
             nics = between(rig, a, b, size, count=FRAMES // 3)
             got = int(nics[0]["features"], 16)
             check(bool(got & PACKED) == ("packed" in kind), "packed was not agreed on: %x" % got)
-            check(bool(got & INDIRECT) == ("indirect" in kind), "indirect was not agreed on: %x" % got)
+            check(
+                bool(got & INDIRECT) == ("indirect" in kind), "indirect was not agreed on: %x" % got
+            )
             check(bool(got & EVENT) == ("event" in kind), "event index was not agreed on: %x" % got)
 
 
@@ -68,10 +89,17 @@ def test_all_sizes():
 
 
 def test_memory_in_pieces():
-    """Buffers that lie across regions, and regions with holes between them; tables sent whole or region by region."""
+    """Buffers that lie across regions, and regions with holes between them; tables sent whole or
+    region by region.
+    """
     with Rig() as rig:
         rig.server("a"), rig.server("b")
-        for regions, hole, features in ((5, 0, CONTROL), (8, 1 << 30, CONTROL), (3, 4096, "ack"), (7, 0, "ack,merge,packed")):
+        for regions, hole, features in (
+            (5, 0, CONTROL),
+            (8, 1 << 30, CONTROL),
+            (3, 4096, "ack"),
+            (7, 0, "ack,merge,packed"),
+        ):
             options = ["--regions", regions, "--hole", hole, "--with", features]
             between(rig, options, options, 1514)
 
@@ -79,8 +107,14 @@ def test_memory_in_pieces():
 def test_ring_sizes():
     with Rig() as rig:
         rig.server("a"), rig.server("b")
-        for ring, features in ((2, CONTROL), (4, CONTROL + ",packed"), (1024, CONTROL), (7, CONTROL + ",packed"),
-                               (1000, CONTROL + ",packed,event"), (32768, CONTROL + ",event")):
+        for ring, features in (
+            (2, CONTROL),
+            (4, CONTROL + ",packed"),
+            (1024, CONTROL),
+            (7, CONTROL + ",packed"),
+            (1000, CONTROL + ",packed,event"),
+            (32768, CONTROL + ",event"),
+        ):
             options = ["--ring", ring, "--with", features]
             between(rig, options, options, 60, window=min(60, max(1, ring // 2)), count=400)
 
@@ -96,15 +130,29 @@ def test_queues():
 
 
 def test_segments_unchanged():
-    """64-KiB segments of TCP from guest to guest: whole, header and all, into merged buffers and into long chains."""
+    """64-KiB segments of TCP from guest to guest: whole, header and all, into merged buffers and
+    into long chains.
+    """
     with Rig() as rig:
         rig.server("a"), rig.server("b")
         merging = ["--with", CONTROL + ",event,indirect,merge,tso"]
-        chains = ["--with", CONTROL + ",event,indirect,tso", "--rx-buf", 65600, "--rx-seg", 4096, "--tx-seg", 4096]
+        chains = [
+            "--with",
+            CONTROL + ",event,indirect,tso",
+            "--rx-buf",
+            65600,
+            "--rx-seg",
+            4096,
+            "--tx-seg",
+            4096,
+        ]
         packed = ["--with", CONTROL + ",event,indirect,merge,tso,packed", "--tx-seg", 8192]
         for a, b in ((merging, merging), (merging, chains), (packed, merging), (chains, packed)):
             nics = between(rig, a, b, 65226, "--tso", 1448, window=4, count=200)
-            check(all(s["bytes"] == 200 * 65226 for nic in nics for s in nic["streams"]), "not whole: %s" % nics)
+            check(
+                all(s["bytes"] == 200 * 65226 for nic in nics for s in nic["streams"]),
+                "not whole: %s" % nics,
+            )
 
 
 def test_one_process():
@@ -116,5 +164,12 @@ def test_one_process():
 
 
 if __name__ == "__main__":
-    run(test_every_kind_of_ring, test_all_sizes, test_memory_in_pieces, test_ring_sizes, test_queues,
-        test_segments_unchanged, test_one_process)
+    run(
+        test_every_kind_of_ring,
+        test_all_sizes,
+        test_memory_in_pieces,
+        test_ring_sizes,
+        test_queues,
+        test_segments_unchanged,
+        test_one_process,
+    )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of this directory share: nm-vhost-user processes on a private netmapd, and guests that vm-fe plays.
+"""What the tests of this directory share: nm-vhost-user processes on a private netmapd, and guests
+that vm-fe plays.
 
-A Rig is a badluck.Domain (a netmapd in a directory of its own, started by whoever needs it first) with device servers and front ends.
-Front ends are told what to do, and asked how things stand, through vm-fe's standard input. Nothing is waited for without a deadline.
+A Rig is a badluck.Domain (a netmapd in a directory of its own, started by whoever needs it first)
+with device servers and front ends. Front ends are told what to do, and asked how things stand,
+through vm-fe's standard input. Nothing is waited for without a deadline.
 
 The environment names the programs: NETMAPD, NM_VHOST_USER, VM_FE, VM_HOSTILE.
 """
@@ -18,7 +20,16 @@ SOON_S = 20
 EVERY_FEATURE = ("event", "indirect", "merge", "inorder")
 CONTROL = "status,slots,ack,mq,reset"
 
-__all__ = ["CONTROL", "EVERY_FEATURE", "Failure", "Rig", "check", "expect_intact", "run", "wait_until"]
+__all__ = [
+    "CONTROL",
+    "EVERY_FEATURE",
+    "Failure",
+    "Rig",
+    "check",
+    "expect_intact",
+    "run",
+    "wait_until",
+]
 
 
 class Process:
@@ -28,7 +39,9 @@ class Process:
         rig.n_started += 1
         self.rig, self.name, self.argv = rig, name, argv
         self.log = open(os.path.join(rig.dir, "%s%d.log" % (name, rig.n_started)), "w+")
-        self.proc = subprocess.Popen(argv, env=rig.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
+        self.proc = subprocess.Popen(
+            argv, env=rig.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log
+        )
         self.pending = b""
         rig.processes.append(self)
 
@@ -41,8 +54,11 @@ class Process:
             return f.read().strip()
 
     def state(self):
-        return "%s: %s %s" % (" ".join(self.argv), "running" if self.proc.poll() is None else
-                              "ended with %d" % self.proc.returncode, self.messages())
+        return "%s: %s %s" % (
+            " ".join(self.argv),
+            "running" if self.proc.poll() is None else "ended with %d" % self.proc.returncode,
+            self.messages(),
+        )
 
     def expect_alive(self):
         if self.proc.poll() is not None:
@@ -124,8 +140,11 @@ class FrontEnd(Process):
         return self.nic(i)["received"]
 
     def wait_received(self, i, n, seconds=SOON_S):
-        wait_until(lambda: self.received(i) >= n,
-                   lambda: "NIC %d has received %d of %d: %s" % (i, self.received(i), n, self.last), seconds)
+        wait_until(
+            lambda: self.received(i) >= n,
+            lambda: "NIC %d has received %d of %d: %s" % (i, self.received(i), n, self.last),
+            seconds,
+        )
 
     def wait_progress(self, i, n=200, seconds=SOON_S):
         """Until n frames more have come."""
@@ -140,14 +159,19 @@ class FrontEnd(Process):
 
 
 def expect_intact(nic, losses=False):
-    """Of all streams that this NIC has received: nothing twice, late, damaged or with another header; nothing missing."""
+    """Of all streams that this NIC has received: nothing twice, late, damaged or with another
+    header; nothing missing.
+    """
     check(nic["streams"], "no stream at all: %s" % nic)
     for s in nic["streams"]:
         bad = {k: s[k] for k in ("doubled", "late", "damaged", "header_changed") if s[k]}
         if not losses and s["missing"]:
             bad["missing"] = s["missing"]
         check(not bad, "stream %d: %s of %d frames" % (s["stream"], bad, s["next"]))
-    check(nic["odd"] == 0, "used elements of what was read have a length, or num_buffers is not 1: %s" % nic)
+    check(
+        nic["odd"] == 0,
+        "used elements of what was read have a length, or num_buffers is not 1: %s" % nic,
+    )
 
 
 class Rig(Domain):
@@ -172,6 +196,7 @@ class Rig(Domain):
         def listens():
             p.expect_alive()
             return all(os.path.exists(self.path(port)) for port in ports)
+
         wait_until(listens, p.state)
         return p
 
@@ -180,7 +205,11 @@ class Rig(Domain):
 
     def front_end(self, specs, *options):
         """specs: (port, role) or (port, role, "key=value", ...)."""
-        return FrontEnd(self, [",".join([self.path(port), "role=" + role, *more]) for port, role, *more in specs], *options)
+        return FrontEnd(
+            self,
+            [",".join([self.path(port), "role=" + role, *more]) for port, role, *more in specs],
+            *options
+        )
 
     def describe(self):
         for p in self.processes:
