@@ -63,6 +63,9 @@ unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns)
 		spent = unm_now_ns() - start;
 		if (spent >= budget) {
 			*budget_ns = 0;
+			/* No release will wake those who still sleep: the wake-up that we got has to. */
+			if (!(seen & UNM_LOCK_CONTENDED))
+				unm_lock_wake(word);
 			return -ETIMEDOUT;
 		}
 		if (!(seen & UNM_LOCK_CONTENDED))

@@ -14,6 +14,7 @@
  *   or garbage       and tells netmapd (UNM_MSG_LOCK_STUCK), which frees a word whose slot is nobody's
  *
  * What a lock protects must therefore be valid at every instruction: data first, position last.
+ * Waiting, giving up, dying and breaking are checked exhaustively by test/model/lock.pml.
  */
 #ifndef UNM_SHM_LOCK_H
 #define UNM_SHM_LOCK_H
@@ -51,7 +52,7 @@ unm_lock_try(uint32_t *word, uint32_t slot)
  * @budget_ns: longest sleep. Reduced by the time that was slept, so that one budget bounds any number of waits; with
  *             nothing left the lock is still spun for.
  *
- * Return: 0 or -ETIMEDOUT; the word is then marked as contended.
+ * Return: 0 or -ETIMEDOUT; the word is then marked as contended, unless it has just changed.
  */
 int unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns);
 
