@@ -3,6 +3,9 @@
 #ifndef UNM_VM_NET_PRIV_H
 #define UNM_VM_NET_PRIV_H
 
+#ifndef LIBNETMAP_NOTHREADSAFE
+#define LIBNETMAP_NOTHREADSAFE /* ports are opened by the one thread that uses them */
+#endif
 #include <libnetmap.h>
 #include <unetmap.h>
 

@@ -427,4 +427,6 @@ unm_net_rx_discard(struct unm_net *n)
 		n->stats.rx_discarded += nm_ring_space(ring);
 		ring->head = ring->cur = UNM_READ_ONCE(ring->tail);
 	}
+	for (k = 0; k < n->n_pairs; k++)
+		n->rx[k].starved = false;
 }
