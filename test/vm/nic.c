@@ -140,7 +140,10 @@ receive(struct nic *n)
 	}
 	if (total > 0) {
 		nic_send_echoes(n);
-		if (n->peer != NULL && UNM_READ_ONCE(n->peer->sleeps_for_window) != 0 &&
+		if (n->peer == NULL)
+			return total;
+		unm_full_fence(); /* counted, then looked; the peer has noted its sleep, then counts */
+		if (UNM_READ_ONCE(n->peer->sleeps_for_window) != 0 &&
 			unm_exchange(&n->peer->sleeps_for_window, 0) != 0)
 			eventfd_write(n->peer->wake_fd, 1);
 	}
@@ -173,11 +176,12 @@ static uint64_t
 window_room(struct nic *n)
 {
 	const uint64_t received = received_by_peer(n);
-	const uint64_t out = n->sent - n->window_base - received;
+	/* Below 0: late ones have come after all, which a stall had given up. */
+	const int64_t out = (int64_t)(n->sent - n->window_base - received);
 	uint64_t now;
 
-	if (out < n->c.window)
-		return n->c.window - out;
+	if (out < (int64_t)n->c.window)
+		return out < 0 ? n->c.window : n->c.window - (uint64_t)out;
 	now = nic_now_ns();
 	if (received != n->window_seen || n->window_ns == 0) {
 		n->window_seen = received;
@@ -366,7 +370,8 @@ sleep_until(struct nic *n, uint64_t due_ns)
 	unsigned int i, k = 0;
 
 	if (n->c.window > 0 && n->peer != NULL && is_sending(n)) {
-		__atomic_store_n(&n->sleeps_for_window, 1, __ATOMIC_SEQ_CST);
+		UNM_WRITE_ONCE(n->sleeps_for_window, 1);
+		unm_full_fence(); /* with the one in receive() */
 		if (may_send(n))
 			return; /* the window has moved meanwhile */
 		left = left < STALL_NS ? left : STALL_NS;
