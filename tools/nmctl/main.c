@@ -15,11 +15,18 @@
 #define STOP_TRIES    400
 #define STOP_PAUSE_US 50000
 
+enum {
+	OPT_LIBVIRT = 256,
+	OPT_UML,
+};
+
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
 	{"interval", required_argument, NULL, 'i'},
 	{"count", required_argument, NULL, 'n'},
 	{"socket", required_argument, NULL, 's'},
+	{"libvirt", no_argument, NULL, OPT_LIBVIRT},
+	{"uml", no_argument, NULL, OPT_UML},
 	{NULL, 0, NULL, 0},
 };
 
@@ -42,6 +49,9 @@ static const char help_text[] =
 	"  link PORT up|down        plug in or pull a port's cable\n"
 	"  set PORT lossless on|off senders wait for room in its rings\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
+	"  vm-args PORT [queues=N] [memory=MIB] [path=SOCKET] [mac=ADDR] [vectors=N]\n"
+	"          [mode=server|client]\n"
+	"                           how to plug a virtual machine into the port\n"
 	"  doctor                   what this machine offers, and what is slow or refused\n"
 	"  stop                     end netmapd; programs go on and find the next one\n"
 	"\n"
@@ -49,6 +59,8 @@ static const char help_text[] =
 	"  -i, --interval TIME  stats: seconds between two lines, or 500ms (default 1)\n"
 	"  -n, --count N        stats: end after N tables\n"
 	"  -s, --socket PATH    netmapd's socket\n"
+	"  --libvirt            vm-args: XML for libvirt\n"
+	"  --uml                vm-args: for User-Mode Linux\n"
 	"  --help               this text\n"
 	"  --version            version\n";
 
@@ -197,6 +209,7 @@ static const struct {
 	{"detach", cmd_attach, 3, 4},
 	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},
+	{"vm-args", cmd_vm_args, 2, 8},
 	{"doctor", cmd_doctor, 1, 1},
 	{"stop", cmd_stop, 1, 1},
 };
@@ -238,6 +251,12 @@ main(int argc, char **argv)
 			break;
 		case 's':
 			n.socket_path = optarg;
+			break;
+		case OPT_LIBVIRT:
+			n.libvirt = true;
+			break;
+		case OPT_UML:
+			n.uml = true;
 			break;
 		}
 	}

@@ -15,6 +15,7 @@ struct nmctl {
 	struct conn conn;
 	const char *socket_path;
 	bool json;
+	bool libvirt, uml; /* vm-args: for whom */
 	uint64_t interval_ns;
 	uint64_t count; /* 0 = until interrupted */
 	char **args;	/* the command and what follows it */
@@ -25,6 +26,7 @@ struct nmctl {
 int cmd_show(struct nmctl *n);
 int cmd_stats(struct nmctl *n);
 int cmd_doctor(struct nmctl *n);
+int cmd_vm_args(struct nmctl *n);
 
 /** nmctl_connect() - or end with the reason. */
 void nmctl_connect(struct nmctl *n);

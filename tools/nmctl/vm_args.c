@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nmctl vm-args: how to plug a virtual machine into a port.
+ *
+ * Prints the command line of the device server and of QEMU, User-Mode Linux, or the XML for libvirt. It only writes: neither
+ * netmapd nor the port has to be there. A command line is kept as words until the end, and quoted for the shell only when
+ * it is printed; inside a word QEMU's own rule holds, a comma in a value is doubled.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "nmctl.h"
+#include "nmt_json.h"
+#include "nmt_pkt.h"
+
+#define MAX_WORDS   32
+#define MAX_PAIRS   64
+#define DEFAULT_MIB 1024
+#define MAX_MIB	    (1u << 24)
+#define NAME_SIZE   64
+
+struct command_line {
+	const struct nmt_cli *cli;
+	char *word[MAX_WORDS];
+	unsigned int n;
+};
+
+struct wishes {
+	const char *port;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char mac[18];
+	unsigned int queues;
+	unsigned int mib;
+	unsigned int vectors;
+	bool qemu_listens;
+};
+
+static void add(struct command_line *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+add(struct command_line *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->n == MAX_WORDS)
+		nmt_die(c->cli, "vm-args: more than %d words", MAX_WORDS);
+	va_start(ap, fmt);
+	if (vasprintf(&c->word[c->n], fmt, ap) < 0)
+		nmt_die(c->cli, "out of memory");
+	va_end(ap);
+	c->n++;
+}
+
+static void
+clear(struct command_line *c)
+{
+	while (c->n > 0)
+		free(c->word[--c->n]);
+}
+
+/* @text with each comma doubled, as QEMU reads values. @out has twice the room. */
+static const char *
+qemu_value(const char *text, char *out)
+{
+	char *p = out;
+
+	for (; *text != '\0'; text++) {
+		*p++ = *text;
+		if (*text == ',')
+			*p++ = ',';
+	}
+	*p = '\0';
+	return out;
+}
+
+static void
+print_quoted(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "@%+=:,./_-";
+
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+		fputs(word, stdout);
+		return;
+	}
+	putchar('\'');
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*word);
+	}
+	putchar('\'');
+}
+
+/* A line for each option with its value. */
+static void
+print_command(const struct command_line *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->n; i++) {
+		if (i > 0)
+			fputs(c->word[i][0] == '-' ? " \\\n    " : " ", stdout);
+		print_quoted(c->word[i]);
+	}
+	putchar('\n');
+}
+
+static void
+json_command(struct nmt_json *j, const char *key, const struct command_line *c)
+{
+	unsigned int i;
+
+	nmt_json_begin_array(j, key);
+	for (i = 0; i < c->n; i++)
+		nmt_json_str(j, NULL, c->word[i]);
+	nmt_json_end_array(j);
+}
+
+static void
+server_command(struct command_line *c, const struct wishes *w)
+{
+	add(c, "nm-vhost-user");
+	add(c, "--socket");
+	add(c, "%s", w->path);
+	add(c, "--port");
+	add(c, "%s", w->port);
+	if (w->queues > 1) {
+		add(c, "--queues");
+		add(c, "%u", w->queues);
+	}
+	if (w->qemu_listens)
+		add(c, "--client");
+}
+
+static void
+qemu_command(struct command_line *c, const struct wishes *w)
+{
+	char path[2 * sizeof(w->path)];
+
+	add(c, "qemu-system-x86_64");
+	add(c, "-machine");
+	add(c, "q35,accel=kvm:tcg,memory-backend=mem");
+	add(c, "-m");
+	add(c, "%u", w->mib);
+	add(c, "-object");
+	add(c, "memory-backend-memfd,id=mem,size=%uM,share=on", w->mib);
+	add(c, "-chardev");
+	add(c, "socket,id=nic0,path=%s,%s", qemu_value(w->path, path),
+		w->qemu_listens ? "server=on,wait=off" : "reconnect=1");
+	add(c, "-netdev");
+	add(c, "vhost-user,id=net0,chardev=nic0,queues=%u", w->queues);
+	add(c, "-device");
+	add(c, "virtio-net-pci,netdev=net0,mac=%s,mq=%s,vectors=%u", w->mac,
+		w->queues > 1 ? "on" : "off", w->vectors);
+}
+
+static void
+uml_command(struct command_line *c, const struct wishes *w)
+{
+	add(c, "linux.uml");
+	add(c, "mem=%uM", w->mib);
+	add(c, "virtio_uml.device=%s:1", w->path);
+}
+
+/* Into @out, of @size bytes, what stands for @text in XML. */
+static const char *
+xml_value(const char *text, char *out, size_t size)
+{
+	static const char *const entity[] = {['&'] = "&amp;",
+		['<'] = "&lt;",
+		['>'] = "&gt;",
+		['\''] = "&apos;",
+		['"'] = "&quot;"};
+	size_t len = 0;
+
+	for (; *text != '\0' && len + sizeof("&quot;") < size; text++) {
+		const unsigned char ch = (unsigned char)*text;
+		const char *e = ch < sizeof(entity) / sizeof(entity[0]) ? entity[ch] : NULL;
+
+		if (e != NULL)
+			len += (size_t)snprintf(out + len, size - len, "%s", e);
+		else
+			out[len++] = *text;
+	}
+	out[len] = '\0';
+	return out;
+}
+
+/* Return: allocated. */
+static char *
+libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
+{
+	char path[sizeof(w->path) * sizeof("&quot;")];
+	char queues[48] = "";
+	char *text;
+
+	if (w->queues > 1)
+		snprintf(queues, sizeof(queues), "      <driver queues='%u'/>\n", w->queues);
+	if (asprintf(&text,
+		    "<domain>\n"
+		    "  <memory unit='MiB'>%u</memory>\n"
+		    "  <memoryBacking>\n"
+		    "    <source type='memfd'/>\n"
+		    "    <access mode='shared'/>\n"
+		    "  </memoryBacking>\n"
+		    "  <devices>\n"
+		    "    <interface type='vhostuser'>\n"
+		    "      <mac address='%s'/>\n"
+		    "      <source type='unix' path='%s' mode='%s'>%s</source>\n"
+		    "      <model type='virtio'/>\n"
+		    "%s"
+		    "    </interface>\n"
+		    "  </devices>\n"
+		    "</domain>\n",
+		    w->mib, w->mac, xml_value(w->path, path, sizeof(path)),
+		    w->qemu_listens ? "server" : "client",
+		    w->qemu_listens ? "" : "<reconnect enabled='yes' timeout='1'/>", queues) < 0)
+		nmt_die(cli, "out of memory");
+	return text;
+}
+
+/*
+ * Where the socket is when nobody says: the user's run-time directory, else netmapd's. The port's name without what is
+ * awkward in a file name.
+ */
+static void
+default_path(const struct nmctl *n, struct wishes *w)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	char name[NAME_SIZE];
+	size_t i;
+	int len;
+
+	snprintf(name, sizeof(name), "%s", w->port);
+	for (i = 0; name[i] != '\0'; i++)
+		if (strchr(":{}/%, '\"", name[i]) != NULL)
+			name[i] = '-';
+	if (run != NULL && run[0] == '/')
+		len = snprintf(w->path, sizeof(w->path), "%s/%s.sock", run, name);
+	else if (geteuid() == 0)
+		len = snprintf(w->path, sizeof(w->path), "/run/%s.sock", name);
+	else
+		len = snprintf(w->path, sizeof(w->path), "/tmp/unetmap-%u/%s.sock",
+			(unsigned int)geteuid(), name);
+	if (len < 0 || (size_t)len >= sizeof(w->path))
+		nmt_usage_error(n->cli, "vm-args: the socket's path is too long: use path=SOCKET");
+}
+
+/*
+ * All guests of a QEMU that is not told have the same address: so one is made from the port's name (FNV-1a), in the range
+ * that QEMU's own are in.
+ */
+static void
+default_mac(struct wishes *w)
+{
+	uint32_t h = 2166136261u;
+	const char *p;
+
+	for (p = w->port; *p != '\0'; p++)
+		h = (h ^ (unsigned char)*p) * 16777619u;
+	snprintf(w->mac, sizeof(w->mac), "52:54:00:%02x:%02x:%02x", h >> 16 & 0xff, h >> 8 & 0xff,
+		h & 0xff);
+}
+
+static void
+take_mac(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	struct nmt_err err;
+	uint8_t mac[6];
+
+	if (nmt_parse_mac(text, mac, &err) != 0)
+		nmt_usage_error(n->cli, "vm-args: mac: %s", err.text);
+	if (mac[0] & 1)
+		nmt_usage_error(n->cli, "vm-args: mac: %s is a group's address", text);
+	snprintf(w->mac, sizeof(w->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		mac[3], mac[4], mac[5]);
+}
+
+static void
+take_path(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	if (text[0] != '/' || strlen(text) >= sizeof(w->path))
+		nmt_usage_error(n->cli,
+			"vm-args: path: '%.120s' must begin with / and have at most %zu characters",
+			text, sizeof(w->path) - 1);
+	memcpy(w->path, text, strlen(text) + 1);
+}
+
+/* One key=value word. */
+static void
+take_word(const struct nmctl *n, struct wishes *w, bool *has_vectors, const char *word)
+{
+	const char *value = strchr(word, '=');
+	const size_t len = value != NULL ? (size_t)(value - word) : 0;
+
+	if (value == NULL)
+		nmt_usage_error(n->cli, "vm-args: '%s' is not of the form key=value", word);
+	value++;
+	if (len == 6 && memcmp(word, "queues", len) == 0) {
+		w->queues = (unsigned int)nmt_cli_u64(n->cli, "queues", value, 1, MAX_PAIRS);
+	} else if (len == 6 && memcmp(word, "memory", len) == 0) {
+		w->mib = (unsigned int)nmt_cli_u64(n->cli, "memory", value, 1, MAX_MIB);
+	} else if (len == 7 && memcmp(word, "vectors", len) == 0) {
+		w->vectors = (unsigned int)nmt_cli_u64(n->cli, "vectors", value, 0, 2048);
+		*has_vectors = true;
+	} else if (len == 3 && memcmp(word, "mac", len) == 0) {
+		take_mac(n, w, value);
+	} else if (len == 4 && memcmp(word, "path", len) == 0) {
+		take_path(n, w, value);
+	} else if (len == 4 && memcmp(word, "mode", len) == 0) {
+		w->qemu_listens = strcmp(value, "client") == 0;
+		if (!w->qemu_listens && strcmp(value, "server") != 0)
+			nmt_usage_error(
+				n->cli, "vm-args: mode is server or client, not '%s'", value);
+	} else {
+		nmt_usage_error(n->cli,
+			"vm-args: '%s': queues, memory, vectors, mac, path or mode is expected",
+			word);
+	}
+}
+
+static void
+take_words(const struct nmctl *n, struct wishes *w)
+{
+	bool has_vectors = false;
+	unsigned int i;
+
+	w->port = n->args[1];
+	if (w->port[0] == '\0' || strlen(w->port) >= NAME_SIZE)
+		nmt_usage_error(
+			n->cli, "vm-args: a port's name has 1 to %d characters", NAME_SIZE - 1);
+	for (i = 2; i < n->n_args; i++)
+		take_word(n, w, &has_vectors, n->args[i]);
+	if (w->path[0] == '\0')
+		default_path(n, w);
+	if (w->mac[0] == '\0')
+		default_mac(w);
+	if (!has_vectors)
+		w->vectors = 2 * w->queues + 2;
+	if (n->uml && (w->queues > 1 || w->qemu_listens))
+		nmt_usage_error(
+			n->cli, "vm-args: User-Mode Linux has one queue pair, and connects");
+	if (n->uml && strchr(w->path, ':') != NULL)
+		nmt_usage_error(n->cli, "vm-args: User-Mode Linux takes no path with a colon");
+}
+
+static int
+print_json(const struct nmctl *n, const struct wishes *w, const struct command_line *server,
+	const struct command_line *guest, const char *xml)
+{
+	struct nmt_json j;
+
+	nmt_json_init(&j, stdout);
+	nmt_json_begin_object(&j, NULL);
+	nmt_json_str(&j, "port", w->port);
+	nmt_json_str(&j, "socket", w->path);
+	nmt_json_str(&j, "mac", w->mac);
+	json_command(&j, "server", server);
+	if (n->libvirt)
+		nmt_json_str(&j, "libvirt", xml);
+	else
+		json_command(&j, n->uml ? "uml" : "qemu", guest);
+	nmt_json_end_object(&j);
+	return nmt_json_newline(&j) == 0 ? 0 : 1;
+}
+
+static void
+print_text(const struct nmctl *n, const struct wishes *w, const struct command_line *server,
+	const struct command_line *guest, const char *xml)
+{
+	printf("# The device server; as the user who runs the guest, or give it --socket-mode\n");
+	print_command(server);
+	if (n->libvirt) {
+		printf("# libvirt: to be merged into the domain (virsh edit)\n%s", xml);
+		return;
+	}
+	if (n->uml) {
+		printf("# User-Mode Linux: your root file system is to be added\n");
+	} else {
+		printf("# QEMU: disks and all else are to be added. The memory must be shared "
+		       "(share=on).\n");
+		if (w->vectors > 0)
+			printf("# QEMU 7.2 without KVM crashes with vectors other than 0: "
+			       "vectors=0\n");
+		if (!w->qemu_listens)
+			printf("# reconnect=1 is reconnect-ms=1000 from QEMU 9.2 on\n");
+	}
+	print_command(guest);
+}
+
+int
+cmd_vm_args(struct nmctl *n)
+{
+	struct command_line server = {.cli = n->cli}, guest = {.cli = n->cli};
+	struct wishes w = {.queues = 1, .mib = DEFAULT_MIB};
+	char *xml = NULL;
+	int ret = 0;
+
+	if (n->libvirt && n->uml)
+		nmt_usage_error(n->cli, "vm-args: --libvirt or --uml, not both");
+	take_words(n, &w);
+	server_command(&server, &w);
+	if (n->libvirt)
+		xml = libvirt_xml(n->cli, &w);
+	else if (n->uml)
+		uml_command(&guest, &w);
+	else
+		qemu_command(&guest, &w);
+	if (n->json)
+		ret = print_json(n, &w, &server, &guest, xml);
+	else
+		print_text(n, &w, &server, &guest, xml);
+	clear(&server);
+	clear(&guest);
+	free(xml);
+	return ret;
+}
