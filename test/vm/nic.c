@@ -142,7 +142,7 @@ receive(struct nic *n)
 		nic_send_echoes(n);
 		if (n->peer == NULL)
 			return total;
-		unm_full_fence(); /* counted, then looked; the peer has noted its sleep, then counts */
+		unm_full_fence(); /* counted, then looked; with the one in sleep_until() */
 		if (UNM_READ_ONCE(n->peer->sleeps_for_window) != 0 &&
 			unm_exchange(&n->peer->sleeps_for_window, 0) != 0)
 			eventfd_write(n->peer->wake_fd, 1);
@@ -371,7 +371,7 @@ sleep_until(struct nic *n, uint64_t due_ns)
 
 	if (n->c.window > 0 && n->peer != NULL && is_sending(n)) {
 		UNM_WRITE_ONCE(n->sleeps_for_window, 1);
-		unm_full_fence(); /* with the one in receive() */
+		unm_full_fence(); /* noted, then looked; with the one in receive() */
 		if (may_send(n))
 			return; /* the window has moved meanwhile */
 		left = left < STALL_NS ? left : STALL_NS;

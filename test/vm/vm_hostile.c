@@ -328,7 +328,7 @@ goes_on(struct victim *v)
 	return UNM_READ_ONCE(v->stop) == 0;
 }
 
-/* A batch of good frames, by tables of two entries if asked for; gives the server time to take it. */
+/* A batch of good frames, by tables of two entries if asked for; waits a while for the server. */
 static void
 send_batch(struct victim *v, bool by_tables)
 {
