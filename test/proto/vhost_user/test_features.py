@@ -130,12 +130,12 @@ def nothing_is_left_to_the_next(server):
     a.rx.set_up()
     a.tx.set_up()
     a.post()
-    for driver_ok, enabled in ((False, False), (True, False)):
+    for driver_ok, enabled in ((False, False), (True, False), (False, True)):
         a.good(v.SET_STATUS, v.u64(15 if driver_ok else 11))
         a.enable(enabled)
         b.send_frame(v.make_frame())
         assert a.recv_frame(0.2) is None, "driver_ok %s, enabled %s: a frame" % (driver_ok, enabled)
-    a.enable(1)
+    a.good(v.SET_STATUS, v.u64(15))
     v.pass_frame(b, a)
     a.close()
     b.close()
