@@ -19,6 +19,7 @@
 #include "client/csb.h"
 #include "client/device.h"
 #include "client/epoch.h"
+#include "client/explain.h"
 #include "client/epoll_set.h"
 #include "client/process.h"
 #include "client/queues.h"
@@ -243,8 +244,8 @@ inode_of(int fd)
 	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
 }
 
-int
-unm_desc_open(int flags)
+static int
+open_desc(int flags)
 {
 	struct unm_msg_open msg = {0};
 	struct unm_call c = {.type = UNM_MSG_OPEN, .body = &msg, .body_len = sizeof(msg)};
@@ -282,6 +283,15 @@ unm_desc_open(int flags)
 	}
 	unm_control_start();
 	return pair[0];
+}
+
+int
+unm_desc_open(int flags)
+{
+	const int fd = open_desc(flags);
+
+	unm_explain(fd);
+	return fd;
 }
 
 /* Recognising */

@@ -14,6 +14,7 @@
 
 #include "client/ctrl.h"
 #include "client/epoch.h"
+#include "client/explain.h"
 #include "client/fdready.h"
 #include "client/legacy.h"
 #include "client/real.h"
@@ -148,6 +149,7 @@ control_ioctl(int fd, unsigned long req, void *arg)
 	else
 		err = unm_legacy(d, (unsigned int)req, (uintptr_t)arg);
 	unm_file_put(&d->file);
+	unm_explain(err);
 	if (err < 0)
 		return fail(err);
 	errno = saved;

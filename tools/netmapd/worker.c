@@ -36,6 +36,7 @@
 #include "libnetmap.h"
 #include "nmt_cli.h"
 #include "nmt_move_fp.h"
+#include "nmt_open.h"
 #include "nmt_time.h"
 
 #define MAX_LANES 64 /* rings of a VALE port */
@@ -99,6 +100,7 @@ static void
 open_end(struct end *e, const char *name, int lane)
 {
 	const struct netmap_ring *ring;
+	struct nmt_err err;
 	uint64_t buf_ofs;
 
 	e->port = nmport_new();
@@ -108,8 +110,8 @@ open_end(struct end *e, const char *name, int lane)
 	e->port->reg.nr_mode = lane < 0 ? NR_REG_ALL_NIC : NR_REG_ONE_NIC;
 	e->port->reg.nr_ringid = (uint16_t)(lane < 0 ? 0 : lane);
 	e->port->reg.nr_flags = NR_EXCLUSIVE | NR_ACCEPT_VNET_HDR;
-	if (nmport_open_desc(e->port) < 0)
-		nmt_die(&cli, "can't open %s: %s", name, strerror(errno));
+	if (nmt_port_open_desc(e->port, name, &err) < 0)
+		nmt_die(&cli, "%s", err.text);
 	ring = NETMAP_TXRING(e->port->nifp, e->port->first_tx_ring);
 	buf_ofs = (uint64_t)((const char *)ring - (const char *)e->port->nifp) +
 		  e->port->reg.nr_offset + (uint64_t)ring->buf_ofs;

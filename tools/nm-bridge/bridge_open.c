@@ -8,18 +8,20 @@
 #include <string.h>
 
 #include "nmt_log.h"
+#include "nmt_open.h"
 #include "nmt_port.h"
 
 static int
 open_side(struct br_bridge *br, const char *spec)
 {
 	struct br_side *side = &br->sides[br->n_sides];
+	struct nmt_err err;
 	int error;
 
-	side->port = nmport_open(spec);
+	side->port = nmt_port_open(spec, &err);
 	if (side->port == NULL) {
 		error = -errno;
-		nmt_log("cannot open %s: %s%s", spec, strerror(-error),
+		nmt_log("%s%s", err.text,
 			error == -EIO ? " (it carries virtio-net headers, not frames)" : "");
 		return error;
 	}

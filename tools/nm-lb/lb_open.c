@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "nmt_log.h"
+#include "nmt_open.h"
 #include "nmt_port.h"
 
 /* The first 32 bits of a buffer on the list are the index of the next one. */
@@ -84,18 +85,19 @@ lb_finish(struct lb *lb)
 static int
 open_port(struct lb *lb, const struct lb_options *opts)
 {
-	struct nmport_d *d = nmport_prepare(opts->port);
+	struct nmt_err err;
+	struct nmport_d *d = nmt_port_prepare(opts->port, &err);
 	int error;
 
 	if (d == NULL) {
 		error = -errno;
-		nmt_log("cannot open %s: %s", opts->port, strerror(-error));
+		nmt_log("%s", err.text);
 		return error;
 	}
 	d->reg.nr_extra_bufs = opts->n_extra_bufs;
-	if (nmport_open_desc(d) != 0) {
-		error = -errno;
-		nmt_log("cannot open %s: %s%s", opts->port, strerror(-error),
+	error = nmt_port_open_desc(d, opts->port, &err);
+	if (error != 0) {
+		nmt_log("%s%s", err.text,
 			error == -EIO ? " (it carries virtio-net headers, not frames)" : "");
 		nmport_undo_prepare(d);
 		return error;
@@ -138,14 +140,15 @@ open_pipe(struct lb *lb, struct lb_pipe *p)
 	const char *name = p->spec->name;
 	const bool is_vale = strncmp(name, "vale", 4) == 0 && strchr(name, ':') != NULL;
 	char spec[LB_SPEC_SIZE];
+	struct nmt_err err;
 	int error;
 
 	snprintf(spec, sizeof(spec), "%s%s{%u/xT@%u", is_vale ? "" : "netmap:", name, p->id,
 		lb->port->reg.nr_mem_id);
-	p->port = nmport_open(spec);
+	p->port = nmt_port_open(spec, &err);
 	if (p->port == NULL) {
 		error = -errno;
-		nmt_log("cannot open %s: %s%s", spec, strerror(-error),
+		nmt_log("%s%s", err.text,
 			error == -EBUSY ? " (another program has this end of the pipe)" : "");
 		return error;
 	}

@@ -26,6 +26,7 @@
 
 #include "nmt_affinity.h"
 #include "nmt_log.h"
+#include "nmt_open.h"
 #include "nmt_stop.h"
 #include "nmt_time.h"
 #include "options.h"
@@ -85,15 +86,16 @@ open_port(const char *given_name)
 {
 	char name[256];
 	struct nmport_d *port;
+	struct nmt_err err;
 	int n;
 
 	n = snprintf(
 		name, sizeof(name), "%s%s", strchr(given_name, ':') ? "" : "netmap:", given_name);
 	if (n >= (int)sizeof(name))
 		nmt_die(nmr_cli(), "port name '%.40s...' is too long", given_name);
-	port = nmport_open(name);
+	port = nmt_port_open(name, &err);
 	if (port == NULL)
-		nmt_die(nmr_cli(), "cannot open %s: %s", name, strerror(errno));
+		nmt_die(nmr_cli(), "%s", err.text);
 	return port;
 }
 

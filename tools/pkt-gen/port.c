@@ -11,6 +11,7 @@
 
 #include "frame.h"
 #include "nmt_log.h"
+#include "nmt_open.h"
 #include "pcap_io.h"
 
 #define ETH_OVERHEAD (NMT_ETH_HDR_LEN + 4) /* header and a VLAN tag, not counted in an MTU */
@@ -112,16 +113,6 @@ check_mtu(const struct pg_port *port, const struct pg_options *opt, struct nmt_e
 	return 0;
 }
 
-/* The library says what it did not like; keep it for our one line of error. */
-static struct nmt_err library_message;
-
-static void
-keep_library_message(struct nmctx *ctx, const char *text)
-{
-	(void)ctx; /* there is only the default one */
-	nmt_err_set(&library_message, 0, "%s", text);
-}
-
 /* Set or ask the length of the virtio-net header. */
 static int
 negotiate_vnet_hdr(struct pg_port *port, const struct pg_options *opt, struct nmt_err *err)
@@ -150,17 +141,6 @@ negotiate_vnet_hdr(struct pg_port *port, const struct pg_options *opt, struct nm
 			body.nr_hdr_len, PG_VNET_HDR_MAX);
 	port->vnet_len = body.nr_hdr_len;
 	return 0;
-}
-
-static int
-open_failed(const struct pg_port *port, struct nmt_err *err)
-{
-	int error = errno != 0 ? -errno : -EINVAL;
-
-	if (library_message.text[0] != '\0')
-		return nmt_err_set(err, error, "cannot open %.80s: %.400s", port->id.name,
-			library_message.text);
-	return nmt_err_set(err, error, "cannot open %.80s: %s", port->id.name, strerror(-error));
 }
 
 /* What all descriptors of the port ask for. */
@@ -193,12 +173,16 @@ open_clones(struct pg_port *port, struct nmt_err *err)
 	for (uint32_t i = 1; i < port->n_threads; i++) {
 		struct nmport_d *d = nmport_clone(first);
 
+		int error;
+
 		if (d == NULL)
-			return open_failed(port, err);
+			return nmt_err_set(err, -errno, "cannot open %.80s: %s", port->id.name,
+				strerror(errno));
 		port->nmd[i] = d;
 		d->reg.nr_ringid = (uint16_t)i;
-		if (nmport_open_desc(d) != 0)
-			return open_failed(port, err);
+		error = nmt_port_open_desc(d, port->id.name, err);
+		if (error != 0)
+			return error;
 	}
 	return 0;
 }
@@ -220,11 +204,9 @@ open_netmap(struct pg_port *port, const struct pg_options *opt, struct nmt_err *
 	struct nmport_d *d;
 	int error;
 
-	nmctx_get()->error = keep_library_message;
-	errno = 0;
-	d = nmport_prepare(port->id.name);
+	d = nmt_port_prepare(port->id.name, err);
 	if (d == NULL)
-		return open_failed(port, err);
+		return -errno;
 	port->nmd[0] = d;
 	edit_request(d, opt);
 	if (port->n_threads > 1) {
@@ -235,8 +217,9 @@ open_netmap(struct pg_port *port, const struct pg_options *opt, struct nmt_err *
 		d->reg.nr_mode = d->reg.nr_mode == NR_REG_SW ? NR_REG_ONE_SW : NR_REG_ONE_NIC;
 		d->reg.nr_ringid = 0;
 	}
-	if (nmport_open_desc(d) != 0)
-		return open_failed(port, err);
+	error = nmt_port_open_desc(d, port->id.name, err);
+	if (error != 0)
+		return error;
 	port->n_queues = count_queues(port, opt);
 	nmt_debug(1, "%s: mode %u, rings tx %u rx %u, slots tx %u rx %u, region %u", port->id.name,
 		d->reg.nr_mode, d->reg.nr_tx_rings, d->reg.nr_rx_rings, d->reg.nr_tx_slots,

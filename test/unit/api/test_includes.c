@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_includes.c - proves that the headers bring the system headers that programs rely on.
+ * test_includes.c - proves that the headers bring the system headers that programs rely on, and
+ * that a program with nothing but the headers can call all that they offer, as old programs do.
  *
  * Built by headers.sh, with and without NETMAP_WITH_LIBS, and not run. Includes nothing itself.
  * ISO C hides some names of these headers when no extension is asked for; those used here are
@@ -9,6 +10,56 @@
 #include <net/netmap_user.h>
 
 extern int abi_uses(struct netmap_ring *ring);
+
+#ifdef NETMAP_WITH_LIBS
+extern int helper_uses(const char *name);
+
+/* For nm_dispatch(), with the types that its documentation gives. */
+static void
+count(unsigned char *arg, const struct nm_pkthdr *hdr, const unsigned char *buf)
+{
+	*arg = (unsigned char)(*arg + (hdr->len > 14 ? buf[0] : 0));
+}
+
+/* A port's life in a program that only includes the header: all are calls, so all are compiled. */
+int
+helper_uses(const char *name)
+{
+	struct nm_pkthdr hdr;
+	struct netmap_ring *tx, *rx;
+	struct nm_desc *d, *second;
+	/* Some of its fields are const, so that it can't be assigned. */
+	struct nm_desc *copy = (struct nm_desc *)calloc(1, sizeof(*copy));
+	struct nmreq req;
+	unsigned char sum = 0;
+	const unsigned char *buf;
+	char text[64] = "";
+
+	memset(&req, 0, sizeof(req));
+	req.nr_tx_slots = 64;
+	d = nm_open(name, &req, NM_OPEN_RING_CFG | NETMAP_NO_TX_POLL, NULL);
+	if (d == NULL || copy == NULL)
+		return -1;
+	memcpy((void *)copy, d, sizeof(*copy));
+	second = nm_open(name, NULL, NM_OPEN_NO_MMAP | NM_OPEN_IFNAME, copy);
+	if (second != NULL && nm_mmap(second, d) == 0)
+		nm_close(second);
+	tx = NETMAP_TXRING(d->nifp, d->first_tx_ring);
+	rx = NETMAP_RXRING(d->nifp, d->first_rx_ring);
+	if (nm_ring_space(tx) > 0 && !nm_tx_pending(tx))
+		nm_pkt_copy(text, NETMAP_BUF(tx, tx->slot[tx->cur].buf_idx), 64);
+	tx->head = tx->cur = nm_ring_next(tx, tx->cur);
+	nm_inject(d, text, sizeof(text));
+	nm_dispatch(d, -1, count, &sum);
+	buf = nm_nextpkt(d, &hdr);
+	if (buf != NULL)
+		sum = (unsigned char)(sum + buf[0] + hdr.caplen);
+	sum = (unsigned char)(sum + nm_ring_empty(rx) + NETMAP_FD(d) + NETMAP_BUF_IDX(rx, text));
+	sum = (unsigned char)(sum + nm_parse(name, copy, text));
+	free(copy);
+	return nm_close(d) + sum;
+}
+#endif
 
 int
 abi_uses(struct netmap_ring *ring)
