@@ -17,7 +17,7 @@ def restarts_under_traffic(boot):
     with t.guests(boot, {}, {"is_client": True}) as (site, netns, (a, b), (sa, sb)):
         t.ping(a, t.NS_IP)
         t.ping(b, t.NS_IP)
-        streams = [t.Transfer(site, netns, vm, 60, port=5000 + i) for i, vm in enumerate((a, b))]
+        streams = [t.Transfer(site, netns, vm, 8, 300000, 5000 + i) for i, vm in enumerate((a, b))]
         sa.restart(signal.SIGKILL)  # QEMU connects again
         sb.restart(signal.SIGTERM)  # our server connects again
         site.restart_daemon(signal.SIGKILL)
@@ -37,7 +37,7 @@ def link_and_unplugging(boot):
         t.check(site.port("vale0:vm1")["dropped"]["link_down"] > 0, "nothing was counted as lost to the link")
         site.nmctl("link", "vale0:vm2", "up")
         t.ping(a, t.ip(2))
-        stream = t.Transfer(site, netns, a, 80)
+        stream = t.Transfer(site, netns, a, 8, 300000)
         b.kill()  # while the other one sends
         b.boot()
         b.address(t.ip(2) + "/24")

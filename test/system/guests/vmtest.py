@@ -136,7 +136,10 @@ def in_netns(site, netns):
 
 
 class Transfer:
-    """A slow TCP stream of known bytes from a guest to the namespace, under which other things happen."""
+    """A TCP stream of known bytes from a guest to the namespace, under which other things happen.
+
+    A piece is 2 MB, and takes an emulated nc about a second.
+    """
 
     def __init__(self, site, netns, vm, n_pieces, pause_us=100000, port=5000):
         self.vm, self.n_pieces = vm, n_pieces
