@@ -278,10 +278,13 @@ unm_req_vale_newif(struct unm_ctrl *c)
 
 	if (ret < 0 || name.kind != UNM_NAME_PLAIN)
 		return unm_fail(&c->why, -EINVAL,
-			"'%s': a persistent port's name has 1 to 15 characters and does not begin "
-			"with vale or tap:",
+			"'%s': a persistent port's name has 1 to 15 characters without blanks or "
+			"any of / : { }, and does not begin with vale",
 			name.full);
-	if (unm_port_find(&c->srv->dom, &name) != NULL || unm_interface_exists(name.full))
+	if (unm_interface_exists(name.full))
+		return unm_fail(&c->why, -EEXIST,
+			"'%s' is the name of a network interface: choose another one", name.full);
+	if (unm_port_find(&c->srv->dom, &name) != NULL)
 		return unm_fail(&c->why, -EEXIST,
 			"'%s' exists already: choose another name, or delete it (vale-ctl -r %s)",
 			name.full, name.full);

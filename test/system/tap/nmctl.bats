@@ -111,6 +111,8 @@ says_other()
 	[ "$(port_field p0 tx_slots)/$(port_field p0 rx_slots)/$(port_field p0 tx_rings)/$(port_field p0 rx_rings)" = 256/256/2/2 ]
 	[ "$(port_field p0 persistent)" = True ]
 	says "'p0' exists already" 1 create p0
+	says "'lo' is the name of a network interface" 1 create lo
+	says "'a:b': a persistent port's name has 1 to 15 characters" 1 create a:b
 	says 'not a number' 1 create p1 slots=0x
 	says 'not a number' 1 create p1 slots=
 	says 'rings=1' 1 create p1 rings=65
