@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import typing
 
+import guests
 import iperf
 import peers
 import vm
@@ -157,6 +158,19 @@ CASES += [
     Case("ours/vm-paced", "one request a second, time until the answer", vm.ours(vm.requests(1)),
          latency=True, once=True),
 ]
+
+# Between two guests under QEMU's software emulation (guests.py).
+for _name, _make, _what in (
+        ("ours/guest", guests.ours, "two QEMU guests (TCG), nm-vhost-user each, on VALE"),
+        ("peer/guest-bridge", guests.bridge, "the same, QEMU's tap on a Linux bridge"),
+        ("peer/guest-stream", guests.stream, "the same, -netdev stream from QEMU to QEMU")):
+    CASES += [
+        Case(f"{_name}-tcp", f"{_what}: iperf3 TCP", guests.measured(_make, guests.tcp)),
+        Case(f"{_name}-udp-60", f"{_what}: iperf3 UDP, 60-byte frames received",
+             guests.measured(_make, guests.udp)),
+        Case(f"{_name}-rtt", f"{_what}: ping, 50 a second", guests.measured(_make, guests.ping),
+             latency=True),
+    ]
 
 
 def select(patterns):

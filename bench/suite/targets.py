@@ -88,6 +88,13 @@ TARGETS = [
     Target("guest to guest / testpmd, round trip", "ours/vm-rtt", "peer/vm-testpmd-rtt"),
     Target("guest to guest / testpmd, 1000 requests a second", "ours/vm-rtt-1000",
            "peer/vm-testpmd-rtt-1000"),
+    Target("emulated guests / tap and bridge, TCP in Gbit/s", "ours/guest-tcp", "peer/guest-bridge-tcp",
+           field="gbit_s"),
+    Target("emulated guests / stream, TCP in Gbit/s", "ours/guest-tcp", "peer/guest-stream-tcp", field="gbit_s"),
+    Target("emulated guests / tap and bridge, 60 bytes", "ours/guest-udp-60", "peer/guest-bridge-udp-60"),
+    Target("emulated guests / stream, 60 bytes", "ours/guest-udp-60", "peer/guest-stream-udp-60"),
+    Target("emulated guests / tap and bridge, ping", "ours/guest-rtt", "peer/guest-bridge-rtt"),
+    Target("emulated guests / stream, ping", "ours/guest-rtt", "peer/guest-stream-rtt"),
 ]
 
 PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced"),

@@ -182,7 +182,8 @@ class Qemu(Guest):
         kind, _, rest = backend.partition(",")
         device = "%s,netdev=n%d,mac=%s" % (nic.model, i, nic.mac)
         if nic.model.startswith("virtio"):
-            device += ",vectors=%d" % nic.vectors
+            if nic.vectors is not None:  # None: QEMU's choice
+                device += ",vectors=%d" % nic.vectors
             if nic.queues > 1:
                 device += ",mq=on"
         return args + ["-netdev", "%s,id=n%d%s" % (kind, i, "," + rest if rest else ""),

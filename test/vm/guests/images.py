@@ -9,6 +9,8 @@ a change to the machine is needed. The cache is kept by name of the package file
     images.initramfs              path of the initramfs for QEMU
     images.uml()                  (kernel, initramfs) for User-Mode Linux
 
+    python3 images.py CACHE       makes them beforehand, for runs without a network
+
 The initramfs has busybox, iperf3 with its libraries, the modules of virtio-net, and an init that reads commands from the
 serial console (guest.py). It is written here in cpio's "newc" format, as that takes no root for the device nodes.
 """
@@ -19,6 +21,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 DOWNLOAD_S = 180
 PROGRAMS = ("/usr/bin/iperf3",)
@@ -189,3 +192,12 @@ class Images:
             fcntl.flock(lock, fcntl.LOCK_EX)
             root = self.unpack("user-mode-linux")
             return str(root / "usr/bin/linux.uml"), self.make_initramfs("user-mode-linux", ("virtio_net",))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: images.py CACHE")
+    try:
+        print(Images(sys.argv[1]).initramfs)
+    except Missing as e:
+        sys.exit(str(e))
