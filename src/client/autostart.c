@@ -2,10 +2,11 @@
 /*
  * Finding and starting netmapd. See autostart.h.
  *
- * The start must leave no trace in the application: no child that its wait() could meet, no SIGCHLD, none of its
- * descriptors in the daemon. So a first child is cloned with no exit signal (invisible to wait() without __WCLONE), clones the
- * second and ends; the second belongs to init and becomes netmapd. Both share our memory while we stand still
- * (CLONE_VFORK), hence nothing is copied, no fork handler runs, and only system calls are made there.
+ * The start must leave no trace in the application: no child that its wait() could meet, no
+ * SIGCHLD, none of its descriptors in the daemon. So a first child is cloned with no exit signal
+ * (invisible to wait() without __WCLONE), clones the second and ends; the second belongs to init
+ * and becomes netmapd. Both share our memory while we stand still (CLONE_VFORK), hence nothing is
+ * copied, no fork handler runs, and only system calls are made there.
  */
 #include "client/autostart.h"
 

@@ -18,7 +18,8 @@ enum unm_instance {
 /**
  * unm_instance_path() - the socket of candidate @which
  *
- * Return: 0, -ENOENT there is no such candidate for this user, -ENAMETOOLONG, -EPERM its directory is somebody else's.
+ * Return: 0, -ENOENT there is no such candidate for this user, -ENAMETOOLONG, -EPERM its directory
+ * is somebody else's.
  */
 int unm_instance_path(enum unm_instance which, char *path, size_t size);
 
@@ -28,8 +29,8 @@ bool unm_instance_may_start(enum unm_instance which);
 /**
  * unm_autostart() - start netmapd on @path, as nobody's child
  *
- * The application sees no child process and no SIGCHLD. Returns when the program has been started, which is before it
- * listens. Return: 0, -ENOENT no netmapd found, -errno.
+ * The application sees no child process and no SIGCHLD. Returns when the program has been started,
+ * which is before it listens. Return: 0, -ENOENT no netmapd found, -errno.
  */
 int unm_autostart(const char *path);
 

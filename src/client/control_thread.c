@@ -2,12 +2,14 @@
 /*
  * The control thread. See control_thread.h.
  *
- * It runs with all signals blocked, so that no handler of the application runs on its small stack, and is the one that brings the
- * session back: 20 ms after the hang-up, then with doubled pauses up to 1 s, for as long as the process lives. In the instance that
- * clients start by themselves it also starts the new netmapd, after a random pause, as other clients are about to do the same.
+ * It runs with all signals blocked, so that no handler of the application runs on its small stack,
+ * and is the one that brings the session back: 20 ms after the hang-up, then with doubled pauses up
+ * to 1 s, for as long as the process lives. In the instance that clients start by themselves it
+ * also starts the new netmapd, after a random pause, as other clients are about to do the same.
  *
- * While netmapd is away, who has to wake a binding for the first time can't get its eventfd, and has taken the sleeper's mark by then. So
- * until a session is back this thread has our sleepers look by themselves, every 20 ms: traffic goes on without netmapd, if slower.
+ * While netmapd is away, who has to wake a binding for the first time can't get its eventfd, and
+ * has taken the sleeper's mark by then. So until a session is back this thread has our sleepers
+ * look by themselves, every 20 ms: traffic goes on without netmapd, if slower.
  */
 /* Syscalls: poll ppoll eventfd2 */
 #include "client/control_thread.h"
@@ -138,7 +140,10 @@ unm_control_start(void)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	if (fd < 0 || pthread_create(&thread, &attr, control_main, NULL) != 0) {
-		/* Without it all works but the return after netmapd's death; the next start tries again */
+		/*
+		 * Without it all works but the return after netmapd's death; the next start tries
+		 * again
+		 */
 		unm_fd_internal_close(fd);
 		__atomic_store_n(&kick_fd, -1, __ATOMIC_RELEASE);
 		UNM_WRITE_ONCE(running, 0);

@@ -6,7 +6,10 @@
 /* Start it, if it does not run in this process. Cheap when it does. */
 void unm_control_start(void);
 
-/* Make it look around: a new session, things to free, a change in what it watches. Any thread; async-signal-safe. */
+/*
+ * Make it look around: a new session, things to free, a change in what it watches. Any thread;
+ * async-signal-safe.
+ */
 void unm_control_kick(void);
 
 void unm_control_after_fork(void);

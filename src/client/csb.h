@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CSB mode: the client exchanges ring indices through records of its own, and a sync loop (kloop.c) does its syncs (spec 18).
+ * CSB mode: the client exchanges ring indices through records of its own, and a sync loop (kloop.c)
+ * does its syncs (spec 18).
  *
- * The records' addresses mean something only in the process that gave them, so they are kept here. That the binding is in CSB mode is in
- * the segment: every holder's sync ioctls then give EBUSY, and polls POLLERR.
+ * The records' addresses mean something only in the process that gave them, so they are kept here.
+ * That the binding is in CSB mode is in the segment: every holder's sync ioctls then give EBUSY,
+ * and polls POLLERR.
  */
 #ifndef UNM_CLIENT_CSB_H
 #define UNM_CLIENT_CSB_H
@@ -16,7 +18,10 @@ struct unm_csb {
 	struct nm_csb_ktoa *ktoa; /* W: loop */
 };
 
-/* A REGISTER with option CSB: what can be checked before anything is registered. Return: 0, -EINVAL, -EFAULT. */
+/*
+ * A REGISTER with option CSB: what can be checked before anything is registered. Return: 0,
+ * -EINVAL, -EFAULT.
+ */
 int unm_csb_check_register(struct unm_desc *d, struct unm_request *req);
 
 /* The REGISTER has succeeded. Return: 0 or -errno. */

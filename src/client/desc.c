@@ -310,7 +310,10 @@ find_by_id(const uint8_t id[16])
 	return d;
 }
 
-/* Ask netmapd about @id. Return: 0, -ENXIO it knows no such descriptor, -errno. The descriptors are the caller's. */
+/*
+ * Ask netmapd about @id. Return: 0, -ENXIO it knows no such descriptor, -errno. The descriptors are
+ * the caller's.
+ */
 static int
 get_binding(const uint8_t id[16], struct unm_msg_get_binding *ans, struct unm_call *c)
 {
@@ -489,7 +492,10 @@ unm_desc_bind(struct unm_desc *d, const struct unm_bind_info *info, int *fds, un
 
 /* Handing back */
 
-/* netmapd has given our place away: nobody would wake us any more, so the application must learn that its port is gone. */
+/*
+ * netmapd has given our place away: nobody would wake us any more, so the application must learn
+ * that its port is gone.
+ */
 static void
 lose_binding(const struct unm_binding *b)
 {

@@ -2,8 +2,8 @@
 /*
  * The operations of the device. See device.h.
  *
- * The sync ioctls are the hot ones: a look-up, an epoch section (no atomic instruction), the data path. Everything else
- * takes a reference instead, as it may block.
+ * The sync ioctls are the hot ones: a look-up, an epoch section (no atomic instruction), the data
+ * path. Everything else takes a reference instead, as it may block.
  */
 #include "client/device.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How far a port has got: a number that changes when something comes, and not when the client takes it. */
+/*
+ * How far a port has got: a number that changes when something comes, and not when the client takes
+ * it.
+ */
 #ifndef UNM_CLIENT_EDGE_H
 #define UNM_CLIENT_EDGE_H
 
@@ -9,7 +12,10 @@
 #include "client/desc.h"
 #include "client/netmap_abi.h"
 
-/* Slots that the provider has handed to the client on this ring so far: those given back to it, and those between. */
+/*
+ * Slots that the provider has handed to the client on this ring so far: those given back to it, and
+ * those between.
+ */
 static inline uint64_t
 unm_edge_ring(const struct unm_bring *r)
 {

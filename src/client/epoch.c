@@ -2,8 +2,9 @@
 /*
  * Thread records and deferred freeing. See epoch.h.
  *
- * Records are never given back to the system: a finished thread's record is taken by the next new one. The first come from
- * a static pool, later ones by the page, so that a thread's first sync may happen in a signal handler.
+ * Records are never given back to the system: a finished thread's record is taken by the next new
+ * one. The first come from a static pool, later ones by the page, so that a thread's first sync may
+ * happen in a signal handler.
  */
 /* Syscalls: membarrier nanosleep clock_nanosleep */
 #include "client/epoch.h"

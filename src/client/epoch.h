@@ -2,16 +2,18 @@
 /*
  * When may a descriptor object be freed that another thread may be using?
  *
- * A sync looks its descriptor up without a lock. So what a close takes down is *retired*: freed once every thread that was
- * inside a library call at that time has left it (or was not inside). Each thread has a record with a sequence number, odd while inside.
+ * A sync looks its descriptor up without a lock. So what a close takes down is *retired*: freed
+ * once every thread that was inside a library call at that time has left it (or was not inside).
+ * Each thread has a record with a sequence number, odd while inside.
  *
  *   thread                             retiring thread
  *     seq = odd                          table entry = NULL
- *     (compiler barrier)                 membarrier()      = a full fence on every running thread of the process
+ *     (compiler barrier)                 membarrier()  = a full fence on every running thread
  *     entry = table[fd]                  seq odd? then wait for it to change before freeing
  *
- * The membarrier makes the thread's side free of fences: about 1 ns. Where the kernel refuses it, the thread's
- * side uses a full fence. A section must be short: a thread that is about to sleep leaves it first.
+ * The membarrier makes the thread's side free of fences: about 1 ns. Where the kernel refuses it,
+ * the thread's side uses a full fence. A section must be short: a thread that is about to sleep
+ * leaves it first.
  */
 #ifndef UNM_CLIENT_EPOCH_H
 #define UNM_CLIENT_EPOCH_H
@@ -31,8 +33,8 @@ struct unm_thread {
 	struct unm_thread *next;
 	struct unm_spin spin;	     /* spin.h */
 	struct unm_sleeper *sleeper; /* sleeper.h; NULL until the thread first sleeps */
-	uint32_t
-		raw_idle; /* raw waits (fdready.c): empty syncs in a row without a sleep in between */
+	/* raw waits (fdready.c): empty syncs in a row without a sleep in between */
+	uint32_t raw_idle;
 	uint32_t raw_pad;
 	uint64_t raw_nvcsw;	 /* voluntary context switches seen last */
 	char text[UNM_TEXT_MAX]; /* sentence of the last failed request */
@@ -73,7 +75,10 @@ unm_epoch_enter(struct unm_thread *t)
 	return true;
 }
 
-/* Everything read in the section has been read before @seq turns even: pairs with the check in epoch.c. */
+/*
+ * Everything read in the section has been read before @seq turns even: pairs with the check in
+ * epoch.c.
+ */
 static inline void
 unm_epoch_exit(struct unm_thread *t, bool outer)
 {
@@ -84,8 +89,8 @@ unm_epoch_exit(struct unm_thread *t, bool outer)
 /**
  * unm_epoch_retire() - call @fn(@arg) once no section that is running now can still use @arg
  *
- * At once when no section runs; else later, from unm_epoch_collect(). Takes a lock; not for use inside a section of another
- * thread's making.
+ * At once when no section runs; else later, from unm_epoch_collect(). Takes a lock; not for use
+ * inside a section of another thread's making.
  */
 void unm_epoch_retire(void (*fn)(void *arg), void *arg);
 

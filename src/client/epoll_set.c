@@ -102,7 +102,10 @@ set_ready(struct unm_epoll_set *s, int depth)
 	uint64_t position;
 	uint32_t i;
 
-	/* All of them, not up to the first: a wait that returns has synced every ring, as poll(2) has */
+	/*
+	 * All of them, not up to the first: a wait that returns has synced every ring, as poll(2)
+	 * has
+	 */
 	for (i = 0; all != NULL && i < all->n; i++)
 		if (member_events(all->m[i], &position, depth) != 0)
 			ready = true;
@@ -237,7 +240,10 @@ release_set(struct unm_file *f)
 	unm_epoch_retire(free_set, s);
 }
 
-/* How many members the kernel's instance has: its lines in /proc. An instance that can't be asked counts as having some. */
+/*
+ * How many members the kernel's instance has: its lines in /proc. An instance that can't be asked
+ * counts as having some.
+ */
 static int32_t
 count_kernel_members(int epfd)
 {

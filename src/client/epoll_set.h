@@ -2,17 +2,19 @@
 /*
  * The netmap members of an epoll instance.
  *
- * The kernel's instance keeps all others, and each netmap descriptor too, but with no events: so it checks every epoll_ctl() for us (EEXIST,
- * ENOENT, EBADF, EPERM, loops). We keep what the application asked for, and evaluate it in epoll_wait().
+ * The kernel's instance keeps all others, and each netmap descriptor too, but with no events: so it
+ * checks every epoll_ctl() for us (EEXIST, ENOENT, EBADF, EPERM, loops). We keep what the
+ * application asked for, and evaluate it in epoll_wait().
  *
  *   enabled   member's events are looked at. Exits: disabled (EPOLLONESHOT, when reported).
  *   disabled  nothing is reported. Exits: enabled (EPOLL_CTL_MOD).
  *
- * Edge-triggered members are reported when packets (or room) have come since the last report. The positions of the rings tell, so no
- * wake-up has to be caught for it.
+ * Edge-triggered members are reported when packets (or room) have come since the last report. The
+ * positions of the rings tell, so no wake-up has to be caught for it.
  *
- * Waits read the members without a lock, in an epoch section: a change publishes a new array and retires the old one. Not seen: an
- * instance that was duplicated, or put into another instance, before its first netmap member was added.
+ * Waits read the members without a lock, in an epoch section: a change publishes a new array and
+ * retires the old one. Not seen: an instance that was duplicated, or put into another instance,
+ * before its first netmap member was added.
  */
 #ifndef UNM_CLIENT_EPOLL_SET_H
 #define UNM_CLIENT_EPOLL_SET_H
@@ -50,7 +52,9 @@ bool unm_epoll_set_in_use(const struct unm_epoll_set *s);
 /* Would a wait report one of our members now? Syncs them. In an epoch section. */
 bool unm_epoll_set_ready(struct unm_epoll_set *s);
 
-/* Call @fn for each enabled netmap member, those of nested instances included. In an epoch section. */
+/*
+ * Call @fn for each enabled netmap member, those of nested instances included. In an epoch section.
+ */
 void unm_epoll_set_each(struct unm_epoll_set *s,
 	void (*fn)(struct unm_desc *d, short events, void *arg), void *arg);
 

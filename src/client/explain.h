@@ -3,7 +3,10 @@
 #ifndef UNM_CLIENT_EXPLAIN_H
 #define UNM_CLIENT_EXPLAIN_H
 
-/** unm_explain() - unless there is a sentence already, give this thread one about @err (0 or negative errno) */
+/**
+ * unm_explain() - unless there is a sentence already, give this thread one about @err (0 or
+ * negative errno)
+ */
 void unm_explain(int err);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * Finding the file behind memory. See extmem.h.
  *
- * /proc/self/maps names the mapping's device, inode and path. A descriptor for it is, in this order: one that the process has open for
- * writing (the usual case, for memfds too), the path opened anew, the kernel's link in /proc/self/map_files (needs
- * privilege). Private and anonymous memory is moved into a memfd in place.
+ * /proc/self/maps names the mapping's device, inode and path. A descriptor for it is, in this
+ * order: one that the process has open for writing (the usual case, for memfds too), the path
+ * opened anew, the kernel's link in /proc/self/map_files (needs privilege). Private and anonymous
+ * memory is moved into a memfd in place.
  */
 #include "client/extmem.h"
 

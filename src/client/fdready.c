@@ -116,7 +116,9 @@ send_byte(struct unm_desc *d, void *arg)
 
 	if (b == NULL || b->serial != *serial)
 		return;
-	/* One unread byte is enough; the socket's own queue knows, whichever process put it there */
+	/*
+	 * One unread byte is enough; the socket's own queue knows, whichever process put it there
+	 */
 	if (UNM_REAL(ioctl)(d->d, SIOCOUTQ, &queued) == 0 && queued > 0)
 		return;
 	send(d->d, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Readiness of C for waits that we do not see: raw epoll, io_uring, runtimes that bypass the C library.
+ * Readiness of C for waits that we do not see: raw epoll, io_uring, runtimes that bypass the C
+ * library.
  *
- * C is a socket, so it can be made readable. A thread that finds its rx rings empty in NIOCRXSYNC and that has slept since its last such look
- * (its count of voluntary context switches has moved, and it was not us who slept) is taken to be about to sleep somewhere we don't see:
+ * C is a socket, so it can be made readable. A thread that finds its rx rings empty in NIOCRXSYNC
+ * and that has slept since its last such look (its count of voluntary context switches has moved,
+ * and it was not us who slept) is taken to be about to sleep somewhere we don't see:
  *
  *   thread (rxsync, empty)                        control thread
  *     take the byte out of C, if there is one
  *     arm, look once more                           wakes by the binding's eventfd
  *     (sleeps in a raw wait on C)                   send one byte from D: C becomes readable
  *
- * A thread that spins never sleeps, and is asked ever more rarely. POLLOUT of C is always true. UNETMAP_FD_READY=1 in the environment
- * makes every empty rxsync do this.
+ * A thread that spins never sleeps, and is asked ever more rarely. POLLOUT of C is always true.
+ * UNETMAP_FD_READY=1 in the environment makes every empty rxsync do this.
  */
 #ifndef UNM_CLIENT_FDREADY_H
 #define UNM_CLIENT_FDREADY_H
@@ -54,7 +56,10 @@ unm_fdready_synced(struct unm_thread *t, struct unm_desc *d, struct unm_binding 
 /* A wait of our own has slept: that sleep does not count. */
 void unm_fdready_slept_here(struct unm_thread *t);
 
-/* The control thread's part: its epoll instance, to be watched for POLLIN, or -1; and what to do when it is readable. */
+/*
+ * The control thread's part: its epoll instance, to be watched for POLLIN, or -1; and what to do
+ * when it is readable.
+ */
 int unm_fdready_watch_fd(void);
 void unm_fdready_signalled(void);
 

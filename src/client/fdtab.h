@@ -6,10 +6,10 @@
  *        |
  *   root[fd / 1024] -> leaf[fd % 1024] -> struct unm_file
  *
- * A file is a netmap descriptor (desc.h), an epoll instance with netmap members (epoll_set.h), or UNM_FILE_INTERNAL: a
- * descriptor of the library, which the application must not close. Look-ups take no lock; what they
- * find is valid until the end of the epoch section (epoch.h). Changes are made with the table's lock held, but for the
- * exchange of one entry, which is atomic by itself.
+ * A file is a netmap descriptor (desc.h), an epoll instance with netmap members (epoll_set.h), or
+ * UNM_FILE_INTERNAL: a descriptor of the library, which the application must not close. Look-ups
+ * take no lock; what they find is valid until the end of the epoch section (epoch.h). Changes are
+ * made with the table's lock held, but for the exchange of one entry, which is atomic by itself.
  */
 #ifndef UNM_CLIENT_FDTAB_H
 #define UNM_CLIENT_FDTAB_H
@@ -65,12 +65,14 @@ void unm_file_put(struct unm_file *f);
 /**
  * unm_fdtab_set() - @fd now stands for @f; takes over one reference of the caller
  *
- * What was there before loses its reference. Return: 0, -EMFILE (@fd is above the table), -ENOMEM; then the reference stays
- * the caller's.
+ * What was there before loses its reference. Return: 0, -EMFILE (@fd is above the table), -ENOMEM;
+ * then the reference stays the caller's.
  */
 int unm_fdtab_set(int fd, struct unm_file *f);
 
-/* Forget @fd. Return: what was there, with its reference, for the caller to put; NULL if nothing. */
+/*
+ * Forget @fd. Return: what was there, with its reference, for the caller to put; NULL if nothing.
+ */
 struct unm_file *unm_fdtab_take(int fd);
 
 /* The first descriptor >= @from (and <= @last) with an entry, or -1. */
@@ -79,7 +81,8 @@ int unm_fdtab_next(int from, int last);
 /**
  * unm_fd_internal() - make @fd one of the library's own
  *
- * Moved to a high number, close-on-exec, protected. Takes @fd over. Return: the new number, or -errno (then @fd is closed).
+ * Moved to a high number, close-on-exec, protected. Takes @fd over. Return: the new number, or
+ * -errno (then @fd is closed).
  */
 int unm_fd_internal(int fd);
 

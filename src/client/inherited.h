@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptors that came with exec: netmap descriptors from the first instruction on, although this process has opened none.
+ * Descriptors that came with exec: netmap descriptors from the first instruction on, although this
+ * process has opened none.
  *
- * ioctl() and mmap() recognise one when they are given it. A wait can't ask the kernel about every descriptor it is given, so the
- * first wait of a process looks once at all that it holds. Later ones come by calls that we see.
+ * ioctl() and mmap() recognise one when they are given it. A wait can't ask the kernel about every
+ * descriptor it is given, so the first wait of a process looks once at all that it holds. Later
+ * ones come by calls that we see.
  */
 #ifndef UNM_CLIENT_INHERITED_H
 #define UNM_CLIENT_INHERITED_H
@@ -14,7 +16,9 @@
 
 extern bool unm_inherited_known; /* the look has been taken */
 
-/* Take the look: put inherited netmap descriptors into the table. Return: is anything in the table? */
+/*
+ * Take the look: put inherited netmap descriptors into the table. Return: is anything in the table?
+ */
 bool unm_inherited_look(void);
 
 /* Can a wait concern us at all? Two loads. */

@@ -2,8 +2,9 @@
 /*
  * The interposed calls that make, change and end descriptors, and those that act on one.
  *
- * Each begins with the question whether any netmap descriptor has ever been seen; if not, or if this one is not ours, the C library's
- * function is called as if we were not there. The meaning of the calls on the device is in device.c.
+ * Each begins with the question whether any netmap descriptor has ever been seen; if not, or if
+ * this one is not ours, the C library's function is called as if we were not there. The meaning of
+ * the calls on the device is in device.c.
  */
 #include "client/interpose.h"
 
@@ -74,7 +75,10 @@ open(const char *path, int flags, ...)
 	return is_device(path) ? open_device(flags) : UNM_REAL(open)(path, flags, mode);
 }
 
-/* On 64-bit machines, the only ones we support, the "64" calls differ from the plain ones by O_LARGEFILE, which has no effect. */
+/*
+ * On 64-bit machines, the only ones we support, the "64" calls differ from the plain ones by
+ * O_LARGEFILE, which has no effect.
+ */
 UNM_INTERPOSE int
 open64(const char *path, int flags, ...)
 {
@@ -219,7 +223,10 @@ dup(int fd)
 	return r;
 }
 
-/* dup2 and dup3 on @to: keep it from being one of ours, and bring the table up to date after the call. */
+/*
+ * dup2 and dup3 on @to: keep it from being one of ours, and bring the table up to date after the
+ * call.
+ */
 static bool
 may_replace(int to)
 {

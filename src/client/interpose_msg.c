@@ -2,8 +2,9 @@
 /*
  * recvmsg and recvmmsg: a netmap descriptor may arrive over a UNIX socket.
  *
- * Its receiver may poll it before anything else, so it must be known at once. A message with descriptors is looked through; each one that bears
- * a netmap descriptor's name is entered in the table. Where no descriptors arrive the cost is a look at the message's header.
+ * Its receiver may poll it before anything else, so it must be known at once. A message with
+ * descriptors is looked through; each one that bears a netmap descriptor's name is entered in the
+ * table. Where no descriptors arrive the cost is a look at the message's header.
  */
 #include "client/interpose.h"
 
@@ -16,7 +17,10 @@
 #include "client/fdtab.h"
 #include "client/real.h"
 
-/* A number that the kernel has just given out is nobody's: an entry for it is a leftover of a close that we did not see. */
+/*
+ * A number that the kernel has just given out is nobody's: an entry for it is a leftover of a close
+ * that we did not see.
+ */
 static void
 arrived(int fd)
 {

@@ -2,8 +2,9 @@
 /*
  * poll, ppoll, select and pselect.
  *
- * Each looks whether a descriptor concerns us, and if none does calls the C library's function with the arguments as they came.
- * select is turned into poll, because an eventfd of ours may have a number that does not fit in an fd_set.
+ * Each looks whether a descriptor concerns us, and if none does calls the C library's function with
+ * the arguments as they came. select is turned into poll, because an eventfd of ours may have a
+ * number that does not fit in an fd_set.
  */
 #include "client/interpose.h"
 
@@ -22,7 +23,10 @@
 #include "client/real.h"
 #include "client/wait.h"
 
-/* The C library declares that poll(2) only writes to the array; gcc then takes our look at it for one at nothing. */
+/*
+ * The C library declares that poll(2) only writes to the array; gcc then takes our look at it for
+ * one at nothing.
+ */
 #ifndef __clang__
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -101,7 +105,10 @@ in_set(const fd_set *set, int fd)
 	return set != NULL && (bits[fd / NFDBITS] >> (fd % NFDBITS) & 1);
 }
 
-/* Programs with more descriptors than FD_SETSIZE pass larger arrays: size follows from @n, as in the kernel. */
+/*
+ * Programs with more descriptors than FD_SETSIZE pass larger arrays: size follows from @n, as in
+ * the kernel.
+ */
 static size_t
 set_bytes(int n)
 {

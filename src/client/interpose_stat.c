@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Questions about the path "/dev/netmap": it exists, as a character device that everybody may read and write.
+ * Questions about the path "/dev/netmap": it exists, as a character device that everybody may read
+ * and write.
  *
- * Programs look for netmap with stat() or access(). Whether a netmapd can be had is only known by open().
+ * Programs look for netmap with stat() or access(). Whether a netmapd can be had is only known by
+ * open().
  */
 #include "client/interpose.h"
 

@@ -2,13 +2,16 @@
 /*
  * The sync loop. See kloop.h.
  *
- *   sleep mode         process all rings; sleep sleep_us; again. Clients never have to kick (kern_need_kick stays 0).
- *   notification mode  process all rings until none has more, asking for kicks; arm the port; look once more; sleep on the ioeventfds
- *                      and the binding's eventfd.
- *   direct rings       have a thread of their own that waits on their ioeventfd and processes them at once; the loop forwards the
- *                      port's notifications to their irqfd, and to the thread.
+ *   sleep mode         process all rings; sleep sleep_us; again. Clients never have to kick
+ *                      (kern_need_kick stays 0).
+ *   notification mode  process all rings until none has more, asking for kicks; arm the port; look
+ *                      once more; sleep on the ioeventfds and the binding's eventfd.
+ *   direct rings       have a thread of their own that waits on their ioeventfd and processes them
+ *                      at once; the loop forwards the port's notifications to their irqfd, and to
+ *                      the thread.
  *
- * Who stops the loop may be another process: the stop mark is in the segment, and a signal to the binding's eventfd ends the sleep.
+ * Who stops the loop may be another process: the stop mark is in the segment, and a signal to the
+ * binding's eventfd ends the sleep.
  *
  *   client (atok)                              loop (ktoa)
  *     store cur; release; store head             load head; acquire; load cur, sync_flags
@@ -184,7 +187,10 @@ must_stop(const struct kloop *l)
 	return unm_load_acquire(&l->b->shared->kloop_stop) != 0;
 }
 
-/* Something may have changed at the port: let the direct rings' threads look. @irq: and tell the client, as a signal of the port does. */
+/*
+ * Something may have changed at the port: let the direct rings' threads look. @irq: and tell the
+ * client, as a signal of the port does.
+ */
 static void
 wake_direct(struct kloop *l, bool irq)
 {
@@ -199,7 +205,10 @@ wake_direct(struct kloop *l, bool irq)
 	}
 }
 
-/* Several rings may share an eventfd, and it may be a blocking one: what another entry or thread took must not make us wait. */
+/*
+ * Several rings may share an eventfd, and it may be a blocking one: what another entry or thread
+ * took must not make us wait.
+ */
 static void
 take_kicks(const struct pollfd *fds, uint32_t n)
 {
@@ -463,7 +472,10 @@ unm_kloop_start(struct unm_desc *d, struct unm_request *req)
 	return err;
 }
 
-/* Sleep until the word changes from @seen, or STOP_WAIT_MS. The release wakes us, as the word says that somebody waits. */
+/*
+ * Sleep until the word changes from @seen, or STOP_WAIT_MS. The release wakes us, as the word says
+ * that somebody waits.
+ */
 static void
 wait_for_word(uint32_t *word, uint32_t seen)
 {

@@ -6,7 +6,10 @@
 #include "client/ctrl.h"
 #include "client/desc.h"
 
-/* Runs the loop in the caller until it is stopped. Return: 0, -EINVAL, -ENXIO, -EBUSY, -EBADF, -ENOMEM. */
+/*
+ * Runs the loop in the caller until it is stopped. Return: 0, -EINVAL, -ENXIO, -EBUSY, -EBADF,
+ * -ENOMEM.
+ */
 int unm_kloop_start(struct unm_desc *d, struct unm_request *req);
 
 /* Sets the sticky stop mark and waits for the loop, wherever it runs, to end. Return: 0, -ENXIO. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The requests of API 11: NIOCREGIF, NIOCGINFO, NIOCCONFIG, turned into those of NIOCCTRL (spec 19). */
+/*
+ * The requests of API 11: NIOCREGIF, NIOCGINFO, NIOCCONFIG, turned into those of NIOCCTRL (spec
+ * 19).
+ */
 #ifndef UNM_CLIENT_LEGACY_H
 #define UNM_CLIENT_LEGACY_H
 
@@ -29,8 +32,8 @@ struct unm_legacy_req {
 /**
  * unm_legacy_to_ctrl() - translate
  *
- * @out->hdr.nr_body is set to point to @out's body. Return: 0, -EINVAL (old version, unknown command), -ENOMEM
- * (PT_HOST_*, which upstream answers so).
+ * @out->hdr.nr_body is set to point to @out's body. Return: 0, -EINVAL (old version, unknown
+ * command), -ENOMEM (PT_HOST_*, which upstream answers so).
  */
 int unm_legacy_to_ctrl(const struct nmreq *nmr, unsigned int req, struct unm_legacy_req *out);
 

@@ -37,7 +37,10 @@ unlock_lists(const struct unm_quiet *q)
 	unm_quiet_end(q);
 }
 
-/* Map @size bytes of @fd at @ofs after checking that they are there: beyond the file's end lies SIGBUS. */
+/*
+ * Map @size bytes of @fd at @ofs after checking that they are there: beyond the file's end lies
+ * SIGBUS.
+ */
 static int
 map_file(void **out, int fd, uint64_t ofs, uint64_t size)
 {

@@ -2,9 +2,9 @@
 /*
  * Shared memory mapped in this process, each piece once.
  *
- * Regions and segments are kept by their random uid, with a count of users: bindings, peers' ports that the data path
- * delivers to, and the application's own mmap. The last user unmaps. A lock guards the lists; it is never held across a
- * question to netmapd.
+ * Regions and segments are kept by their random uid, with a count of users: bindings, peers' ports
+ * that the data path delivers to, and the application's own mmap. The last user unmaps. A lock
+ * guards the lists; it is never held across a question to netmapd.
  */
 #ifndef UNM_CLIENT_MEMORY_H
 #define UNM_CLIENT_MEMORY_H
@@ -52,16 +52,20 @@ struct unm_region *unm_memory_region_get_uid(uint64_t uid);
 void unm_memory_region_put_view(struct unm_region *region);
 
 /**
- * unm_memory_hand_out() - an application's mmap() of the whole region: our own mapping, one more reference
+ * unm_memory_hand_out() - an application's mmap() of the whole region: our own mapping, one more
+ * reference
  *
- * Sharing it lets the application and the data path use the same page-table entries and TLB entries.
+ * Sharing it lets the application and the data path use the same page-table entries and TLB
+ * entries.
  */
 void *unm_memory_hand_out(struct unm_mregion *r);
 
 /* Is [addr, addr + len) part of something handed out? Cheap when nothing is. */
 bool unm_memory_is_handed_out(const void *addr, size_t len);
 
-/* munmap() of such a range: a whole region loses a reference, a part is left mapped (it is ours). */
+/*
+ * munmap() of such a range: a whole region loses a reference, a part is left mapped (it is ours).
+ */
 void unm_memory_take_back(void *addr, size_t len);
 
 void unm_memory_before_fork(void);

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* A mapping with what only we may know. mem comes first: the public pointer is that of the whole. */
+/*
+ * A mapping with what only we may know. mem comes first: the public pointer is that of the whole.
+ */
 struct mapping {
 	struct nmem_d mem;
 	struct unm_filemap *file; /* holds a reference, or NULL */

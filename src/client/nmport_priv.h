@@ -65,7 +65,9 @@ void *unm_nmport_zalloc(struct nmctx *ctx, size_t size);
 void unm_nmport_push_cleanup(struct nmport_d *d, struct nmport_cleanup_d *c,
 	void (*cleanup)(struct nmport_cleanup_d *, struct nmport_d *));
 
-/** unm_nmport_drop_option() - take an option that was allocated for @d out of the list and free it */
+/**
+ * unm_nmport_drop_option() - take an option that was allocated for @d out of the list and free it
+ */
 void unm_nmport_drop_option(struct nmport_d *d, struct nmreq_option *opt);
 
 /** unm_filemap_of() - the file behind the external memory of a port, or NULL */
@@ -78,7 +80,8 @@ void unm_filemap_get(struct unm_filemap *map);
 void unm_filemap_put(struct nmctx *ctx, struct unm_filemap *map);
 
 /**
- * unm_last_error() - netmapd's sentence about this thread's last failed open or request, "" = none (session.c)
+ * unm_last_error() - netmapd's sentence about this thread's last failed open or request, "" = none
+ * (session.c)
  *
  * Weak: these files also work on a /dev/netmap that is not ours.
  */

@@ -5,8 +5,9 @@
  *	options := {"@" option}
  *	option  := key | key "=" value | key ":" k "=" v {"," k "=" v}
  *
- * The text is copied, then cut in place: at "@" into options, at "," into settings. The values that a callback sees point into that copy. A value after "=" runs to the
- * end of its option, so it may hold any character but "@".
+ * The text is copied, then cut in place: at "@" into options, at "," into settings. The values that
+ * a callback sees point into that copy. A value after "=" runs to the end of its option, so it may
+ * hold any character but "@".
  */
 #include "nmport_priv.h"
 

@@ -2,12 +2,15 @@
 /*
  * Which process is this?
  *
- * A child of fork() has our memory, but none of our threads, and it must not speak on its parent's session. A child of vfork()
- * *shares* our memory, though not our descriptors: what it closes must not be forgotten here. Both may come without
- * the C library's fork handlers (clone()), so the truth is a page that the kernel wipes in a forked child:
+ * A child of fork() has our memory, but none of our threads, and it must not speak on its parent's
+ * session. A child of vfork()
+ * *shares* our memory, though not our descriptors: what it closes must not be forgotten here. Both
+ * may come without the C library's fork handlers (clone()), so the truth is a page that the kernel
+ * wipes in a forked child:
  *
  *   page intact, pid ours     the process itself
- *   page wiped                forked child: state is made new at its first use (or in the fork handler)
+ *   page wiped                forked child: state is made new at its first use (or in the
+ *                             fork handler)
  *   page intact, other pid    vforked child: real system calls only, our tables stay as they are
  */
 #ifndef UNM_CLIENT_PROCESS_H
@@ -34,7 +37,10 @@ int unm_process_init(void);
  */
 bool unm_process_is_ours(void);
 
-/* Signals blocked and cancellation off, for as long as one of our mutexes is held: a handler that syncs can't deadlock. */
+/*
+ * Signals blocked and cancellation off, for as long as one of our mutexes is held: a handler that
+ * syncs can't deadlock.
+ */
 struct unm_quiet {
 	sigset_t mask;
 	int cancel;

@@ -2,8 +2,8 @@
 /*
  * Looking up the functions that we stand in front of. See real.h.
  *
- * dlsym is a weak reference: a fully static program does not pull the dynamic linker in because of us, and gets
- * the fallbacks. Two threads may look up the same name at once; they find the same.
+ * dlsym is a weak reference: a fully static program does not pull the dynamic linker in because of
+ * us, and gets the fallbacks. Two threads may look up the same name at once; they find the same.
  */
 #include "client/real.h"
 
@@ -252,7 +252,10 @@ raw_lstat(const char *path, struct stat *st)
 	return raw_fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
 }
 
-/* The forms that programs built against an old C library call; the first argument names a struct layout. */
+/*
+ * The forms that programs built against an old C library call; the first argument names a struct
+ * layout.
+ */
 static int
 raw_xstat(int version, const char *path, struct stat *st)
 {

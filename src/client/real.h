@@ -2,12 +2,12 @@
 /*
  * The C library's own functions, behind the ones that we put in their place.
  *
- * UNM_REAL(close)(fd) calls what close() was before us. Each is looked up once, at its first use, so calls that come
- * before any constructor work. In a fully static program there is nothing behind us to look up: a raw system call takes its
- * place (without being a cancellation point).
+ * UNM_REAL(close)(fd) calls what close() was before us. Each is looked up once, at its first use,
+ * so calls that come before any constructor work. In a fully static program there is nothing behind
+ * us to look up: a raw system call takes its place (without being a cancellation point).
  *
- * UNM_RAW_*: system calls for the library's own descriptors. They pass by the interposer, which would
- * refuse to close what it protects, and they are async-signal-safe.
+ * UNM_RAW_*: system calls for the library's own descriptors. They pass by the interposer, which
+ * would refuse to close what it protects, and they are async-signal-safe.
  */
 #ifndef UNM_CLIENT_REAL_H
 #define UNM_CLIENT_REAL_H
@@ -71,7 +71,10 @@ unm_real_get(enum unm_real_id id)
 
 #define UNM_REAL(name) ((__typeof__(&name))unm_real_get(UNM_REAL_ID_##name))
 
-/* Zeroed private memory by the page, without malloc: async-signal-safe. Return: NULL when there is none. */
+/*
+ * Zeroed private memory by the page, without malloc: async-signal-safe. Return: NULL when there is
+ * none.
+ */
 void *unm_pages_alloc(size_t size);
 void unm_pages_free(void *pages, size_t size);
 

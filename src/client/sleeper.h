@@ -2,10 +2,11 @@
 /*
  * How a thread sleeps on bindings.
  *
- * An eventfd that several threads or processes sleep on must not be read by one of them: that would take the signal
- * from the others that have not run yet. So ours are never read. Each thread has an epoll instance of its own, with the eventfds
- * of the bindings it has slept on, edge-triggered: every write to an eventfd ends the next sleep of every sleeper, once.
- * It also makes a sleep and its end a single system call.
+ * An eventfd that several threads or processes sleep on must not be read by one of them: that would
+ * take the signal from the others that have not run yet. So ours are never read. Each thread has an
+ * epoll instance of its own, with the eventfds of the bindings it has slept on, edge-triggered:
+ * every write to an eventfd ends the next sleep of every sleeper, once. It also makes a sleep and
+ * its end a single system call.
  *
  * A binding stays a member after it is gone; at worst that ends a sleep for nothing.
  */
@@ -36,7 +37,10 @@ struct unm_sleeper {
 struct unm_sleeper *unm_sleeper_get(struct unm_thread *t);
 void unm_sleeper_put(struct unm_thread *t, struct unm_sleeper *s);
 
-/* Make sure that a signal to @b ends the next sleep. To be called before the binding is armed. Return: 0 or -errno. */
+/*
+ * Make sure that a signal to @b ends the next sleep. To be called before the binding is armed.
+ * Return: 0 or -errno.
+ */
 int unm_sleeper_add(struct unm_sleeper *s, const struct unm_binding *b);
 
 /**
@@ -48,7 +52,10 @@ int unm_sleeper_add(struct unm_sleeper *s, const struct unm_binding *b);
 int unm_sleeper_sleep(struct unm_sleeper *s, struct pollfd *fds, uint32_t n,
 	const struct timespec *timeout, const sigset_t *mask);
 
-/* The thread ends, or is its parent's copy in the child of a fork: no instance may be shared, as one would take the other's edges. */
+/*
+ * The thread ends, or is its parent's copy in the child of a fork: no instance may be shared, as
+ * one would take the other's edges.
+ */
 void unm_sleeper_end(struct unm_thread *t);
 
 #endif

@@ -2,15 +2,19 @@
 /*
  * Looking a little longer before sleeping.
  *
- * A sleep and its wake-up cost both sides: several microseconds on bare metal, some 20 in a virtual machine. A thread whose peer
- * is about to answer does better to look again for at most that long. It never costs more than twice the optimum, and it must cost an idle program
- * nothing, so it is earned:
+ * A sleep and its wake-up cost both sides: several microseconds on bare metal, some 20 in a virtual
+ * machine. A thread whose peer is about to answer does better to look again for at most that long.
+ * It never costs more than twice the optimum, and it must cost an idle program nothing, so it is
+ * earned:
  *
- *   credit > 0   look for up to the price of a wake-up before the sleep. Success: +1 (up to MAX). Failure: -1.
- *   credit == 0  sleep at once. SHORT sleeps in a row that lasted less than the price earn one credit; each time that this credit is
- *                lost again without a success, the number of short sleeps that it takes doubles.
+ *   credit > 0   look for up to the price of a wake-up before the sleep. Success: +1 (up to MAX).
+ *                Failure: -1.
+ *   credit == 0  sleep at once. SHORT sleeps in a row that lasted less than the price earn one
+ *                credit; each time that this credit is lost again without a success, the number of
+ *                short sleeps that it takes doubles.
  *
- * A program that waits for rare packets sleeps long and so never looks. UNETMAP_SPIN_US sets the price (0 ... 1000), 0 turns it off.
+ * A program that waits for rare packets sleeps long and so never looks. UNETMAP_SPIN_US sets the
+ * price (0 ... 1000), 0 turns it off.
  */
 #ifndef UNM_CLIENT_SPIN_H
 #define UNM_CLIENT_SPIN_H

@@ -2,8 +2,9 @@
 /*
  * Checked copies. See uaccess.h.
  *
- * The kernel copies between us and ourselves (process_vm_readv, process_vm_writev) and says if a page is not there. Where a sandbox
- * refuses these calls, only the first page, home of null pointers, is caught; the rest is trusted.
+ * The kernel copies between us and ourselves (process_vm_readv, process_vm_writev) and says if a
+ * page is not there. Where a sandbox refuses these calls, only the first page, home of null
+ * pointers, is caught; the rest is trusted.
  */
 /* Syscalls: process_vm_readv process_vm_writev */
 #include "client/uaccess.h"

@@ -2,8 +2,9 @@
 /*
  * The wait. See wait.h.
  *
- * Descriptors are looked up again in each pass, under an epoch section that ends before the sleep; so a
- * thread that sleeps keeps nothing from being freed, and what was closed meanwhile is reported as the kernel would.
+ * Descriptors are looked up again in each pass, under an epoch section that ends before the sleep;
+ * so a thread that sleeps keeps nothing from being freed, and what was closed meanwhile is reported
+ * as the kernel would.
  */
 /* Syscalls: poll ppoll */
 #include "client/wait.h"
@@ -163,7 +164,10 @@ arm_member(struct unm_desc *d, short events, void *arg)
 		a->err = arm_desc(a->w, d, events);
 }
 
-/* All foreign entries come first, in the order of the caller's, so that their results are found again by counting. */
+/*
+ * All foreign entries come first, in the order of the caller's, so that their results are found
+ * again by counting.
+ */
 static int
 arm(struct wait *w, struct unm_thread *t)
 {
@@ -197,7 +201,10 @@ arm(struct wait *w, struct unm_thread *t)
 	return err;
 }
 
-/* Give the foreign results in the sleep array to the caller's entries. Return: how many entries are newly ready. */
+/*
+ * Give the foreign results in the sleep array to the caller's entries. Return: how many entries are
+ * newly ready.
+ */
 static int
 take_foreign(struct wait *w)
 {
@@ -218,7 +225,10 @@ take_foreign(struct wait *w)
 	return n_ready;
 }
 
-/* Netmap entries are settled: look at the foreign ones without waiting. Return: how many more are ready, or -1. */
+/*
+ * Netmap entries are settled: look at the foreign ones without waiting. Return: how many more are
+ * ready, or -1.
+ */
 static int
 look_at_foreign(struct wait *w)
 {
@@ -265,11 +275,17 @@ time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
 	return true;
 }
 
-/* Pauses between two looks, growing: each look takes a cache line from who writes it, but what is there soon must be found soon. */
+/*
+ * Pauses between two looks, growing: each look takes a cache line from who writes it, but what is
+ * there soon must be found soon.
+ */
 #define SPIN_PAUSES_MIN 2
 #define SPIN_PAUSES_MAX 16
 
-/* Look for a while before sleeping, if that has paid lately. Foreign descriptors can only be slept on. Return: ready entries. */
+/*
+ * Look for a while before sleeping, if that has paid lately. Foreign descriptors can only be slept
+ * on. Return: ready entries.
+ */
 static int
 look_longer(struct wait *w, struct unm_thread *t)
 {

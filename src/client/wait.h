@@ -5,7 +5,8 @@
  *   scan      sync each netmap descriptor, note what is ready           ready? done: no system call
  *   arm       announce on each that we are about to sleep
  *   scan      once more: what came before the announcement is seen now  ready? done
- *   sleep     on the bindings' eventfds (sleeper.h), TAP queues, foreign descriptors; then back to the first line
+ *   sleep     on the bindings' eventfds (sleeper.h), TAP queues, foreign descriptors; then back to
+ *             the first line
  *
  * A signal given after an arm always ends the sleep that follows it.
  */
@@ -17,7 +18,10 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* Does any of the descriptors concern us (a netmap descriptor, an epoll instance with netmap members)? */
+/*
+ * Does any of the descriptors concern us (a netmap descriptor, an epoll instance with netmap
+ * members)?
+ */
 bool unm_wait_concerns(const struct pollfd *fds, nfds_t n);
 
 /**

@@ -2,11 +2,13 @@
 /*
  * The cache of eventfds. See wake_cache.h.
  *
- * Direct-mapped: bindings of a segment have dense numbers, so up to N_ENTRIES of them never collide; beyond, a newcomer takes the place.
- * An entry that is replaced may be in use by a thread that has just looked it up, hence it is retired, not closed. A
- * small descriptor limit makes the cache smaller.
+ * Direct-mapped: bindings of a segment have dense numbers, so up to N_ENTRIES of them never
+ * collide; beyond, a newcomer takes the place. An entry that is replaced may be in use by a thread
+ * that has just looked it up, hence it is retired, not closed. A small descriptor limit makes the
+ * cache smaller.
  *
- * A hit, which is on the path of every wake, takes no lock: an entry carries a sequence number, odd while it changes.
+ * A hit, which is on the path of every wake, takes no lock: an entry carries a sequence number, odd
+ * while it changes.
  */
 /* Syscalls: write */
 #include "client/wake_cache.h"
@@ -39,7 +41,10 @@ static struct entry entries[N_ENTRIES];
 static uint32_t n_usable; /* power of two; 0: not decided yet */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* A quarter of what the process may open at most. Threads that decide at once decide the same, or nearly: no matter. */
+/*
+ * A quarter of what the process may open at most. Threads that decide at once decide the same, or
+ * nearly: no matter.
+ */
 static uint32_t
 usable(void)
 {
@@ -68,7 +73,10 @@ close_retired(void *arg)
 	unm_fd_internal_close((int)(intptr_t)arg);
 }
 
-/* The caller may be inside a sync, which keeps retired things from being freed at once: the control thread sees to it. */
+/*
+ * The caller may be inside a sync, which keeps retired things from being freed at once: the control
+ * thread sees to it.
+ */
 static void
 retire_fd(int fd)
 {
@@ -96,7 +104,10 @@ ask(uint64_t seg_uid, uint32_t binding, uint32_t gen)
 	return unm_fd_internal(c.ans_fds[0]);
 }
 
-/* Change an entry so that readers notice. With the lock held. Return: the descriptor that was there, or -1. */
+/*
+ * Change an entry so that readers notice. With the lock held. Return: the descriptor that was
+ * there, or -1.
+ */
 static int
 replace(struct entry *e, uint64_t seg_uid, uint32_t binding, uint32_t gen, int fd)
 {
@@ -112,7 +123,10 @@ replace(struct entry *e, uint64_t seg_uid, uint32_t binding, uint32_t gen, int f
 	return old;
 }
 
-/* Return: the descriptor, or -1 when it is not there (or is being changed, which asking again settles). */
+/*
+ * Return: the descriptor, or -1 when it is not there (or is being changed, which asking again
+ * settles).
+ */
 static int
 look_up(const struct entry *e, uint64_t seg_uid, uint32_t binding, uint32_t gen)
 {

@@ -10,7 +10,8 @@ struct unm_seg;
 /**
  * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
  *
- * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE the binding is gone,
+ * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE
+ * the binding is gone,
  * -errno netmapd can't be asked.
  */
 int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);

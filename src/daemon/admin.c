@@ -2,8 +2,9 @@
 /*
  * Commands of nmctl. See admin.h.
  *
- * create, delete, attach and detach are the requests that any client may make by ioctl: the same handlers serve them.
- * An answer too long for a message comes in a memfd, whose descriptor is attached.
+ * create, delete, attach and detach are the requests that any client may make by ioctl: the same
+ * handlers serve them. An answer too long for a message comes in a memfd, whose descriptor is
+ * attached.
  */
 #include "daemon/admin.h"
 

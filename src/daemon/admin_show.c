@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tables as JSON. See admin.h. Counters are read from the krings; they are hints, any client could have written them. */
+/*
+ * The tables as JSON. See admin.h. Counters are read from the krings; they are hints, any client
+ * could have written them.
+ */
 /* Syscalls: openat prlimit64 getrlimit */
 #include <stdio.h>
 #include <string.h>
@@ -240,7 +243,10 @@ port_name(const struct unm_server *srv, const struct unm_dseg *seg, uint32_t idx
 	return NULL;
 }
 
-/* The low 48 bits are the address in memory order, so that the first octet is the lowest byte on little-endian machines. */
+/*
+ * The low 48 bits are the address in memory order, so that the first octet is the lowest byte on
+ * little-endian machines.
+ */
 static void
 show_mac(const struct unm_server *srv, struct unm_json *j, const struct unm_dseg *seg,
 	uint64_t entry, uint32_t age_s)

@@ -525,7 +525,9 @@ settle_ports(struct unm_server *srv)
 		if ((p->flags & UNM_PORTF_ATTACHED) && p->n_bindings == 0)
 			unm_worker_attach(srv, p);
 	}
-	/* A release may free other ports too (a pipe's peer and base): so start again after each. */
+	/*
+	 * A release may free other ports too (a pipe's peer and base): so start again after each.
+	 */
 	for (n = dom->n_ports + 1; n > 0; n--) {
 		const uint64_t before = dom->n_removed;
 

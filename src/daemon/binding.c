@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Binding descriptors to rings and letting go of them. See binding.h; the order of checks is that of spec 6.1. */
+/*
+ * Binding descriptors to rings and letting go of them. See binding.h; the order of checks is that
+ * of spec 6.1.
+ */
 /* Syscalls: eventfd2 */
 #include "daemon/binding.h"
 
@@ -210,7 +213,10 @@ n_if_objs(const struct unm_dport *port)
 	return unm_pool_n_objs(&port->region->ifs, unm_format_if_bytes(port->n_tx, port->n_rx));
 }
 
-/* Have memory for the netmap_if, before extra buffers take all there is: what has been committed stays so. */
+/*
+ * Have memory for the netmap_if, before extra buffers take all there is: what has been committed
+ * stays so.
+ */
 static int
 commit_if(const struct unm_dport *port, struct unm_reason *why)
 {
@@ -259,7 +265,10 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 	return ret;
 }
 
-/* Give the rings their memory, in steps. Return: 0, -EINPROGRESS, or negative errno with the reason. */
+/*
+ * Give the rings their memory, in steps. Return: 0, -EINPROGRESS, or negative errno with the
+ * reason.
+ */
 static int
 open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadline_ns,
 	struct unm_reason *why)
@@ -314,7 +323,10 @@ close_rings(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbi
 	}
 }
 
-/* Rings of a lossless port have been opened or closed: senders that wait for room in them have nobody else to tell them. */
+/*
+ * Rings of a lossless port have been opened or closed: senders that wait for room in them have
+ * nobody else to tell them.
+ */
 static void
 wake_room_waiters(struct unm_dport *port)
 {

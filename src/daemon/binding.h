@@ -2,8 +2,8 @@
 /*
  * A binding: one registered descriptor, and what it holds of a port.
  *
- * It owns a netmap_if in the port's region, an entry of the segment's binding table, an eventfd, the extra buffers it was given, and
- * a share of each ring it has bound.
+ * It owns a netmap_if in the port's region, an entry of the segment's binding table, an eventfd,
+ * the extra buffers it was given, and a share of each ring it has bound.
  */
 #ifndef UNM_DAEMON_BINDING_H
 #define UNM_DAEMON_BINDING_H
@@ -62,7 +62,10 @@ int unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wi
 int unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_wish *wish,
 	struct unm_dbinding *b, struct unm_reason *why);
 
-/** unm_unbind() - undo it; the port may be gone afterwards. A binding that is not registered is left alone. */
+/**
+ * unm_unbind() - undo it; the port may be gone afterwards. A binding that is not registered is left
+ * alone.
+ */
 void unm_unbind(struct unm_domain *dom, struct unm_dbinding *b);
 
 /** unm_bind_info() - what the client is told. @desc_id: 16 bytes. */

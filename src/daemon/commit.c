@@ -56,7 +56,10 @@ commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason 
 	do {
 		ret = fallocate(c->fd, 0, (off_t)(c->file_ofs + ofs), (off_t)len);
 	} while (ret < 0 && errno == EINTR);
-	/* A client's own file may be of a kind that can't reserve: then it is as good as the client made it. */
+	/*
+	 * A client's own file may be of a kind that can't reserve: then it is as good as the client
+	 * made it.
+	 */
 	if (ret < 0 && errno != EOPNOTSUPP)
 		return unm_fail(why, -ENOMEM,
 			"out of memory: the system gave no more (%s); see free(1), the memory "

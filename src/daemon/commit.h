@@ -2,9 +2,10 @@
 /*
  * Memory that is really there before anybody is told to use it.
  *
- * A region is sparse. A page that can't be had when a client first touches it would be a SIGBUS in that client, so the pages
- * of an object are reserved with fallocate() before it is handed out, in chunks, since a system call per buffer
- * would make registration slow. Committed chunks stay until the region is emptied.
+ * A region is sparse. A page that can't be had when a client first touches it would be a SIGBUS in
+ * that client, so the pages of an object are reserved with fallocate() before it is handed out, in
+ * chunks, since a system call per buffer would make registration slow. Committed chunks stay until
+ * the region is emptied.
  */
 #ifndef UNM_DAEMON_COMMIT_H
 #define UNM_DAEMON_COMMIT_H
@@ -46,7 +47,9 @@ void unm_commit_fini(struct unm_commit *c);
  */
 int unm_commit_range(struct unm_commit *c, uint64_t ofs, uint64_t len, struct unm_reason *why);
 
-/** unm_commit_reset() - give all memory back to the system: holes are punched, contents become zero. */
+/**
+ * unm_commit_reset() - give all memory back to the system: holes are punched, contents become zero.
+ */
 void unm_commit_reset(struct unm_commit *c);
 
 #endif

@@ -164,7 +164,9 @@ set_value(const struct reading *r, const struct key *k, const char *value)
 	return -EINVAL;
 }
 
-/* Called by the parser for each pair. It goes on after a 0, but only the first error is reported. */
+/*
+ * Called by the parser for each pair. It goes on after a 0, but only the first error is reported.
+ */
 static int
 on_pair(void *user, const char *section, const char *name, const char *value)
 {

@@ -2,7 +2,8 @@
 /*
  * netmapd.conf (netmapd.conf(5)): an INI file, every key optional.
  *
- * A bad line is an error that names file and line, and netmapd does not start: better than to run with limits nobody asked for.
+ * A bad line is an error that names file and line, and netmapd does not start: better than to run
+ * with limits nobody asked for.
  */
 #ifndef UNM_DAEMON_CONFIG_H
 #define UNM_DAEMON_CONFIG_H
@@ -15,7 +16,10 @@
 
 #define UNM_CONFIG_GID_NONE ((gid_t)-1)
 
-/* The clock of the MAC table turns every 512 s; the data path reads no more than this out of the segment (vale/fdb.h). */
+/*
+ * The clock of the MAC table turns every 512 s; the data path reads no more than this out of the
+ * segment (vale/fdb.h).
+ */
 #define UNM_CONFIG_MAX_AGEING_S 400u
 
 struct unm_config {

@@ -2,8 +2,9 @@
 /*
  * Application descriptors: for each open of /dev/netmap netmapd holds the end D of a socket pair.
  *
- * D hangs up when the last copy of the application's end is closed, by whatever process and for whatever reason: that is
- * the unregistration. What may lie in the socket's queue is not netmapd's business.
+ * D hangs up when the last copy of the application's end is closed, by whatever process and for
+ * whatever reason: that is the unregistration. What may lie in the socket's queue is not netmapd's
+ * business.
  */
 /* Syscalls: getsockname getsockopt */
 #include <errno.h>
@@ -37,7 +38,10 @@ unm_desc_find(struct unm_server *srv, const uint8_t *id)
 	return NULL;
 }
 
-/* The descriptor must be a connected stream-like UNIX socket that is bound to the name made of @id: nobody can claim another's id. */
+/*
+ * The descriptor must be a connected stream-like UNIX socket that is bound to the name made of @id:
+ * nobody can claim another's id.
+ */
 static int
 check_identity(int fd, const uint8_t *id)
 {

@@ -3,18 +3,20 @@
  * What netmapd governs: regions, segments, ports and the rings in them.
  *
  *   struct unm_domain
- *     regions   unm_region_set            memory
- *     segs      unm_dseg ...              tables that clients share; the first is the domain segment
- *     ports     unm_dport ...             each lives in one segment, uses one region, has n_tx + n_rx rings
+ *     regions   unm_region_set       memory
+ *     segs      unm_dseg ...         tables that clients share; the first is the domain segment
+ *     ports     unm_dport ...        each lives in one segment, uses one region, has rings
  *
  * Life of a port here
  *   LIVE    found by name, may be bound
- *   DYING   not found by name any more, entry DEAD; waits until every binding has gone and every ring is closed. A ring can't be closed
- *           while a live client holds its lock or syncs it: the port is then looked at again by unm_domain_reap()
+ *   DYING   not found by name any more, entry DEAD; waits until every binding has gone and
+ *           every ring is closed. A ring can't be closed while a live client holds its lock or
+ *           syncs it: the port is then looked at again by unm_domain_reap()
  *   freed   entry FREE, memory reusable
  *
  * Life of a ring
- *   closed  no buffers. An rx ring shows itself as full (hwtail just behind hwcur), so that nobody delivers into it
+ *   closed  no buffers. An rx ring shows itself as full (hwtail just behind hwcur), so that nobody
+ *           delivers into it
  *   open    has buffers; at least one binding uses it, or its kind keeps rings (pipes)
  *   closing last user gone, but the lock could not be had yet
  *
@@ -128,7 +130,10 @@ void unm_domain_fini(struct unm_domain *dom);
 /** unm_domain_reap() - try again to finish what a held lock had kept from being closed. */
 void unm_domain_reap(struct unm_domain *dom);
 
-/** unm_domain_segment() - the one for all ports outside a switch, made when first asked for; NULL with the reason. */
+/**
+ * unm_domain_segment() - the one for all ports outside a switch, made when first asked for; NULL
+ * with the reason.
+ */
 struct unm_dseg *unm_domain_segment(struct unm_domain *dom, struct unm_reason *why);
 
 /** unm_domain_seg_by_uid(), unm_domain_switch() - borrowed, NULL if there is none */
@@ -160,7 +165,8 @@ int unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, stru
 void unm_dport_activate(struct unm_dport *port);
 
 /**
- * unm_dport_set_vnet_hdr() - set the virtio-net header's length (0, 10, 12) and what follows from it, and publish
+ * unm_dport_set_vnet_hdr() - set the virtio-net header's length (0, 10, 12) and what follows from
+ * it, and publish
  * @lacks: offloads that the port can't take, UNM_VNET_LACKS_*
  */
 void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks);
@@ -172,16 +178,22 @@ void unm_dport_set_link(struct unm_dport *port, bool is_up);
 void unm_dport_update(struct unm_dport *port);
 
 /**
- * unm_dport_remove() - take the port down; it is freed at once if nobody holds anything of it, else later
+ * unm_dport_remove() - take the port down; it is freed at once if nobody holds anything of it, else
+ * later
  *
  * Bindings that still exist keep their memory until they end. @port may be gone on return.
  */
 void unm_dport_remove(struct unm_domain *dom, struct unm_dport *port);
 
-/** unm_dport_close_idle() - close the rings of a live port that nobody uses, unless its kind keeps them. */
+/**
+ * unm_dport_close_idle() - close the rings of a live port that nobody uses, unless its kind keeps
+ * them.
+ */
 void unm_dport_close_idle(struct unm_domain *dom, struct unm_dport *port);
 
-/** unm_dport_finish() - free a dying port if nothing holds it back. For unm_unbind() and the reaper. */
+/**
+ * unm_dport_finish() - free a dying port if nothing holds it back. For unm_unbind() and the reaper.
+ */
 void unm_dport_finish(struct unm_domain *dom, struct unm_dport *port);
 
 /* Insert into or remove from the name table. */
@@ -194,7 +206,8 @@ uint32_t unm_dport_ring_slots(const struct unm_dport *port, uint32_t i);
 uint64_t unm_dport_ring_ofs(const struct unm_dport *port, uint32_t i);
 
 /**
- * unm_dring_open() - give ring @i buffers and a fresh state; a ring that is open already is left alone
+ * unm_dring_open() - give ring @i buffers and a fresh state; a ring that is open already is left
+ * alone
  *
  * Return: 0, -ENOMEM, -EBUSY (a client that is leaving holds it), each with the reason.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What applications see in a region: interface objects and rings, written before they are handed out.
+ * What applications see in a region: interface objects and rings, written before they are handed
+ * out.
  *
  * The formats are netmap's (spec 3.1 to 3.3); all is written by system call. See region.h.
  */
@@ -35,8 +36,8 @@ int unm_format_ring(const struct unm_dregion *r, const struct unm_ring_format *f
 /**
  * unm_format_ring_rewind() - let a new user of a used ring begin at its head
  *
- * cur may be ahead of head (spec 7.2). For who left it so, the slots between have been seen; for who comes next they have not, and poll
- * would not tell of them.
+ * cur may be ahead of head (spec 7.2). For who left it so, the slots between have been seen; for
+ * who comes next they have not, and poll would not tell of them.
  */
 int unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs);
 
@@ -47,7 +48,10 @@ int unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs);
 int unm_format_offsets(const struct unm_dregion *r, uint64_t ring_ofs, uint32_t num_slots,
 	uint64_t mask, uint64_t initial, bool set_slots);
 
-/** unm_format_slot_bufs() - read the buffer index of each slot into @bufs. Return: 0 or negative errno. */
+/**
+ * unm_format_slot_bufs() - read the buffer index of each slot into @bufs. Return: 0 or negative
+ * errno.
+ */
 int unm_format_slot_bufs(
 	const struct unm_dregion *r, uint64_t ring_ofs, uint32_t num_slots, uint32_t *bufs);
 

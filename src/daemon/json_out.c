@@ -29,7 +29,10 @@ put(struct unm_json *j, const char *text, size_t len)
 	j->buf[j->len] = '\0';
 }
 
-/* A string with what JSON does not allow escaped; bytes outside ASCII become '?', as names have none. */
+/*
+ * A string with what JSON does not allow escaped; bytes outside ASCII become '?', as names have
+ * none.
+ */
 static void
 put_quoted(struct unm_json *j, const char *s)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Null ports (spec 11): memory and rings without anything behind them. Every registration makes one of its own. */
+/*
+ * Null ports (spec 11): memory and rings without anything behind them. Every registration makes one
+ * of its own.
+ */
 #include <errno.h>
 #include <stdio.h>
 

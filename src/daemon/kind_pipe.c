@@ -5,9 +5,10 @@
  *   BASE{ID   tx ring i ---> rx ring i   BASE}ID        tx and rx ring have the same slots
  *             rx ring i <--- tx ring i
  *
- * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay open while one end is in
- * use: that is what keeps the packets of an end that is closed and opened again. The memory is that of the base port;
- * if no port has the base's name one is made, which ends with its last pipe.
+ * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay
+ * open while one end is in use: that is what keeps the packets of an end that is closed and opened
+ * again. The memory is that of the base port; if no port has the base's name one is made, which
+ * ends with its last pipe.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +72,9 @@ take_down(struct unm_domain *dom, struct unm_dport *port)
 	struct unm_dport *peer = port->peer;
 	uint32_t i;
 
-	/* Both ends' tx rings first: to tell whose buffers are whose the peer's rx ring is needed. */
+	/*
+	 * Both ends' tx rings first: to tell whose buffers are whose the peer's rx ring is needed.
+	 */
 	for (i = 0; i < port->n_tx; i++)
 		unm_dring_close(port, i);
 	for (i = 0; peer != NULL && i < peer->n_tx; i++)

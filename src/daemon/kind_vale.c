@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ports of VALE switches (spec 16), and those that are on no switch: persistent ones (NEWIF) and the automatic bases of pipes.
+ * Ports of VALE switches (spec 16), and those that are on no switch: persistent ones (NEWIF) and
+ * the automatic bases of pipes.
  *
- * A switch is a segment; it comes with its first port and goes with its last. Each port has a private region unless it
- * joins another one, so that a client sees the buffers of no one else.
+ * A switch is a segment; it comes with its first port and goes with its last. Each port has a
+ * private region unless it joins another one, so that a client sees the buffers of no one else.
  */
 /* Syscalls: socket ioctl */
 #include <errno.h>
@@ -14,7 +15,9 @@
 #include "daemon/kinds.h"
 #include "daemon/persistent.h"
 
-/* Pipes that a private region has room for. Only address space: memory is committed as it is used. */
+/*
+ * Pipes that a private region has room for. Only address space: memory is committed as it is used.
+ */
 #define SPARE_PIPES 64u
 
 bool

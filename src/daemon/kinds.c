@@ -26,7 +26,10 @@ unm_kind_ops(uint32_t kind)
 	}
 }
 
-/* A TAP in another namespace may be named without it, as long as it exists: "tap:x" finds "tap:x%ns". */
+/*
+ * A TAP in another namespace may be named without it, as long as it exists: "tap:x" finds
+ * "tap:x%ns".
+ */
 static struct unm_dport *
 find_in_any_netns(struct unm_domain *dom, const char *name)
 {

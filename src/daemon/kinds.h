@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finding and making ports by name: one file per kind (kind_*.c), and the order in which names are interpreted.
+ * Finding and making ports by name: one file per kind (kind_*.c), and the order in which names are
+ * interpreted.
  *
  * A port that a request has made but then could not bind is taken away again by unm_port_release().
  */
@@ -11,7 +12,10 @@
 
 #define UNM_MIN_SLOTS 2u /* one slot always stays empty */
 
-/* A client's hint about a number of rings or slots: 0 is the default, the rest is brought into range silently (spec 16.2). */
+/*
+ * A client's hint about a number of rings or slots: 0 is the default, the rest is brought into
+ * range silently (spec 16.2).
+ */
 static inline uint32_t
 unm_hint(uint32_t v, uint32_t dflt, uint32_t min, uint32_t max)
 {
@@ -42,7 +46,8 @@ const struct unm_port_kind_ops *unm_kind_ops(uint32_t kind);
 /**
  * unm_port_open() - find a port, or make it where its kind allows (spec 6.1 step 4)
  *
- * Return: 0; -ENXIO no such interface; -EINVAL, -ENOMEM, -EPERM, -EBUSY as the kind says; each with the reason.
+ * Return: 0; -ENXIO no such interface; -EINVAL, -ENOMEM, -EPERM, -EBUSY as the kind says; each with
+ * the reason.
  */
 int unm_port_open(struct unm_domain *dom, const struct unm_name *name,
 	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
@@ -50,7 +55,10 @@ int unm_port_open(struct unm_domain *dom, const struct unm_name *name,
 /** unm_port_release() - let go of a port that unm_port_open() gave: one that nobody uses ends. */
 void unm_port_release(struct unm_domain *dom, struct unm_dport *port);
 
-/** unm_port_find() - an existing port only, also a persistent one by its plain name; NULL if there is none. */
+/**
+ * unm_port_find() - an existing port only, also a persistent one by its plain name; NULL if there
+ * is none.
+ */
 struct unm_dport *unm_port_find(struct unm_domain *dom, const struct unm_name *name);
 
 int unm_vale_open(struct unm_domain *dom, const struct unm_name *name,
@@ -66,7 +74,8 @@ int unm_null_open(struct unm_domain *dom, const char *label, const struct unm_ge
 
 /**
  * unm_base_new() - a port outside any switch
- * @flags: UNM_PORTF_PERSISTENT for NEWIF; 0 for the automatic base of pipes, which ends with the last of them
+ * @flags: UNM_PORTF_PERSISTENT for NEWIF; 0 for the automatic base of pipes, which ends with the
+ * last of them
  */
 int unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geometry *geo,
 	uint32_t flags, struct unm_dport **out, struct unm_reason *why);
@@ -79,7 +88,9 @@ int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
 /** unm_vale_geometry() - defaults and silent limits of VALE ports (spec 16.2). */
 void unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo);
 
-/** unm_private_shape() - a private region for a port of this geometry, with room for pipes over it. */
+/**
+ * unm_private_shape() - a private region for a port of this geometry, with room for pipes over it.
+ */
 void unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape);
 
 /** unm_interface_exists() - is there a network interface of this name where netmapd runs? */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lock words whose holder does not exist: the client died before netmapd could see its session, or somebody has overwritten the word.
+ * Lock words whose holder does not exist: the client died before netmapd could see its session, or
+ * somebody has overwritten the word.
  *
- * A client that netmapd knows is never suspected, though the word may be garbage that looks like it: its locks are broken when it ends.
+ * A client that netmapd knows is never suspected, though the word may be garbage that looks like
+ * it: its locks are broken when it ends.
  */
 #include "daemon/bitmap.h"
 #include "daemon/server.h"

@@ -2,9 +2,9 @@
 /*
  * Messages of netmapd, and the sentence that an answer carries when a request fails.
  *
- * Log lines go to standard error in the foreground (systemd adds time and name), to syslog else. Whatever a
- * peer can cause goes through unm_log_peer(), which lets a burst of lines pass and then one per second.
- * Nothing that a peer sent is printed raw: unm_printable() first.
+ * Log lines go to standard error in the foreground (systemd adds time and name), to syslog else.
+ * Whatever a peer can cause goes through unm_log_peer(), which lets a burst of lines pass and then
+ * one per second. Nothing that a peer sent is printed raw: unm_printable() first.
  */
 #ifndef UNM_DAEMON_LOG_H
 #define UNM_DAEMON_LOG_H
@@ -31,7 +31,10 @@ struct unm_reason {
 int unm_fail(struct unm_reason *why, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** unm_log_open() - @use_syslog false: standard error. Lines less urgent than @max_level are dropped. */
+/**
+ * unm_log_open() - @use_syslog false: standard error. Lines less urgent than @max_level are
+ * dropped.
+ */
 void unm_log_open(bool use_syslog, int max_level);
 
 /** unm_log() - one line. @level as in syslog(3). */

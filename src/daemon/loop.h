@@ -2,8 +2,9 @@
 /*
  * The event loop: epoll, one event at a time, so that a handler may free any source it likes.
  *
- * Hang-ups of application descriptors are in an epoll set of their own, which is itself a source of the main one: netmapd can
- * thus ask "has anybody closed something?" before it acts on a request, without looking at anything else.
+ * Hang-ups of application descriptors are in an epoll set of their own, which is itself a source of
+ * the main one: netmapd can thus ask "has anybody closed something?" before it acts on a request,
+ * without looking at anything else.
  */
 #ifndef UNM_DAEMON_LOOP_H
 #define UNM_DAEMON_LOOP_H
@@ -38,7 +39,10 @@ void unm_loop_del_hup(struct unm_loop *loop, struct unm_source *src);
 /** unm_loop_poll_hangups() - handle all hang-ups that have happened by now */
 void unm_loop_poll_hangups(struct unm_loop *loop);
 
-/** unm_loop_run_once() - sleep until something happens and handle one event. Return: 0 or negative errno. */
+/**
+ * unm_loop_run_once() - sleep until something happens and handle one event. Return: 0 or negative
+ * errno.
+ */
 int unm_loop_run_once(struct unm_loop *loop);
 
 #endif

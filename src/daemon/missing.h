@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Clients of the previous run that have not come back yet: who they were, and whether they still can.
+ * Clients of the previous run that have not come back yet: who they were, and whether they still
+ * can.
  *
- * The state file has a line for each client (up to UNM_MISSING_MAX): its process id, and when it was started, as process ids are used again. So a
- * take-over need not wait for the dead, and waits longer for those that live but are slow, on a machine with too much to do.
+ * The state file has a line for each client (up to UNM_MISSING_MAX): its process id, and when it
+ * was started, as process ids are used again. So a take-over need not wait for the dead, and waits
+ * longer for those that live but are slow, on a machine with too much to do.
  */
 #ifndef UNM_DAEMON_MISSING_H
 #define UNM_DAEMON_MISSING_H
@@ -30,13 +32,19 @@ enum unm_missing_state {
 	UNM_MISSING_ALIVE,
 };
 
-/** unm_process_started() - when process @pid began, in clock ticks after boot. Return: 0 when that can't be known. */
+/**
+ * unm_process_started() - when process @pid began, in clock ticks after boot. Return: 0 when that
+ * can't be known.
+ */
 uint64_t unm_process_started(pid_t pid);
 
 /** unm_missing_write() - lines for all clients that the next run may expect */
 void unm_missing_write(const struct unm_server *srv, FILE *f);
 
-/** unm_missing_read() - take a line of a previous run. Return: false: it is not one of unm_missing_write(). */
+/**
+ * unm_missing_read() - take a line of a previous run. Return: false: it is not one of
+ * unm_missing_write().
+ */
 bool unm_missing_read(struct unm_server *srv, const char *line);
 
 /** unm_missing_returned() - the client @pid has handed back what it has, or will not */

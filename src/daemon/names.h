@@ -5,7 +5,8 @@
  *   BASE{ID  BASE}ID      ends of a pipe; the last '{' decides, only without one the last '}'
  *   valeS:P               port P of switch valeS
  *   valeS:tap:IF%NETNS    a TAP that is attached to it
- *   tap:IF  tap:IF%NETNS  a TAP interface; NETNS is a name below /run/netns, an absolute path, or pid:N
+ *   tap:IF  tap:IF%NETNS  a TAP interface; NETNS is a name below /run/netns, an absolute path, or
+ *           pid:N
  *   NAME                  an interface or a persistent port
  */
 #ifndef UNM_DAEMON_NAMES_H
@@ -42,8 +43,9 @@ struct unm_name {
  * unm_name_parse() - take a name apart
  * @raw: NETMAP_REQ_IFNAMSIZ bytes, maybe without a NUL: then the last byte counts as one
  *
- * Return: 0, -EINVAL (empty pipe base or id, bad TAP name), -ENXIO (plain name too long or empty), -ENOMEM (malformed VALE name;
- * netmap's errno for creation, the caller turns it into ENXIO for a look-up).
+ * Return: 0, -EINVAL (empty pipe base or id, bad TAP name), -ENXIO (plain name too long or empty),
+ * -ENOMEM (malformed VALE name; netmap's errno for creation, the caller turns it into ENXIO for a
+ * look-up).
  */
 int unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why);
 

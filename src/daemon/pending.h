@@ -2,16 +2,17 @@
 /*
  * Big requests in small steps, so that netmapd is never away for long.
  *
- * A REGISTER may ask for hundreds of thousands of buffers: rings of 4096 slots, and extra buffers on top.
- * To commit their memory and to link them takes seconds where the memory of a virtual machine comes
- * from its host page by page. So unm_bind() does it in steps of UNM_STEP_NS and returns
+ * A REGISTER may ask for hundreds of thousands of buffers: rings of 4096 slots, and extra buffers
+ * on top. To commit their memory and to link them takes seconds where the memory of a virtual
+ * machine comes from its host page by page. So unm_bind() does it in steps of UNM_STEP_NS and
+ * returns
  * -EINPROGRESS in between; the request is held and run again when the others have had their turn
  * (message.c). What a step has achieved is kept here, with the descriptor that asks:
  *   - rings that are open already, in the port itself, which stays while it is pending
  *   - extra buffers, allocated and linked
  *
- * A list that a client leaves behind is walked in the same way, by a struct unm_giveback, which keeps
- * the region. What is left of it when nobody else has the region goes with the region.
+ * A list that a client leaves behind is walked in the same way, by a struct unm_giveback, which
+ * keeps the region. What is left of it when nobody else has the region goes with the region.
  */
 #ifndef UNM_DAEMON_PENDING_H
 #define UNM_DAEMON_PENDING_H
@@ -34,7 +35,8 @@ struct unm_pending {
 void unm_pending_begin(struct unm_domain *dom, struct unm_pending *p, struct unm_dport *port);
 
 /**
- * unm_pending_extra() - a step towards @wanted extra buffers; fewer, if there is no memory, are no error
+ * unm_pending_extra() - a step towards @wanted extra buffers; fewer, if there is no memory, are no
+ * error
  * @deadline_ns: of the step; something is done in each
  *
  * Return: 0 all are there, -EINPROGRESS, -ENOMEM (netmapd's own memory).

@@ -95,7 +95,9 @@ copy_header(const struct unm_dport *from, struct unm_dport *to)
 	unm_dport_update(to);
 }
 
-/* Take over what stays the same when a port is made anew in another segment, and end the old one. */
+/*
+ * Take over what stays the same when a port is made anew in another segment, and end the old one.
+ */
 static void
 replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *port)
 {
@@ -104,7 +106,10 @@ replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *po
 	unm_dport_remove(dom, old);
 }
 
-/* What leaves one switch by @first enters the other by the new port: so its rings are the other way round. */
+/*
+ * What leaves one switch by @first enters the other by the new port: so its rings are the other way
+ * round.
+ */
 static int
 attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_name *name,
 	struct unm_dport **out, struct unm_reason *why)
@@ -157,7 +162,9 @@ unm_persistent_detach(struct unm_domain *dom, struct unm_dport *port, struct unm
 		return unm_fail(why, -EBUSY,
 			"'%s' is on a second switch, as '%s': detach that one first", port->name,
 			second->name);
-	/* The entry keeps its name: the flag alone says where it is, so no crash finds half of it. */
+	/*
+	 * The entry keeps its name: the flag alone says where it is, so no crash finds half of it.
+	 */
 	snprintf(plain, sizeof(plain), "%s", plain_name(port));
 	unm_dport_unlink(dom, port);
 	memcpy(port->name, plain, sizeof(port->name));

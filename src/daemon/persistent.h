@@ -45,7 +45,10 @@ int unm_persistent_attach(struct unm_server *srv, struct unm_dport *port,
  */
 int unm_persistent_detach(struct unm_domain *dom, struct unm_dport *port, struct unm_reason *why);
 
-/** unm_persistent_settle() - nobody has @port, which is detached, open any more. It is gone on return. */
+/**
+ * unm_persistent_settle() - nobody has @port, which is detached, open any more. It is gone on
+ * return.
+ */
 void unm_persistent_settle(struct unm_domain *dom, struct unm_dport *port);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * Pools: lowest index first, so that a region's memory stays dense. See pool.h.
  *
- * The allocation map is written after the private bitmap and before the object is handed out. If writing it fails
- * nothing is lost but the map's use after a restart of netmapd; the object is then treated as not to be had.
+ * The allocation map is written after the private bitmap and before the object is handed out. If
+ * writing it fails nothing is lost but the map's use after a restart of netmapd; the object is then
+ * treated as not to be had.
  */
 #include "daemon/pool.h"
 

@@ -2,9 +2,9 @@
 /*
  * A pool of equal objects in a region: interfaces, rings or buffers.
  *
- * netmapd decides by its private bitmap. Each change is also written to the region's allocation map, a memfd that the
- * clients keep alive: after a restart it says which objects may be in somebody's hands. Objects larger than one
- * (a ring of 4096 slots) take a run of neighbours.
+ * netmapd decides by its private bitmap. Each change is also written to the region's allocation
+ * map, a memfd that the clients keep alive: after a restart it says which objects may be in
+ * somebody's hands. Objects larger than one (a ring of 4096 slots) take a run of neighbours.
  */
 #ifndef UNM_DAEMON_POOL_H
 #define UNM_DAEMON_POOL_H
@@ -28,22 +28,28 @@ struct unm_pool {
 	uint64_t map_ofs;	   /* of this pool's bits in the map */
 };
 
-/** unm_pool_init() - all but the reserved objects free, geometry as set in @p by the caller. Return: 0 or -ENOMEM. */
+/**
+ * unm_pool_init() - all but the reserved objects free, geometry as set in @p by the caller. Return:
+ * 0 or -ENOMEM.
+ */
 int unm_pool_init(struct unm_pool *p);
 void unm_pool_fini(struct unm_pool *p);
 
-/** unm_pool_load() - take the state from the allocation map and commit what is in use. Return: 0 or negative errno. */
+/**
+ * unm_pool_load() - take the state from the allocation map and commit what is in use. Return: 0 or
+ * negative errno.
+ */
 int unm_pool_load(struct unm_pool *p, struct unm_reason *why);
 
 /** unm_pool_reset() - everything free again. */
 void unm_pool_reset(struct unm_pool *p);
 
 /**
- * unm_pool_clear(), unm_pool_mark_run(), unm_pool_store() - find out anew what is in use: nothing, exactly these objects (committed
- * already), and that is all
+ * unm_pool_clear(), unm_pool_mark_run(), unm_pool_store() - find out anew what is in use: nothing,
+ * exactly these objects (committed already), and that is all
  *
- * Only the last one writes the allocation map, from one valid state to the next: netmapd may be killed in between, and what
- * clients hold must be in the map at any moment.
+ * Only the last one writes the allocation map, from one valid state to the next: netmapd may be
+ * killed in between, and what clients hold must be in the map at any moment.
  */
 void unm_pool_clear(struct unm_pool *p);
 void unm_pool_mark_run(struct unm_pool *p, uint32_t first, uint32_t run);
@@ -60,10 +66,16 @@ uint32_t unm_pool_n_objs(const struct unm_pool *p, uint64_t bytes);
  */
 int unm_pool_alloc_run(struct unm_pool *p, uint32_t run, uint32_t *first, struct unm_reason *why);
 
-/** unm_pool_alloc_many() - @n objects anywhere; all or nothing. Return: 0, or -ENOMEM with the reason. */
+/**
+ * unm_pool_alloc_many() - @n objects anywhere; all or nothing. Return: 0, or -ENOMEM with the
+ * reason.
+ */
 int unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_reason *why);
 
-/** unm_pool_free_run() - objects that are not handed out are skipped, so that a client's list may hold anything. */
+/**
+ * unm_pool_free_run() - objects that are not handed out are skipped, so that a client's list may
+ * hold anything.
+ */
 void unm_pool_free_run(struct unm_pool *p, uint32_t first, uint32_t run);
 
 /** unm_pool_free_many() - as unm_pool_free_run() for a list. */

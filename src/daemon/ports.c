@@ -472,7 +472,10 @@ unm_domain_reap(struct unm_domain *dom)
 void
 unm_domain_fini(struct unm_domain *dom)
 {
-	/* Clients go on without us: their rings must stay in the allocation maps, for the next netmapd. */
+	/*
+	 * Clients go on without us: their rings must stay in the allocation maps, for the next
+	 * netmapd.
+	 */
 	unm_giveback_fini(dom);
 	while (dom->ports != NULL)
 		dport_drop(dom, dom->ports);

@@ -144,8 +144,9 @@ sealed_memfd(const char *name, uint64_t size, unsigned int flags)
 }
 
 /*
- * A region on huge pages, if there are enough. They are reserved for the whole of it now, by a mapping: the reservation belongs
- * to the file and outlives the mapping. Without it a client's mmap would be the one to fail. Return: descriptor or negative errno.
+ * A region on huge pages, if there are enough. They are reserved for the whole of it now, by a
+ * mapping: the reservation belongs to the file and outlives the mapping. Without it a client's mmap
+ * would be the one to fail. Return: descriptor or negative errno.
  */
 static int
 huge_memfd(uint64_t size)
@@ -422,7 +423,10 @@ unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r)
 		drop_region(set, r);
 		return;
 	}
-	/* A client may still have region 1 mapped and open its next port with that mapping: so keep the file, drop the memory. */
+	/*
+	 * A client may still have region 1 mapped and open its next port with that mapping: so keep
+	 * the file, drop the memory.
+	 */
 	unm_pool_reset(&r->ifs);
 	unm_pool_reset(&r->rings);
 	unm_pool_reset(&r->bufs);
@@ -500,7 +504,10 @@ unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info
 	return 0;
 }
 
-/* Copy between @buf and a file that has neither read(2) nor write(2), or whose pages may be missing. */
+/*
+ * Copy between @buf and a file that has neither read(2) nor write(2), or whose pages may be
+ * missing.
+ */
 static int
 copy_by_mapping(const struct unm_dregion *r, uint64_t ofs, void *buf, size_t len, bool is_write)
 {

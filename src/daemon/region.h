@@ -4,12 +4,14 @@
  *
  *   0 ........ interface objects | rings (page aligned) | buffers (page aligned) | end
  *
- * Region 1 is the global one; it stays for netmapd's life and gives its memory back when its last user leaves. A private region
- * belongs to a port and those who joined it by nr_mem_id. An external region lies in a file that a client brought.
+ * Region 1 is the global one; it stays for netmapd's life and gives its memory back when its last
+ * user leaves. A private region belongs to a port and those who joined it by nr_mem_id. An external
+ * region lies in a file that a client brought.
  *
- * netmapd reads and writes regions by system call, so that no client can make it fault. A file on huge pages knows no
- * write(2): there, the bytes go through a short mapping and process_vm_writev(), which reports a missing page as an error
- * where a plain store would be a SIGBUS.
+ * netmapd reads and writes regions by system call, so that no client can make it fault. A file on
+ * huge pages knows no write(2): there, the bytes go through a short mapping and
+ * process_vm_writev(), which reports a missing page as an error where a plain store would be a
+ * SIGBUS.
  */
 #ifndef UNM_DAEMON_REGION_H
 #define UNM_DAEMON_REGION_H
@@ -24,7 +26,10 @@
 
 #define UNM_REGION_GLOBAL_ID 1u
 #define UNM_REGION_BUF_SIZE  2048u
-/* Private regions: no power of two, at whose stride all buffers would compete for the same cache sets */
+/*
+ * Private regions: no power of two, at whose stride all buffers would compete for the same cache
+ * sets
+ */
 #define UNM_REGION_PRIVATE_BUF_SIZE 2176u
 #define UNM_REGION_RING_SIZE	    36864u
 #define UNM_REGION_IF_SIZE	    1024u
@@ -41,7 +46,8 @@ struct unm_dregion {
 	int fd;
 	int map_fd;
 	uint32_t n_refs;
-	bool is_adopted; /* from a previous run, and kept (one reference) while the restore phase goes on */
+	/* from a previous run, and kept (one reference) while the restore phase goes on */
+	bool is_adopted;
 	bool no_write_call; /* huge pages */
 	dev_t dev;	    /* external memory: the same pages give the same region */
 	ino_t ino;
@@ -59,11 +65,16 @@ struct unm_region_set {
 void unm_region_set_init(struct unm_region_set *set, uint64_t limit, bool use_huge_pages);
 void unm_region_set_fini(struct unm_region_set *set);
 
-/** unm_dregion_global() - region 1, made when first asked for. Takes a reference. Return: 0 or negative errno. */
+/**
+ * unm_dregion_global() - region 1, made when first asked for. Takes a reference. Return: 0 or
+ * negative errno.
+ */
 int unm_dregion_global(
 	struct unm_region_set *set, struct unm_dregion **out, struct unm_reason *why);
 
-/** unm_dregion_create() - a private region of the given shape with the next free id; one reference. */
+/**
+ * unm_dregion_create() - a private region of the given shape with the next free id; one reference.
+ */
 int unm_dregion_create(struct unm_region_set *set, const struct unm_region_shape *shape,
 	struct unm_dregion **out, struct unm_reason *why);
 
@@ -75,9 +86,11 @@ struct unm_extmem {
 };
 
 /**
- * unm_dregion_extmem() - lay a region out in a client's file, or join the one that is already there; one reference
+ * unm_dregion_extmem() - lay a region out in a client's file, or join the one that is already
+ * there; one reference
  *
- * Return: 0, -EFAULT (not writable, too short), -EINVAL (sizes out of limits), -ENOMEM (pools do not fit).
+ * Return: 0, -EFAULT (not writable, too short), -EINVAL (sizes out of limits), -ENOMEM (pools do
+ * not fit).
  */
 int unm_dregion_extmem(struct unm_region_set *set, const struct unm_extmem *em,
 	struct unm_dregion **out, struct unm_reason *why);
@@ -95,7 +108,8 @@ void unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r);
  *
  * It stays until unm_region_set_drop_unused(), as others who use it may be on their way.
  *
- * Return: 0 (also if it is known already), -EINVAL with a reason if the descriptors do not fit @info.
+ * Return: 0 (also if it is known already), -EINVAL with a reason if the descriptors do not fit
+ * @info.
  */
 int unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info, int fd,
 	int map_fd, struct unm_dregion **out, struct unm_reason *why);

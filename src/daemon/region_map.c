@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The allocation map's format, and the checks of a region that a client hands back. See region_map.h. */
+/*
+ * The allocation map's format, and the checks of a region that a client hands back. See
+ * region_map.h.
+ */
 #include "daemon/region_map.h"
 
 #include <errno.h>

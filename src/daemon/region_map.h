@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The allocation map: a small sealed memfd beside each region, with one bit per object of its three pools.
+ * The allocation map: a small sealed memfd beside each region, with one bit per object of its three
+ * pools.
  *
- *   0   struct unm_region_map_hdr | interface bits | ring bits | buffer bits     (each from an 8-byte boundary)
+ *   0   struct unm_region_map_hdr | interface bits | ring bits | buffer bits (each 8-byte aligned)
  *
  * Written by netmapd only. Clients keep its descriptor and hand it back to a restarted netmapd.
  */

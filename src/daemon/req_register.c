@@ -8,7 +8,10 @@
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
 
-/* Monitors come with a later version. Their parent must be open: that is said first, as netmap does. */
+/*
+ * Monitors come with a later version. Their parent must be open: that is said first, as netmap
+ * does.
+ */
 static int
 refuse_monitor(struct unm_ctrl *c, const struct unm_name *name)
 {

@@ -16,7 +16,9 @@
 #define WORKER_SLOTS	 128u
 #define MIN_WORKER_SLOTS 64u
 
-/* A ring of either port for each queue that was asked for, and rings that hold the longest frame. */
+/*
+ * A ring of either port for each queue that was asked for, and rings that hold the longest frame.
+ */
 static void
 attached_geometry(const struct unm_domain *dom, const struct nmreq_register *reg,
 	struct unm_geometry *vale, struct unm_geometry *tap)
@@ -45,7 +47,10 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	struct unm_name tap_name;
 	int ret;
 
-	/* "vale0:tap:IF%NETNS" has the TAP's own name as its port part, "vale0:IF" only the interface's. */
+	/*
+	 * "vale0:tap:IF%NETNS" has the TAP's own name as its port part, "vale0:IF" only the
+	 * interface's.
+	 */
 	snprintf(tap, sizeof(tap), "%s%.60s", name->ifname[0] != '\0' ? "" : "tap:", name->port);
 	if (unm_dport_find(&c->srv->dom, tap) != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", tap);
@@ -58,7 +63,10 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	if (region == NULL)
 		geo.region = global;
 	attached_geometry(&c->srv->dom, reg, &geo, &tap_geo);
-	/* The interface is there when the request returns, or its error is the request's: not the worker's, later. */
+	/*
+	 * The interface is there when the request returns, or its error is the request's: not the
+	 * worker's, later.
+	 */
 	ret = unm_name_parse(tap, &tap_name, &c->why);
 	if (ret == 0)
 		ret = unm_tap_open(&c->srv->dom, &tap_name, &tap_geo, &tap_port, &c->why);

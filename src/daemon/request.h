@@ -2,8 +2,9 @@
 /*
  * One NIOCCTRL request inside netmapd: the client's header, body and options, taken apart.
  *
- * A family of requests is a file req_*.c; the table in request.c says which body a type has and who acts on it. Handlers
- * write results into body and options in place; the client copies bodies back only when the request succeeded.
+ * A family of requests is a file req_*.c; the table in request.c says which body a type has and who
+ * acts on it. Handlers write results into body and options in place; the client copies bodies back
+ * only when the request succeeded.
  */
 #ifndef UNM_DAEMON_REQUEST_H
 #define UNM_DAEMON_REQUEST_H
@@ -40,7 +41,8 @@ struct unm_ctrl {
 struct nmreq_option *unm_ctrl_option(const struct unm_ctrl *c, uint32_t type);
 
 /**
- * unm_ctrl_region() - the region that a request asks for by id or EXTMEM, with a reference; *out is NULL if none is
+ * unm_ctrl_region() - the region that a request asks for by id or EXTMEM, with a reference; *out is
+ * NULL if none is
  *
  * Return: 0, -EINVAL (unknown id), or the failure of the option, also in its status.
  */

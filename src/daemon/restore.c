@@ -2,10 +2,12 @@
 /*
  * After netmapd's death: when to wait for the clients of the previous run, and for how long.
  *
- * The state file beside the socket tells how many clients the previous run had and who they were (and which kernel it ran on, so that one left by
- * a crash of the machine is not believed) and which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until all
- * that live have, requests that look at the tables wait: a switch must not be made twice. RESTORE_WAIT is for clients that are stopped or can't be
- * seen, RESTORE_LIMIT for those that live and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
+ * The state file beside the socket tells how many clients the previous run had and who they were
+ * (and which kernel it ran on, so that one left by a crash of the machine is not believed) and
+ * which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until
+ * all that live have, requests that look at the tables wait: a switch must not be made twice.
+ * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
+ * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
  */
 /* Syscalls: openat rename renameat renameat2 unlink unlinkat */
 #include <errno.h>
@@ -58,7 +60,10 @@ write_state(const struct unm_server *srv, FILE *f)
 	const struct unm_dport *p;
 	uint32_t n = srv->n_sessions;
 
-	/* A run that dies while it still waits for the clients of the one before leaves them to the next */
+	/*
+	 * A run that dies while it still waits for the clients of the one before leaves them to the
+	 * next
+	 */
 	if (srv->is_restoring && srv->n_expected > n)
 		n = srv->n_expected;
 	read_boot_id(boot_id);
@@ -124,7 +129,10 @@ note_port(struct unm_server *srv, const char *line)
 	srv->saved_ports = s;
 }
 
-/* Return: 1 there was a previous run on this kernel, 0 there was none that matters, -ENOENT nobody knows. */
+/*
+ * Return: 1 there was a previous run on this kernel, 0 there was none that matters, -ENOENT nobody
+ * knows.
+ */
 static int
 read_state(struct unm_server *srv)
 {
@@ -177,7 +185,9 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 			srv->n_expected);
 }
 
-/* A persistent port whose memory nobody held is made anew: empty, with its geometry and settings. */
+/*
+ * A persistent port whose memory nobody held is made anew: empty, with its geometry and settings.
+ */
 static void
 remake_port(struct unm_server *srv, const struct unm_saved_port *s)
 {
@@ -249,7 +259,10 @@ is_waiting(struct unm_server *srv, uint64_t now)
 	}
 }
 
-/* Time in which we did not run (stopped, or the machine has too much to do) does not count: what clients sent meanwhile is still to be read. */
+/*
+ * Time in which we did not run (stopped, or the machine has too much to do) does not count: what
+ * clients sent meanwhile is still to be read.
+ */
 static void
 allow_for_delay(struct unm_server *srv, uint64_t now)
 {
@@ -313,7 +326,8 @@ restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_rea
 	}
 	if (!req->registered)
 		return 0;
-	if (!m->srv->is_restoring) /* a client that was stopped: clean up again once it is through */
+	/* a client that was stopped: clean up again once it is through */
+	if (!m->srv->is_restoring)
 		begin_phase(m->srv, UNSURE_WAIT_NS);
 	ret = unm_adopt_binding(m->srv, d, info, m->fds, m->s->pid, why);
 	if (ret < 0 && is_new)

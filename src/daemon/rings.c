@@ -2,9 +2,10 @@
 /*
  * Rings: opening and closing them while other processes look on. See domain.h.
  *
- * An open ring's positions belong to its clients. To change them netmapd does what a client does, it takes the words that
- * guard them: @busy of the ring and, where others deliver, @lock. It only ever tries, as it must not wait for a
- * client; a holder has it for the length of a batch copy, so a few tries with short sleeps nearly always do.
+ * An open ring's positions belong to its clients. To change them netmapd does what a client does,
+ * it takes the words that guard them: @busy of the ring and, where others deliver, @lock. It only
+ * ever tries, as it must not wait for a client; a holder has it for the length of a batch copy, so
+ * a few tries with short sleeps nearly always do.
  */
 /* Syscalls: nanosleep clock_nanosleep */
 #include <errno.h>
@@ -167,7 +168,10 @@ unm_dring_open(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 	return ret;
 }
 
-/* Whose slot tells the truth about a pipe's buffers: the receiver's for what it has not given back, else the sender's. */
+/*
+ * Whose slot tells the truth about a pipe's buffers: the receiver's for what it has not given back,
+ * else the sender's.
+ */
 static void
 pipe_merge(const struct unm_dport *port, uint32_t i, uint32_t *bufs)
 {
@@ -188,7 +192,10 @@ pipe_merge(const struct unm_dport *port, uint32_t i, uint32_t *bufs)
 	free(theirs);
 }
 
-/* Return the buffers that the slots name. What a client has put there may be nonsense: the pool skips that. */
+/*
+ * Return the buffers that the slots name. What a client has put there may be nonsense: the pool
+ * skips that.
+ */
 static void
 reclaim_bufs(struct unm_dport *port, uint32_t i)
 {
@@ -215,7 +222,10 @@ unm_dring_close(struct unm_dport *port, uint32_t i)
 	struct unm_dring *ring = &port->rings[i];
 
 	if (!ring->is_open) {
-		/* Its memory may be about to be reused: nobody may be looking at a closed ring under its lock either. */
+		/*
+		 * Its memory may be about to be reused: nobody may be looking at a closed ring
+		 * under its lock either.
+		 */
 		if (port->is_dying) {
 			if (guard(port, i) < 0)
 				return -EBUSY;
@@ -227,7 +237,10 @@ unm_dring_close(struct unm_dport *port, uint32_t i)
 		ring->is_closing = true;
 		return -EBUSY;
 	}
-	/* A pipe's positions are needed by its other half, and nobody can deliver: both ends are closed together. */
+	/*
+	 * A pipe's positions are needed by its other half, and nobody can deliver: both ends are
+	 * closed together.
+	 */
 	if (!port->ops->keeps_rings)
 		set_positions(port, i, false);
 	unguard(port, i);

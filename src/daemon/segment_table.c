@@ -69,7 +69,10 @@ fill_header(const struct unm_dseg *seg, struct unm_seg_hdr *hdr)
 	memcpy(hdr->name, seg->name, sizeof(hdr->name));
 }
 
-/* A client may have overwritten the header. Newcomers would refuse the segment, and the one of all pipes lives as long as we. */
+/*
+ * A client may have overwritten the header. Newcomers would refuse the segment, and the one of all
+ * pipes lives as long as we.
+ */
 static void
 mend_header(struct unm_dseg *seg)
 {
@@ -454,7 +457,10 @@ unm_dseg_wake(struct unm_dseg *seg)
 	for (i = 0; i < seg->top_binding; i++) {
 		if (!unm_bit_test(seg->binding_used, i))
 			continue;
-		/* Signalled whether it is wanted or not: the dead one may have taken the mark and not lived to signal. */
+		/*
+		 * Signalled whether it is wanted or not: the dead one may have taken the mark and
+		 * not lived to signal.
+		 */
 		unm_exchange(&seg->bindings[i].want, 0);
 		if (write(seg->wake_fds[i], &one, sizeof(one)) < 0 && errno != EAGAIN)
 			unm_log_peer(LOG_WARNING, "can't wake a client: %s", strerror(errno));
@@ -502,7 +508,10 @@ unm_dseg_forget_macs(struct unm_dseg *seg, uint32_t port)
 			uint64_t *entry = &seg->fdb[i].entry[way];
 			uint64_t seen = UNM_READ_ONCE(*entry);
 
-			/* A sender may write the entry at the same time: then it is about another port. */
+			/*
+			 * A sender may write the entry at the same time: then it is about another
+			 * port.
+			 */
 			if (seen != 0 && (seen & 0xffff) == port)
 				__atomic_compare_exchange_n(
 					entry, &seen, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);

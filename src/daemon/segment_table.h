@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netmapd's side of a segment: which entries of its tables are in use, and how they are changed under the readers' eyes.
+ * netmapd's side of a segment: which entries of its tables are in use, and how they are changed
+ * under the readers' eyes.
  *
- * What is free is known from private bitmaps only; the shared tables are written, and read back only when a restarted netmapd adopts a
- * segment. Every change of an entry goes
+ * What is free is known from private bitmaps only; the shared tables are written, and read back
+ * only when a restarted netmapd adopts a segment. Every change of an entry goes
  *
  *   gen odd -> fields -> gen even (release) -> epoch + 1 (release)
  *
- * so that a reader that saw the same even gen before and after has a consistent copy, and one that sees a new epoch
- * looks again. A generation is never used twice in a segment.
+ * so that a reader that saw the same even gen before and after has a consistent copy, and one that
+ * sees a new epoch looks again. A generation is never used twice in a segment.
  */
 #ifndef UNM_DAEMON_SEGMENT_TABLE_H
 #define UNM_DAEMON_SEGMENT_TABLE_H
@@ -47,11 +48,15 @@ struct unm_dseg {
 	int *wake_fds; /* eventfd of each binding in use; borrowed from it */
 };
 
-/** unm_dseg_create() - a new segment with nothing in it. Return: 0 or negative errno with the reason. */
+/**
+ * unm_dseg_create() - a new segment with nothing in it. Return: 0 or negative errno with the
+ * reason.
+ */
 int unm_dseg_create(uint32_t type, const char *name, struct unm_dseg **out, struct unm_reason *why);
 
 /**
- * unm_dseg_adopt() - map a segment of netmapd's previous run; every entry counts as free until it is claimed
+ * unm_dseg_adopt() - map a segment of netmapd's previous run; every entry counts as free until it
+ * is claimed
  * @fd: duplicated
  */
 int unm_dseg_adopt(int fd, uint64_t uid, struct unm_dseg **out, struct unm_reason *why);
@@ -59,7 +64,8 @@ int unm_dseg_adopt(int fd, uint64_t uid, struct unm_dseg **out, struct unm_reaso
 void unm_dseg_free(struct unm_dseg *seg);
 
 /**
- * unm_dseg_alloc_port() - an entry with @n_krings krings in a row, all of them zeroed, the entry left FREE
+ * unm_dseg_alloc_port() - an entry with @n_krings krings in a row, all of them zeroed, the entry
+ * left FREE
  *
  * Return: 0, or -ENOMEM with the reason.
  */
@@ -68,7 +74,10 @@ int unm_dseg_alloc_port(struct unm_dseg *seg, uint32_t n_krings, uint32_t *port,
 void unm_dseg_free_port(
 	struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings);
 
-/** unm_dseg_claim_port() - after adoption: mark as used. Return: 0, or -EINVAL if anything of it is used or out of range. */
+/**
+ * unm_dseg_claim_port() - after adoption: mark as used. Return: 0, or -EINVAL if anything of it is
+ * used or out of range.
+ */
 int unm_dseg_claim_port(
 	struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings);
 
@@ -82,12 +91,16 @@ void unm_dseg_retire_entry(struct unm_dseg *seg, uint32_t port);
 /** unm_dseg_drop_unclaimed() - after adoption: unlink and free the bindings that nobody claims. */
 void unm_dseg_drop_unclaimed(struct unm_dseg *seg);
 
-/** unm_dseg_port_begin(), unm_dseg_port_end() - bracket a change of a port entry; end returns the new generation. */
+/**
+ * unm_dseg_port_begin(), unm_dseg_port_end() - bracket a change of a port entry; end returns the
+ * new generation.
+ */
 struct unm_seg_port *unm_dseg_port_begin(struct unm_dseg *seg, uint32_t port);
 uint32_t unm_dseg_port_end(struct unm_dseg *seg, uint32_t port);
 
 /**
- * unm_dseg_port_touch() - bracket a change that keeps the entry's identity (flags, header length): same generation, new epoch
+ * unm_dseg_port_touch() - bracket a change that keeps the entry's identity (flags, header length):
+ * same generation, new epoch
  */
 void unm_dseg_port_touch(struct unm_dseg *seg);
 
@@ -101,9 +114,11 @@ int unm_dseg_add_binding(struct unm_dseg *seg, uint32_t port, int wake_fd, uint3
 	uint32_t *gen, struct unm_reason *why);
 void unm_dseg_del_binding(struct unm_dseg *seg, uint32_t port, uint32_t binding);
 
-/** unm_dseg_claim_binding() - after adoption: mark as used; the list that others walk stays as it is
+/**
+ * unm_dseg_claim_binding() - after adoption: mark as used; the list that others walk stays as it is
  *
- * Return: 0, or -ESTALE if the entry is another one by now. */
+ * Return: 0, or -ESTALE if the entry is another one by now.
+ */
 int unm_dseg_claim_binding(
 	struct unm_dseg *seg, uint32_t port, int wake_fd, uint32_t binding, uint32_t gen);
 
@@ -114,7 +129,10 @@ int unm_dseg_claim_binding(
  */
 void unm_dseg_wake(struct unm_dseg *seg);
 
-/** unm_dseg_forget_macs() - remove what was learned about a port, before its index can mean another one. */
+/**
+ * unm_dseg_forget_macs() - remove what was learned about a port, before its index can mean another
+ * one.
+ */
 void unm_dseg_forget_macs(struct unm_dseg *seg, uint32_t port);
 
 /** unm_dseg_break_locks() - free every lock word that @slot holds. Return: how many. */

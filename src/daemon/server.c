@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netmapd's loop: accepting clients, noticing that they are gone, and the few moments at which it wakes by itself.
+ * netmapd's loop: accepting clients, noticing that they are gone, and the few moments at which it
+ * wakes by itself.
  *
- * The timer is armed only while there is something to wait for: a ring that a live client still holds, the end of the
- * restore phase, the exit of an instance started on demand. An idle netmapd sleeps without end.
+ * The timer is armed only while there is something to wait for: a ring that a live client still
+ * holds, the end of the restore phase, the exit of an instance started on demand. An idle netmapd
+ * sleeps without end.
  */
 /* Syscalls: accept4 getsockopt signalfd4 timerfd_create timerfd_settime openat */
 #include "daemon/server.h"
@@ -88,7 +90,10 @@ check_credentials(struct unm_session *s)
 
 /* --- sessions --- */
 
-/* Whatever lock the client held it will not release; and it may have cleared a want word without signalling. */
+/*
+ * Whatever lock the client held it will not release; and it may have cleared a want word without
+ * signalling.
+ */
 static void
 clean_up_after(struct unm_server *srv, uint32_t slot)
 {
@@ -186,7 +191,9 @@ session_ready(struct unm_source *src, uint32_t events)
 		unm_session_end(s);
 }
 
-/* All descriptors are in use: give up the spare one to tell a client so, or it would wait for ever. */
+/*
+ * All descriptors are in use: give up the spare one to tell a client so, or it would wait for ever.
+ */
 static void
 refuse_for_fds(struct unm_server *srv)
 {

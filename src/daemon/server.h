@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netmapd as a server: who is connected, which application descriptors there are, and what may be asked.
+ * netmapd as a server: who is connected, which application descriptors there are, and what may be
+ * asked.
  *
  *   server.c    loop, accept, credentials, sessions' life, timers
  *   desc.c      application descriptors and their hang-up
@@ -80,7 +81,8 @@ struct unm_server {
 	uint64_t *slots_used;
 	uint32_t next_slot;
 	uint64_t instance;
-	int spare_fd; /* given up for a moment to refuse a connection when there are no descriptors left */
+	/* given up for a moment to refuse a connection when there are no descriptors left */
+	int spare_fd;
 	bool is_system;
 	bool is_autostarted;
 	bool is_confined; /* may make only the system calls that it is known to make */
@@ -115,7 +117,9 @@ int unm_server_listen(struct unm_server *srv, int fd);
 /** unm_server_run() - until a signal or, when started on demand, nothing to do for some seconds. */
 int unm_server_run(struct unm_server *srv);
 
-/** unm_server_arm_timer() - recompute when netmapd has to look at something by itself; idle: never. */
+/**
+ * unm_server_arm_timer() - recompute when netmapd has to look at something by itself; idle: never.
+ */
 void unm_server_arm_timer(struct unm_server *srv);
 
 /** unm_session_end() - hang up: locks that the client held are broken, sleepers woken. Frees @s. */
@@ -127,7 +131,8 @@ struct unm_desc *unm_desc_find(struct unm_server *srv, const uint8_t *id);
 /**
  * unm_desc_add() - take over descriptor @fd as D with identity @id
  *
- * Return: 0, -EINVAL (not a connected UNIX socket of that name), -EEXIST, -ENOMEM, -errno. @fd is kept on success only.
+ * Return: 0, -EINVAL (not a connected UNIX socket of that name), -EEXIST, -ENOMEM, -errno. @fd is
+ * kept on success only.
  */
 int unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, pid_t pid,
 	struct unm_desc **out);
@@ -147,7 +152,9 @@ struct unm_msg {
 	size_t len;
 	int fds[UNM_PROTO_MAXFDS]; /* a handler that keeps one puts -1 in its place */
 	unsigned int n_fds;
-	/* The answer. Descriptors are borrowed, but for out_own_fd, which is closed after sending. */
+	/*
+	 * The answer. Descriptors are borrowed, but for out_own_fd, which is closed after sending.
+	 */
 	int error; /* positive errno */
 	char *out;
 	size_t out_len;
@@ -172,7 +179,10 @@ int unm_message_handle(struct unm_session *s, const void *buf, const int *fds, u
 /** unm_message_free_held() - drop a held request. */
 void unm_message_free_held(struct unm_session *s);
 
-/** unm_message_has_steps(), unm_message_run_steps() - requests that go on in steps: are there any; one step of each. */
+/**
+ * unm_message_has_steps(), unm_message_run_steps() - requests that go on in steps: are there any;
+ * one step of each.
+ */
 bool unm_message_has_steps(const struct unm_server *srv);
 void unm_message_run_steps(struct unm_server *srv);
 
@@ -193,7 +203,10 @@ void unm_handle_admin(struct unm_msg *m);
 /** unm_lock_is_dead() - is @word the word of a lock that nobody alive holds? */
 bool unm_lock_is_dead(const struct unm_server *srv, uint32_t word);
 
-/** unm_free_dead_locks() - in all of a segment. Not while clients of a previous run are coming back: they may hold some. */
+/**
+ * unm_free_dead_locks() - in all of a segment. Not while clients of a previous run are coming back:
+ * they may hold some.
+ */
 void unm_free_dead_locks(const struct unm_server *srv, struct unm_dseg *seg);
 
 /* --- restore.c --- */
@@ -204,13 +217,19 @@ void unm_free_dead_locks(const struct unm_server *srv, struct unm_dseg *seg);
  */
 void unm_restore_begin(struct unm_server *srv, bool found_stale_socket);
 
-/** unm_restore_leaves() - a client that had handed back what it holds has gone: it is not expected any more. */
+/**
+ * unm_restore_leaves() - a client that had handed back what it holds has gone: it is not expected
+ * any more.
+ */
 void unm_restore_leaves(struct unm_server *srv);
 
 /** unm_restore_check() - end the phase if everybody is back or time is up. */
 void unm_restore_check(struct unm_server *srv);
 
-/** unm_state_file_update() - note how many clients and which persistent ports there are, for the next run. */
+/**
+ * unm_state_file_update() - note how many clients and which persistent ports there are, for the
+ * next run.
+ */
 void unm_state_file_update(struct unm_server *srv);
 
 #endif

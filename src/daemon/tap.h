@@ -34,7 +34,10 @@ int unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struc
  */
 int unm_tap_set_header(int fd, uint32_t len, uint32_t lacks);
 
-/** unm_tap_set_carrier() - as if the cable of the open TAP @fd were plugged in or pulled. Return: 0 or -errno. */
+/**
+ * unm_tap_set_carrier() - as if the cable of the open TAP @fd were plugged in or pulled. Return: 0
+ * or -errno.
+ */
 int unm_tap_set_carrier(int fd, bool is_on);
 
 /** unm_tap_allowed() - may netmapd make TAPs? Return: 0 or -EPERM, -ENXIO with the reason. */

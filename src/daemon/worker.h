@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers: processes that forward between a VALE switch and what can't run the library itself, now TAP interfaces.
+ * Workers: processes that forward between a VALE switch and what can't run the library itself, now
+ * TAP interfaces.
  *
- * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so that no other client gets it,
- * and starts the worker, which opens that port and the TAP. It outlives netmapd like any client; the next netmapd knows by the
- * port's flag and name what it is for. One that ends is started again, after a pause that grows with each failure.
+ * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so
+ * that no other client gets it, and starts the worker, which opens that port and the TAP. It
+ * outlives netmapd like any client; the next netmapd knows by the port's flag and name what it is
+ * for. One that ends is started again, after a pause that grows with each failure.
  */
 #ifndef UNM_DAEMON_WORKER_H
 #define UNM_DAEMON_WORKER_H

@@ -2,8 +2,8 @@
 /*
  * Opening and closing a bound port, and announcing sleep on it. See port.h.
  *
- * Everything that netmapd said about the port is checked here against the sizes of what is really mapped, once; the data path
- * then uses the private copies.
+ * Everything that netmapd said about the port is checked here against the sizes of what is really
+ * mapped, once; the data path then uses the private copies.
  */
 #include <errno.h>
 #include <poll.h>
@@ -31,7 +31,10 @@ ops_of(uint32_t kind)
 	}
 }
 
-/* The netmap_ring of kring @k in @region, or NULL if it does not lie inside, or has fewer than @min_slots. */
+/*
+ * The netmap_ring of kring @k in @region, or NULL if it does not lie inside, or has fewer than
+ * @min_slots.
+ */
 static struct netmap_ring *
 locate_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t min_slots,
 	uint32_t *num_slots)
@@ -71,7 +74,9 @@ bring_init(
 	return r->ring != NULL && UNM_READ_ONCE(r->kring->is_rx) == (uint32_t)is_rx ? 0 : -EINVAL;
 }
 
-/* First kring and number of rings of each direction of port entry @e, NIC and host rings together. */
+/*
+ * First kring and number of rings of each direction of port entry @e, NIC and host rings together.
+ */
 struct geometry {
 	uint32_t base, n_tx, n_rx;
 };
@@ -225,7 +230,10 @@ unm_bport_arm(struct unm_bport *bp, short events)
 		bits |= UNM_WANT_RX;
 	if (events & (POLLOUT | POLLWRNORM))
 		bits |= UNM_WANT_TX;
-	/* Frames that a lossless receiver had no room for are sent when it has: that takes a wake-up too. */
+	/*
+	 * Frames that a lossless receiver had no room for are sent when it has: that takes a
+	 * wake-up too.
+	 */
 	for (i = 0; !(bp->info.nr_flags & NR_NO_TX_POLL) && i < bp->n_tx; i++)
 		if (UNM_READ_ONCE(bp->tx[i].ring->head) != bp->ops->tx_done(&bp->tx[i]))
 			bits |= UNM_WANT_TX;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Shared by the files of src/port only: the port kinds, and small pieces that several of them use. */
+/*
+ * Shared by the files of src/port only: the port kinds, and small pieces that several of them use.
+ */
 #ifndef UNM_PORT_INTERNAL_H
 #define UNM_PORT_INTERNAL_H
 
@@ -20,7 +22,10 @@ unm_tx_tail_all_free(const struct unm_bring *r, uint32_t hwcur)
 	return unm_pos_prev(hwcur, r->num_slots);
 }
 
-/* hwcur of a ring of ours. A value out of range (somebody's stray store) reads as the last accepted head. */
+/*
+ * hwcur of a ring of ours. A value out of range (somebody's stray store) reads as the last accepted
+ * head.
+ */
 static inline uint32_t
 unm_own_hwcur(const struct unm_bring *r)
 {
@@ -33,7 +38,10 @@ unm_own_hwcur(const struct unm_bring *r)
 		       : 0;
 }
 
-/* Start of the packet that slot @s holds, or NULL if its index, or offset and length, leave the buffer. */
+/*
+ * Start of the packet that slot @s holds, or NULL if its index, or offset and length, leave the
+ * buffer.
+ */
 static inline uint8_t *
 unm_slot_data(const struct unm_bring *r, const struct netmap_slot *s)
 {

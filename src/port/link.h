@@ -3,11 +3,14 @@
  * How a client learns that its port's link went down or up.
  *
  *   netmapd                                   the port's clients
- *     UNM_PORTF_LINK_DOWN in the port entry     poll: entry and NI_LINK_DOWN differ?  POLLPRI, if asked for
- *     write each binding's eventfd              NIOCTXSYNC, NIOCRXSYNC: copy the entry's state to NI_LINK_DOWN
+ *     UNM_PORTF_LINK_DOWN in the port entry     poll: entry and NI_LINK_DOWN differ? POLLPRI, if
+ *                                               asked for
+ *     write each binding's eventfd              NIOCTXSYNC, NIOCRXSYNC: copy the entry's state to
+ *                                               NI_LINK_DOWN
  *
- * The bit in netmap_if is at once what the client reads and what it has been told: so POLLPRI stays until the client looks, and no
- * change is lost, although two that cancel each other out may be. Copies of a descriptor in several processes have one netmap_if.
+ * The bit in netmap_if is at once what the client reads and what it has been told: so POLLPRI stays
+ * until the client looks, and no change is lost, although two that cancel each other out may be.
+ * Copies of a descriptor in several processes have one netmap_if.
  */
 #ifndef UNM_PORT_LINK_H
 #define UNM_PORT_LINK_H

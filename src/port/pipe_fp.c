@@ -2,25 +2,30 @@
 /*
  * Pipes: slots change hands, payload never moves (spec 14).
  *
- * The tx ring of one end and the rx ring of the other have equally many slots and correspond one to one:
+ * The tx ring of one end and the rx ring of the other have equally many slots and correspond one to
+ * one:
  *
  *                hwcur (B.rx)                 hwtail (B.rx)
  *   ---- free ----|------- with B -------------|---- A's to fill ----
  *                 ^ B's rxsync stores          ^ A's txsync stores
  *
- * These two words are the whole state of the queue. A's "hwcur" is the hwtail of B, so there is nothing that two crashes could
- * leave in disagreement; a sync that was killed half-way has published nothing and the next one repeats it.
+ * These two words are the whole state of the queue. A's "hwcur" is the hwtail of B, so there is
+ * nothing that two crashes could leave in disagreement; a sync that was killed half-way has
+ * published nothing and the next one repeats it.
  *
- * A returned slot (with the buffer that B left there) is copied back by A's next txsync, not by B: B's rxsync then writes one word, and A reads
- * lines that it wrote itself unless B changed them.
+ * A returned slot (with the buffer that B left there) is copied back by A's next txsync, not by B:
+ * B's rxsync then writes one word, and A reads lines that it wrote itself unless B changed them.
  *
- * What the other end wrote into a slot is checked before it reaches this end's ring: the application would follow a bad index, or a bad offset, out
- * of the region.
+ * What the other end wrote into a slot is checked before it reaches this end's ring: the
+ * application would follow a bad index, or a bad offset, out of the region.
  */
 #include "port/internal.h"
 #include "ring/wake.h"
 
-/* Slots ahead of the one being copied whose line in the peer's ring is fetched for writing: two lines. */
+/*
+ * Slots ahead of the one being copied whose line in the peer's ring is fetched for writing: two
+ * lines.
+ */
 #define PREFETCH_SLOTS 8u
 
 /* B's view of the queue's end, which A's txsync alone writes. */
@@ -37,7 +42,8 @@ pipe_tx_done(const struct unm_bring *r)
 }
 
 /*
- * A slot as the receiver may see it: an index, offset or length that leaves its buffer becomes the empty buffer 0.
+ * A slot as the receiver may see it: an index, offset or length that leaves its buffer becomes the
+ * empty buffer 0.
  * @mask: OFFSETS in force in the receiver's ring
  */
 static inline struct netmap_slot
@@ -65,8 +71,9 @@ struct four_slots {
 };
 
 /*
- * The value that was loaded, from now on: the compiler can't fetch it from memory again. A volatile access would say the same, but keeps gcc
- * from using the address modes of the loop (387 -> 488 Mpps, both sides spinning).
+ * The value that was loaded, from now on: the compiler can't fetch it from memory again. A volatile
+ * access would say the same, but keeps gcc from using the address modes of the loop (387 -> 488
+ * Mpps, both sides spinning).
  */
 static inline slot_vec
 vec_load(const struct netmap_slot *s)
@@ -113,7 +120,10 @@ four_idx(const struct four_slots *f)
 	return __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
 }
 
-/* The second words, len and flags: on a little-endian machine one is not above the buffer size if the length is not and no flag is set. */
+/*
+ * The second words, len and flags: on a little-endian machine one is not above the buffer size if
+ * the length is not and no flag is set.
+ */
 static inline word_vec
 four_len_flags(const struct four_slots *f)
 {
@@ -145,7 +155,8 @@ four_good_idx(const struct four_slots *f, uint32_t n_bufs)
 }
 
 /*
- * Push slots [from, to), no wrap between them, while they are plain: no flags, a good index and length. A line of four at a time.
+ * Push slots [from, to), no wrap between them, while they are plain: no flags, a good index and
+ * length. A line of four at a time.
  * Return: how many. Several times as fast as the general loop, which takes the rest.
  */
 static uint32_t
@@ -173,7 +184,9 @@ push_plain(struct unm_bring *r, uint32_t from, uint32_t to, uint64_t *bytes)
 	return i;
 }
 
-/* Copy slots [from, head) to the peer's ring. Return: the position after the last complete packet. */
+/*
+ * Copy slots [from, head) to the peer's ring. Return: the position after the last complete packet.
+ */
 static uint32_t
 push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 {
@@ -217,7 +230,10 @@ push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 	return end;
 }
 
-/* Take back slots [from, to), no wrap between them, that hold a good index: four at a time. Return: how many. */
+/*
+ * Take back slots [from, to), no wrap between them, that hold a good index: four at a time. Return:
+ * how many.
+ */
 static uint32_t
 pull_plain(struct unm_bring *r, uint32_t from, uint32_t to)
 {
@@ -236,7 +252,9 @@ pull_plain(struct unm_bring *r, uint32_t from, uint32_t to)
 	return i;
 }
 
-/* Take back slots [from, to) that the receiver has released, with whatever buffers it left in them. */
+/*
+ * Take back slots [from, to) that the receiver has released, with whatever buffers it left in them.
+ */
 static void
 pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
 {
@@ -270,13 +288,19 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	const uint32_t n = r->num_slots;
 	const uint32_t from = queue_end(r);
 	const uint32_t old_tail = UNM_READ_ONCE(r->kring->pub_tail);
-	/* The oldest slot that was not taken back. If somebody scribbled on our word, all that is released counts as taken back. */
+	/*
+	 * The oldest slot that was not taken back. If somebody scribbled on our word, all that is
+	 * released counts as taken back.
+	 */
 	const uint32_t oldest = old_tail < n ? unm_pos_next(old_tail, n)
 					     : unm_kring_load_hwcur(r->peer_kring, n, from);
 	const uint32_t n_out = unm_pos_dist(oldest, head, n);
 	uint32_t end = from, released;
 
-	/* oldest <= from <= head, going round; a queue end beyond head is nonsense, and nothing is sent */
+	/*
+	 * oldest <= from <= head, going round; a queue end beyond head is nonsense, and nothing is
+	 * sent
+	 */
 	if (from != head && unm_pos_dist(oldest, from, n) < n_out)
 		end = push_slots(r, from, head);
 	if (end != from) {
@@ -287,7 +311,10 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 				UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
 	}
 	released = unm_kring_load_hwcur(r->peer_kring, n, end);
-	/* oldest <= released <= end <= head; else the peer's word is nonsense, and nothing is taken back */
+	/*
+	 * oldest <= released <= end <= head; else the peer's word is nonsense, and nothing is taken
+	 * back
+	 */
 	if (unm_pos_dist(oldest, released, n) > unm_pos_dist(oldest, end, n) ||
 		unm_pos_dist(oldest, released, n) > n_out)
 		released = oldest;

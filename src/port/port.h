@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bound port, as the process that syncs it sees it: the one interface between the client library (or a worker) and the
- * data path. Everything in here is private memory; what is shared lies in the segment and in regions.
+ * A bound port, as the process that syncs it sees it: the one interface between the client library
+ * (or a worker) and the data path. Everything in here is private memory; what is shared lies in the
+ * segment and in regions.
  *
- *   client:  struct unm_env (callbacks), struct unm_seg and struct unm_region (mappings, kept by the client)
+ *   client:  struct unm_env (callbacks), struct unm_seg and struct unm_region (mappings,
+ *            kept by the client)
  *      |
  *      v     unm_bport_open() ... unm_bport_poll() / _txsync() / _rxsync() ... unm_bport_close()
- *   port:    struct unm_bport { struct unm_bring tx[], rx[] } and one file per port kind (unm_port_ops)
+ *   port:    struct unm_bport { struct unm_bring tx[], rx[] } and a file per kind (unm_port_ops)
  *
- * Threads: a bport may be synced by several threads and several processes at once. A ring that is being synced by
- * another one is skipped (netmap's rule). open, close and after_fork are for one thread, with no sync running.
+ * Threads: a bport may be synced by several threads and several processes at once. A ring that is
+ * being synced by another one is skipped (netmap's rule). open, close and after_fork are for one
+ * thread, with no sync running.
  */
 #ifndef UNM_PORT_PORT_H
 #define UNM_PORT_PORT_H
@@ -28,15 +31,18 @@ struct unm_bport;
 struct unm_bring;
 
 /*
- * What a kind of port does. @head is already checked: [hwcur, head) are the slots to take (tx) or to give back (rx).
- * Both run with the ring's busy word held.
+ * What a kind of port does. @head is already checked: [hwcur, head) are the slots to take (tx) or
+ * to give back (rx). Both run with the ring's busy word held.
  */
 struct unm_port_ops {
 	/* Take slots hwcur ... head - 1; set ring->kring->hwcur; return the new tail in *tail. */
 	int (*txsync)(struct unm_bring *r, uint32_t head, uint32_t *tail);
 	/* Give back slots hwcur ... head - 1; return the new tail in *tail. */
 	int (*rxsync)(struct unm_bring *r, uint32_t head, uint32_t *tail);
-	/* The slot after the last one for which txsync has done its work; for the flush test of poll. */
+	/*
+	 * The slot after the last one for which txsync has done its work; for the flush test of
+	 * poll.
+	 */
 	uint32_t (*tx_done)(const struct unm_bring *r);
 	/* Called at open and close of the bport; may be NULL. */
 	int (*open)(struct unm_bport *bp);
@@ -61,7 +67,10 @@ struct unm_bring {
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
-	/* VALE, lossless: receivers below have the flooded frame at hwcur already. W: who syncs the ring in this process */
+	/*
+	 * VALE, lossless: receivers below have the flooded frame at hwcur already. W: who syncs the
+	 * ring in this process
+	 */
 	uint32_t flood_resume;
 };
 
@@ -92,13 +101,22 @@ struct unm_bport {
 int unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg,
 	struct unm_region *region, const struct unm_bind_info *info, const int *fds);
 
-/* Free the view. Touches no shared state: other processes may hold the same binding. NULL is accepted. */
+/*
+ * Free the view. Touches no shared state: other processes may hold the same binding. NULL is
+ * accepted.
+ */
 void unm_bport_close(struct unm_bport *bp);
 
-/* In the child of a fork, before its first sync: forget private locks that a thread of the parent may have held. */
+/*
+ * In the child of a fork, before its first sync: forget private locks that a thread of the parent
+ * may have held.
+ */
 void unm_bport_after_fork(struct unm_bport *bp);
 
-/* Has netmapd taken the port away (DELIF, a generation passed)? Then the binding is a zombie: ENXIO, POLLERR. */
+/*
+ * Has netmapd taken the port away (DELIF, a generation passed)? Then the binding is a zombie:
+ * ENXIO, POLLERR.
+ */
 bool unm_bport_gone(const struct unm_bport *bp);
 
 /* From now on unm_bport_gone() is true: netmapd says that this binding has ended. */
@@ -107,8 +125,9 @@ void unm_bport_lose(struct unm_bport *bp);
 /**
  * unm_bport_txsync(), unm_bport_rxsync() - what NIOCTXSYNC and NIOCRXSYNC do (spec 7.5)
  *
- * Return: 0 (also after a ring was reinitialised), -EIO, -ENXIO (port gone). Blocks only for receivers' locks (VALE): for each tx ring
- * UNM_LOCK_WAIT_MS at most, and not again for a while once a lock has not come free.
+ * Return: 0 (also after a ring was reinitialised), -EIO, -ENXIO (port gone). Blocks only for
+ * receivers' locks (VALE): for each tx ring UNM_LOCK_WAIT_MS at most, and not again for a while
+ * once a lock has not come free.
  */
 int unm_bport_txsync(struct unm_bport *bp);
 int unm_bport_rxsync(struct unm_bport *bp);
@@ -124,9 +143,10 @@ short unm_bport_poll(struct unm_bport *bp, short events);
 /**
  * unm_bport_arm() - announce that this thread is about to sleep
  *
- * Sets the binding's and rings' want words, then a full fence. The caller must call unm_bport_poll() once more before it sleeps on the
- * binding's eventfd (and unm_bport_fds()); whoever makes the port ready after that look signals the eventfd.
- * Several sleepers of one binding may arm at once.
+ * Sets the binding's and rings' want words, then a full fence. The caller must call
+ * unm_bport_poll() once more before it sleeps on the binding's eventfd (and unm_bport_fds());
+ * whoever makes the port ready after that look signals the eventfd. Several sleepers of one binding
+ * may arm at once.
  */
 void unm_bport_arm(struct unm_bport *bp, short events);
 
@@ -140,11 +160,13 @@ unsigned int unm_bport_fds(
 	const struct unm_bport *bp, short events, struct pollfd *out, unsigned int max);
 
 /**
- * unm_bring_sync_at() - sync one ring with indices from elsewhere than the ring (CSB mode, spec 18.3)
+ * unm_bring_sync_at() - sync one ring with indices from elsewhere than the ring (CSB mode, spec
+ * 18.3)
  * @head, @cur: as the client wrote them; checked here
  * @hwcur, @hwtail: results
  *
- * Return: 0, -EINVAL illegal indices (the ring has been reinitialised), -EBUSY another thread syncs it, -EIO.
+ * Return: 0, -EINVAL illegal indices (the ring has been reinitialised), -EBUSY another thread syncs
+ * it, -EIO.
  */
 int unm_bring_sync_at(
 	struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Synchronisation of the rings of a bport: what NIOCTXSYNC, NIOCRXSYNC and poll(2) have in common (spec 7 and 8).
+ * Synchronisation of the rings of a bport: what NIOCTXSYNC, NIOCRXSYNC and poll(2) have in common
+ * (spec 7 and 8).
  *
- * A sync of one ring: take its busy word (or skip the ring: another thread is at it), read head and cur once, check them
- * against our own positions, let the port kind do its work, publish the new tail. Our positions live in the segment, because a binding may
- * be held by several processes; they are range-checked at each use.
+ * A sync of one ring: take its busy word (or skip the ring: another thread is at it), read head and
+ * cur once, check them against our own positions, let the port kind do its work, publish the new
+ * tail. Our positions live in the segment, because a binding may be held by several processes; they
+ * are range-checked at each use.
  *
- * Whoever is turned away from a busy ring may go to sleep on what he knows, although the other one looked before the last frame came. So the
- * other one, when he leaves the ring and finds that somebody was turned away, signals the sleepers of the port: they look again.
+ * Whoever is turned away from a busy ring may go to sleep on what he knows, although the other one
+ * looked before the last frame came. So the other one, when he leaves the ring and finds that
+ * somebody was turned away, signals the sleepers of the port: they look again.
  */
 #include <errno.h>
 #include <poll.h>
@@ -65,7 +68,10 @@ restart_position(const struct unm_bring *r)
 	return pos < r->num_slots ? pos : unm_own_hwcur(r);
 }
 
-/* Illegal indices (spec 7.4): repair what can be. rx goes on from its own position, tx does not. Busy word held. */
+/*
+ * Illegal indices (spec 7.4): repair what can be. rx goes on from its own position, tx does not.
+ * Busy word held.
+ */
 static int
 sync_bad_indices(struct unm_bring *r, uint32_t start, uint32_t tail)
 {
@@ -79,7 +85,10 @@ sync_bad_indices(struct unm_bring *r, uint32_t start, uint32_t tail)
 		start = pos;
 	}
 	if (!r->is_rx) {
-		/* An overwritten tail is put back (spec 7.4); a client that follows it finds a legal place again. */
+		/*
+		 * An overwritten tail is put back (spec 7.4); a client that follows it finds a
+		 * legal place again.
+		 */
 		if (UNM_READ_ONCE(r->ring->tail) != tail)
 			unm_store_release(&r->ring->tail, tail);
 		return RING_BAD;

@@ -2,8 +2,9 @@
 /*
  * VALE ports: from slots to frames, and back to positions.
  *
- * txsync gathers up to a batch of frames out of the ring, each slot loaded once and checked, and has them forwarded
- * (vale/forward.h), until the ring is done or a lossless receiver makes it wait. rxsync only moves positions: the payload is there already.
+ * txsync gathers up to a batch of frames out of the ring, each slot loaded once and checked, and
+ * has them forwarded (vale/forward.h), until the ring is done or a lossless receiver makes it wait.
+ * rxsync only moves positions: the payload is there already.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +28,9 @@ vale_tx_done(const struct unm_bring *r)
 	return unm_own_hwcur(r);
 }
 
-/* Nothing is under way: whatever a batch may have left half done in the private state is forgotten. */
+/*
+ * Nothing is under way: whatever a batch may have left half done in the private state is forgotten.
+ */
 static void
 vale_after_fork(struct unm_bport *bp)
 {
@@ -65,7 +68,8 @@ vale_open(struct unm_bport *bp)
 	s->lock_budget_ns = UNM_LOCK_WAIT_NS;
 	if (getrandom(&s->ip6_id, sizeof(s->ip6_id), GRND_NONBLOCK) != sizeof(s->ip6_id))
 		s->ip6_id =
-			unm_now_coarse_ns(); /* early at boot; less than ideal, and no reason to fail */
+			/* early at boot; less than ideal, and no reason to fail */
+			unm_now_coarse_ns();
 	bp->kind_data = s;
 	vale_after_fork(bp);
 	return 0;
@@ -82,8 +86,9 @@ vale_close(struct unm_bport *bp)
 }
 
 /*
- * Find the Ethernet header behind the virtio-net header: it must lie wholly in one fragment, the first or, when the first is exactly the
- * header, the second (spec 16.3). Return: false if there is none.
+ * Find the Ethernet header behind the virtio-net header: it must lie wholly in one fragment, the
+ * first or, when the first is exactly the header, the second (spec 16.3). Return: false if there is
+ * none.
  */
 static bool
 find_eth(const struct unm_vale_src *s, struct unm_frame *f)
@@ -138,7 +143,10 @@ frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap
 	return data;
 }
 
-/* Collect the fragments of the frame at g->pos. A bad slot counts as empty (spec 16.4). Return: number of slots taken. */
+/*
+ * Collect the fragments of the frame at g->pos. A bad slot counts as empty (spec 16.4). Return:
+ * number of slots taken.
+ */
 static uint32_t
 gather_frame(
 	struct unm_vale_src *s, struct gather *g, struct unm_frame *f, unsigned int *n_indirect)
@@ -153,7 +161,11 @@ gather_frame(
 	f->total = 0;
 	f->n_frags = 0;
 	f->fault = 0;
-	do { /* at most to head: less than num_slots turns, and n_frags + num_slots <= UNM_VALE_FRAGS was checked */
+	/*
+	 * at most to head: less than num_slots turns, and n_frags + num_slots <= UNM_VALE_FRAGS was
+	 * checked
+	 */
+	do {
 		struct netmap_slot *slot = &r->ring->slot[i];
 		const struct netmap_slot v = unm_slot_load(slot);
 		struct unm_frag *frag = &s->frags[s->n_frags];
@@ -178,8 +190,9 @@ gather_frame(
 }
 
 /*
- * The usual slots: one frame each, nothing asked by a flag, a good index and length. Take them from g->pos on, up to the first other one or
- * the end of the ring. Return: how many; each has become frame @n, n + 1, ...
+ * The usual slots: one frame each, nothing asked by a flag, a good index and length. Take them from
+ * g->pos on, up to the first other one or the end of the ring. Return: how many; each has become
+ * frame @n, n + 1, ...
  */
 static unsigned int
 gather_plain(struct unm_vale_src *s, struct gather *g, unsigned int n)
@@ -225,7 +238,10 @@ gather_plain(struct unm_vale_src *s, struct gather *g, unsigned int n)
 	return i;
 }
 
-/* Second look at @n gathered frames, whose first lines have been prefetched: is there an Ethernet header? Those without are left out. */
+/*
+ * Second look at @n gathered frames, whose first lines have been prefetched: is there an Ethernet
+ * header? Those without are left out.
+ */
 static unsigned int
 check_headers(struct unm_vale_src *s, struct gather *g, unsigned int n)
 {
@@ -251,7 +267,10 @@ check_headers(struct unm_vale_src *s, struct gather *g, unsigned int n)
 	return k;
 }
 
-/* Fill a batch from the ring: at least one frame is taken, though it may be none to forward. g->pos is before g->head. */
+/*
+ * Fill a batch from the ring: at least one frame is taken, though it may be none to forward. g->pos
+ * is before g->head.
+ */
 static void
 gather_batch(struct unm_vale_src *s, struct gather *g)
 {
@@ -282,7 +301,10 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 	s->n_frames = check_headers(s, g, n);
 }
 
-/* Count a batch of which frames[0 ... done) are dealt with; what comes after is gathered again by a later sync. */
+/*
+ * Count a batch of which frames[0 ... done) are dealt with; what comes after is gathered again by a
+ * later sync.
+ */
 static void
 account(const struct unm_vale_src *s, struct gather *g, unsigned int done)
 {
@@ -305,7 +327,8 @@ forward_ring(struct unm_vale_src *s, struct gather *g)
 	const uint32_t start = g->pos;
 
 	while (g->pos !=
-		g->head) { /* each turn takes slots, of which there are less than num_slots, or ends */
+		/* each turn takes slots, of which there are less than num_slots, or ends */
+		g->head) {
 		unsigned int done;
 
 		gather_batch(s, g);
@@ -330,7 +353,8 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 
 	s->slot = bp->env->slot();
 	if (s->slot == 0)
-		return -EIO; /* a lock word of 0 means free: without a number of ours we can't take one */
+		/* a lock word of 0 means free: without a number of ours we can't take one */
+		return -EIO;
 	s->ring_id = g->r->ring_id;
 	s->hdr_len = UNM_READ_ONCE(bp->seg->ports[s->port].vnet_hdr_len);
 	if (!unm_vnet_len_ok(s->hdr_len))
@@ -344,7 +368,10 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 	return 0;
 }
 
-/* The link is down: the frames in the slots up to @head are lost. A last one that is not whole counts too. */
+/*
+ * The link is down: the frames in the slots up to @head are lost. A last one that is not whole
+ * counts too.
+ */
 static void
 lose_slots(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
@@ -365,7 +392,10 @@ lose_slots(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	*tail = unm_tx_tail_all_free(r, head);
 }
 
-/* Is there nowhere to forward to: taken from its switch (spec 16.6), or the link is down? Then all is done here. */
+/*
+ * Is there nowhere to forward to: taken from its switch (spec 16.6), or the link is down? Then all
+ * is done here.
+ */
 static bool
 goes_nowhere(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
@@ -395,7 +425,11 @@ vale_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (goes_nowhere(r, head, tail))
 		return 0;
 	if (unm_lock_take(&bp->busy_thread, 1) != 0)
-		return 0; /* another thread has been forwarding for long; these frames wait for the next sync, and we are told when */
+		/*
+		 * another thread has been forwarding for long; these frames wait for the next sync,
+		 * and we are told when
+		 */
+		return 0;
 	err = forward_slots(bp->kind_data, &g);
 	if (__builtin_expect(unm_lock_release(&bp->busy_thread), 0))
 		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_TX);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Positions in a ring: arithmetic modulo the number of slots, and the ordered accesses to the shared words.
+ * Positions in a ring: arithmetic modulo the number of slots, and the ordered accesses to the
+ * shared words.
  *
- * Every shared position goes through a check before it is used: a value out of range reads as "nothing moved".
+ * Every shared position goes through a check before it is used: a value out of range reads as
+ * "nothing moved".
  */
 #ifndef UNM_RING_KRING_H
 #define UNM_RING_KRING_H
@@ -38,14 +40,19 @@ unm_pos_add(uint32_t i, uint32_t k, uint32_t n)
 	return i >= n ? i - n : i;
 }
 
-/* Slot and payload stores made before are seen by who loads @hwtail with unm_kring_load_hwtail(). */
+/*
+ * Slot and payload stores made before are seen by who loads @hwtail with unm_kring_load_hwtail().
+ */
 static inline void
 unm_kring_publish_hwtail(struct unm_kring *k, uint32_t pos)
 {
 	unm_store_release(&k->hwtail, pos);
 }
 
-/* Pairs with unm_kring_publish_hwtail(). @fallback: what to believe when the word holds no position. */
+/*
+ * Pairs with unm_kring_publish_hwtail(). @fallback: what to believe when the word holds no
+ * position.
+ */
 static inline uint32_t
 unm_kring_load_hwtail(const struct unm_kring *k, uint32_t n, uint32_t fallback)
 {
@@ -54,7 +61,10 @@ unm_kring_load_hwtail(const struct unm_kring *k, uint32_t n, uint32_t fallback)
 	return pos < n ? pos : fallback;
 }
 
-/* The client's reads of the slots given back are over before a deliverer that loads @hwcur overwrites them. */
+/*
+ * The client's reads of the slots given back are over before a deliverer that loads @hwcur
+ * overwrites them.
+ */
 static inline void
 unm_kring_publish_hwcur(struct unm_kring *k, uint32_t pos)
 {

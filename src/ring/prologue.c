@@ -19,7 +19,10 @@ unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t 
 		const struct netmap_slot s = unm_slot_load(slot);
 
 		if (!unm_buf_idx_ok(s.buf_idx, n_bufs)) {
-			/* index 0 on an unused rx slot of a pipe is how it starts (spec 14.4), not a fault */
+			/*
+			 * index 0 on an unused rx slot of a pipe is how it starts (spec 14.4), not
+			 * a fault
+			 */
 			if (s.buf_idx != 0)
 				errors++;
 			UNM_WRITE_ONCE(slot->buf_idx, 0);

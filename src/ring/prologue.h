@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The checks at the start of every sync, and what is done to a ring whose indices are wrong (spec 7.2 - 7.4).
+ * The checks at the start of every sync, and what is done to a ring whose indices are wrong (spec
+ * 7.2 - 7.4).
  */
 #ifndef UNM_RING_PROLOGUE_H
 #define UNM_RING_PROLOGUE_H
@@ -37,7 +38,8 @@ unm_indices_ok(uint32_t start, uint32_t head, uint32_t cur, uint32_t tail, uint3
  * @bufs:   number of buffers in its region; @buf_size: their size
  * @hwcur, @hwtail: our positions, both in [0, n)
  *
- * Invalid slots are set to buffer 0, length 0; if any index or slot was out of range, head = cur = @hwcur and tail = @hwtail.
+ * Invalid slots are set to buffer 0, length 0; if any index or slot was out of range, head = cur =
+ * @hwcur and tail = @hwtail.
  * Return: true if the indices were reset.
  */
 bool unm_ring_reinit(struct netmap_ring *ring, uint32_t n, uint32_t n_bufs, uint32_t buf_size,

@@ -2,8 +2,9 @@
 /*
  * Slots, read once and written once.
  *
- * A slot is 16 bytes that an application (ours or another's) may change at any moment. It is loaded into a private copy with two 64-bit
- * loads, checked there, and never looked at again in the same sync.
+ * A slot is 16 bytes that an application (ours or another's) may change at any moment. It is loaded
+ * into a private copy with two 64-bit loads, checked there, and never looked at again in the same
+ * sync.
  */
 #ifndef UNM_RING_SLOT_H
 #define UNM_RING_SLOT_H

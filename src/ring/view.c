@@ -16,7 +16,10 @@ unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size)
 
 	if (err != 0)
 		return err;
-	/* unm_seg_check() found the header equal to what the constants of this version give: use the constants. */
+	/*
+	 * unm_seg_check() found the header equal to what the constants of this version give: use
+	 * the constants.
+	 */
 	unm_seg_layout(
 		&own, UNM_READ_ONCE(h->type) == UNM_SEG_VALE ? UNM_SEG_VALE : UNM_SEG_DOMAIN);
 	if (own.size != size)
@@ -48,7 +51,10 @@ unm_region_check(const struct unm_region_info *info)
 		!pool_ok(info->ring_ofs, info->ring_num, info->ring_size, info->size) ||
 		!pool_ok(info->buf_ofs, info->buf_num, info->buf_size, info->size))
 		return -EINVAL;
-	/* The data path copies whole lines where addresses are multiples of 64: those must be whole lines of a buffer. */
+	/*
+	 * The data path copies whole lines where addresses are multiples of 64: those must be whole
+	 * lines of a buffer.
+	 */
 	if (info->buf_ofs % 64 != 0 || info->buf_size % 64 != 0)
 		return -EINVAL;
 	return info->buf_size <= 65536 && info->buf_num > 2 ? 0 : -EINVAL;

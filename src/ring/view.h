@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * This process's views of shared memory, and what the data path needs from its host (the client library or a worker).
+ * This process's views of shared memory, and what the data path needs from its host (the client
+ * library or a worker).
  *
- * A view holds addresses and sizes that were checked once; the shared originals are not looked at again.
+ * A view holds addresses and sizes that were checked once; the shared originals are not looked at
+ * again.
  */
 #ifndef UNM_RING_VIEW_H
 #define UNM_RING_VIEW_H
@@ -12,7 +14,9 @@
 #include "shm/proto.h"
 #include "shm/segment.h"
 
-/* A region mapped in this process. Owned by the client; valid while the client's reference is held. */
+/*
+ * A region mapped in this process. Owned by the client; valid while the client's reference is held.
+ */
 struct unm_region {
 	char *base; /* whole region, info.size bytes, read/write */
 	struct unm_region_info info;
@@ -21,8 +25,8 @@ struct unm_region {
 /**
  * unm_region_check() - do the pools of a region lie inside it?
  *
- * Return: 0, or -EINVAL: object sizes of zero, buffers that do not start at or are no multiple of 64 bytes, or are above 64 KiB, a pool
- * past the end.
+ * Return: 0, or -EINVAL: object sizes of zero, buffers that do not start at or are no multiple of
+ * 64 bytes, or are above 64 KiB, a pool past the end.
  */
 int unm_region_check(const struct unm_region_info *info);
 
@@ -47,16 +51,25 @@ struct unm_seg {
 int unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size);
 
 /*
- * What the data path needs from the client. All of them may block on netmapd, so they are for the rare cases; the data path
- * caches what it gets. They may be called on any thread that syncs.
+ * What the data path needs from the client. All of them may block on netmapd, so they are for the
+ * rare cases; the data path caches what it gets. They may be called on any thread that syncs.
  */
 struct unm_env {
-	/* Slot of this process for shared locks; 0 = not to be had now (then the sync gives -EIO). Cheap. */
+	/*
+	 * Slot of this process for shared locks; 0 = not to be had now (then the sync gives -EIO).
+	 * Cheap.
+	 */
 	uint32_t (*slot)(void);
-	/* Map the region @uid, or take another reference. NULL: not to be had (netmapd away, region gone). */
+	/*
+	 * Map the region @uid, or take another reference. NULL: not to be had (netmapd away, region
+	 * gone).
+	 */
 	struct unm_region *(*region_get)(uint64_t uid);
 	void (*region_put)(struct unm_region *region);
-	/* Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it can't be had. */
+	/*
+	 * Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it
+	 * can't be had.
+	 */
 	int (*wake_fd)(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
 	/*
 	 * TAP queues behind a port that is attached to the switch, at most @max; only a worker gets

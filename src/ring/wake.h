@@ -10,17 +10,22 @@
  *     nothing: sleep until a signal after        for each binding of the port:
  *     the last one taken                             exchange(binding.want, 0) & bits? signal
  *
- * With a fence on each side, either the sleeper's look sees the position or the waker sees kring.want. kring.want is cleared by an
- * exchange, not a store: the walk after it must see the binding.want of every sleeper whose kring.want it has wiped out, or the next waker
- * would find nobody. It is set by an exchange too, so that a waker that meets the mark of the second of two sleepers has also met the first's.
+ * With a fence on each side, either the sleeper's look sees the position or the waker sees
+ * kring.want. kring.want is cleared by an exchange, not a store: the walk after it must see the
+ * binding.want of every sleeper whose kring.want it has wiped out, or the next waker would find
+ * nobody. It is set by an exchange too, so that a waker that meets the mark of the second of two
+ * sleepers has also met the first's.
  *
- * A signal is a write to the binding's eventfd, and is meant for all who sleep on the binding. So nobody reads the eventfd, as that would take the
- * signal from those who have not run yet: each sleeper notices by an edge of its own (an epoll instance, edge-triggered).
+ * A signal is a write to the binding's eventfd, and is meant for all who sleep on the binding. So
+ * nobody reads the eventfd, as that would take the signal from those who have not run yet: each
+ * sleeper notices by an edge of its own (an epoll instance, edge-triggered).
  *
- * The look is a sync, and a sync passes over a ring that somebody else is syncing. Who did that sync may have looked before the position
- * was published: on leaving the ring it signals the sleepers of its own port if anybody was turned away (port/sync_fp.c).
+ * The look is a sync, and a sync passes over a ring that somebody else is syncing. Who did that
+ * sync may have looked before the position was published: on leaving the ring it signals the
+ * sleepers of its own port if anybody was turned away (port/sync_fp.c).
  *
- * A waker that is killed between the exchange and the signal owes a wake-up: netmapd pays it when the dead one's session hangs up.
+ * A waker that is killed between the exchange and the signal owes a wake-up: netmapd pays it when
+ * the dead one's session hangs up.
  */
 #ifndef UNM_RING_WAKE_H
 #define UNM_RING_WAKE_H
@@ -35,7 +40,10 @@ unm_arm_ring(struct unm_kring *k)
 	unm_exchange(&k->want, 1);
 }
 
-/* After the last unm_arm_ring(), before the last look at the rings. Pairs with the fence in unm_wake_ring(). */
+/*
+ * After the last unm_arm_ring(), before the last look at the rings. Pairs with the fence in
+ * unm_wake_ring().
+ */
 static inline void
 unm_arm_fence(void)
 {
@@ -46,7 +54,8 @@ unm_arm_fence(void)
  * unm_wake_port() - signal the sleeping bindings of a port
  * @mask: UNM_WANT_RX and/or UNM_WANT_TX
  *
- * One write(2) for each sleeper; the walk is bounded by the binding table. Return: number of signals.
+ * One write(2) for each sleeper; the walk is bounded by the binding table. Return: number of
+ * signals.
  */
 unsigned int unm_wake_port(
 	const struct unm_env *env, const struct unm_seg *seg, uint32_t port, uint32_t mask);

@@ -19,7 +19,10 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 		left--) { /* a damaged list may be a cycle */
 		struct unm_seg_binding *b = &seg->bindings[i];
 
-		/* Seen by the sleeper's own walk of its rings if we come too early: it looks again after its fence. */
+		/*
+		 * Seen by the sleeper's own walk of its rings if we come too early: it looks again
+		 * after its fence.
+		 */
 		if (UNM_READ_ONCE(b->want) & mask) {
 			const uint32_t had = unm_exchange(&b->want, 0);
 
@@ -27,14 +30,20 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 				const int fd = env->wake_fd(seg, i, UNM_READ_ONCE(b->gen));
 				const uint64_t one = 1;
 
-				/* EAGAIN means that the counter is full: the sleeper is as awake as can be. */
+				/*
+				 * EAGAIN means that the counter is full: the sleeper is as awake as
+				 * can be.
+				 */
 				if (fd >= 0 && write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
 					n_signals++;
 			}
 		}
 		next = unm_load_acquire(
 			&b->next); /* pairs with netmapd's release of it, after b->port */
-		/* Taken out and given to another port under our feet: its list is not ours. Ours still has the others. */
+		/*
+		 * Taken out and given to another port under our feet: its list is not ours. Ours
+		 * still has the others.
+		 */
 		if (__builtin_expect(UNM_READ_ONCE(b->port) != port && restarts > 0, 0)) {
 			restarts--;
 			next = UNM_READ_ONCE(seg->ports[port].bind_head);

@@ -2,10 +2,11 @@
 /*
  * Memory order, spelled once.
  *
- * Words that several processes share are read and written through these helpers only, so that each access is a
- * single one (the compiler may neither split nor repeat it) and its order can be searched for. A plain
- * "relaxed" access is for words that are hints, or that a lock protects. The pairs that carry meaning are
- * named where they are used: see kring.h (positions) and wake.h (the sleep/wake pair of full fences).
+ * Words that several processes share are read and written through these helpers only, so that each
+ * access is a single one (the compiler may neither split nor repeat it) and its order can be
+ * searched for. A plain "relaxed" access is for words that are hints, or that a lock protects. The
+ * pairs that carry meaning are named where they are used: see kring.h (positions) and wake.h (the
+ * sleep/wake pair of full fences).
  */
 #ifndef UNM_SHM_ATOMIC_H
 #define UNM_SHM_ATOMIC_H

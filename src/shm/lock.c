@@ -2,8 +2,9 @@
 /*
  * The slow half of the shared lock: waiting, waking, breaking. See lock.h.
  *
- * A waiter marks the word as contended and sleeps in FUTEX_WAIT on exactly the value it saw, so a release between the two is never
- * missed. A sleeper that takes the lock keeps the mark, because it can't know whether it was the last one.
+ * A waiter marks the word as contended and sleeps in FUTEX_WAIT on exactly the value it saw, so a
+ * release between the two is never missed. A sleeper that takes the lock keeps the mark, because it
+ * can't know whether it was the last one.
  */
 /* Syscalls: futex */
 #include "shm/lock.h"
@@ -21,12 +22,15 @@
 	200 /* about 5 us: longer than a batch of small frames is copied, shorter than a sleep */
 
 /*
- * A waiter that marks the word makes the exchange of a breaker fail, once for each lock that is broken. More tries only matter to
- * a word that somebody scribbles on.
+ * A waiter that marks the word makes the exchange of a breaker fail, once for each lock that is
+ * broken. More tries only matter to a word that somebody scribbles on.
  */
 #define BREAK_TRIES 100
 
-/* Let the release find out that somebody waits. Return: the word as it is then, without the mark if it changed meanwhile. */
+/*
+ * Let the release find out that somebody waits. Return: the word as it is then, without the mark if
+ * it changed meanwhile.
+ */
 static uint32_t
 mark_contended(uint32_t *word, uint32_t seen)
 {
@@ -57,13 +61,19 @@ unm_lock_wait(uint32_t *word, uint32_t slot, uint64_t *budget_ns)
 			*budget_ns = spent < budget ? budget - spent : 0;
 			return 0;
 		}
-		/* Before giving up, too: the wake-up that brought us here may have been meant for the next sleeper as well. */
+		/*
+		 * Before giving up, too: the wake-up that brought us here may have been meant for
+		 * the next sleeper as well.
+		 */
 		if (seen != 0)
 			seen = mark_contended(word, seen);
 		spent = unm_now_ns() - start;
 		if (spent >= budget) {
 			*budget_ns = 0;
-			/* No release will wake those who still sleep: the wake-up that we got has to. */
+			/*
+			 * No release will wake those who still sleep: the wake-up that we got has
+			 * to.
+			 */
 			if (!(seen & UNM_LOCK_CONTENDED))
 				unm_lock_wake(word);
 			return -ETIMEDOUT;

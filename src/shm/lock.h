@@ -2,16 +2,19 @@
 /*
  * A lock word in shared memory that survives the death of its holder and any garbage in the word.
  *
- * The word is 0 when free, else the holder's client slot (given by netmapd with the session, 1 ... 65535) with
- * UNM_LOCK_CONTENDED set while somebody may sleep on it. Two threads of one process share a slot; they exclude each
- * other all the same, as the word only ever goes from 0 to taken.
+ * The word is 0 when free, else the holder's client slot (given by netmapd with the session, 1 ...
+ * 65535) with UNM_LOCK_CONTENDED set while somebody may sleep on it. Two threads of one process
+ * share a slot; they exclude each other all the same, as the word only ever goes from 0 to taken.
  *
- * Why not a robust pthread mutex: its list pointers and type lie in the shared word itself, where a peer's stray store turns
- * them into wild writes of ours. Here a peer can do no more than make us wait for a bounded time:
+ * Why not a robust pthread mutex: its list pointers and type lie in the shared word itself, where a
+ * peer's stray store turns them into wild writes of ours. Here a peer can do no more than make us
+ * wait for a bounded time:
  *
- *   holder dies      netmapd sees the session's socket hang up and frees the words that carry the slot
- *   holder stopped,  unm_lock_wait() gives up when its budget is used up; the caller drops (and counts) its frames,
- *   or garbage       and tells netmapd (UNM_MSG_LOCK_STUCK), which frees a word whose slot is nobody's
+ *   holder dies      netmapd sees the session's socket hang up and frees the words that carry the
+ *                    slot
+ *   holder stopped,  unm_lock_wait() gives up when its budget is used up; the caller drops (and
+ *   or garbage       counts) its frames, and tells netmapd (UNM_MSG_LOCK_STUCK), which frees a word
+ *                    whose slot is nobody's
  *
  * What a lock protects must therefore be valid at every instruction: data first, position last.
  * Waiting, giving up, dying and breaking are checked exhaustively by test/model/lock.pml.
@@ -49,7 +52,8 @@ unm_lock_try(uint32_t *word, uint32_t slot)
 
 /**
  * unm_lock_wait() - take the lock, spinning briefly, then sleeping
- * @budget_ns: longest sleep. Reduced by the time that was slept, so that one budget bounds any number of waits; with
+ * @budget_ns: longest sleep. Reduced by the time that was slept, so that one budget bounds any
+ * number of waits; with
  *             nothing left the lock is still spun for.
  *
  * Return: 0 or -ETIMEDOUT; the word is then marked as contended, unless it has just changed.
@@ -70,7 +74,8 @@ void unm_lock_wake(uint32_t *word);
 /**
  * unm_lock_release() - give up a lock that the caller holds
  *
- * All stores made under it are seen by the next holder. Return: true if somebody waited, or gave up waiting, meanwhile.
+ * All stores made under it are seen by the next holder. Return: true if somebody waited, or gave up
+ * waiting, meanwhile.
  */
 static inline bool
 unm_lock_release(uint32_t *word)
@@ -82,7 +87,8 @@ unm_lock_release(uint32_t *word)
 }
 
 /**
- * unm_lock_try_or_mark() - for words that nobody sleeps on: take the lock, or let its holder know that somebody was turned away
+ * unm_lock_try_or_mark() - for words that nobody sleeps on: take the lock, or let its holder know
+ * that somebody was turned away
  *
  * Return: 0, or -EBUSY: the holder's unm_lock_release_unslept() returns true.
  */
@@ -116,7 +122,8 @@ unm_lock_release_unslept(uint32_t *word)
 }
 
 /**
- * unm_lock_break() - free the word if @slot holds it; for netmapd, once that client is known to be dead
+ * unm_lock_break() - free the word if @slot holds it; for netmapd, once that client is known to be
+ * dead
  *
  * Return: 1 if it was held by @slot, else 0.
  */

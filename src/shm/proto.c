@@ -47,7 +47,10 @@ unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t body_
 	return n < 0 ? -errno : 0;
 }
 
-/* Collect the descriptors of all SCM_RIGHTS in @msg; those beyond the array are closed and reported as too many. */
+/*
+ * Collect the descriptors of all SCM_RIGHTS in @msg; those beyond the array are closed and reported
+ * as too many.
+ */
 static unsigned int
 take_fds(struct msghdr *msg, int *fds, bool *too_many)
 {
@@ -101,7 +104,10 @@ unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_f
 		len = -ECONNRESET;
 		goto bad;
 	}
-	/* The kernel leaves out what does not fit into our descriptor table. The message itself is whole: it can be answered. */
+	/*
+	 * The kernel leaves out what does not fit into our descriptor table. The message itself is
+	 * whole: it can be answered.
+	 */
 	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC &&
 		(size_t)len >= sizeof(*hdr) && hdr->magic == UNM_PROTO_MAGIC &&
 		hdr->len == (size_t)len && hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds) {

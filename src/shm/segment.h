@@ -2,8 +2,8 @@
 /*
  * The segment: what the members of a trust domain share about a set of ports.
  *
- * One sealed memfd per VALE switch, and one for all ports outside a switch (pipes, TAP, null, later NICs and
- * monitors: the "domain" segment). It holds offsets and indices, never pointers.
+ * One sealed memfd per VALE switch, and one for all ports outside a switch (pipes, TAP, null, later
+ * NICs and monitors: the "domain" segment). It holds offsets and indices, never pointers.
  *
  *   0        struct unm_seg_hdr
  *   fdb_ofs  MAC table (VALE only): n_fdb_buckets * struct unm_fdb_bucket
@@ -11,16 +11,17 @@
  *   bind_ofs binding table:         n_bindings * struct unm_seg_binding
  *   kring_ofs kring pool:           n_krings   * struct unm_kring
  *
- * Who writes what stands at each field. A field without a lock has one writer at a time. Readers trust nothing here:
- * geometry is copied into private memory and checked against the region's real size when a port is first met (under @gen),
- * positions are checked at each use, walks are bounded by the table's size. A wild store of one member can thus
- * disturb traffic, but makes nobody hang or crash.
+ * Who writes what stands at each field. A field without a lock has one writer at a time. Readers
+ * trust nothing here: geometry is copied into private memory and checked against the region's real
+ * size when a port is first met (under @gen), positions are checked at each use, walks are bounded
+ * by the table's size. A wild store of one member can thus disturb traffic, but makes nobody hang
+ * or crash.
  *
  * Life of a port entry (W: netmapd, except as marked):
  *   FREE    any field may be stale. Exits: ACTIVE.
  *   ACTIVE  geometry is fixed, senders may deliver. Exits: DEAD.
- *   DEAD    no sender delivers any more once it has seen this under the ring's lock; netmapd takes and drops each rx lock before it
- *           reuses the memory. Exits: FREE.
+ *   DEAD    no sender delivers any more once it has seen this under the ring's lock; netmapd takes
+ *           and drops each rx lock before it reuses the memory. Exits: FREE.
  */
 #ifndef UNM_SHM_SEGMENT_H
 #define UNM_SHM_SEGMENT_H
@@ -41,9 +42,10 @@
 #define UNM_SEG_NKRINGS	      32768u
 #define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
 #define UNM_RING_MAX_SLOTS    4096u
-#define UNM_RING_ALIGN	      128u /* of a struct netmap_ring in its region; the compiler counts on it */
+/* of a struct netmap_ring in its region; the compiler counts on it */
+#define UNM_RING_ALIGN 128u
 
-#define UNM_NONE	      UINT32_MAX /* "no index" in every table below */
+#define UNM_NONE       UINT32_MAX /* "no index" in every table below */
 
 /* Kinds of port; the same words in unm_seg_port.kind and in the control protocol. */
 enum unm_port_kind {
@@ -52,7 +54,10 @@ enum unm_port_kind {
 	UNM_PORT_NULL = 3,
 	UNM_PORT_TAP = 4,
 	UNM_PORT_BASE =
-		5, /* a persistent port that is on no switch: pipe base, NEWIF; its packets go nowhere */
+		/*
+		 * a persistent port that is on no switch: pipe base, NEWIF; its packets go nowhere
+		 */
+	5,
 	UNM_PORT_NIC = 6,
 	UNM_PORT_HOST = 7,
 	UNM_PORT_MONITOR = 8,
@@ -67,26 +72,35 @@ enum unm_port_state {
 #define UNM_PORTF_LOSSLESS   0x1u /* senders wait for room in this port's rx rings */
 #define UNM_PORTF_PERSISTENT 0x2u /* made by NEWIF: outlives its bindings */
 #define UNM_PORTF_ATTACHED   0x4u /* driven by a worker on behalf of VALE_ATTACH */
-#define UNM_PORTF_OPEN	     0x8u /* at least one binding: else frames to it are dropped as "closed" */
+/* at least one binding: else frames to it are dropped as "closed" */
+#define UNM_PORTF_OPEN 0x8u
 /* Taken from its switch while clients have it open: what it sends goes nowhere. Never with OPEN */
 #define UNM_PORTF_DETACHED 0x10u
 /*
- * The administrator has taken the link down (VALE and TAP ports): it neither sends nor gets frames. Its
- * clients learn of it by NI_LINK_DOWN and POLLPRI, see port/link.h
+ * The administrator has taken the link down (VALE and TAP ports): it neither sends nor gets frames.
+ * Its clients learn of it by NI_LINK_DOWN and POLLPRI, see port/link.h
  */
 #define UNM_PORTF_LINK_DOWN 0x20u
 
-/* Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's rx kring. */
+/*
+ * Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's
+ * rx kring.
+ */
 enum unm_drop {
 	UNM_DROP_RX_FULL = 0, /* the receiver's ring has no room */
 	UNM_DROP_NO_PORT,     /* the destination is the source itself, closed, or has no client */
 	UNM_DROP_BAD_SLOT,    /* buffer index out of range, or an unreadable NS_INDIRECT address */
-	UNM_DROP_TOO_LONG, /* slot length above the buffer size, too many fragments, frame above the receiver's limit */
+	/*
+	 * slot length above the buffer size, too many fragments, frame above the receiver's limit
+	 */
+	UNM_DROP_TOO_LONG,
 	UNM_DROP_RUNT, /* below 14 bytes */
 	UNM_DROP_BUSY, /* the receiver's ring stayed locked for UNM_LOCK_WAIT_MS */
-	UNM_DROP_UNMAPPED, /* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
+	/* the receiver's memory could not be had (netmapd away, descriptors exhausted) */
+	UNM_DROP_UNMAPPED,
 	UNM_DROP_POLICY, /* the forwarding decision said so */
-	UNM_DROP_OFFLOAD, /* its virtio-net header is wrong, or its payload can't be cut to fit the receiver */
+	/* its virtio-net header is wrong, or its payload can't be cut to fit the receiver */
+	UNM_DROP_OFFLOAD,
 	UNM_DROP_LINK_DOWN, /* the sender's or the receiver's link is down */
 	UNM_DROP_N,
 };
@@ -99,8 +113,8 @@ struct unm_seg_hdr {
 	uint32_t type;	  /* UNM_SEG_*. W: netmapd, once */
 	uint32_t hdr_pad;
 	char name[32]; /* "vale0", or "domain". W: netmapd, once */
-	uint32_t
-		n_fdb_buckets; /* power of two, 0 in the domain segment. W: netmapd, once (so all that follow) */
+	/* power of two, 0 in the domain segment. W: netmapd, once (so all that follow) */
+	uint32_t n_fdb_buckets;
 	uint32_t n_ports;
 	uint32_t n_bindings;
 	uint32_t n_krings;
@@ -110,8 +124,8 @@ struct unm_seg_hdr {
 	uint64_t kring_ofs;
 	uint32_t
 		max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
-	uint32_t
-		fdb_tick; /* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
+	/* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
+	uint32_t fdb_tick;
 	uint32_t hdr_pad2[4];
 
 	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
@@ -123,9 +137,9 @@ struct unm_seg_hdr {
 };
 
 /*
- * MAC table: one cache line a bucket of 7 entries and their ages. An entry is (MAC << 16 | port), 0 = empty, read and
- * written by single 64-bit accesses; an age is the low 8 bits of a clock of 2 s ticks. The rules are in vale/fdb.h.
- * W: any sender.
+ * MAC table: one cache line a bucket of 7 entries and their ages. An entry is (MAC << 16 | port), 0
+ * = empty, read and written by single 64-bit accesses; an age is the low 8 bits of a clock of 2 s
+ * ticks. The rules are in vale/fdb.h. W: any sender.
  */
 #define UNM_FDB_WAYS	 7
 #define UNM_FDB_NBUCKETS 2048u
@@ -136,8 +150,8 @@ struct unm_fdb_bucket {
 } __attribute__((aligned(64)));
 
 struct unm_seg_port {
-	uint32_t
-		gen; /* odd while netmapd changes the entry; changes with each use of it. W: netmapd */
+	/* odd while netmapd changes the entry; changes with each use of it. W: netmapd */
+	uint32_t gen;
 	uint32_t state;	     /* enum unm_port_state. W: netmapd */
 	uint32_t kind;	     /* enum unm_port_kind. W: netmapd (so all that follow) */
 	uint32_t flags;	     /* UNM_PORTF_* */
@@ -156,13 +170,14 @@ struct unm_seg_port {
 	uint8_t mac[6];
 	uint8_t port_pad[2];
 	uint64_t created_ns; /* CLOCK_REALTIME */
-	uint32_t
-		vnet_lacks; /* with a header: offloads that the port can't take (vale/vnet.h), 0 = takes all */
+	/* with a header: offloads that the port can't take (vale/vnet.h), 0 = takes all */
+	uint32_t vnet_lacks;
 	uint32_t port_pad2[15];
 
 	/*
-	 * Lossless ports only: source ports (one bit each) whose tx waits for room in this port's rx rings, and a
-	 * summary word that says whether the map needs a look. W: senders set, the receiver clears, all atomically.
+	 * Lossless ports only: source ports (one bit each) whose tx waits for room in this port's
+	 * rx rings, and a summary word that says whether the map needs a look. W: senders set, the
+	 * receiver clears, all atomically.
 	 */
 	uint32_t room_wanted __attribute__((aligned(64)));
 	uint32_t port_pad3[15];
@@ -180,7 +195,10 @@ struct unm_seg_binding {
 	uint32_t csb_mode; /* non-zero: sync ioctls give EBUSY. W: the holder that enabled it */
 	uint32_t binding_pad[9];
 
-	/* Set by a sleeper (bit 0: waits for rx, bit 1: waits for tx room), cleared by the waker that signals the eventfd. */
+	/*
+	 * Set by a sleeper (bit 0: waits for rx, bit 1: waits for tx room), cleared by the waker
+	 * that signals the eventfd.
+	 */
 	uint32_t want __attribute__((aligned(64)));
 	uint32_t binding_pad2[15];
 };
@@ -207,8 +225,8 @@ struct unm_kring {
 	uint32_t n_users;   /* bindings of this ring. W: netmapd */
 	uint32_t exclusive; /* W: netmapd */
 	uint32_t mon_head;  /* first monitor ring to copy to, or UNM_NONE. W: netmapd */
-	uint32_t
-		offset_max; /* OFFSETS in force on this ring: largest offset in a buffer. W: netmapd */
+	/* OFFSETS in force on this ring: largest offset in a buffer. W: netmapd */
+	uint32_t offset_max;
 	uint32_t offset_gap; /* 0, or the most bytes written at an offset. W: netmapd */
 	uint32_t geo_pad;
 	uint64_t offset_mask; /* bits of slot.ptr, 0 = no offsets. W: netmapd */
@@ -228,8 +246,8 @@ struct unm_kring {
 	uint64_t owner_pad[9];
 
 	/*
-	 * Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's sync, no lock).
-	 * A tx ring has only @drops here. W: who syncs it, holding @busy
+	 * Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's
+	 * sync, no lock). A tx ring has only @drops here. W: who syncs it, holding @busy
 	 */
 	uint32_t lock __attribute__((aligned(128)));
 	uint32_t hwtail;
@@ -256,7 +274,8 @@ static_assert(offsetof(struct unm_kring, want) == 384, "sleepers group");
 
 /**
  * unm_seg_layout() - fill the constant part of a header for a segment of @type
- * @h:    zeroed; magic, version, type, table sizes, offsets and size are set, the caller adds name and uid
+ * @h:    zeroed; magic, version, type, table sizes, offsets and size are set, the caller adds name
+ *        and uid
  * @type: UNM_SEG_DOMAIN or UNM_SEG_VALE
  */
 void unm_seg_layout(struct unm_seg_hdr *h, uint32_t type);
@@ -266,7 +285,8 @@ void unm_seg_layout(struct unm_seg_hdr *h, uint32_t type);
  * @h:         mapped or copied header
  * @file_size: bytes of the memfd
  *
- * Every table must have the size that this version gives it, so that constants bound all later walks.
+ * Every table must have the size that this version gives it, so that constants bound all later
+ * walks.
  * Return: 0, -EPROTO other version, -EINVAL damaged.
  */
 int unm_seg_check(const struct unm_seg_hdr *h, uint64_t file_size);

@@ -2,7 +2,8 @@
 /*
  * The forwarding decision: a batch of frames in, a destination for each out.
  *
- * This is the one replaceable piece of a switch. It sees frames and may keep state of its own; it does not copy, lock, or know rings.
+ * This is the one replaceable piece of a switch. It sees frames and may keep state of its own; it
+ * does not copy, lock, or know rings.
  */
 #ifndef UNM_VALE_DECIDE_H
 #define UNM_VALE_DECIDE_H
@@ -27,7 +28,8 @@ struct unm_frame {
 	uint16_t n_frags;   /* as many as the sender used slots */
 	uint16_t dst;	    /* result: port index or UNM_DST_* */
 	uint16_t next;	    /* next frame of the same destination, UNM_VALE_BATCH = none */
-	uint8_t order; /* number among the frames taken from the ring for this batch, bad ones included */
+	/* number among the frames taken from the ring for this batch, bad ones included */
+	uint8_t order;
 	uint8_t fault; /* something was wrong with its slots: drop reason + 1, else 0 */
 };
 
@@ -42,7 +44,8 @@ struct unm_decide {
 /**
  * Set dst of each of @n frames (1 ... UNM_VALE_BATCH).
  *
- * Runs on the sending thread for every batch: no lock, no system call, bounded work per frame. Must not keep pointers to frames.
+ * Runs on the sending thread for every batch: no lock, no system call, bounded work per frame. Must
+ * not keep pointers to frames.
  */
 typedef void unm_decide_fn(struct unm_decide *d, struct unm_frame *frames, unsigned int n);
 

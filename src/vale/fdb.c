@@ -48,14 +48,17 @@ unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint
 	}
 	if (room < 0)
 		room = choose_victim(b, port, now);
-	/* Age first: an entry with a stale age could be taken for expired by a lookup in between. */
+	/*
+	 * Age first: an entry with a stale age could be taken for expired by a lookup in between.
+	 */
 	UNM_WRITE_ONCE(b->age[room], now);
 	UNM_WRITE_ONCE(b->entry[room], want);
 }
 
 /*
- * Each part has been swept within the last 32 ticks, so no age is above 231. After so many more ticks without a sweep ages could pass
- * 255; then they are counted from the last sweep, and no part may wait.
+ * Each part has been swept within the last 32 ticks, so no age is above 231. After so many more
+ * ticks without a sweep ages could pass 255; then they are counted from the last sweep, and no part
+ * may wait.
  */
 #define SHORT_PAUSE 24u
 
@@ -70,7 +73,10 @@ sweep_bucket(struct unm_fdb_bucket *b, uint32_t last, uint32_t n_ticks, uint8_t 
 
 		if (UNM_READ_ONCE(b->entry[i]) == 0)
 			continue;
-		/* After a long pause an entry that was made this very moment goes too: it is learned again. */
+		/*
+		 * After a long pause an entry that was made this very moment goes too: it is
+		 * learned again.
+		 */
 		age = n_ticks <= SHORT_PAUSE ? (uint8_t)(last + n_ticks - heard)
 					     : (uint8_t)(last - heard) + n_ticks;
 		if (age >= ageing)

@@ -2,21 +2,25 @@
 /*
  * The MAC table of a switch (forwarding data base).
  *
- * Shared by all senders of the switch, without a lock. A bucket is one cache line of 7 entries; an entry is one 64-bit
- * word, MAC << 16 | port, so it is seen whole or not at all. Its age, the clock tick at which it was last heard, is a byte
- * beside it; the two are written one after the other, and a reader that meets them between sees an entry with
- * another's age for a moment: it may expire early or late once, nothing else.
+ * Shared by all senders of the switch, without a lock. A bucket is one cache line of 7 entries; an
+ * entry is one 64-bit word, MAC << 16 | port, so it is seen whole or not at all. Its age, the clock
+ * tick at which it was last heard, is a byte beside it; the two are written one after the other,
+ * and a reader that meets them between sees an entry with another's age for a moment: it may expire
+ * early or late once, nothing else.
  *
- * Two senders that learn the same MAC at once may fill two ways of the bucket. A lookup takes the first; the next learning of that
- * MAC refreshes the first as well, and the second one ages away.
+ * Two senders that learn the same MAC at once may fill two ways of the bucket. A lookup takes the
+ * first; the next learning of that MAC refreshes the first as well, and the second one ages away.
  *
  * A port number found here is a hint: whoever uses it checks that the port exists.
  *
- * The clock ticks every 2 s and is kept modulo 256, which bounds the ageing time to UNM_FDB_MAX_AGEING_S. An entry nobody
- * touched for a whole turn of the clock would look young again, and send frames for ever to a port that may be closed by now. So the table is
- * swept: whichever sender first meets a new tick clears what has expired in one part of it, or in all of it after a pause.
+ * The clock ticks every 2 s and is kept modulo 256, which bounds the ageing time to
+ * UNM_FDB_MAX_AGEING_S. An entry nobody touched for a whole turn of the clock would look young
+ * again, and send frames for ever to a port that may be closed by now. So the table is swept:
+ * whichever sender first meets a new tick clears what has expired in one part of it, or in all of
+ * it after a pause.
  *
- *   ageing at most 200 ticks + 32 ticks until each part's turn = 232 < 256: no entry gets old enough to look young
+ *   ageing at most 200 ticks + 32 ticks until each part's turn = 232 < 256: no entry gets old
+ *   enough to look young
  */
 #ifndef UNM_VALE_FDB_H
 #define UNM_VALE_FDB_H
@@ -95,18 +99,21 @@ unm_fdb_lookup(
 /**
  * unm_fdb_learn() - @mac was heard on @port
  *
- * Refreshes, moves or inserts. With the bucket full, an expired entry goes first, then the oldest of this same port if it has
- * more than one in the bucket (a port that floods the table with MACs evicts its own), then the oldest of all.
+ * Refreshes, moves or inserts. With the bucket full, an expired entry goes first, then the oldest
+ * of this same port if it has more than one in the bucket (a port that floods the table with MACs
+ * evicts its own), then the oldest of all.
  */
 void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port,
 	uint8_t now, uint8_t ageing);
 
 /**
  * unm_fdb_sweep() - clear expired entries, if it is time to
- * @swept: word shared by all senders, the tick of the last sweep; the one who moves it on does the work
+ * @swept: word shared by all senders, the tick of the last sweep; the one who moves it on does the
+ * work
  * @tick:  now, not yet cut to 8 bits
  *
- * At most n_buckets buckets are looked at, n_buckets / UNM_FDB_SWEEP_PARTS for each tick that has passed.
+ * At most n_buckets buckets are looked at, n_buckets / UNM_FDB_SWEEP_PARTS for each tick that has
+ * passed.
  */
 void unm_fdb_sweep(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint32_t *swept, uint32_t tick,
 	uint8_t ageing);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stable hash of the flow that a frame belongs to: the same flow always gets the same ring of a receiver, so its order is kept.
+ * A stable hash of the flow that a frame belongs to: the same flow always gets the same ring of a
+ * receiver, so its order is kept.
  *
- * IPv4 and IPv6 addresses and, in unfragmented TCP, UDP and SCTP, the ports; MAC addresses otherwise. Not symmetric: the two directions of
- * a connection may land on different rings.
+ * IPv4 and IPv6 addresses and, in unfragmented TCP, UDP and SCTP, the ports; MAC addresses
+ * otherwise. Not symmetric: the two directions of a connection may land on different rings.
  */
 #ifndef UNM_VALE_FLOW_HASH_H
 #define UNM_VALE_FLOW_HASH_H

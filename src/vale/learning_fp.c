@@ -2,8 +2,8 @@
 /*
  * The learning switch's decision. See decide.h and fdb.h.
  *
- * Frames come in runs with equal addresses; the last source and destination are remembered within a batch, so that the table is
- * touched once a run. No longer than that: a MAC may move.
+ * Frames come in runs with equal addresses; the last source and destination are remembered within a
+ * batch, so that the table is touched once a run. No longer than that: a MAC may move.
  */
 #include <time.h>
 

@@ -121,14 +121,19 @@ read_entry(const struct unm_seg_port *e, struct unm_seg_port *copy)
 	copy->max_frame = UNM_READ_ONCE(e->max_frame);
 	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
 	copy->vnet_lacks = UNM_READ_ONCE(e->vnet_lacks);
-	__atomic_thread_fence(
-		__ATOMIC_ACQUIRE); /* the copies above, then the generation again: pairs with netmapd's
-						    release of an odd generation before it writes the entry */
+	/*
+	 * The copies above, then the generation again: pairs with netmapd's release of an odd
+	 * generation before it writes the entry.
+	 */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE &&
 	       (copy->flags & UNM_PORTF_OPEN);
 }
 
-/* Ring @i of the view: addresses from checked offsets. Return: false if it does not lie inside the region. */
+/*
+ * Ring @i of the view: addresses from checked offsets. Return: false if it does not lie inside the
+ * region.
+ */
 static bool
 map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_region *region,
 	uint32_t kring_idx)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a sender knows about the other ports of its switch: private, checked copies of their geometry.
+ * What a sender knows about the other ports of its switch: private, checked copies of their
+ * geometry.
  *
- * A view is made when a port is first sent to, and thrown away when the port table's epoch says that something changed and the
- * port's generation is another one. Nothing here is shared; one sender (bport) owns one table.
+ * A view is made when a port is first sent to, and thrown away when the port table's epoch says
+ * that something changed and the port's generation is another one. Nothing here is shared; one
+ * sender (bport) owns one table.
  */
 #ifndef UNM_VALE_PEERS_H
 #define UNM_VALE_PEERS_H
@@ -54,7 +56,8 @@ struct unm_peers {
 	bool any_lossless; /* some open port other than ours is lossless */
 	uint32_t n_open;   /* entries of open[] */
 	uint64_t retry_ns
-		[UNM_SEG_NPORTS_VALE]; /* no mapping of the port is tried before, after one has failed */
+		/* no mapping of the port is tried before, after one has failed */
+		[UNM_SEG_NPORTS_VALE];
 	uint16_t open[UNM_SEG_NPORTS_VALE]; /* ports that take frames, ours left out, ascending */
 	struct unm_peer *peer[UNM_SEG_NPORTS_VALE];
 };
@@ -70,7 +73,9 @@ void unm_peers_rescan(struct unm_peers *t, uint32_t epoch);
 static inline void
 unm_peers_refresh(struct unm_peers *t)
 {
-	/* Pairs with netmapd's release store of epoch, made after the entries that it speaks for. */
+	/*
+	 * Pairs with netmapd's release store of epoch, made after the entries that it speaks for.
+	 */
 	const uint32_t epoch = __atomic_load_n(&t->seg->hdr->epoch, __ATOMIC_ACQUIRE);
 
 	if (__builtin_expect(!t->valid || epoch != t->epoch, 0))
@@ -80,8 +85,8 @@ unm_peers_refresh(struct unm_peers *t)
 /**
  * unm_peers_map() - make the view of @port
  *
- * May ask netmapd for the region, so it may block. Return: the view, or NULL: no such port, closed, or its memory can't be had now
- * (tried again at the next change of the table, or after a second).
+ * May ask netmapd for the region, so it may block. Return: the view, or NULL: no such port, closed,
+ * or its memory can't be had now (tried again at the next change of the table, or after a second).
  */
 struct unm_peer *unm_peers_map(struct unm_peers *t, uint32_t port);
 
@@ -96,7 +101,10 @@ unm_peers_get(struct unm_peers *t, uint32_t port)
 	return __builtin_expect(p != NULL, 1) ? p : unm_peers_map(t, port);
 }
 
-/* May frames be put into @p now? Asked with the ring's lock held, so that netmapd can wait the last delivery out. */
+/*
+ * May frames be put into @p now? Asked with the ring's lock held, so that netmapd can wait the last
+ * delivery out.
+ */
 static inline bool
 unm_peer_takes(const struct unm_peers *t, const struct unm_peer *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Giving up what netmapd and its workers do not need, so that who takes over one of them by a bug has
- * little to do with it.
+ * Giving up what netmapd and its workers do not need, so that who takes over one of them by a bug
+ * has little to do with it.
  *
  *   start              as the user or the system started it: reads its configuration, makes
  *                      directory, socket and lock

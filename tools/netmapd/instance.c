@@ -56,7 +56,10 @@ instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 	return 0;
 }
 
-/* The directory of the socket: made if it is missing, and refused if somebody else could replace what is in it. */
+/*
+ * The directory of the socket: made if it is missing, and refused if somebody else could replace
+ * what is in it.
+ */
 static int
 prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
 {
@@ -101,7 +104,8 @@ try_connect(const struct sockaddr_un *sa)
 }
 
 /*
- * Another netmapd may be starting or ending: it holds the lock. Wait until it serves (then we are not needed) or lets go.
+ * Another netmapd may be starting or ending: it holds the lock. Wait until it serves (then we are
+ * not needed) or lets go.
  */
 static int
 take_lock(struct instance *in, const struct sockaddr_un *sa, struct unm_reason *why)
@@ -157,7 +161,10 @@ make_socket(
 
 	if (try_connect(sa) == 0)
 		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
-	/* A socket is stale: the lock is ours and nobody listens. Anything else is not ours to remove. */
+	/*
+	 * A socket is stale: the lock is ours and nobody listens. Anything else is not ours to
+	 * remove.
+	 */
 	in->found_stale = lstat(in->socket_path, &st) == 0;
 	if (in->found_stale && !S_ISSOCK(st.st_mode))
 		return unm_fail(why, -ENOTSOCK,
@@ -240,5 +247,6 @@ void
 instance_give_up(struct instance *in)
 {
 	if (in->lock_fd >= 0)
-		unlink(in->socket_path); /* the lock file stays: removing it would race with the next one */
+		/* the lock file stays: removing it would race with the next one */
+		unlink(in->socket_path);
 }

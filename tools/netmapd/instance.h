@@ -2,8 +2,8 @@
 /*
  * Which instance of netmapd this is: its socket, and that there is only one.
  *
- * The socket's path decides (docs/ARCHITECTURE.md). Beside it lies a lock file, held for netmapd's life: only its holder may remove
- * a stale socket and make a new one.
+ * The socket's path decides (docs/ARCHITECTURE.md). Beside it lies a lock file, held for netmapd's
+ * life: only its holder may remove a stale socket and make a new one.
  */
 #ifndef NETMAPD_INSTANCE_H
 #define NETMAPD_INSTANCE_H

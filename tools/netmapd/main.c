@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netmapd: the program. Options, configuration, the instance's socket, then the server (src/daemon).
+ * netmapd: the program. Options, configuration, the instance's socket, then the server
+ * (src/daemon).
  *
- * With --autostart, as the library starts it, netmapd becomes a daemon once its socket listens (so that its parent's exit
- * means "connect now"), and ends by itself when nobody needs it any more.
+ * With --autostart, as the library starts it, netmapd becomes a daemon once its socket listens (so
+ * that its parent's exit means "connect now"), and ends by itself when nobody needs it any more.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -77,8 +77,8 @@ struct lb {
 	uint32_t next_rx_ring; /* where lb_receive() begins, for fairness */
 	uint64_t received_packets;
 	uint64_t non_ip_packets;
-	uint64_t
-		bad_packets; /* slots with an impossible buffer or length, or no end; not forwarded */
+	/* slots with an impossible buffer or length, or no end; not forwarded */
+	uint64_t bad_packets;
 };
 
 /**

@@ -83,7 +83,9 @@ struct block {
 	uint32_t rest_len; /* bytes of the body that have not been consumed */
 };
 
-/* Check the length of a block whose body must begin with @fixed_len bytes; these count as consumed. */
+/*
+ * Check the length of a block whose body must begin with @fixed_len bytes; these count as consumed.
+ */
 static int
 check_block(struct nmt_capture *cap, struct block *block, size_t fixed_len, struct nmt_err *err)
 {

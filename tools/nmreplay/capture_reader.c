@@ -18,9 +18,9 @@
  * limit leaves before it is used, and a length that leads past the end of the file costs no memory,
  * because only NMT_CAPTURE_CAPLEN_MAX bytes are ever held.
  *
- * pcap: a header of 24 bytes whose magic number tells byte order and time unit, then for each packet
- * a header of 16 bytes and its data. Source: pcap-savefile(5) and the tcpdump.org registry for the
- * upper bits of the link type field.
+ * pcap: a header of 24 bytes whose magic number tells byte order and time unit, then for each
+ * packet a header of 16 bytes and its data. Source: pcap-savefile(5) and the tcpdump.org registry
+ * for the upper bits of the link type field.
  */
 #include "capture_reader_priv.h"
 

@@ -10,9 +10,9 @@
  *	nmt_capture_close(cap);
  *
  * What is read: pcap with microsecond and nanosecond times; pcapng with any number of sections and
- * interfaces, every if_tsresol and if_tsoffset, enhanced, simple and obsolete packet blocks; both in
- * either byte order. Blocks of other types are skipped. The link type is reported with each packet
- * and never judged here.
+ * interfaces, every if_tsresol and if_tsoffset, enhanced, simple and obsolete packet blocks; both
+ * in either byte order. Blocks of other types are skipped. The link type is reported with each
+ * packet and never judged here.
  *
  * Memory does not depend on the file: one packet, at most NMT_CAPTURE_CAPLEN_MAX bytes, and a few
  * bytes for each interface of the current section, of which there may be NMT_CAPTURE_IF_MAX.
@@ -64,7 +64,8 @@ struct nmt_capture_packet {
  * @out:  written on success only; caller ends it with nmt_capture_close()
  * @err:  receives the reason on failure; may be NULL
  *
- * Thread: any; blocks as the file does. Return: 0, -EPROTONOSUPPORT not a capture that is understood,
+ * Thread: any; blocks as the file does. Return: 0, -EPROTONOSUPPORT not a capture that is
+ * understood,
  * -ENODATA ends within its header, -EBADMSG damaged header, -ENOMEM, or the error of open or read.
  */
 int nmt_capture_open(const char *path, struct nmt_capture **out, struct nmt_err *err);
@@ -83,8 +84,8 @@ int nmt_capture_open_stream(FILE *in, struct nmt_capture **out, struct nmt_err *
  *
  * After 0 or an error the capture is finished: further calls return the same again, without text.
  * Thread: one at a time per capture; blocks as the file does.
- * Return: 1 a packet, 0 the end, -ENODATA the file ends in the middle of a record (everything before
- * it has been handed out), -EBADMSG damaged record, -ENOMEM, or the error of the read.
+ * Return: 1 a packet, 0 the end, -ENODATA the file ends in the middle of a record (everything
+ * before it has been handed out), -EBADMSG damaged record, -ENOMEM, or the error of the read.
  */
 int nmt_capture_next(struct nmt_capture *cap, struct nmt_capture_packet *pkt, struct nmt_err *err);
 

@@ -251,8 +251,10 @@ nmr_delay_draw(const struct nmr_delay *delay, struct nmr_rng *rng)
 		return delay->min_ns +
 		       (uint64_t)((unsigned __int128)nmr_rng_u64(rng) * n_values >> 64);
 	}
-	/* The inverse of the distribution function. 1 - unit is never 0, and not below 2^-53, so the
-	 * result is at most 37 times the average. */
+	/*
+	 * The inverse of the distribution function. 1 - unit is never 0, and not below 2^-53, so
+	 * the result is at most 37 times the average.
+	 */
 	excess_avg_ns = (double)(delay->avg_ns - delay->min_ns);
 	return delay->min_ns + (uint64_t)(-log(1 - nmr_rng_unit(rng)) * excess_avg_ns + 0.5);
 }

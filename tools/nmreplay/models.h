@@ -16,8 +16,11 @@
 
 #include "nmt_err.h"
 
-/* Bits that Ethernet adds to a frame: preamble, start delimiter and inter-frame gap (160), CRC (32).
- * Source: spec 24.5 ("ether" adds framing), IEEE 802.3 for the sum. */
+/*
+ * Bits that Ethernet adds to a frame: preamble, start delimiter and inter-frame gap (160), CRC
+ * (32).
+ * Source: spec 24.5 ("ether" adds framing), IEEE 802.3 for the sum.
+ */
 #define NMR_ETHER_FRAMING_BITS 192u
 
 /* Longest delay, and longest total of a schedule: 10 years leave 64-bit ns far from overflow. */
@@ -68,7 +71,9 @@ struct nmr_loss {
 /** nmr_rng_seed() - start a sequence; equal seeds give equal sequences on every machine */
 void nmr_rng_seed(struct nmr_rng *rng, uint64_t seed);
 
-/** nmr_rng_u64() - the next 64 random bits. Source: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014). */
+/**
+ * nmr_rng_u64() - the next 64 random bits. Source: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+ */
 uint64_t nmr_rng_u64(struct nmr_rng *rng);
 
 /** nmr_rng_unit() - a number from 0 (included) to 1 (excluded), a multiple of 2^-53 */

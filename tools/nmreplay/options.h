@@ -2,8 +2,8 @@
 /*
  * The command line of nmreplay (spec section 24.5 and nmreplay.8).
  *
- * nmr_options_parse() leaves a complete set behind, or ends the program with status 2 and a message.
- * What depends on the capture or on the port is checked when these are open.
+ * nmr_options_parse() leaves a complete set behind, or ends the program with status 2 and a
+ * message. What depends on the capture or on the port is checked when these are open.
  */
 #ifndef OPTIONS_H_
 #define OPTIONS_H_

@@ -7,10 +7,11 @@
  *	RX -> TX maxq M round G
  *	plr nominal N actual A
  *
- * The turn of RX packets came in the period, TX of them were sent, the others lost; M is the most that were due and not sent
- * at any moment of it; G is the pass over the trace. N is the loss expected from the model, A that of
- * the whole run so far. The final report goes to standard output. With JSON, each period and the
- * start and the end are one object on a line of standard output; the lines on standard error stay.
+ * The turn of RX packets came in the period, TX of them were sent, the others lost; M is the most
+ * that were due and not sent at any moment of it; G is the pass over the trace. N is the loss
+ * expected from the model, A that of the whole run so far. The final report goes to standard
+ * output. With JSON, each period and the start and the end are one object on a line of standard
+ * output; the lines on standard error stay.
  *
  * Thread: main.
  */

@@ -66,7 +66,9 @@ rounds_of_cycle(const struct nmr_schedule *sched, const struct nmr_link *link)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-/* Fill in the events of one round. @last_due_ns is that of the event before; returns the new one. */
+/*
+ * Fill in the events of one round. @last_due_ns is that of the event before; returns the new one.
+ */
 static uint64_t
 fill_round(struct nmr_schedule *sched, const struct nmr_trace *trace, const struct nmr_link *link,
 	uint32_t round, uint64_t last_due_ns, struct nmr_rng *rng)

@@ -9,7 +9,7 @@
  *
  *	             round 0              round 1              round 2 = cycle 1, round 0
  *	        |--------------------|--------------------|-----------
- *	start --+ 0                  | 1 * length         | 2 * length          + due_ns of the event
+ *	start --+ 0                  | 1 * length         | 2 * length + due_ns of the event
  *
  * No drift: every time is computed from the beginning of the run, never from the packet before. The
  * length of a round is kept in units of 2^-32 ns, so that even rounds of one small packet stay true
@@ -22,8 +22,8 @@
  * Never reordered: an event is not due before the one before it, whatever delay was drawn; it waits
  * for its turn. A lost packet stays in the schedule, marked, since it takes its time on the link.
  *
- * A struct nmr_cursor walks through the events of all rounds. Thread: the schedule is constant after
- * nmr_schedule_build() and may be shared; a cursor belongs to one thread.
+ * A struct nmr_cursor walks through the events of all rounds. Thread: the schedule is constant
+ * after nmr_schedule_build() and may be shared; a cursor belongs to one thread.
  */
 #ifndef SCHEDULE_H_
 #define SCHEDULE_H_
@@ -137,7 +137,9 @@ nmr_cursor_advance(struct nmr_cursor *cur)
 		nmr_cursor_next_cycle(cur);
 }
 
-/** nmr_cursor_round() - the round that the next event belongs to, from 0; at the end: their number */
+/**
+ * nmr_cursor_round() - the round that the next event belongs to, from 0; at the end: their number
+ */
 uint64_t nmr_cursor_round(const struct nmr_cursor *cur);
 
 /**

@@ -64,7 +64,8 @@ struct nmr_trace {
  *
  * Thread: any; blocks as the file does.
  * Return: 0, -ENODATA no packet in it (also when cut before the first one is complete), -EBADMSG
- * damaged, -EPROTONOSUPPORT no capture, or packets that are not Ethernet, -EFBIG over @memory_limit,
+ * damaged, -EPROTONOSUPPORT no capture, or packets that are not Ethernet, -EFBIG over
+ * @memory_limit,
  * -ENOMEM, or the error of open or read.
  */
 int nmr_trace_load(

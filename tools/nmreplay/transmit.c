@@ -23,8 +23,10 @@
 #include "nmt_port.h"
 #include "nmt_time.h"
 
-/* A port that takes nothing for this long at the end keeps the rest: a 1500-byte frame at 10 Mbit/s,
- * the slowest link there is, takes 1.2 ms. */
+/*
+ * A port that takes nothing for this long at the end keeps the rest: a 1500-byte frame at 10
+ * Mbit/s, the slowest link there is, takes 1.2 ms.
+ */
 #define DRAIN_STALL_NS (1 * NMT_NS_PER_S)
 
 /* No wait for room is longer than this, so that a port which forgets to say POLLOUT costs time, not
@@ -59,8 +61,10 @@ counter_get(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* A maximum that the reader resets. One set in the very moment of the reset may count for the period
- * before or after it. */
+/*
+ * A maximum that the reader resets. One set in the very moment of the reset may count for the
+ * period before or after it.
+ */
 static inline void
 counter_max(uint64_t *counter, uint64_t val)
 {
@@ -274,7 +278,9 @@ n_pending(const struct netmap_ring *ring)
 	return n >= ring->num_slots ? n - ring->num_slots : n;
 }
 
-/* After the last packet: stay until the port has taken everything, as long as it takes something. */
+/*
+ * After the last packet: stay until the port has taken everything, as long as it takes something.
+ */
 static int
 drain(struct nmr_tx *tx)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread that sends: it walks through the schedule, waits until an event is due, and copies what
- * is due into a transmit ring.
+ * The thread that sends: it walks through the schedule, waits until an event is due, and copies
+ * what is due into a transmit ring.
  *
  * Time is absolute. The thread notes when it started; an event is due at that time plus what the
  * schedule says, so that being late once makes nothing else late. After a pause (a full pipe, a
  * preempted thread) everything overdue goes out at once, in batches.
  *
- * Waiting: asleep until NMR_SPIN_NS before the event, then spinning, because a sleeping thread wakes
- * too late for a packet; see transmit.c for the figures.
+ * Waiting: asleep until NMR_SPIN_NS before the event, then spinning, because a sleeping thread
+ * wakes too late for a packet; see transmit.c for the figures.
  *
  * One ring, the first that the port has bound: packets of several rings could overtake each other.
  * A packet larger than a buffer takes several slots (NS_MOREFRAG).
@@ -29,10 +29,12 @@
 #include "schedule.h"
 #include "trace.h"
 
-/* A sleeping thread is woken this long before the packet is due and spins for the rest. On a virtual
- * machine with 2 CPUs ppoll() with a timer slack of 1 ns came back 26 us late in the median after
- * sleeping for 100 us, 95 us after 10 ms, and less than 150 us in nine of ten cases (measured for
- * this constant; 5000 and 500 sleeps). At 100 packets a second it costs 2 % of a CPU. */
+/*
+ * A sleeping thread is woken this long before the packet is due and spins for the rest. On a
+ * virtual machine with 2 CPUs ppoll() with a timer slack of 1 ns came back 26 us late in the median
+ * after sleeping for 100 us, 95 us after 10 ms, and less than 150 us in nine of ten cases (measured
+ * for this constant; 5000 and 500 sleeps). At 100 packets a second it costs 2 % of a CPU.
+ */
 #define NMR_SPIN_NS UINT64_C(200000)
 
 #define NMR_NO_CPU  (-1)

@@ -2,8 +2,8 @@
 /*
  * nmrun - run a program with libnetmap in front of the C library.
  *
- * The environment variable LD_PRELOAD makes the dynamic linker do it; what nmrun adds is finding the library, and saying beforehand when it
- * could not work.
+ * The environment variable LD_PRELOAD makes the dynamic linker do it; what nmrun adds is finding
+ * the library, and saying beforehand when it could not work.
  */
 #include <errno.h>
 #include <limits.h>
@@ -105,7 +105,10 @@ preload(const char *library)
 	free(both);
 }
 
-/* How many of the arguments are ours: those from the program's name on are not, though they may look like options. */
+/*
+ * How many of the arguments are ours: those from the program's name on are not, though they may
+ * look like options.
+ */
 static int
 count_ours(int argc, char **argv)
 {

@@ -2,8 +2,9 @@
 /*
  * Looking at a program before it is run. See program.h.
  *
- * LD_PRELOAD is a request to the dynamic linker: a program without one ignores it without a word, and one that runs with
- * more privilege than its caller is made to ignore it. Both would look as if netmap were missing.
+ * LD_PRELOAD is a request to the dynamic linker: a program without one ignores it without a word,
+ * and one that runs with more privilege than its caller is made to ignore it. Both would look as if
+ * netmap were missing.
  */
 #include "program.h"
 
@@ -163,7 +164,8 @@ nmrun_program_obstacle(const char *path, const char *library)
 		return NULL;
 	interpreter = script_interpreter(&h);
 	if (interpreter !=
-		NULL) { /* set-id bits of scripts are ignored by Linux; its interpreter is a program */
+		/* set-id bits of scripts are ignored by Linux; its interpreter is a program */
+		NULL) {
 		close(h.fd);
 		if (!open_head(&h, interpreter))
 			return NULL;
