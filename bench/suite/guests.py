@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Two real guests under QEMU's software emulation, beside QEMU's own ways to connect them: our device servers on a
-VALE switch, tap devices on a Linux bridge, and -netdev stream from one QEMU to the other.
+Two real guests under QEMU's software emulation, beside QEMU's own ways to connect them: our device
+servers on a VALE switch, tap devices on a Linux bridge, and -netdev stream from one QEMU to the
+other.
 
-The emulated processors are the limit, so only the ratios say something: how much of a guest's time a frame
-costs. The guests of each kind boot once a run and are stopped (SIGSTOP) while others are measured. The rig is
-test/vm/guests; its images must be there, as a run has no network: test/vm/guests/images.py BUILD/guest-cache.
+The emulated processors are the limit, so only the ratios say something: how much of a guest's time
+a frame costs. The guests of each kind boot once a run and are stopped (SIGSTOP) while others are
+measured. The rig is test/vm/guests; its images must be there, as a run has no network:
+test/vm/guests/images.py BUILD/guest-cache.
 """
 
 import contextlib
@@ -46,15 +48,19 @@ def bridge(_):
     for n, mac in enumerate(MAC):
         command("ip", "tuntap", "add", f"gtap{n}", "mode", "tap", "vnet_hdr")
         command("ip", "link", "set", f"gtap{n}", "master", "gbridge", "up")
-        nics.append(guest.Nic(mac=mac, vectors=None, backend=f"tap,ifname=gtap{n},script=no,downscript=no"))
+        nics.append(
+            guest.Nic(mac=mac, vectors=None, backend=f"tap,ifname=gtap{n},script=no,downscript=no")
+        )
     return nics, []
 
 
 def stream(env):
     """Cards joined by a UNIX stream between the two QEMUs; the first one listens."""
     address = f"addr.type=unix,addr.path={env.path('gstream')}"
-    return [guest.Nic(mac=m, vectors=None, backend=f"stream,server={on},{address}")
-            for m, on in zip(MAC, ("on", "off"))], []
+    return [
+        guest.Nic(mac=m, vectors=None, backend=f"stream,server={on},{address}")
+        for m, on in zip(MAC, ("on", "off"))
+    ], []
 
 
 class Pair:
@@ -64,8 +70,12 @@ class Pair:
         try:
             boot = images.Images(os.path.join(env.build, "guest-cache"))
             nics, self.processes = make(env)
-            self.vms = [env.stack.enter_context(guest.Qemu(boot, f"{make.__name__}{n}", [nic], env.directory))
-                        for n, nic in enumerate(nics)]
+            self.vms = [
+                env.stack.enter_context(
+                    guest.Qemu(boot, f"{make.__name__}{n}", [nic], env.directory)
+                )
+                for n, nic in enumerate(nics)
+            ]
             for vm in self.vms:
                 vm.start()
                 time.sleep(0.5)  # one QEMU of a stream has to listen first
@@ -73,7 +83,9 @@ class Pair:
                 vm.wait_up()
                 vm.address(address + "/24")
             self.vms[0].run(f"ping -q -c 10 -A {ADDRESS[1]}", timeout=40)
-            self.vms[1].run("iperf3 -s -D; until grep -q :1451 /proc/net/tcp /proc/net/tcp6; do usleep 50000; done")
+            self.vms[1].run(
+                "iperf3 -s -D; until grep -q :1451 /proc/net/tcp /proc/net/tcp6; do usleep 50000; done"
+            )
         except (images.Missing, guest.GuestError) as e:
             raise CannotRun(str(e).strip().splitlines()[0]) from None
         for vm in self.vms:
@@ -96,6 +108,7 @@ class Pair:
 
 def measured(make, what):
     """A measurement: what(sender, seconds) gives the figures of its own."""
+
     def measure(env, seconds):
         pair = env.keep(f"guests {make.__name__}", lambda: contextlib.nullcontext(Pair(env, make)))
         with pair:
@@ -108,9 +121,16 @@ def measured(make, what):
                 elapsed = time.monotonic() - begin
             except guest.GuestError as e:
                 raise CannotRun(str(e).strip().splitlines()[0]) from None
-            sides = [{"name": name, "cpu_s": round(peers.cpu_seconds(pid) - b, 3)}
-                     for (name, pid), b in zip(pair.processes, before)]
-            return with_rate(found, frames, elapsed, {"seconds": elapsed, "busy_s": busy_s(env.cpus) - busy, "sides": sides})
+            sides = [
+                {"name": name, "cpu_s": round(peers.cpu_seconds(pid) - b, 3)}
+                for (name, pid), b in zip(pair.processes, before)
+            ]
+            return with_rate(
+                found,
+                frames,
+                elapsed,
+                {"seconds": elapsed, "busy_s": busy_s(env.cpus) - busy, "sides": sides},
+            )
 
     return measure
 
@@ -132,7 +152,12 @@ def received(text):
         if match and "receiver" in line:
             lost = re.search(r"(\d+)/(\d+) \(", line)
             lost, total = map(int, lost.groups()) if lost else (0, 0)
-            return float(match.group(2)) - float(match.group(1)), float(match.group(3)) * 1e3, lost, total
+            return (
+                float(match.group(2)) - float(match.group(1)),
+                float(match.group(3)) * 1e3,
+                lost,
+                total,
+            )
     raise CannotRun("iperf3 says nothing of the receiver")
 
 
@@ -143,16 +168,31 @@ def tcp(vm, seconds):
 
 def udp(vm, seconds):
     """Small datagrams, as fast as the guest sends: what the other one got."""
-    text = vm.run(f"iperf3 -f k -c {ADDRESS[1]} -t {seconds} -u -b 0 -l {DATAGRAM}", timeout=seconds + 30)
+    text = vm.run(
+        f"iperf3 -f k -c {ADDRESS[1]} -t {seconds} -u -b 0 -l {DATAGRAM}", timeout=seconds + 30
+    )
     window, _, lost, total = received(text)
-    return {"frames": total - lost, "window": window, "gbit_s": (total - lost) * 60 * 8 / window / 1e9}
+    return {
+        "frames": total - lost,
+        "window": window,
+        "gbit_s": (total - lost) * 60 * 8 / window / 1e9,
+    }
 
 
 def ping(vm, seconds):
-    text = vm.run(f"ping -c {50 * seconds} -i 0.02 {ADDRESS[1]}", timeout=seconds + 30, check=False)[1]
+    text = vm.run(
+        f"ping -c {50 * seconds} -i 0.02 {ADDRESS[1]}", timeout=seconds + 30, check=False
+    )[1]
     times = sorted(float(t) * 1e6 for t in re.findall(r"time=([\d.]+) ms", text))
     if not times:
         raise CannotRun("no answer came")
-    return {"samples": len(times), "lost": 50 * seconds - len(times),
-            "latency_ns": {"median": statistics.median(times), "p99": times[len(times) * 99 // 100], "min": times[0],
-                           "max": times[-1]}}
+    return {
+        "samples": len(times),
+        "lost": 50 * seconds - len(times),
+        "latency_ns": {
+            "median": statistics.median(times),
+            "p99": times[len(times) * 99 // 100],
+            "min": times[0],
+            "max": times[-1],
+        },
+    }

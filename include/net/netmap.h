@@ -184,8 +184,9 @@ struct netmap_if {
 
 #define NI_PRIV_MEM 0x1 /* the port does not use the global region */
 /*
- * The administrator has taken the port's link down: frames are dropped both ways. poll() reports POLLPRI
- * from a change until the next NIOCTXSYNC or NIOCRXSYNC, which brings this bit up to date. Ours, not netmap's.
+ * The administrator has taken the port's link down: frames are dropped both ways. poll() reports
+ * POLLPRI from a change until the next NIOCTXSYNC or NIOCRXSYNC, which brings this bit up to date.
+ * Ours, not netmap's.
  */
 #define NI_LINK_DOWN 0x2
 

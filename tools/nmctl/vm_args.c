@@ -2,9 +2,10 @@
 /*
  * nmctl vm-args: how to plug a virtual machine into a port.
  *
- * Prints the command line of the device server and of QEMU, User-Mode Linux, or the XML for libvirt. It only writes: neither
- * netmapd nor the port has to be there. A command line is kept as words until the end, and quoted for the shell only when
- * it is printed; inside a word QEMU's own rule holds, a comma in a value is doubled.
+ * Prints the command line of the device server and of QEMU, User-Mode Linux, or the XML for
+ * libvirt. It only writes: neither netmapd nor the port has to be there. A command line is kept as
+ * words until the end, and quoted for the shell only when it is printed; inside a word QEMU's own
+ * rule holds, a comma in a value is doubled.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -226,8 +227,8 @@ libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 }
 
 /*
- * Where the socket is when nobody says: the user's run-time directory, else netmapd's. The port's name without what is
- * awkward in a file name.
+ * Where the socket is when nobody says: the user's run-time directory, else netmapd's. The port's
+ * name without what is awkward in a file name.
  */
 static void
 default_path(const struct nmctl *n, struct wishes *w)
@@ -253,8 +254,8 @@ default_path(const struct nmctl *n, struct wishes *w)
 }
 
 /*
- * All guests of a QEMU that is not told have the same address: so one is made from the port's name (FNV-1a), in the range
- * that QEMU's own are in.
+ * All guests of a QEMU that is not told have the same address: so one is made from the port's name
+ * (FNV-1a), in the range that QEMU's own are in.
  */
 static void
 default_mac(struct wishes *w)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each party is killed or restarted while guests talk: the TCP stream of another one goes on, and its bytes come right.
+"""Each party is killed or restarted while guests talk: the TCP stream of another one goes on, and
+its bytes come right.
 
-Device server, netmapd, a QEMU that is killed, the link taken down: each under a stream. Guests reboot in a loop while
-they are being flooded.
+Device server, netmapd, a QEMU that is killed, the link taken down: each under a stream. Guests
+reboot in a loop while they are being flooded.
 """
 import signal
 import time
@@ -34,7 +35,10 @@ def link_and_unplugging(boot):
         site.nmctl("link", "vale0:vm2", "down")
         status, text = a.run("ping -c 2 -W 1 " + t.ip(2), check=False)
         t.check(status != 0, "a frame came over a link that is down: " + text)
-        t.check(site.port("vale0:vm1")["dropped"]["link_down"] > 0, "nothing was counted as lost to the link")
+        t.check(
+            site.port("vale0:vm1")["dropped"]["link_down"] > 0,
+            "nothing was counted as lost to the link",
+        )
         site.nmctl("link", "vale0:vm2", "up")
         t.ping(a, t.ip(2))
         stream = t.Transfer(site, netns, a, 8, 300000)
@@ -50,13 +54,17 @@ def reboots_in_a_flood(boot):
     with t.guests(boot, {}) as (site, netns, (a,), _):
         t.ping(a, t.NS_IP)
         site.run(netns, "ip", "neigh", "replace", t.ip(1), "lladdr", t.mac(1), "dev", "t0")
-        flood = site.program("flood", ["ping", "-q", "-f", "-i", "0.002", "-s", "1000", t.ip(1)], netns)
+        flood = site.program(
+            "flood", ["ping", "-q", "-f", "-i", "0.002", "-s", "1000", t.ip(1)], netns
+        )
         for _ in range(N_REBOOTS):
             a.reboot()
             a.address(t.ip(1) + "/24")
             t.ping(a, t.NS_IP)
         flood.stop(signal.SIGINT)
-        t.check("packets transmitted" in flood.output(), "the flood did not last: " + flood.output())
+        t.check(
+            "packets transmitted" in flood.output(), "the flood did not last: " + flood.output()
+        )
 
 
 t.main(restarts_under_traffic, link_and_unplugging, reboots_in_a_flood)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Two QEMU guests and a namespace on one switch talk to each other: small and large frames, TCP, UDP, right checksums.
+"""Two QEMU guests and a namespace on one switch talk to each other: small and large frames, TCP,
+UDP, right checksums.
 
-One guest connects to our server, the other one's server connects to QEMU. Checksums are looked at behind a switch whose
-bridge takes no offloads, so that every segment was cut and summed by us; the guests have left both undone.
+One guest connects to our server, the other one's server connects to QEMU. Checksums are looked at
+behind a switch whose bridge takes no offloads, so that every segment was cut and summed by us; the
+guests have left both undone.
 """
 import os
 
@@ -16,8 +18,18 @@ def everybody_talks(boot):
         run = t.in_netns(site, netns)
         for vm, target in (a, t.ip(2)), (b, t.NS_IP), (b, t.ip(1)):
             t.ping(vm, target)
-        for size in 0, 1, 18, 1472, 1473, 4000, 20000:  # below an Ethernet frame's least, one frame, several
-            site.run(netns, "ping", "-q", "-c", "3", "-i", "0.05", "-W", "5", "-s", str(size), t.ip(1))
+        for size in (
+            0,
+            1,
+            18,
+            1472,
+            1473,
+            4000,
+            20000,
+        ):  # below an Ethernet frame's least, one frame, several
+            site.run(
+                netns, "ping", "-q", "-c", "3", "-i", "0.05", "-W", "5", "-s", str(size), t.ip(1)
+            )
         a.run("ping -q -c 2 -s 20000 " + t.ip(2))
         t.serve(b)
         t.serve(a)
@@ -28,7 +40,9 @@ def everybody_talks(boot):
         for length in 16, 1400, 8000:
             _, lost = t.iperf(a.run, t.ip(2), "-u", "-b", "2M", "-l", str(length))
             t.check(lost < 0.5, "%g of datagrams with %d bytes were lost" % (lost, length))
-        transfers = [t.Transfer(site, netns, vm, 8, pause_us=1, port=5000 + i) for i, vm in enumerate((a, b))]
+        transfers = [
+            t.Transfer(site, netns, vm, 8, pause_us=1, port=5000 + i) for i, vm in enumerate((a, b))
+        ]
         for transfer in transfers:
             transfer.finish()
         offload = {p["name"]: p["dropped"]["offload"] for p in site.show("ports")}
@@ -40,7 +54,9 @@ def checksums_are_right(boot):
         far = site.namespace("10.9.0.101/24", switch="vale1")
         # Plain frames only between the switches: the bridge has no virtio-net headers.
         bridge = site.program("bridge", [os.environ["NM_BRIDGE"], "-i", "vale0:b", "-i", "vale1:b"])
-        host.wait_until(lambda: sum(p["name"].endswith(":b") for p in site.show("ports")) == 2, bridge.output)
+        host.wait_until(
+            lambda: sum(p["name"].endswith(":b") for p in site.show("ports")) == 2, bridge.output
+        )
         t.ping(a, "10.9.0.101")
         server = site.program("iperf3", ["iperf3", "-s", "--forceflush"], far)
         server.wait_for("listening")

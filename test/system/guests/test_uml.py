@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""User-Mode Linux on the switch: a kernel at native speed, whose vhost-user front end differs from QEMU's in many ways.
+"""User-Mode Linux on the switch: a kernel at native speed, whose vhost-user front end differs from
+QEMU's in many ways.
 
-It serves no control queue of its own, asks for rings rather than pairs, signals by sockets, and takes packed rings.
+It serves no control queue of its own, asks for rings rather than pairs, signals by sockets, and
+takes packed rings.
 """
 import guest
 import vmtest as t
@@ -18,17 +20,23 @@ def two_talk(boot):
         t.iperf(a.run, t.ip(2))
         t.iperf(a.run, t.ip(2), "-R")
         t.iperf(t.in_netns(site, netns), t.ip(2), "-P", "4")
-        _, lost = t.iperf(a.run, t.ip(2), "-u", "-b", "500K", "-l", "64")  # it can receive some 2000 a second
+        _, lost = t.iperf(
+            a.run, t.ip(2), "-u", "-b", "500K", "-l", "64"
+        )  # it can receive some 2000 a second
         t.check(lost < 0.5, "%g of the datagrams were lost" % lost)
         t.Transfer(site, netns, a, 3, pause_us=1).finish()
         stream = t.Transfer(site, netns, b, 12, pause_us=300000, port=5001)
-        for _ in range(N_BOOTS):  # UML does not connect again: so it is the guest that comes and goes
+        for _ in range(
+            N_BOOTS
+        ):  # UML does not connect again: so it is the guest that comes and goes
             a.kill()
             a.boot()
             a.address(t.ip(1) + "/24")
             t.ping(a, t.ip(2))
         stream.finish()
-        t.check(sa.program.proc.poll() is None, "the device server has ended: " + sa.program.output())
+        t.check(
+            sa.program.proc.poll() is None, "the device server has ended: " + sa.program.output()
+        )
 
 
 t.main(two_talk)

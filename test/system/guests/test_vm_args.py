@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""nmctl vm-args: what it prints survives the shell, QEMU's commas and XML, whatever the names are; and a guest boots from it."""
+"""
+nmctl vm-args: what it prints survives the shell, QEMU's commas and XML, whatever the names are; and
+a guest boots from it.
+"""
 import json
 import os
 import shlex
@@ -21,32 +24,60 @@ def nmctl(*words, status=0):
 
 def commands(text):
     """The command lines among the comments, as the shell splits them."""
-    return [shlex.split(part) for part in text.replace("\\\n", " ").splitlines() if part and not part.startswith("#")]
+    return [
+        shlex.split(part)
+        for part in text.replace("\\\n", " ").splitlines()
+        if part and not part.startswith("#")
+    ]
 
 
 def words_are_quoted(_):
-    server, qemu = commands(nmctl("vm-args", "vale0:vm1", "path=" + AWKWARD, "queues=4", "memory=512", "mac=02:00:00:00:00:09"))
-    t.check(server == ["nm-vhost-user", "--socket", AWKWARD, "--port", "vale0:vm1", "--queues", "4"], server)
+    server, qemu = commands(
+        nmctl(
+            "vm-args",
+            "vale0:vm1",
+            "path=" + AWKWARD,
+            "queues=4",
+            "memory=512",
+            "mac=02:00:00:00:00:09",
+        )
+    )
+    t.check(
+        server == ["nm-vhost-user", "--socket", AWKWARD, "--port", "vale0:vm1", "--queues", "4"],
+        server,
+    )
     t.check("memory-backend-memfd,id=mem,size=512M,share=on" in qemu, qemu)
     t.check("socket,id=nic0,path=%s,reconnect=1" % AWKWARD.replace(",", ",,") in qemu, qemu)
     t.check("vhost-user,id=net0,chardev=nic0,queues=4" in qemu, qemu)
     t.check("virtio-net-pci,netdev=net0,mac=02:00:00:00:00:09,mq=on,vectors=10" in qemu, qemu)
-    server, qemu = commands(nmctl("vm-args", "netmap:x{1", "path=" + AWKWARD, "mode=client", "vectors=0"))
+    server, qemu = commands(
+        nmctl("vm-args", "netmap:x{1", "path=" + AWKWARD, "mode=client", "vectors=0")
+    )
     t.check(server[-1] == "--client" and server[4] == "netmap:x{1", server)
     t.check("socket,id=nic0,path=%s,server=on,wait=off" % AWKWARD.replace(",", ",,") in qemu, qemu)
     data = json.loads(nmctl("-j", "vm-args", "vale0:vm1", "path=" + AWKWARD))
-    t.check(data["socket"] == AWKWARD and data["server"][2] == AWKWARD and data["qemu"][0].startswith("qemu"), data)
+    t.check(
+        data["socket"] == AWKWARD
+        and data["server"][2] == AWKWARD
+        and data["qemu"][0].startswith("qemu"),
+        data,
+    )
     _, uml = commands(nmctl("--uml", "vm-args", "vale0:vm1", "path=/tmp/u.sock", "memory=128"))
     t.check(uml == ["linux.uml", "mem=128M", "virtio_uml.device=/tmp/u.sock:1"], uml)
 
 
 def libvirt_is_xml(_):
     for mode, theirs in ("server", "client"), ("client", "server"):
-        text = nmctl("-j", "--libvirt", "vm-args", "vale0:vm1", "path=" + AWKWARD, "queues=2", "mode=" + mode)
+        text = nmctl(
+            "-j", "--libvirt", "vm-args", "vale0:vm1", "path=" + AWKWARD, "queues=2", "mode=" + mode
+        )
         domain = xml.etree.ElementTree.fromstring(json.loads(text)["libvirt"])
         nic = domain.find("devices/interface")
         t.check(nic.get("type") == "vhostuser" and nic.find("driver").get("queues") == "2", text)
-        t.check(nic.find("source").get("path") == AWKWARD and nic.find("source").get("mode") == theirs, text)
+        t.check(
+            nic.find("source").get("path") == AWKWARD and nic.find("source").get("mode") == theirs,
+            text,
+        )
         t.check(domain.find("memoryBacking/access").get("mode") == "shared", text)
 
 
@@ -59,13 +90,23 @@ def ports_differ(_):
 
 def bad_words(_):
     for words, text in (
-            (["vm-args"], "too few words"), (["vm-args", ""], "a port's name"), (["vm-args", "x" * 64], "a port's name"),
-            (["vm-args", "p", "queues"], "key=value"), (["vm-args", "p", "queues=0"], "queues"), (["vm-args", "p", "queues=65"], "queues"),
-            (["vm-args", "p", "memory=0"], "memory"), (["vm-args", "p", "colour=red"], "is expected"),
-            (["vm-args", "p", "mode=both"], "server or client"), (["vm-args", "p", "mac=01:00:00:00:00:00"], "group"),
-            (["vm-args", "p", "mac=1"], "mac"), (["vm-args", "p", "path=x.sock"], "must begin with /"),
-            (["vm-args", "p", "path=/" + "x" * 107], "at most 107"), (["--uml", "vm-args", "p", "queues=2"], "one queue pair"),
-            (["--uml", "vm-args", "p", "path=/tmp/a:b"], "colon"), (["--uml", "--libvirt", "vm-args", "p"], "not both")):
+        (["vm-args"], "too few words"),
+        (["vm-args", ""], "a port's name"),
+        (["vm-args", "x" * 64], "a port's name"),
+        (["vm-args", "p", "queues"], "key=value"),
+        (["vm-args", "p", "queues=0"], "queues"),
+        (["vm-args", "p", "queues=65"], "queues"),
+        (["vm-args", "p", "memory=0"], "memory"),
+        (["vm-args", "p", "colour=red"], "is expected"),
+        (["vm-args", "p", "mode=both"], "server or client"),
+        (["vm-args", "p", "mac=01:00:00:00:00:00"], "group"),
+        (["vm-args", "p", "mac=1"], "mac"),
+        (["vm-args", "p", "path=x.sock"], "must begin with /"),
+        (["vm-args", "p", "path=/" + "x" * 107], "at most 107"),
+        (["--uml", "vm-args", "p", "queues=2"], "one queue pair"),
+        (["--uml", "vm-args", "p", "path=/tmp/a:b"], "colon"),
+        (["--uml", "--libvirt", "vm-args", "p"], "not both"),
+    ):
         said = nmctl(*words, status=2)
         t.check(text in said, "%s: %r" % (words, said))
 
@@ -76,16 +117,33 @@ class AsPrinted(guest.Qemu):
     printed = ""
 
     def command(self):
-        kernel = ["-display", "none", "-nodefaults", "-serial", "stdio", "-kernel", self.images.kernel, "-initrd", self.images.initramfs,
-                  "-append", "console=ttyS0 panic=-1 quiet", "-cpu", "max"]
+        kernel = [
+            "-display",
+            "none",
+            "-nodefaults",
+            "-serial",
+            "stdio",
+            "-kernel",
+            self.images.kernel,
+            "-initrd",
+            self.images.initramfs,
+            "-append",
+            "console=ttyS0 panic=-1 quiet",
+            "-cpu",
+            "max",
+        ]
         return ["sh", "-c", "exec " + self.printed.rstrip() + " " + shlex.join(kernel)]
 
 
 def a_guest_boots_from_it(boot):
     with t.guests(boot) as (site, _, _, _):
         server = site.server("vale0:vm1")
-        text = nmctl("vm-args", "vale0:vm1", "path=" + server.socket("vale0:vm1"), "memory=256", "vectors=0")
-        AsPrinted.printed = text[text.index("qemu-system"):].replace("accel=kvm:tcg", "accel=tcg")  # as the other tests
+        text = nmctl(
+            "vm-args", "vale0:vm1", "path=" + server.socket("vale0:vm1"), "memory=256", "vectors=0"
+        )
+        AsPrinted.printed = text[text.index("qemu-system") :].replace(
+            "accel=kvm:tcg", "accel=tcg"
+        )  # as the other tests
         with AsPrinted(boot, "vm1", [], site.dir) as a:
             a.boot()
             a.address(t.ip(1) + "/24")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the tests of this directory share: a runner, two guests and a namespace on one switch, and checks of traffic.
+"""What the tests of this directory share: a runner, two guests and a namespace on one switch, and
+checks of traffic.
 
-The rig itself is test/vm/guests. Addresses: guest i has 10.9.0.i and 02:00:00:00:00:0i, the namespace 10.9.0.100. A test
-file is a list of functions that take the images; a machine that can't have guests ends it with 77 and the reason.
+The rig itself is test/vm/guests. Addresses: guest i has 10.9.0.i and 02:00:00:00:00:0i, the
+namespace 10.9.0.100. A test file is a list of functions that take the images; a machine that can't
+have guests ends it with 77 and the reason.
 """
 import contextlib
 import hashlib
@@ -50,7 +52,9 @@ def check(condition, what):
 
 def main(*tests):
     """Run the tests that were named, or all; end the process with the status that meson knows."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a time limit: guests and namespaces end with us all the same
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # a time limit: guests and namespaces end with us all the same
     chosen = sys.argv[1:] or [t.__name__ for t in tests]
     if os.geteuid() != 0:
         print("network namespaces and TAPs take root")
@@ -88,7 +92,8 @@ def ip(i):
 
 @contextlib.contextmanager
 def guests(boot, *specs, kind=guest.Qemu):
-    """A site with a namespace and as many guests as there are specs: keywords for site.server(), and "nic" and "guest" for these.
+    """A site with a namespace and as many guests as there are specs: keywords for site.server(),
+    and "nic" and "guest" for these.
 
     All boot at once. Yields (site, name of the namespace, guests, servers).
     """
@@ -98,7 +103,11 @@ def guests(boot, *specs, kind=guest.Qemu):
         for i, spec in enumerate(specs, 1):
             nic, options = spec.pop("nic", {}), spec.pop("guest", {})
             servers.append(site.server("vale0:vm%d" % i, **spec))
-            vms.append(stack.enter_context(kind(boot, "vm%d" % i, [servers[-1].nic(mac(i), **nic)], site.dir, **options)))
+            vms.append(
+                stack.enter_context(
+                    kind(boot, "vm%d" % i, [servers[-1].nic(mac(i), **nic)], site.dir, **options)
+                )
+            )
             vms[-1].start()
         for i, vm in enumerate(vms, 1):
             vm.wait_up()
@@ -108,8 +117,15 @@ def guests(boot, *specs, kind=guest.Qemu):
 
 def ping(vm, target, count=2, seconds=20):
     """Until @count answers in a row came."""
+
     def answers():
-        return vm.run("ping -q -c %d -W 2 %s" % (count, target), timeout=10 + 3 * count, check=False)[0] == 0
+        return (
+            vm.run("ping -q -c %d -W 2 %s" % (count, target), timeout=10 + 3 * count, check=False)[
+                0
+            ]
+            == 0
+        )
+
     host.wait_until(answers, "%s can't ping %s" % (vm.name, target), seconds)
 
 
@@ -122,7 +138,11 @@ def iperf(run, target, *options, seconds=1):
     """One iperf3 client. Return: (bit/s as received, fraction of datagrams lost)."""
     duration = () if "-n" in options else ("-t", "%d" % seconds)
     text = run("iperf3 -f k -c %s %s" % (target, " ".join(duration + options)))
-    lines = [line for line in text.splitlines() if "receiver" in line and ("SUM" in line or "-P" not in options)]
+    lines = [
+        line
+        for line in text.splitlines()
+        if "receiver" in line and ("SUM" in line or "-P" not in options)
+    ]
     check(lines, "iperf3 says nothing of a receiver: " + text)
     rate = float(re.search(r"([\d.]+) Kbits/sec", lines[-1]).group(1)) * 1000
     lost = re.search(r"(\d+)/(\d+) \(", lines[-1])
@@ -143,11 +163,15 @@ class Transfer:
 
     def __init__(self, site, netns, vm, n_pieces, pause_us=100000, port=5000):
         self.vm, self.n_pieces = vm, n_pieces
-        self.sink = site.program("sink-%s-%d" % (vm.name, port), [sys.executable, "-c", SINK, NS_IP, str(port)], netns)
+        self.sink = site.program(
+            "sink-%s-%d" % (vm.name, port), [sys.executable, "-c", SINK, NS_IP, str(port)], netns
+        )
         self.sink.wait_for("listening")
         self.piece = pathlib.Path(vm.images.busybox).read_bytes()
-        self.tag = vm.begin("{ i=0; while [ $i -lt %d ]; do cat /bin/busybox; usleep %d; i=$((i+1)); done; } | nc %s %d"
-                            % (n_pieces, pause_us, NS_IP, port))
+        self.tag = vm.begin(
+            "{ i=0; while [ $i -lt %d ]; do cat /bin/busybox; usleep %d; i=$((i+1)); done; } | nc %s %d"
+            % (n_pieces, pause_us, NS_IP, port)
+        )
 
     def finish(self, seconds=60):
         """All bytes came, and came right."""
@@ -165,8 +189,11 @@ class Capture:
 
     def __init__(self, site, netns, n_bytes=2000):
         self.file = os.path.join(site.dir, "capture-%s.pcap" % netns)
-        self.program = site.program("tcpdump-" + netns, ["tcpdump", "-n", "-U", "-Q", "in", "-i", "t0", "-s", str(n_bytes),
-                                                         "-w", self.file], netns)
+        self.program = site.program(
+            "tcpdump-" + netns,
+            ["tcpdump", "-n", "-U", "-Q", "in", "-i", "t0", "-s", str(n_bytes), "-w", self.file],
+            netns,
+        )
         self.program.wait_for("listening on")
 
     def finish(self):
@@ -174,12 +201,33 @@ class Capture:
         time.sleep(0.5)  # the kernel's ring to tcpdump is emptied in batches
         self.program.stop()
         return self.count("tcp or udp"), self.count(
-            "ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0")
+            "ip.checksum.status == 0 or tcp.checksum.status == 0 or udp.checksum.status == 0"
+        )
 
     def count(self, what):
-        out = subprocess.run(["tshark", "-r", self.file, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
-                              "-o", "udp.check_checksum:TRUE", "-Y", what, "-T", "fields", "-e", "frame.number"],
-                             capture_output=True, text=True, timeout=120, check=True)
+        out = subprocess.run(
+            [
+                "tshark",
+                "-r",
+                self.file,
+                "-o",
+                "ip.check_checksum:TRUE",
+                "-o",
+                "tcp.check_checksum:TRUE",
+                "-o",
+                "udp.check_checksum:TRUE",
+                "-Y",
+                what,
+                "-T",
+                "fields",
+                "-e",
+                "frame.number",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
         return len(out.stdout.split())
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Proves: nmctl link takes a port's link down and up again: frames of both directions are lost and counted as such, a sleeping client
-# is woken and told, a TAP loses its carrier, the state is shown, and survives netmapd's death; what has no link is refused.
+# Proves: nmctl link takes a port's link down and up again: frames of both directions are lost and
+# counted as such, a sleeping client is woken and told, a TAP loses its carrier, the state is shown,
+# and survives netmapd's death; what has no link is refused.
 
 load tap
 
@@ -30,6 +31,14 @@ send()
 carrier()
 {
 	ip netns exec "$1" cat "/sys/class/net/$2/carrier" 2>/dev/null || echo none
+}
+
+# lost_to_link PORT N: at least so many
+lost_to_link()
+{
+	local expr="next(p for p in d['ports'] if p['name'] == '$1')['dropped']['link_down']"
+
+	[ "$(json "$expr" show ports)" -ge "$2" ]
 }
 
 says_lines()
@@ -65,7 +74,7 @@ carrier_is()
 	[ "$(port_field vale0:p0 link)" = False ]
 	nmctl show ports vale0:p0 | grep -q 'vale0:p0.* down'
 	start tx 'Sending' "$PKT_GEN" -i vale0:y -f tx -w 0 -R 1000
-	wait_for 10 eval 'json "sum(p[\"dropped\"][\"link_down\"] for p in d[\"ports\"] if p[\"name\"] == \"vale0:y\") > 0" show ports | grep -q True'
+	wait_for 10 lost_to_link vale0:y 1
 	[ "$(port_field vale0:p0 received)" = 0 ]
 	nmctl link vale0:p0 up
 	wait_for 10 eval '[ "$(port_field vale0:p0 received)" -gt 0 ]'
@@ -75,7 +84,7 @@ carrier_is()
 	nmctl link vale0:p0 down
 	send vale0:p0 100
 	[ "$(port_field vale0:z received)" = 0 ]
-	[ "$(json "[p['dropped']['link_down'] for p in d['ports'] if p['name'] == 'vale0:p0'][0] >= 100" show ports)" = True ]
+	lost_to_link vale0:p0 100
 	# A port that nobody holds is made anew by the next netmapd, from its notes
 	kill -KILL "$DAEMON"
 	wait_for 10 is_gone "$DAEMON"

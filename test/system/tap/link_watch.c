@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * link-watch PORT: a netmap program that only wants to know of its link. Prints "link up" or "link down" at the start and
- * whenever poll() says POLLPRI; ends with SIGTERM, or after two minutes. It has no timer: what wakes it is the change.
+ * link-watch PORT: a netmap program that only wants to know of its link. Prints "link up" or "link
+ * down" at the start and whenever poll() says POLLPRI; ends with SIGTERM, or after two minutes. It
+ * has no timer: what wakes it is the change.
  */
 #include <poll.h>
 #include <stdio.h>

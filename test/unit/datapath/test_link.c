@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A port's link: while it is down nothing leaves the port and nothing reaches it, each lost frame is counted under that
- * reason, nobody waits for it; and its client learns of a change by POLLPRI until it looks.
+ * A port's link: while it is down nothing leaves the port and nothing reaches it, each lost frame
+ * is counted under that reason, nobody waits for it; and its client learns of a change by POLLPRI
+ * until it looks.
  */
 #include <stdarg.h>
 #include <stddef.h>

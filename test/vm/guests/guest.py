@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests: real kernels with their own virtio-net driver, in QEMU's software emulation or as User-Mode Linux.
+"""Guests: real kernels with their own virtio-net driver, in QEMU's software emulation or as
+User-Mode Linux.
 
     nic = Nic(socket="/tmp/x/vm1.sock", mac="02:00:00:00:00:01")
     with Qemu(images, "vm1", [nic], directory) as g:
@@ -7,12 +8,13 @@
         g.run("ip addr add 10.0.0.1/24 dev eth0; ip link set eth0 up")
         g.run("ping -c 3 10.0.0.2", timeout=20)
 
-run() sends a line to the shell on the guest's console and returns what it printed; a status other than 0, a guest that
-died and a deadline that passed raise GuestError with the last lines of the console. Nothing waits without a deadline.
-A boot that fails is tried once more: emulated kernels stumble over their timers on a loaded machine.
+run() sends a line to the shell on the guest's console and returns what it printed; a status other
+than 0, a guest that died and a deadline that passed raise GuestError with the last lines of the
+console. Nothing waits without a deadline. A boot that fails is tried once more: emulated kernels
+stumble over their timers on a loaded machine.
 
-QEMU 7.2 without KVM crashes when a guest with vhost-user uses MSI-X: so its NICs have vectors=0, an interrupt line, unless
-told otherwise.
+QEMU 7.2 without KVM crashes when a guest with vhost-user uses MSI-X: so its NICs have vectors=0, an
+interrupt line, unless told otherwise.
 """
 import os
 import re
@@ -33,10 +35,22 @@ class GuestError(Exception):
 
 
 class Nic:
-    """A network card. backend: None for vhost-user over @socket, else the text of a -netdev after its id."""
+    """A network card.
 
-    def __init__(self, socket=None, mac="02:00:00:00:00:01", queues=1, is_server=False, backend=None, model="virtio-net-pci",
-                 options="", vectors=0):
+    backend: None for vhost-user over @socket, else the text of a -netdev after its id.
+    """
+
+    def __init__(
+        self,
+        socket=None,
+        mac="02:00:00:00:00:01",
+        queues=1,
+        is_server=False,
+        backend=None,
+        model="virtio-net-pci",
+        options="",
+        vectors=0,
+    ):
         self.socket, self.mac, self.queues, self.is_server = socket, mac, queues, is_server
         self.backend, self.model, self.options, self.vectors = backend, model, options, vectors
 
@@ -45,7 +59,13 @@ class Guest:
     """What both kinds have in common: a process, and a console to talk to."""
 
     def __init__(self, images, name, nics, directory, memory_mib=256):
-        self.images, self.name, self.nics, self.dir, self.memory_mib = images, name, nics, directory, memory_mib
+        self.images, self.name, self.nics, self.dir, self.memory_mib = (
+            images,
+            name,
+            nics,
+            directory,
+            memory_mib,
+        )
         self.proc = None
         self.text = ""
         self.changed = threading.Condition()
@@ -65,8 +85,14 @@ class Guest:
         self.kill()
         self.text = ""
         with open(os.path.join(self.dir, self.name + ".log"), "ab") as log:
-            self.proc = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                         cwd=self.dir, start_new_session=True)
+            self.proc = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self.dir,
+                start_new_session=True,
+            )
         threading.Thread(target=self.read, args=(self.proc,), daemon=True).start()
 
     def boot(self, timeout=BOOT_S):
@@ -97,20 +123,28 @@ class Guest:
         return "\n".join(self.text.splitlines()[-25:])
 
     def expect(self, pattern, timeout):
-        """Wait for @pattern on the console. Return: the match; what came up to its end is forgotten."""
+        """Wait for @pattern on the console.
+
+        Return: the match; what came up to its end is forgotten.
+        """
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
                 found = re.search(pattern, self.text, re.S)
                 if found:
-                    self.text = self.text[found.end():]
+                    self.text = self.text[found.end() :]
                     return found
                 if self.proc is None or self.proc.poll() is not None:
                     status = self.proc.returncode if self.proc else None
-                    raise GuestError("%s has ended (%s)\n%s" % (self.name, status, self.last_lines()))
+                    raise GuestError(
+                        "%s has ended (%s)\n%s" % (self.name, status, self.last_lines())
+                    )
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise GuestError("%s: no %r within %g s\n%s" % (self.name, pattern, timeout, self.last_lines()))
+                    raise GuestError(
+                        "%s: no %r within %g s\n%s"
+                        % (self.name, pattern, timeout, self.last_lines())
+                    )
                 self.changed.wait(min(left, 1))
 
     def send(self, line):
@@ -118,14 +152,16 @@ class Guest:
             self.proc.stdin.write(line.encode() + b"\n")
             self.proc.stdin.flush()
         except OSError as e:
-            raise GuestError("%s takes no input: %s\n%s" % (self.name, e, self.last_lines())) from None
+            raise GuestError(
+                "%s takes no input: %s\n%s" % (self.name, e, self.last_lines())
+            ) from None
 
     def begin(self, command):
         """Send a command without waiting for its end: to be passed to finish(). One at a time."""
         self.n_commands += 1
         tag = "done-%d" % self.n_commands
         # The tag is put together by the shell, so that an echo of the line can't be taken for it.
-        self.send("{ %s; } 2>&1; echo \"<\"%s=$?\">\"" % (command, tag))
+        self.send('{ %s; } 2>&1; echo "<"%s=$?">"' % (command, tag))
         return tag
 
     def finish(self, tag, timeout=30, check=True):
@@ -186,32 +222,69 @@ class Qemu(Guest):
                 device += ",vectors=%d" % nic.vectors
             if nic.queues > 1:
                 device += ",mq=on"
-        return args + ["-netdev", "%s,id=n%d%s" % (kind, i, "," + rest if rest else ""),
-                       "-device", device + ("," + nic.options if nic.options else "")]
+        return args + [
+            "-netdev",
+            "%s,id=n%d%s" % (kind, i, "," + rest if rest else ""),
+            "-device",
+            device + ("," + nic.options if nic.options else ""),
+        ]
 
     def command(self):
-        cmd = [self.PROGRAM, "-accel", "tcg,thread=multi", "-machine", "q35,memory-backend=mem", "-cpu", "max",
-               "-smp", str(self.cpus), "-m", str(self.memory_mib),
-               "-object", "memory-backend-memfd,id=mem,size=%dM,share=on" % self.memory_mib,
-               "-nodefaults", "-display", "none", "-serial", "stdio",
-               "-kernel", self.images.kernel, "-initrd", self.images.initramfs,
-               "-append", "console=ttyS0 panic=-1 quiet"]
+        cmd = [
+            self.PROGRAM,
+            "-accel",
+            "tcg,thread=multi",
+            "-machine",
+            "q35,memory-backend=mem",
+            "-cpu",
+            "max",
+            "-smp",
+            str(self.cpus),
+            "-m",
+            str(self.memory_mib),
+            "-object",
+            "memory-backend-memfd,id=mem,size=%dM,share=on" % self.memory_mib,
+            "-nodefaults",
+            "-display",
+            "none",
+            "-serial",
+            "stdio",
+            "-kernel",
+            self.images.kernel,
+            "-initrd",
+            self.images.initramfs,
+            "-append",
+            "console=ttyS0 panic=-1 quiet",
+        ]
         for i, nic in enumerate(self.nics):
             cmd += self.nic_args(i, nic)
         return cmd
 
 
 class Uml(Guest):
-    """User-Mode Linux: a kernel as a process. Its memory is a file that its back ends map; its interfaces get their MAC from the back end."""
+    """User-Mode Linux: a kernel as a process.
+
+    Its memory is a file that its back ends map; its interfaces get their MAC from the back end.
+    """
 
     def __init__(self, images, name, nics, directory, memory_mib=128):
         super().__init__(images, name, nics, directory, memory_mib)
         self.kernel, self.initramfs = images.uml()
 
     def command(self):
-        return [self.kernel, "mem=%dM" % self.memory_mib, "initrd=" + self.initramfs, "umid=%s-%d" % (self.name, os.getpid()),
-                "uml_dir=" + self.dir, "con=null", "con0=fd:0,fd:1", "con1=null", "quiet", "panic=-1",
-                *("virtio_uml.device=%s:1" % nic.socket for nic in self.nics)]
+        return [
+            self.kernel,
+            "mem=%dM" % self.memory_mib,
+            "initrd=" + self.initramfs,
+            "umid=%s-%d" % (self.name, os.getpid()),
+            "uml_dir=" + self.dir,
+            "con=null",
+            "con0=fd:0,fd:1",
+            "con1=null",
+            "quiet",
+            "panic=-1",
+            *("virtio_uml.device=%s:1" % nic.socket for nic in self.nics),
+        ]
 
     def kill(self):
         """Its threads are processes of their own, in its process group."""

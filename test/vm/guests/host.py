@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The host's side of a test with guests: a private netmapd, device servers, namespaces on TAP ports, captures.
+"""The host's side of a test with guests: a private netmapd, device servers, namespaces on TAP
+ports, captures.
 
     with Site() as site:
-        vm1 = site.server("vale0:vm1")              nm-vhost-user, listening; vm1.nic(...) is the guest's card
-        ns = site.namespace("10.9.0.100/24")        a network namespace whose t0 is a TAP on vale0
-        site.nmctl("link", "vale0:vm1", "down")
+        vm1 = site.server("vale0:vm1")              nm-vhost-user, listening; vm1.nic(...) is the
+        guest's card ns = site.namespace("10.9.0.100/24")        a network namespace whose t0 is a
+        TAP on vale0 site.nmctl("link", "vale0:vm1", "down")
 
-All processes have a socket and a directory of their own and end with the site, by their process ids. The environment
-names the programs: NETMAPD, NMCTL, NM_VHOST_USER (full paths of the build).
+All processes have a socket and a directory of their own and end with the site, by their process
+ids. The environment names the programs: NETMAPD, NMCTL, NM_VHOST_USER (full paths of the build).
 """
 import json
 import os
@@ -44,7 +45,9 @@ class Program:
         self.path = os.path.join(site.dir, name + ".out")
         cmd = ["ip", "netns", "exec", netns, *cmd] if netns else cmd
         with open(self.path, "ab") as out:
-            self.proc = subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=site.env)
+            self.proc = subprocess.Popen(
+                cmd, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=site.env
+            )
 
     def output(self):
         with open(self.path, errors="replace") as f:
@@ -55,9 +58,14 @@ class Program:
             if re.search(pattern, self.output()):
                 return True
             if self.proc.poll() is not None:
-                raise SiteError("%s has ended with %d: %s" % (self.name, self.proc.returncode, self.output()))
+                raise SiteError(
+                    "%s has ended with %d: %s" % (self.name, self.proc.returncode, self.output())
+                )
             return False
-        wait_until(said, lambda: "%s does not say %r: %s" % (self.name, pattern, self.output()), seconds)
+
+        wait_until(
+            said, lambda: "%s does not say %r: %s" % (self.name, pattern, self.output()), seconds
+        )
 
     def finish(self, seconds=30):
         """It ends by itself, with status 0. Return: its output."""
@@ -87,7 +95,13 @@ class Server:
         self.site, self.is_client, self.ports = site, is_client, ports
         self.args = [*options]
         for port in ports:
-            self.args += ["--socket", self.socket(port), "--port", port, *(["--client"] if is_client else [])]
+            self.args += [
+                "--socket",
+                self.socket(port),
+                "--port",
+                port,
+                *(["--client"] if is_client else []),
+            ]
         self.program = None
         self.n_runs = 0
         self.start()
@@ -96,7 +110,9 @@ class Server:
         return os.path.join(self.site.dir, port.replace(":", "-") + ".sock")
 
     def nic(self, mac, port=None, **kwargs):
-        return Nic(socket=self.socket(port or self.ports[0]), mac=mac, is_server=self.is_client, **kwargs)
+        return Nic(
+            socket=self.socket(port or self.ports[0]), mac=mac, is_server=self.is_client, **kwargs
+        )
 
     def start(self):
         self.n_runs += 1
@@ -108,7 +124,9 @@ class Server:
         if self.program.proc.poll() is not None:
             raise SiteError("nm-vhost-user has ended: " + self.program.output())
         known = {p["name"] for p in self.site.show("ports") if p["users"] > 0}
-        return known.issuperset(self.ports) and (self.is_client or all(os.path.exists(self.socket(p)) for p in self.ports))
+        return known.issuperset(self.ports) and (
+            self.is_client or all(os.path.exists(self.socket(p)) for p in self.ports)
+        )
 
     def restart(self, sig=signal.SIGKILL):
         self.program.stop(sig)
@@ -118,8 +136,11 @@ class Server:
 class Site:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="unm-vm-")
-        self.env = dict(os.environ, UNETMAP_SOCKET=os.path.join(self.dir, "netmapd.sock"),
-                        UNETMAP_NETMAPD=os.environ["NETMAPD"])
+        self.env = dict(
+            os.environ,
+            UNETMAP_SOCKET=os.path.join(self.dir, "netmapd.sock"),
+            UNETMAP_NETMAPD=os.environ["NETMAPD"],
+        )
         self.tag = "unmvm%d" % os.getpid()
         self.programs, self.namespaces, self.servers = [], [], []
         self.n_daemons = 0
@@ -138,7 +159,9 @@ class Site:
 
     def start_daemon(self):
         self.n_daemons += 1
-        self.daemon = self.program("netmapd%d" % self.n_daemons, [os.environ["NETMAPD"], "--foreground"])
+        self.daemon = self.program(
+            "netmapd%d" % self.n_daemons, [os.environ["NETMAPD"], "--foreground"]
+        )
         self.daemon.wait_for("serves at")
 
     def restart_daemon(self, sig=signal.SIGKILL):
@@ -152,7 +175,9 @@ class Site:
         return p
 
     def nmctl(self, *words):
-        done = subprocess.run([os.environ["NMCTL"], *words], env=self.env, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            [os.environ["NMCTL"], *words], env=self.env, capture_output=True, text=True, timeout=30
+        )
         if done.returncode != 0:
             raise SiteError("nmctl %s: %s" % (" ".join(words), done.stderr.strip()))
         return done.stdout
@@ -196,18 +221,27 @@ class Site:
     def run(self, netns, *cmd, timeout=30):
         """A command in a namespace. Return: its output."""
         try:
-            done = subprocess.run(["ip", "netns", "exec", netns, *cmd], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  timeout=timeout)
+            done = subprocess.run(
+                ["ip", "netns", "exec", netns, *cmd],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
         except subprocess.TimeoutExpired:
             raise SiteError("%s: more than %g s" % (" ".join(cmd), timeout)) from None
         if done.returncode != 0:
-            raise SiteError("%s: status %d: %s%s" % (" ".join(cmd), done.returncode, done.stdout, done.stderr))
+            raise SiteError(
+                "%s: status %d: %s%s" % (" ".join(cmd), done.returncode, done.stdout, done.stderr)
+            )
         return done.stdout
 
     def close(self, keep=False):
         if keep:
             for p in self.programs:
-                print("# %s: %s" % (p.name, "\n#   ".join(p.output().splitlines()[-8:])), flush=True)
+                print(
+                    "# %s: %s" % (p.name, "\n#   ".join(p.output().splitlines()[-8:])), flush=True
+                )
         for p in reversed(self.programs):
             if p is not self.daemon:
                 p.stop()

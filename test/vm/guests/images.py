@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What guests boot from: a Debian kernel and an initramfs of our own, made from packages as they are.
+"""What guests boot from: a Debian kernel and an initramfs of our own, made from packages as they
+are.
 
-Nothing is installed: packages are downloaded (apt-get download) and unpacked into a cache directory, so neither root nor
-a change to the machine is needed. The cache is kept by name of the package file, and used again by later runs.
+Nothing is installed: packages are downloaded (apt-get download) and unpacked into a cache
+directory, so neither root nor a change to the machine is needed. The cache is kept by name of the
+package file, and used again by later runs.
 
     images = Images(cache)        raises Missing with the reason if this machine can't have them
     images.kernel                 path of the kernel for QEMU
@@ -11,8 +13,9 @@ a change to the machine is needed. The cache is kept by name of the package file
 
     python3 images.py CACHE       makes them beforehand, for runs without a network
 
-The initramfs has busybox, iperf3 with its libraries, the modules of virtio-net, and an init that reads commands from the
-serial console (guest.py). It is written here in cpio's "newc" format, as that takes no root for the device nodes.
+The initramfs has busybox, iperf3 with its libraries, the modules of virtio-net, and an init that
+reads commands from the serial console (guest.py). It is written here in cpio's "newc" format, as
+that takes no root for the device nodes.
 """
 import fcntl
 import gzip
@@ -49,7 +52,14 @@ class Missing(Exception):
 def run(*cmd, cwd=None):
     """Output of a command; Missing if it fails."""
     try:
-        done = subprocess.run(cmd, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DOWNLOAD_S)
+        done = subprocess.run(
+            cmd,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_S,
+        )
     except (OSError, subprocess.TimeoutExpired) as e:
         raise Missing("%s: %s" % (cmd[0], e)) from None
     if done.returncode != 0:
@@ -64,7 +74,9 @@ def kernel_package():
         found = re.findall(r"Depends: (linux-image-[0-9]\S+)", run("apt-cache", "depends", meta))
         if found:
             return found[0]
-    raise Missing("apt knows no linux-image-cloud-amd64: Debian's kernel packages are needed (apt-get update?)")
+    raise Missing(
+        "apt knows no linux-image-cloud-amd64: Debian's kernel packages are needed (apt-get update?)"
+    )
 
 
 class Newc:
@@ -102,12 +114,15 @@ def needed_modules(root, names):
             raise Missing("the kernel package has no module %s" % name)
         data = files[name].read_bytes()
         if files[name].suffix == ".xz":
-            data = subprocess.run(["xz", "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+            data = subprocess.run(
+                ["xz", "-dc"], input=data, stdout=subprocess.PIPE, check=True
+            ).stdout
         found = re.search(rb"\0depends=([^\0]*)\0", data)
         for other in found.group(1).decode().split(",") if found else ():
             if other:
                 visit(other.replace("-", "_"))
         ordered[name] = data
+
     for name in names:
         visit(name)
     return ordered
@@ -156,12 +171,26 @@ class Images:
             raise Missing("%s is not there: scripts/deps check" % absent[0])
         out = self.cache / ("initramfs-%s.gz" % package)
         if not out.exists() or any(p.stat().st_mtime > out.stat().st_mtime for p in sources):
-            out.write_bytes(gzip.compress(self.archive(needed_modules(self.cache / package, modules)), 6))
+            out.write_bytes(
+                gzip.compress(self.archive(needed_modules(self.cache / package, modules)), 6)
+            )
         return str(out)
 
     def archive(self, modules):
         a = Newc()
-        for d in ("bin", "dev", "proc", "sys", "tmp", "modules", "usr", "usr/bin", "lib", "lib64", "etc"):
+        for d in (
+            "bin",
+            "dev",
+            "proc",
+            "sys",
+            "tmp",
+            "modules",
+            "usr",
+            "usr/bin",
+            "lib",
+            "lib64",
+            "etc",
+        ):
             a.add_dir(d)
         a.add("dev/console", mode=0o020600, rdev=(5, 1))
         a.add("dev/null", mode=0o020666, rdev=(1, 3))
@@ -182,7 +211,10 @@ class Images:
 
     @staticmethod
     def add_library(a, path):
-        """Where the linker looks for it in the guest: flat in /lib, the linker itself under its own name."""
+        """
+        Where the linker looks for it in the guest: flat in /lib, the linker itself under its own
+        name.
+        """
         name = path.lstrip("/") if "ld-linux" in path else "lib/" + os.path.basename(path)
         a.add(name, pathlib.Path(path).read_bytes())
 
@@ -191,7 +223,9 @@ class Images:
         with open(self.cache / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             root = self.unpack("user-mode-linux")
-            return str(root / "usr/bin/linux.uml"), self.make_initramfs("user-mode-linux", ("virtio_net",))
+            return str(root / "usr/bin/linux.uml"), self.make_initramfs(
+                "user-mode-linux", ("virtio_net",)
+            )
 
 
 if __name__ == "__main__":
