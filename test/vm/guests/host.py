@@ -236,6 +236,23 @@ class Site:
             )
         return done.stdout
 
+    def stop_daemon(self):
+        """End netmapd, and with it the workers of TAPs.
+
+        A time limit may have killed it before us; then whoever the workers have started since is
+        told, or one that is started for that.
+        """
+        try:
+            try:
+                self.nmctl("stop")
+            except SiteError:
+                self.start_daemon()
+                self.nmctl("stop")
+            self.daemon.proc.wait(10)
+        except (SiteError, OSError, subprocess.TimeoutExpired) as e:
+            print("# %s" % e, flush=True)
+        self.daemon.stop()
+
     def close(self, keep=False):
         if keep:
             for p in self.programs:
@@ -245,13 +262,8 @@ class Site:
         for p in reversed(self.programs):
             if p is not self.daemon:
                 p.stop()
-        if self.daemon is not None and self.daemon.proc.poll() is None:
-            try:
-                self.nmctl("stop")  # the workers of TAPs end with it
-                self.daemon.proc.wait(10)
-            except (SiteError, subprocess.TimeoutExpired) as e:
-                print("# %s" % e, flush=True)
-            self.daemon.stop()
+        if self.daemon is not None:
+            self.stop_daemon()
         for name in self.namespaces:
             self.ip("netns", "del", name, check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
