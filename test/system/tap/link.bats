@@ -41,6 +41,11 @@ lost_to_link()
 	[ "$(json "$expr" show ports)" -ge "$2" ]
 }
 
+is_down()
+{
+	[ "$(port_field "$1" link 2>/dev/null)" = False ]
+}
+
 says_lines()
 {
 	[ "$(wc -l <"$DIR/watch.out")" -eq "$1" ]
@@ -90,7 +95,7 @@ carrier_is()
 	wait_for 10 is_gone "$DAEMON"
 	stop "$PID" INT
 	start_daemon
-	wait_for 15 eval '[ "$(port_field vale0:p0 link)" = False ]'
+	wait_for 15 is_down vale0:p0
 }
 
 @test "a sleeping client is woken and told" {
@@ -104,8 +109,7 @@ carrier_is()
 	wait_for 10 says_lines 4
 	kill -KILL "$DAEMON"
 	wait_for 10 is_gone "$DAEMON"
-	wait_for 15 nmctl show daemon # the client has started another one
-	[ "$(port_field vale0:w link)" = False ]
+	wait_for 15 is_down vale0:w # the client has started another one, and come back to it
 	wait_for 15 nmctl link vale0:w up
 	wait_for 10 says_lines 5
 	[ "$(tr '\n' ' ' <"$DIR/watch.out")" = 'link up link down link up link down link up ' ]
