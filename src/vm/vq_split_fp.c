@@ -154,7 +154,9 @@ look(struct unm_vq *q)
 	if (s->peek != s->avail_seen)
 		return 1;
 	s->avail_seen = guest_load16_acquire(&s->avail->idx);
-	if ((uint16_t)(s->avail_seen - s->done_flushed) > q->c.num) {
+	/* Backwards is a jump as well: what lies between done_flushed and peek was there before. */
+	if ((uint16_t)(s->avail_seen - s->peek) >
+		q->c.num - (uint16_t)(s->peek - s->done_flushed)) {
 		s->avail_seen = s->peek;
 		return unm_vq_break(q, "the index of the avail ring jumps");
 	}

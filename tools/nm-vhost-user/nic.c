@@ -55,7 +55,8 @@ remove_stale(const char *path, char *why)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return say(why, -errno, "socket", path);
-	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno == EAGAIN) {
+	/* Refused: nobody has it. Whatever else (another type, no permission) says nothing of that. */
+	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED) {
 		snprintf(why, VH_WHY_SIZE, "another program serves %s", path);
 		err = -EADDRINUSE;
 	} else if (unlink(path) != 0) {

@@ -269,6 +269,13 @@ def sockets(server):
     assert os.stat(server.path("a")).st_mode & 0o777 == 0o640
     p = run_program("--socket", server.path("a"), "--port", "valevu:c", env=server.env())
     assert p.returncode == 1 and b"another program serves" in p.stderr, p.stderr
+    other = os.path.join(server.dir, "other")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:  # somebody's, of another type
+        sock.bind(other)
+        inode = os.stat(other).st_ino
+        p = run_program("--socket", other, "--port", "valevu:c", env=server.env())
+        assert p.returncode == 1 and b"another program serves" in p.stderr, p.stderr
+        assert os.stat(other).st_ino == inode
     plain = os.path.join(server.dir, "plain")
     with open(plain, "w") as f:
         f.write("keep")

@@ -318,6 +318,29 @@ one_breach(void **state)
 		breaks_the_queue(b, 0);
 }
 
+/* Chains that were made available can't be taken back: not those that were peeked, either. */
+static void
+index_goes_back_later(void **state)
+{
+	const struct rig_config c = {.name = "index goes back later", .num = NUM};
+	struct unm_vq_part part[MAX_PART];
+	struct unm_vq_chain chain;
+	struct rig r;
+	unsigned int i;
+
+	(void)state;
+	rig_open(&r, &c);
+	put_split(&r.vd.desc.split[0], DATA, 10, 0, 0);
+	r.vd.avail.split->idx = 5; /* its entries are zero: five times the same chain */
+	for (i = 0; i < 5; i++)
+		assert_int_equal(unm_vq_peek(r.q, &chain, part, MAX_PART), 1);
+	r.vd.avail.split->idx = 3;
+	assert_int_equal(unm_vq_peek(r.q, &chain, part, MAX_PART), -EPROTO);
+	assert_non_null(unm_vq_broken_reason(r.q));
+	unm_vq_stop(r.q);
+	rig_close(&r);
+}
+
 /* What the front end says about a ring may be nonsense as well. */
 static void
 bad_configurations(void **state)
@@ -538,13 +561,14 @@ static const struct rig_config rings[] = {
 int
 main(void)
 {
-	static struct CMUnitTest tests[N_BREACHES + 1 + 2 * N_RINGS];
+	static struct CMUnitTest tests[N_BREACHES + 2 + 2 * N_RINGS];
 	unsigned int i, n = 0;
 
 	unm_vm_set_log(count_line, NULL);
 	for (i = 0; i < N_BREACHES; i++)
 		tests[n++] = (struct CMUnitTest){
 			breaches[i].name, one_breach, NULL, NULL, (void *)(uintptr_t)&breaches[i]};
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(index_goes_back_later);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(bad_configurations);
 	for (i = 0; i < N_RINGS; i++) {
 		tests[n++] = (struct CMUnitTest){
