@@ -53,7 +53,7 @@ static const char help_text[] =
 	"--socket are defaults for all.\n"
 	"\n"
 	"  -s, --socket PATH   the UNIX socket between QEMU and this NIC\n"
-	"  -p, --port PORT     the netmap port, e.g. vale0:vm1, netmap:eth0, netmap:x{1\n"
+	"  -p, --port PORT     the netmap port, e.g. vale0:vm1, tap:t0, netmap:x{1\n"
 	"  --client            connect to the socket (QEMU has server=on) instead of listening\n"
 	"  --socket-mode MODE  permissions of the socket, octal (default 600)\n"
 	"  --queues N          queue pairs (default: as many as the port has rings)\n"
