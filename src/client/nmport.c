@@ -87,6 +87,22 @@ nmport_delete(struct nmport_d *d)
 		nmctx_free(d->ctx, d);
 }
 
+/*
+ * "tap:x%my-ns": the name has ended at the "-", and what follows is neither ring nor flags. Say how
+ * such a namespace is named.
+ */
+static void
+explain_netns(const struct nmport_d *d, const char *portspec)
+{
+	const char *tap = strstr(portspec, "tap:"), *netns = tap != NULL ? strchr(tap, '%') : NULL;
+
+	if (netns != NULL && strncmp(d->hdr.nr_name, "tap:", 4) == 0)
+		nmctx_ferror(d->ctx,
+			"%s: after %% the name of a network namespace ends at - * ^ / or @; one "
+			"that has these is given as an option: %.*s@netns=%s",
+			portspec, (int)(netns - tap), tap, netns + 1);
+}
+
 int
 nmport_parse(struct nmport_d *d, const char *portspec)
 {
@@ -96,14 +112,17 @@ nmport_parse(struct nmport_d *d, const char *portspec)
 	/* nmport_undo_parse() leaves zeros; any other header may carry options already. */
 	if (d->hdr.nr_version == 0)
 		nmreq_header_init(&d->hdr, NETMAP_REQ_REGISTER, &d->reg);
-	if (nmreq_header_decode(&scan, &d->hdr, d->ctx) < 0 ||
-		nmreq_register_decode(&scan, &d->reg, d->ctx) < 0 ||
-		nmreq_options_decode(scan, unm_nmport_parsers(), d, d->ctx) < 0) {
-		err = errno;
-		nmport_undo_parse(d);
-		return unm_nmport_result(-err);
+	err = nmreq_header_decode(&scan, &d->hdr, d->ctx) < 0 ? -errno : 0;
+	if (err == 0 && nmreq_register_decode(&scan, &d->reg, d->ctx) < 0) {
+		err = -errno;
+		explain_netns(d, portspec);
 	}
-	return 0;
+	if (err == 0 && nmreq_options_decode(scan, unm_nmport_parsers(), d, d->ctx) < 0)
+		err = -errno;
+	if (err == 0)
+		return 0;
+	nmport_undo_parse(d);
+	return unm_nmport_result(err);
 }
 
 void

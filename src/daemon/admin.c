@@ -155,7 +155,7 @@ cmd_link(struct command *c)
 	if (port == NULL)
 		return unm_fail(&c->why, -ENOENT, "there is no port '%s'", name.full);
 	if (port->kind != UNM_PORT_VALE && port->kind != UNM_PORT_TAP)
-		return unm_fail(&c->why, -EINVAL,
+		return unm_fail(&c->why, -EOPNOTSUPP,
 			"'%s' has no link: ports of a switch and TAPs have one", name.full);
 	tap = port->kind == UNM_PORT_TAP ? port : unm_tap_behind(&c->srv->dom, port);
 	if (tap != NULL && tap->n_port_fds > 0) {

@@ -197,7 +197,9 @@ in_netns()
 	pg tx -i vale0:a -f tx -n 2 -P "$DIR/one.pcap"
 	finish "$PID"
 	[ "$(grep -c '^ *0: ff ff ff ff ff ff 02 00 00 00 00 01 88 b5 41 42' "$DIR/rx.err")" -eq 2 ]
-	refuses 1 '-P: ' -i vale0:a -f tx -P /dev/null
+	refuses 1 '-P: /dev/null: ' -i vale0:a -f tx -P /dev/null
+	refuses 1 "-P: $DIR: " -i vale0:a -f tx -P "$DIR"
+	refuses 1 '-P: /nonexistent: ' -i vale0:a -f tx -P /nonexistent
 }
 
 @test "virtio-net headers" {

@@ -46,13 +46,17 @@ static const unsigned int kept_capabilities[] = {
 };
 
 /* The sanitizers' own threads, stacks and reports take calls that we do not make. */
+#ifndef __has_feature
+#define __has_feature(feature) 0 /* clang's question */
+#endif
+
 static bool
 is_sanitized(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	return true;
 #else
-	return false;
+	return __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
 #endif
 }
 

@@ -93,8 +93,16 @@ struct json_object *
 nmctl_ask(struct nmctl *n, const char *const *words, unsigned int n_words)
 {
 	struct json_object *out = NULL;
+	const int ret = conn_ask(&n->conn, words, n_words, &out);
 
-	if (conn_ask(&n->conn, words, n_words, &out) < 0)
+	/*
+	 * Words that are wrong whatever there is. Whether a port can be attached or deleted is not a
+	 * matter of words.
+	 */
+	if (ret == -EINVAL && strcmp(words[0], "attach") != 0 && strcmp(words[0], "detach") != 0 &&
+		strcmp(words[0], "delete") != 0)
+		nmt_usage_error(&cli, "%s", n->conn.text);
+	if (ret < 0)
 		nmt_die(&cli, "%s", n->conn.text);
 	return out;
 }

@@ -102,7 +102,8 @@ pg_pcap_first_frame(
 	int error = 0;
 
 	if (pcap == NULL)
-		return nmt_err_set(err, -EIO, "%s", text);
+		return nmt_err_set(err, -EIO, "%s%s%s", strstr(text, file) == NULL ? file : "",
+			strstr(text, file) == NULL ? ": " : "", text);
 	if (pcap_datalink(pcap) != DLT_EN10MB)
 		error = nmt_err_set(err, -EINVAL, "%s does not hold Ethernet frames", file);
 	else if (pcap_next_ex(pcap, &h, &bytes) != 1)

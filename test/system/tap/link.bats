@@ -65,7 +65,7 @@ carrier_is()
 	says 'has no link' 1 link 'x{1' down
 	nmctl create p0
 	says 'has no link' 1 link p0 down
-	says 'up or down' 1 link p0 sideways
+	says 'up or down' 2 link p0 sideways
 }
 
 @test "frames both ways are lost and counted; persistent ports keep the state" {

@@ -112,15 +112,15 @@ says_other()
 	[ "$(port_field p0 persistent)" = True ]
 	says "'p0' exists already" 1 create p0
 	says "'lo' is the name of a network interface" 1 create lo
-	says "'a:b': a persistent port's name has 1 to 15 characters" 1 create a:b
-	says 'not a number' 1 create p1 slots=0x
-	says 'not a number' 1 create p1 slots=
-	says 'rings=1' 1 create p1 rings=65
-	says 'rings=1' 1 create p1 colour=1
-	says 'key=value' 1 create p1 slots
-	says '1 to 15 characters' 1 create vale0:x
-	says '1 to 15 characters' 1 create a-name-that-is-too-long
-	says 'memory' 1 create p1 memory=4711
+	says "'a:b': a persistent port's name has 1 to 15 characters" 2 create a:b
+	says 'not a number' 2 create p1 slots=0x
+	says 'not a number' 2 create p1 slots=
+	says 'rings=1' 2 create p1 rings=65
+	says 'rings=1' 2 create p1 colour=1
+	says 'key=value' 2 create p1 slots
+	says '1 to 15 characters' 2 create vale0:x
+	says '1 to 15 characters' 2 create a-name-that-is-too-long
+	says 'memory' 2 create p1 memory=4711
 	nmctl create p1 memory="$(port_field p0 memory)"
 	[ "$(port_field p1 memory)" = "$(port_field p0 memory)" ]
 	nmctl attach vale0 p0
@@ -170,7 +170,7 @@ says_other()
 	[ "$(json "{r['port'] for r in d['rings']}" show rings vale0:a)" = "{'vale0:a'}" ]
 	[ "$(json "d['mac']" show mac vale1)" = '[]' ]
 	[ "$(json "d['ports']" show ports nosuch)" = '[]' ]
-	says "there is no table 'weather'" 1 show weather
+	says "there is no table 'weather'" 2 show weather
 }
 
 @test "counters tell why frames were dropped" {
@@ -197,8 +197,8 @@ says_other()
 	start_peer slow -p 200 vale0:slow 10.9.0.9
 	slow=$PID
 	says "there is no VALE port 'vale0:nosuch'" 1 set vale0:nosuch lossless on
-	says "on or off, not 'maybe'" 1 set vale0:slow lossless maybe
-	says "'colour' can't be set" 1 set vale0:slow colour red
+	says "on or off, not 'maybe'" 2 set vale0:slow lossless maybe
+	says "'colour' can't be set" 2 set vale0:slow colour red
 	send vale0:x 4000
 	[ "$(port_field vale0:slow missed)" -gt 0 ]
 	nmctl set vale0:slow lossless on
@@ -222,7 +222,7 @@ says_other()
 	start_daemon
 	start_rx a vale0:a
 	start_rx b vale0:b
-	says 'not a number from 0 to 400' 1 set vale0 ageing 401
+	says 'not a number from 0 to 400' 2 set vale0 ageing 401
 	says "there is no switch 'vale7'" 1 set vale7 ageing 10
 	send vale0:a/T 1 -S 02:00:00:00:00:07
 	[ "$(json "[m['mac'] for m in d['mac']]" show mac)" = "['02:00:00:00:00:07']" ]
