@@ -338,11 +338,8 @@ count_users(struct unm_dport *port, const struct unm_dbinding *b)
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		struct unm_dring *ring = &port->rings[i];
 		struct unm_kring *k = unm_dport_kring(port, i);
-		const bool bound =
-			i < port->n_tx ? i >= b->tx_lo && i < b->tx_hi
-				       : i - port->n_tx >= b->rx_lo && i - port->n_tx < b->rx_hi;
 
-		if (!bound)
+		if (!unm_bind_has(port, b, i))
 			continue;
 		ring->n_users++;
 		ring->is_open = true;

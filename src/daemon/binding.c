@@ -22,9 +22,8 @@
 #include "shm/atomic.h"
 #include "shm/clock.h"
 
-/* A run of ring numbers, tx rings first: [first, first + n). */
-static bool
-is_bound(const struct unm_dport *port, const struct unm_dbinding *b, uint32_t i)
+bool
+unm_bind_has(const struct unm_dport *port, const struct unm_dbinding *b, uint32_t i)
 {
 	if (i < port->n_tx)
 		return i >= b->tx_lo && i < b->tx_hi;
@@ -80,7 +79,7 @@ check_sharing(const struct unm_dport *port, const struct unm_dbinding *b, bool e
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		const struct unm_dring *ring = &port->rings[i];
 
-		if (!is_bound(port, b, i) || ring->n_users == 0)
+		if (!unm_bind_has(port, b, i) || ring->n_users == 0)
 			continue;
 		if (ring->is_exclusive)
 			return unm_fail(why, -EBUSY,
@@ -163,7 +162,7 @@ check_offsets(const struct unm_dport *port, const struct unm_dbinding *b,
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		const struct unm_dring *ring = &port->rings[i];
 
-		if (!is_bound(port, b, i) || !ring->is_open || ring->is_virgin)
+		if (!unm_bind_has(port, b, i) || !ring->is_open || ring->is_virgin)
 			continue;
 		if (ring->offset_bits == 0 || (mask & ~offset_mask(ring->offset_bits)) != 0 ||
 			o->max > ring->offset_max)
@@ -184,7 +183,7 @@ apply_offsets(struct unm_dport *port, const struct unm_dbinding *b, const struct
 		struct unm_kring *k = unm_dport_kring(port, i);
 		int ret;
 
-		if (!is_bound(port, b, i) || !ring->is_virgin)
+		if (!unm_bind_has(port, b, i) || !ring->is_virgin)
 			continue;
 		ret = unm_format_offsets(port->region, unm_dport_ring_ofs(port, i),
 			unm_dport_ring_slots(port, i), offset_mask(o->bits), o->initial, true);
@@ -253,7 +252,7 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 	ret = unm_pool_alloc_run(pool, b->n_if_objs, &b->if_obj, why);
 	if (ret == 0) {
 		for (i = 0; i < n_rings; i++)
-			ofs[i] = is_bound(port, b, i) ? unm_dport_ring_ofs(port, i) : 0;
+			ofs[i] = unm_bind_has(port, b, i) ? unm_dport_ring_ofs(port, i) : 0;
 		f.if_ofs = unm_bind_nifp_ofs(b);
 		ret = unm_format_if(port->region, &f);
 		if (ret < 0) {
@@ -278,7 +277,8 @@ open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadli
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		int ret;
 
-		if (!is_bound(port, b, i) || (port->rings[i].is_open && !port->rings[i].is_closing))
+		if (!unm_bind_has(port, b, i) ||
+			(port->rings[i].is_open && !port->rings[i].is_closing))
 			continue;
 		ret = unm_dring_open(port, i, why);
 		if (ret < 0)
@@ -298,7 +298,7 @@ use_rings(struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
 	uint32_t i;
 
 	for (i = 0; i < n_rings; i++) {
-		if (is_bound(port, b, i) && port->rings[i].n_users == 0 &&
+		if (unm_bind_has(port, b, i) && port->rings[i].n_users == 0 &&
 			!port->rings[i].is_virgin &&
 			unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i)) < 0)
 			return unm_fail(why, -ENOMEM, "can't write into the memory region");
@@ -306,7 +306,7 @@ use_rings(struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
 	if (wish->offsets != NULL && apply_offsets(port, b, wish->offsets) < 0)
 		return unm_fail(why, -ENOMEM, "can't write into the memory region");
 	for (i = 0; i < n_rings; i++) {
-		if (is_bound(port, b, i))
+		if (unm_bind_has(port, b, i))
 			add_user(port, i, exclusive);
 	}
 	return 0;
@@ -318,7 +318,7 @@ close_rings(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbi
 	uint32_t i;
 
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
-		if (is_bound(port, b, i))
+		if (unm_bind_has(port, b, i))
 			drop_user(dom, port, i);
 	}
 }

@@ -54,6 +54,9 @@ struct unm_dbinding {
 int unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 	struct unm_dbinding *b, struct unm_reason *why);
 
+/** unm_bind_has() - is ring @i (tx rings first) one of the binding's? */
+bool unm_bind_has(const struct unm_dport *port, const struct unm_dbinding *b, uint32_t i);
+
 /**
  * unm_bind() - bind @b, unregistered so far, to rings of @port
  *

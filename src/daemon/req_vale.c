@@ -111,6 +111,19 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 		name->port, name->sw);
 }
 
+/* The name of a VALE port, as ATTACH and DETACH need it. Return: 0, or negative errno with the reason. */
+static int
+parse_vale_name(struct unm_ctrl *c, struct unm_name *name)
+{
+	const int ret = unm_ctrl_parse_name(c, name);
+
+	if (name->kind != UNM_NAME_VALE)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s': the port's name must begin with its switch, like vale0:%s",
+			name->full, name->full);
+	return ret;
+}
+
 int
 unm_req_vale_attach(struct unm_ctrl *c)
 {
@@ -118,12 +131,8 @@ unm_req_vale_attach(struct unm_ctrl *c)
 	struct unm_dregion *region = NULL;
 	struct unm_dport *port = NULL;
 	struct unm_name name;
-	int ret = unm_ctrl_parse_name(c, &name);
+	int ret = parse_vale_name(c, &name);
 
-	if (name.kind != UNM_NAME_VALE)
-		return unm_fail(&c->why, -EINVAL,
-			"'%s': the port's name must begin with its switch, like vale0:%s",
-			name.full, name.full);
 	if (ret < 0)
 		return ret;
 	if (req->reg.nr_mode != NR_REG_ALL_NIC || req->reg.nr_ringid != 0)
@@ -168,12 +177,10 @@ unm_req_vale_detach(struct unm_ctrl *c)
 	struct nmreq_vale_detach *req = c->body;
 	struct unm_dport *port;
 	struct unm_name name;
-	int ret = unm_ctrl_parse_name(c, &name);
+	int ret = parse_vale_name(c, &name);
 
-	if (name.kind != UNM_NAME_VALE)
-		return unm_fail(&c->why, -EINVAL,
-			"'%s': the port's name must begin with its switch, like vale0:%s",
-			name.full, name.full);
+	if (ret < 0 && name.kind != UNM_NAME_VALE)
+		return ret;
 	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
 	if (port == NULL)
 		return unm_fail(&c->why, -ENXIO,

@@ -175,8 +175,9 @@ unm_bring_sync_at(
 	return err == 0 || err == -EINVAL ? err : -EIO;
 }
 
-int
-unm_bport_txsync(struct unm_bport *bp)
+/* Sync the @n rings of one direction. Return: 0, -ENXIO, -EIO. */
+static int
+sync_all(struct unm_bport *bp, struct unm_bring *rings, uint32_t n)
 {
 	const uint32_t slot = bp->env->slot();
 	uint32_t i;
@@ -187,13 +188,19 @@ unm_bport_txsync(struct unm_bport *bp)
 	if (slot == 0)
 		return -EIO;
 	unm_link_take(bp);
-	for (i = 0; i < bp->n_tx; i++) { /* at most UNM_PORT_MAX_RINGS */
-		const int e = sync_ring(&bp->tx[i], slot);
+	for (i = 0; i < n; i++) { /* at most UNM_PORT_MAX_RINGS */
+		const int e = sync_ring(&rings[i], slot);
 
 		if (e < 0 && e != -EBUSY)
 			err = -EIO;
 	}
 	return err;
+}
+
+int
+unm_bport_txsync(struct unm_bport *bp)
+{
+	return sync_all(bp, bp->tx, bp->n_tx);
 }
 
 /* Time of the sync, for rings (spec 7.3): taken once for all rings of a binding. */
@@ -214,22 +221,10 @@ stamp(struct unm_bport *bp)
 int
 unm_bport_rxsync(struct unm_bport *bp)
 {
-	const uint32_t slot = bp->env->slot();
-	uint32_t i;
-	int err = 0;
+	const int err = sync_all(bp, bp->rx, bp->n_rx);
 
-	if (unm_bport_gone(bp))
-		return -ENXIO;
-	if (slot == 0)
-		return -EIO;
-	unm_link_take(bp);
-	for (i = 0; i < bp->n_rx; i++) {
-		const int e = sync_ring(&bp->rx[i], slot);
-
-		if (e < 0 && e != -EBUSY)
-			err = -EIO;
-	}
-	stamp(bp);
+	if (err != -ENXIO)
+		stamp(bp);
 	return err;
 }
 
