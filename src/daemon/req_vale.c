@@ -111,7 +111,7 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 		name->port, name->sw);
 }
 
-/* The name of a VALE port, as ATTACH and DETACH need it. Return: 0, or negative errno with the reason. */
+/* The name of a VALE port, as ATTACH and DETACH need it. Return: as unm_name_parse(). */
 static int
 parse_vale_name(struct unm_ctrl *c, struct unm_name *name)
 {
