@@ -132,6 +132,7 @@ def memory_limit():
 def silent_netmapd():
     """netmapd is stopped: traffic goes on, requests fail in bounded time, and work again once it runs."""
     with Domain() as d:
+        d.env["UNETMAP_SPIN_US"] = "0"  # who has to wait sleeps
         tx, rx = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
         # Each of the two has been asleep, and the other has got from netmapd what wakes it
         rx.wait_progress("received", 50000)

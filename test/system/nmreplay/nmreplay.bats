@@ -254,7 +254,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$NMREPLAY" -f "$DIR/a" -i vale0:tx
 	objects = [json.loads(line) for line in '''$output'''.splitlines()]
 	start, *reports, end = objects
 	assert start["type"] == "start" and end["type"] == "end"
-	assert len(reports) >= 2 and all(o["type"] == "report" for o in reports)
+	assert len(reports) >= 1 and all(o["type"] == "report" for o in reports)
 	assert start["packets"] == 100 and start["loops"] == 25 and start["file"] == sys.argv[1]
 	assert start["recorded_ns"] == 99000000 and start["round_ns"] == 100000000
 	assert all(o["tx"] == o["rx"] and o["tx_bytes"] == 60 * o["tx"] for o in reports)
