@@ -134,8 +134,12 @@ def silent_netmapd():
     with Domain() as d:
         d.env["UNETMAP_SPIN_US"] = "0"  # who has to wait sleeps
         tx, rx = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
-        # Each of the two has been asleep, and the other has got from netmapd what wakes it
-        rx.wait_progress("received", 50000)
+        # While one is stopped the other has to sleep; who goes on gets from netmapd what wakes it
+        for t in (rx, tx):
+            os.kill(t.proc.pid, signal.SIGSTOP)
+            time.sleep(0.2)
+            os.kill(t.proc.pid, signal.SIGCONT)
+            rx.wait_progress("received", 2000)
         pid = d.daemon()
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: process_state(pid)[0] == "T", "netmapd is stopped")
