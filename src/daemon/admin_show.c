@@ -111,8 +111,10 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "index", p->idx);
 	unm_json_u64(j, "memory", p->region->info.id);
 	unm_json_bool(j, "huge_pages", p->region->info.flags & UNM_REGIONF_HUGE);
-	unm_json_u64(j, "tx_rings", p->n_tx);
-	unm_json_u64(j, "rx_rings", p->n_rx);
+	unm_json_u64(j, "tx_rings", unm_dport_nic_tx(p));
+	unm_json_u64(j, "rx_rings", unm_dport_nic_rx(p));
+	unm_json_u64(j, "host_tx_rings", p->n_host_tx);
+	unm_json_u64(j, "host_rx_rings", p->n_host_rx);
 	unm_json_u64(j, "tx_slots", p->tx_slots);
 	unm_json_u64(j, "rx_slots", p->rx_slots);
 	unm_json_u64(j, "users", p->n_bindings);
@@ -149,11 +151,14 @@ show_ring(struct unm_json *j, const struct unm_dport *p, uint32_t i)
 {
 	const struct unm_kring *k = unm_dport_kring(p, i);
 	const bool is_rx = i >= p->n_tx;
+	const uint32_t id = is_rx ? i - p->n_tx : i;
+	const uint32_t n_nic = is_rx ? unm_dport_nic_rx(p) : unm_dport_nic_tx(p);
 
 	unm_json_open(j, NULL, '{');
 	unm_json_str(j, "port", p->name);
 	unm_json_str(j, "direction", is_rx ? "rx" : "tx");
-	unm_json_u64(j, "ring", is_rx ? i - p->n_tx : i);
+	unm_json_u64(j, "ring", id);
+	unm_json_bool(j, "host", id >= n_nic);
 	unm_json_u64(j, "slots", unm_dport_ring_slots(p, i));
 	unm_json_u64(j, "users", p->rings[i].n_users);
 	unm_json_bool(j, "open", p->rings[i].is_open);

@@ -26,6 +26,7 @@ struct entry {
 	uint32_t idx;
 	uint32_t gen;
 	struct unm_seg_port e;
+	uint32_t n_tx, n_rx; /* NIC and host rings */
 	uint32_t tx_slots, rx_slots;
 };
 
@@ -47,13 +48,13 @@ read_rings(const struct unm_dseg *seg, const struct unm_region_info *info, struc
 {
 	uint32_t i;
 
-	for (i = 0; i < en->e.n_tx_rings + en->e.n_rx_rings; i++) {
+	for (i = 0; i < en->n_tx + en->n_rx; i++) {
 		const struct unm_kring *k = &seg->krings[en->e.kring_base + i];
 		const uint32_t slots = UNM_READ_ONCE(k->num_slots);
 		const uint64_t ofs = __atomic_load_n(&k->ring_ofs, __ATOMIC_RELAXED);
-		uint32_t *want = i < en->e.n_tx_rings ? &en->tx_slots : &en->rx_slots;
+		uint32_t *want = i < en->n_tx ? &en->tx_slots : &en->rx_slots;
 
-		if (i == 0 || i == en->e.n_tx_rings)
+		if (i == 0 || i == en->n_tx)
 			*want = slots;
 		if (slots != *want || slots > UNM_RING_MAX_SLOTS || ofs < info->ring_ofs ||
 			(ofs - info->ring_ofs) % info->ring_size != 0 ||
@@ -76,6 +77,8 @@ read_entry(const struct unm_dseg *seg, uint32_t idx, struct entry *en, struct un
 	en->idx = idx;
 	en->gen = unm_load_acquire(&p->gen);
 	memcpy(&en->e, p, sizeof(en->e));
+	en->n_tx = en->e.n_tx_rings + en->e.n_host_tx_rings; /* bounded below */
+	en->n_rx = en->e.n_rx_rings + en->e.n_host_rx_rings;
 	colon = memchr(en->e.name, ':', sizeof(en->e.name));
 	if ((en->e.flags & UNM_PORTF_DETACHED) && colon != NULL) /* it has its plain name again */
 		memmove(en->e.name, colon + 1, (size_t)(en->e.name + UNM_NAME_SIZE - colon - 1));
@@ -86,9 +89,9 @@ read_entry(const struct unm_dseg *seg, uint32_t idx, struct entry *en, struct un
 		unm_kind_ops(en->e.kind) == NULL ||
 		(en->e.kind == UNM_PORT_VALE) != (seg->type == UNM_SEG_VALE) ||
 		en->e.n_tx_rings > UNM_PORT_MAX_RINGS || en->e.n_rx_rings > UNM_PORT_MAX_RINGS ||
-		en->e.n_host_tx_rings != 0 || en->e.n_host_rx_rings != 0 ||
-		en->e.kring_base > seg->n_krings ||
-		en->e.n_tx_rings + en->e.n_rx_rings > seg->n_krings - en->e.kring_base ||
+		en->e.n_host_tx_rings > UNM_PORT_MAX_RINGS ||
+		en->e.n_host_rx_rings > UNM_PORT_MAX_RINGS || en->e.kring_base > seg->n_krings ||
+		en->n_tx + en->n_rx > seg->n_krings - en->e.kring_base ||
 		(en->e.vnet_hdr_len != 0 && en->e.vnet_hdr_len != 10 && en->e.vnet_hdr_len != 12))
 		return unm_fail(
 			why, -EINVAL, "the entry of port %u of %s is damaged", idx, seg->name);
@@ -141,7 +144,7 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 
 	if (port == NULL)
 		return NULL;
-	port->rings = calloc((size_t)en->e.n_tx_rings + en->e.n_rx_rings + 1, sizeof(*port->rings));
+	port->rings = calloc((size_t)en->n_tx + en->n_rx + 1, sizeof(*port->rings));
 	if (port->rings == NULL) {
 		free(port);
 		return NULL;
@@ -156,8 +159,10 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->idx = en->idx;
 	port->gen = en->gen;
 	port->region = region;
-	port->n_tx = en->e.n_tx_rings;
-	port->n_rx = en->e.n_rx_rings;
+	port->n_tx = en->n_tx;
+	port->n_rx = en->n_rx;
+	port->n_host_tx = en->e.n_host_tx_rings;
+	port->n_host_rx = en->e.n_host_rx_rings;
 	port->tx_slots = en->tx_slots;
 	port->rx_slots = en->rx_slots;
 	port->kring_base = en->e.kring_base;
@@ -183,13 +188,11 @@ adopt_port(struct unm_domain *dom, struct unm_dseg *seg, struct unm_dregion *reg
 			why, -EINVAL, "port '%s' does not fit its memory region", en->e.name);
 	if (by_name && unm_dport_find(dom, en->e.name) != NULL)
 		return unm_fail(why, -EEXIST, "there is another port '%s' by now", en->e.name);
-	if (unm_dseg_claim_port(
-		    seg, en->idx, en->e.kring_base, en->e.n_tx_rings + en->e.n_rx_rings) < 0)
+	if (unm_dseg_claim_port(seg, en->idx, en->e.kring_base, en->n_tx + en->n_rx) < 0)
 		return unm_fail(why, -EINVAL, "port '%s' uses rings of another one", en->e.name);
 	port = build(seg, region, en);
 	if (port == NULL || check_ring_objs(port) < 0) {
-		unm_dseg_unclaim_port(
-			seg, en->idx, en->e.kring_base, en->e.n_tx_rings + en->e.n_rx_rings);
+		unm_dseg_unclaim_port(seg, en->idx, en->e.kring_base, en->n_tx + en->n_rx);
 		if (port == NULL)
 			return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 		free(port->rings);
@@ -218,7 +221,7 @@ adopt_pipe_peer(
 	int ret = read_entry(port->seg, peer_idx, &en, why);
 
 	if (ret == 0 && (en.e.kind != UNM_PORT_PIPE || en.e.peer_port != port->idx ||
-				en.e.n_tx_rings != port->n_rx || en.e.n_rx_rings != port->n_tx))
+				en.n_tx != port->n_rx || en.n_rx != port->n_tx))
 		ret = unm_fail(why, -EINVAL, "the ends of pipe '%s' do not fit", port->name);
 	if (ret == 0)
 		ret = adopt_port(dom, port->seg, port->region, &en, &peer, why);
@@ -290,7 +293,9 @@ check_binding(const struct unm_dport *port, const struct unm_bind_info *info,
 	if (unm_bind_select(port, &wish, b, why) < 0)
 		return -EINVAL;
 	if (b->tx_lo != info->tx_lo || b->tx_hi != info->tx_hi || b->rx_lo != info->rx_lo ||
-		b->rx_hi != info->rx_hi || info->offset_bits > 64)
+		b->rx_hi != info->rx_hi || info->offset_bits > 64 ||
+		info->host_fd > info->n_port_fds ||
+		info->n_host_fds > info->n_port_fds - info->host_fd)
 		return unm_fail(why, -EINVAL, "the binding's rings are not those of its mode");
 	if (info->nifp_ofs < r->if_ofs || (info->nifp_ofs - r->if_ofs) % r->if_size != 0 ||
 		(info->nifp_ofs - r->if_ofs) / r->if_size >= r->if_num)
@@ -317,17 +322,19 @@ check_binding(const struct unm_dport *port, const struct unm_bind_info *info,
 }
 
 static void
-take_port_fds(struct unm_dport *port, int *fds, uint32_t n)
+take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info)
 {
 	uint32_t i;
 
-	if (port->kind != UNM_PORT_TAP || port->n_port_fds > 0)
+	if (port->n_port_fds > 0 || (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC))
 		return;
-	for (i = 0; i < n && i < UNM_MAX_TAP_QUEUES; i++) {
+	for (i = 0; i < info->n_port_fds && i < UNM_MAX_PORT_FDS; i++) {
 		port->port_fds[i] = fds[UNM_BIND_FDS + i];
 		fds[UNM_BIND_FDS + i] = -1;
 	}
 	port->n_port_fds = i;
+	port->host_fd = info->host_fd;
+	port->n_host_fds = info->n_host_fds;
 }
 
 static void
@@ -407,7 +414,7 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 	d->binding = b;
 	port->n_bindings++;
 	count_users(port, &b);
-	take_port_fds(port, fds, info->n_port_fds);
+	take_port_fds(port, fds, info);
 	if (port->flags & UNM_PORTF_ATTACHED)
 		unm_worker_adopt(srv, port, pid);
 	return 0;

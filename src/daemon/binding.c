@@ -30,12 +30,26 @@ unm_bind_has(const struct unm_dport *port, const struct unm_dbinding *b, uint32_
 	return i - port->n_tx >= b->rx_lo && i - port->n_tx < b->rx_hi;
 }
 
+static bool
+is_sw_mode(uint32_t mode)
+{
+	return mode == NR_REG_SW || mode == NR_REG_ONE_SW || mode == NR_REG_NIC_SW;
+}
+
+/* Reduce the rings *lo ... *hi - 1 to the one of number @id; a direction with fewer gives its first. */
+static void
+select_one(uint32_t *lo, uint32_t *hi, uint32_t id)
+{
+	if (id < *hi - *lo)
+		*lo += id;
+	if (*lo < *hi)
+		*hi = *lo + 1;
+}
+
 int
 unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 	struct unm_dbinding *b, struct unm_reason *why)
 {
-	const uint32_t id = wish->ringid;
-
 	b->tx_lo = 0;
 	b->tx_hi = port->n_tx;
 	b->rx_lo = 0;
@@ -43,25 +57,34 @@ unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 	switch (wish->mode) {
 	case NR_REG_ALL_NIC:
 	case NR_REG_NULL:
+	case NR_REG_ONE_NIC:
+		b->tx_hi = unm_dport_nic_tx(port);
+		b->rx_hi = unm_dport_nic_rx(port);
 		break;
 	case NR_REG_SW:
-	case NR_REG_NIC_SW:
 	case NR_REG_ONE_SW:
-		return unm_fail(why, -EINVAL,
-			"'%s' has no host rings: only a network interface has", port->name);
-	case NR_REG_ONE_NIC:
-		if (id >= port->n_tx && id >= port->n_rx)
-			return unm_fail(why, -EINVAL, "'%s' has no ring %u: %u tx and %u rx rings",
-				port->name, id, port->n_tx, port->n_rx);
-		/* a direction with fewer rings gives its ring 0 */
-		b->tx_lo = id < port->n_tx ? id : 0;
-		b->tx_hi = port->n_tx > 0 ? b->tx_lo + 1 : 0;
-		b->rx_lo = id < port->n_rx ? id : 0;
-		b->rx_hi = port->n_rx > 0 ? b->rx_lo + 1 : 0;
+		b->tx_lo = unm_dport_nic_tx(port);
+		b->rx_lo = unm_dport_nic_rx(port);
+		break;
+	case NR_REG_NIC_SW:
 		break;
 	default:
 		return unm_fail(
 			why, -EINVAL, "%u is not a mode (nr_mode) for REGISTER", wish->mode);
+	}
+	if (is_sw_mode(wish->mode) && port->n_host_tx + port->n_host_rx == 0)
+		return unm_fail(why, -EINVAL,
+			"'%s' has no host rings: only a network interface has", port->name);
+	if (wish->mode == NR_REG_ONE_NIC || wish->mode == NR_REG_ONE_SW) {
+		const uint32_t n_tx = b->tx_hi - b->tx_lo, n_rx = b->rx_hi - b->rx_lo;
+
+		if (wish->ringid >= n_tx && wish->ringid >= n_rx)
+			return unm_fail(why, -EINVAL,
+				"'%s' has no %sring %u: %u tx and %u rx rings", port->name,
+				wish->mode == NR_REG_ONE_SW ? "host " : "", wish->ringid, n_tx,
+				n_rx);
+		select_one(&b->tx_lo, &b->tx_hi, wish->ringid);
+		select_one(&b->rx_lo, &b->rx_hi, wish->ringid);
 	}
 	if (wish->flags & NR_TX_RINGS_ONLY)
 		b->rx_lo = b->rx_hi = 0;
@@ -239,6 +262,8 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 		.name = port->name,
 		.n_tx = port->n_tx,
 		.n_rx = port->n_rx,
+		.n_host_tx = port->n_host_tx,
+		.n_host_rx = port->n_host_rx,
 		.is_private = !(port->region->info.flags & UNM_REGIONF_GLOBAL),
 		.extra_head = extra_head,
 		.ring_ofs = ofs,
@@ -461,5 +486,7 @@ unm_bind_info(const struct unm_dbinding *b, const uint8_t *desc_id, struct unm_b
 	info->offset_bits = b->offset_bits;
 	info->offset_max = b->offset_max;
 	info->offset_gap = b->offset_gap;
+	info->host_fd = port->host_fd;
+	info->n_host_fds = port->n_host_fds;
 	info->region = port->region->info;
 }

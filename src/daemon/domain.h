@@ -37,6 +37,7 @@
 #define UNM_DEFAULT_SLOTS  1024u
 #define UNM_MAX_EXTRA_BUFS 524288u
 #define UNM_MAX_TAP_QUEUES 8u
+#define UNM_MAX_PORT_FDS   64u /* UNM_PROTO_MAXFDS - UNM_BIND_FDS, and some to spare */
 
 struct unm_dport;
 struct unm_domain;
@@ -74,7 +75,8 @@ struct unm_dport {
 	struct unm_dseg *seg;
 	uint32_t idx, gen;
 	struct unm_dregion *region;
-	uint32_t n_tx, n_rx;
+	uint32_t n_tx, n_rx;	       /* all rings, host rings last */
+	uint32_t n_host_tx, n_host_rx; /* of these, host rings */
 	uint32_t tx_slots, rx_slots;
 	uint32_t kring_base;
 	struct unm_dring *rings; /* n_tx tx rings, then n_rx rx rings */
@@ -87,8 +89,9 @@ struct unm_dport {
 	uint32_t vnet_lacks; /* UNM_VNET_LACKS_* */
 	uint32_t max_frame;
 	uint8_t mac[6];
-	int port_fds[UNM_MAX_TAP_QUEUES]; /* TAP queues */
+	int port_fds[UNM_MAX_PORT_FDS]; /* what its clients get: see UNM_BIND_FDS */
 	uint32_t n_port_fds;
+	uint32_t host_fd, n_host_fds; /* of these, queues of the host rings */
 	int worker_pid; /* ATTACHED: who forwards for this port; 0 = nobody at the moment */
 	uint64_t created_ns;
 };
@@ -117,8 +120,9 @@ struct unm_port_spec {
 	const struct unm_port_kind_ops *ops;
 	const char *name;
 	struct unm_dseg *seg;
-	struct unm_dregion *region; /* the port takes its own reference */
-	uint32_t n_tx, n_rx;
+	struct unm_dregion *region;    /* the port takes its own reference */
+	uint32_t n_tx, n_rx;	       /* all rings, host rings last */
+	uint32_t n_host_tx, n_host_rx; /* of these, host rings */
 	uint32_t tx_slots, rx_slots;
 	uint32_t flags;
 };
@@ -199,6 +203,35 @@ void unm_dport_finish(struct unm_domain *dom, struct unm_dport *port);
 /* Insert into or remove from the name table. */
 void unm_dport_link(struct unm_domain *dom, struct unm_dport *port);
 void unm_dport_unlink(struct unm_domain *dom, struct unm_dport *port);
+
+/** unm_dport_nic_tx(), unm_dport_nic_rx() - rings of a port that are no host rings. */
+static inline uint32_t
+unm_dport_nic_tx(const struct unm_dport *port)
+{
+	return port->n_tx - port->n_host_tx;
+}
+
+static inline uint32_t
+unm_dport_nic_rx(const struct unm_dport *port)
+{
+	return port->n_rx - port->n_host_rx;
+}
+
+/**
+ * unm_dport_host_tx_shown(), unm_dport_host_rx_shown() - what clients are told: a port without host
+ * rings says 1, so that their index arithmetic works (spec 3.3)
+ */
+static inline uint32_t
+unm_dport_host_tx_shown(const struct unm_dport *port)
+{
+	return port->n_host_tx > 0 ? port->n_host_tx : 1;
+}
+
+static inline uint32_t
+unm_dport_host_rx_shown(const struct unm_dport *port)
+{
+	return port->n_host_rx > 0 ? port->n_host_rx : 1;
+}
 
 /** unm_dport_kring() - kring of ring @i (tx rings first). */
 struct unm_kring *unm_dport_kring(const struct unm_dport *port, uint32_t i);

@@ -126,15 +126,15 @@ unm_format_if(const struct unm_dregion *r, const struct unm_if_format *f)
 	snprintf(nifp->ni_name, sizeof(nifp->ni_name), "%.*s", (int)sizeof(nifp->ni_name) - 1,
 		f->name);
 	*(uint32_t *)(uintptr_t)&nifp->ni_flags = f->is_private ? NI_PRIV_MEM : 0;
-	*(uint32_t *)(uintptr_t)&nifp->ni_tx_rings = f->n_tx;
-	*(uint32_t *)(uintptr_t)&nifp->ni_rx_rings = f->n_rx;
-	*(uint32_t *)(uintptr_t)&nifp->ni_host_tx_rings = 1;
-	*(uint32_t *)(uintptr_t)&nifp->ni_host_rx_rings = 1;
+	*(uint32_t *)(uintptr_t)&nifp->ni_tx_rings = f->n_tx - f->n_host_tx;
+	*(uint32_t *)(uintptr_t)&nifp->ni_rx_rings = f->n_rx - f->n_host_rx;
+	*(uint32_t *)(uintptr_t)&nifp->ni_host_tx_rings = f->n_host_tx > 0 ? f->n_host_tx : 1;
+	*(uint32_t *)(uintptr_t)&nifp->ni_host_rx_rings = f->n_host_rx > 0 ? f->n_host_rx : 1;
 	nifp->ni_bufs_head = f->extra_head;
 	ofs = (ssize_t *)(uintptr_t)nifp->ring_ofs;
 	for (i = 0; i < f->n_tx + f->n_rx; i++) {
-		/* tx rings, one host tx entry, rx rings, one host rx entry */
-		const uint32_t at = i < f->n_tx ? i : i + 1;
+		/* without host tx rings there is an empty entry between tx and rx rings */
+		const uint32_t at = i < f->n_tx || f->n_host_tx > 0 ? i : i + 1;
 
 		if (f->ring_ofs[i] != 0)
 			ofs[at] = (ssize_t)(f->ring_ofs[i] - f->if_ofs);

@@ -58,13 +58,14 @@ int unm_format_slot_bufs(
 struct unm_if_format {
 	uint64_t if_ofs;
 	const char *name;
-	uint32_t n_tx, n_rx;
+	uint32_t n_tx, n_rx;	       /* all rings, host rings last */
+	uint32_t n_host_tx, n_host_rx; /* of these, host rings; 0: shown as one that is not bound */
 	bool is_private;
 	uint32_t extra_head;
 	const uint64_t *ring_ofs; /* n_tx + n_rx from the region's start; 0 = not bound */
 };
 
-/** unm_format_if_bytes() - size of a netmap_if with so many rings and one host ring each way. */
+/** unm_format_if_bytes() - size of a netmap_if with so many rings, and one more each way. */
 uint64_t unm_format_if_bytes(uint32_t n_tx, uint32_t n_rx);
 int unm_format_if(const struct unm_dregion *r, const struct unm_if_format *f);
 

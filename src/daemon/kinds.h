@@ -29,6 +29,7 @@ unm_hint(uint32_t v, uint32_t dflt, uint32_t min, uint32_t max)
 /* Hints of a request; zero means default. */
 struct unm_geometry {
 	uint32_t n_tx, n_rx;
+	uint32_t n_host_tx, n_host_rx; /* network interfaces only */
 	uint32_t tx_slots, rx_slots;
 	uint32_t n_extra;
 	struct unm_dregion *region; /* borrowed; asked for by nr_mem_id or EXTMEM, else NULL */

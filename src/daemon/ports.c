@@ -272,6 +272,8 @@ unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, struct u
 	port->flags = spec->flags;
 	port->n_tx = spec->n_tx;
 	port->n_rx = spec->n_rx;
+	port->n_host_tx = spec->n_host_tx;
+	port->n_host_rx = spec->n_host_rx;
 	port->tx_slots = spec->tx_slots;
 	port->rx_slots = spec->rx_slots;
 	port->max_frame = 1514; /* spec 17 */
@@ -331,10 +333,10 @@ unm_dport_activate(struct unm_dport *port)
 	memcpy(e->name, port->name, sizeof(e->name));
 	e->region_uid = port->region->info.uid;
 	e->region_id = port->region->info.id;
-	e->n_tx_rings = port->n_tx;
-	e->n_rx_rings = port->n_rx;
-	e->n_host_tx_rings = 0;
-	e->n_host_rx_rings = 0;
+	e->n_tx_rings = unm_dport_nic_tx(port);
+	e->n_rx_rings = unm_dport_nic_rx(port);
+	e->n_host_tx_rings = port->n_host_tx;
+	e->n_host_rx_rings = port->n_host_rx;
 	e->kring_base = port->kring_base;
 	e->bind_head = UNM_NONE;
 	e->peer_port = port->peer != NULL ? port->peer->idx : UNM_NONE;

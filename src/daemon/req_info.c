@@ -63,6 +63,8 @@ unm_req_port_info(struct unm_ctrl *c)
 	struct unm_geometry geo = {
 		.n_tx = info->nr_tx_rings,
 		.n_rx = info->nr_rx_rings,
+		.n_host_tx = info->nr_host_tx_rings,
+		.n_host_rx = info->nr_host_rx_rings,
 		.tx_slots = info->nr_tx_slots,
 		.rx_slots = info->nr_rx_slots,
 	};
@@ -78,10 +80,10 @@ unm_req_port_info(struct unm_ctrl *c)
 	info->nr_mem_id = (uint16_t)port->region->info.id;
 	info->nr_tx_slots = port->tx_slots;
 	info->nr_rx_slots = port->rx_slots;
-	info->nr_tx_rings = (uint16_t)port->n_tx;
-	info->nr_rx_rings = (uint16_t)port->n_rx;
-	info->nr_host_tx_rings = 1;
-	info->nr_host_rx_rings = 1;
+	info->nr_tx_rings = (uint16_t)unm_dport_nic_tx(port);
+	info->nr_rx_rings = (uint16_t)unm_dport_nic_rx(port);
+	info->nr_host_tx_rings = (uint16_t)unm_dport_host_tx_shown(port);
+	info->nr_host_rx_rings = (uint16_t)unm_dport_host_rx_shown(port);
 	unm_port_release(&c->srv->dom, port);
 	return 0;
 }

@@ -33,6 +33,8 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 	const struct unm_geometry geo = {
 		.n_tx = reg->nr_tx_rings,
 		.n_rx = reg->nr_rx_rings,
+		.n_host_tx = reg->nr_host_tx_rings,
+		.n_host_rx = reg->nr_host_rx_rings,
 		.tx_slots = reg->nr_tx_slots,
 		.rx_slots = reg->nr_rx_slots,
 		.n_extra = reg->nr_extra_bufs,
@@ -121,12 +123,12 @@ fill_results(struct unm_ctrl *c, struct nmreq_register *reg)
 	reg->nr_offset = unm_bind_nifp_ofs(b);
 	reg->nr_memsize = port->region->info.size;
 	reg->nr_mem_id = (uint16_t)port->region->info.id;
-	reg->nr_tx_rings = (uint16_t)port->n_tx;
-	reg->nr_rx_rings = (uint16_t)port->n_rx;
+	reg->nr_tx_rings = (uint16_t)unm_dport_nic_tx(port);
+	reg->nr_rx_rings = (uint16_t)unm_dport_nic_rx(port);
 	reg->nr_tx_slots = port->tx_slots;
 	reg->nr_rx_slots = port->rx_slots;
-	reg->nr_host_tx_rings = 1; /* so that the index arithmetic of clients works: spec 3.3 */
-	reg->nr_host_rx_rings = 1;
+	reg->nr_host_tx_rings = (uint16_t)unm_dport_host_tx_shown(port);
+	reg->nr_host_rx_rings = (uint16_t)unm_dport_host_rx_shown(port);
 	reg->nr_extra_bufs = b->n_extra;
 	if (ext != NULL)
 		unm_fill_pools_info(&port->region->info, &ext->nro_info);

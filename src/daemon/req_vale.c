@@ -310,8 +310,8 @@ unm_req_vale_newif(struct unm_ctrl *c)
 	unm_vale_geometry(&c->srv->dom, &geo);
 	ret = unm_base_new(&c->srv->dom, name.full, &geo, UNM_PORTF_PERSISTENT, &port, &c->why);
 	if (ret == 0) {
-		req->nr_tx_rings = (uint16_t)port->n_tx;
-		req->nr_rx_rings = (uint16_t)port->n_rx;
+		req->nr_tx_rings = (uint16_t)unm_dport_nic_tx(port);
+		req->nr_rx_rings = (uint16_t)unm_dport_nic_rx(port);
 		req->nr_tx_slots = port->tx_slots;
 		req->nr_rx_slots = port->rx_slots;
 		req->nr_mem_id = (uint16_t)port->region->info.id;

@@ -343,7 +343,7 @@ unm_handle_restore(struct unm_msg *m)
 	int ret;
 
 	if (req->registered > 1 || (!req->registered && m->n_fds != 1) ||
-		(req->registered && (req->info.n_port_fds > UNM_MAX_TAP_QUEUES ||
+		(req->registered && (req->info.n_port_fds > UNM_MAX_PORT_FDS ||
 					    m->n_fds != UNM_BIND_FDS + req->info.n_port_fds))) {
 		m->error = EPROTO;
 		return;

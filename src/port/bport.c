@@ -61,6 +61,7 @@ bring_init(
 		return -EINVAL;
 	r->bp = bp;
 	r->kring = &bp->seg->krings[kring_idx];
+	r->ops = bp->ops;
 	r->kring_idx = kring_idx;
 	r->ring_id = ring_id;
 	r->is_rx = is_rx;
@@ -75,10 +76,12 @@ bring_init(
 }
 
 /*
- * First kring and number of rings of each direction of port entry @e, NIC and host rings together.
+ * First kring and number of rings of each direction of a port entry, NIC and host rings together,
+ * and how many of them come before the host rings.
  */
 struct geometry {
 	uint32_t base, n_tx, n_rx;
+	uint32_t n_nic_tx, n_nic_rx;
 };
 
 static int
@@ -94,6 +97,8 @@ port_geometry(const struct unm_seg *seg, uint32_t port, struct geometry *g)
 		return -EINVAL;
 	g->n_tx = tx + htx;
 	g->n_rx = rx + hrx;
+	g->n_nic_tx = tx;
+	g->n_nic_rx = rx;
 	return g->base <= seg->n_krings && g->n_tx + g->n_rx <= seg->n_krings - g->base ? 0
 											: -EINVAL;
 }
@@ -119,6 +124,28 @@ link_peer(struct unm_bport *bp, const struct geometry *peer)
 	return 0;
 }
 
+/*
+ * Descriptors of the rings: NIC ring i has the port's descriptor i (if it has so many), host ring i
+ * queue i of those that lead to the kernel's stack.
+ */
+static int
+give_descriptor(struct unm_bring *r, const struct geometry *g, const int *fds)
+{
+	const struct unm_bind_info *info = &r->bp->info;
+	const uint32_t n_nic = r->is_rx ? g->n_nic_rx : g->n_nic_tx;
+	const uint32_t n_own = info->n_host_fds > 0 ? info->host_fd : info->n_port_fds;
+
+	if (r->ring_id < n_nic) {
+		r->fd = r->ring_id < n_own ? fds[r->ring_id] : -1;
+		return 0;
+	}
+	if (r->ring_id - n_nic >= info->n_host_fds)
+		return -EINVAL;
+	r->fd = fds[info->host_fd + r->ring_id - n_nic];
+	r->ops = &unm_port_tap_ops;
+	return 0;
+}
+
 static int
 open_rings(struct unm_bport *bp, const int *fds)
 {
@@ -130,7 +157,8 @@ open_rings(struct unm_bport *bp, const int *fds)
 	if (err != 0)
 		return err;
 	if (info->tx_lo > info->tx_hi || info->tx_hi > g.n_tx || info->rx_lo > info->rx_hi ||
-		info->rx_hi > g.n_rx)
+		info->rx_hi > g.n_rx || info->host_fd > info->n_port_fds ||
+		info->n_host_fds > info->n_port_fds - info->host_fd)
 		return -EINVAL;
 	bp->n_tx = info->tx_hi - info->tx_lo;
 	bp->n_rx = info->rx_hi - info->rx_lo;
@@ -145,12 +173,10 @@ open_rings(struct unm_bport *bp, const int *fds)
 			&bp->rx[i], bp, g.base + g.n_tx + info->rx_lo + i, info->rx_lo + i, true);
 	if (err != 0)
 		return err;
-	for (i = 0; i < bp->n_tx + bp->n_rx; i++) {
-		struct unm_bring *r = &bp->tx[i];
-
-		if (r->ring_id < info->n_port_fds)
-			r->fd = fds[r->ring_id];
-	}
+	for (i = 0; i < bp->n_tx + bp->n_rx && err == 0; i++)
+		err = give_descriptor(&bp->tx[i], &g, fds);
+	if (err != 0)
+		return err;
 	if (info->kind != UNM_PORT_PIPE)
 		return 0;
 	peer = UNM_READ_ONCE(bp->seg->ports[info->port].peer_port);
@@ -235,7 +261,7 @@ unm_bport_arm(struct unm_bport *bp, short events)
 	 * wake-up too.
 	 */
 	for (i = 0; !(bp->info.nr_flags & NR_NO_TX_POLL) && i < bp->n_tx; i++)
-		if (UNM_READ_ONCE(bp->tx[i].ring->head) != bp->ops->tx_done(&bp->tx[i]))
+		if (UNM_READ_ONCE(bp->tx[i].ring->head) != bp->tx[i].ops->tx_done(&bp->tx[i]))
 			bits |= UNM_WANT_TX;
 	__atomic_fetch_or(&b->want, bits, __ATOMIC_RELEASE);
 	for (i = 0; (bits & UNM_WANT_RX) && i < bp->n_rx; i++)

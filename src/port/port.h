@@ -55,6 +55,7 @@ struct unm_port_ops {
 struct unm_bring {
 	struct netmap_ring *ring;
 	struct unm_kring *kring;
+	const struct unm_port_ops *ops; /* host rings have other ones than the port */
 	struct unm_bport *bp;
 	char *bufs; /* buffer 0 of the region */
 	uint32_t buf_size;
@@ -63,7 +64,7 @@ struct unm_bring {
 	uint32_t ring_id;
 	uint32_t kring_idx; /* in the segment */
 	bool is_rx;
-	int fd; /* TAP queue, else -1 */
+	int fd; /* queue of a TAP or of a host ring, else -1 */
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
@@ -76,7 +77,7 @@ struct unm_bring {
 
 struct unm_bport {
 	const struct unm_env *env;
-	const struct unm_port_ops *ops;
+	const struct unm_port_ops *ops; /* open, close and after_fork; syncs go by the ring's own */
 	struct unm_seg *seg;
 	struct unm_region *region;
 	struct unm_bind_info info;

@@ -48,8 +48,7 @@ static int
 sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_kring *k = r->kring;
-	const struct unm_port_ops *ops = r->bp->ops;
-	const int err = r->is_rx ? ops->rxsync(r, head, tail) : ops->txsync(r, head, tail);
+	const int err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
 
 	if (err != 0)
 		return err;
@@ -63,7 +62,7 @@ sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 static uint32_t
 restart_position(const struct unm_bring *r)
 {
-	const uint32_t pos = r->is_rx ? unm_own_hwcur(r) : r->bp->ops->tx_done(r);
+	const uint32_t pos = r->is_rx ? unm_own_hwcur(r) : r->ops->tx_done(r);
 
 	return pos < r->num_slots ? pos : unm_own_hwcur(r);
 }
@@ -168,7 +167,7 @@ unm_bring_sync_at(
 		err = sync_checked(r, head, &tail);
 	}
 	if (err == 0) {
-		*hwcur = r->is_rx ? unm_own_hwcur(r) : r->bp->ops->tx_done(r);
+		*hwcur = r->is_rx ? unm_own_hwcur(r) : r->ops->tx_done(r);
 		*hwtail = tail;
 	}
 	leave_ring(r);
@@ -246,7 +245,7 @@ poll_tx(struct unm_bport *bp, uint32_t slot, bool want)
 		struct unm_bring *r = &bp->tx[i];
 
 		/* Sync while POLLOUT is not satisfied yet, or to flush what is pending. */
-		if ((want && !ready) || UNM_READ_ONCE(r->ring->head) != bp->ops->tx_done(r)) {
+		if ((want && !ready) || UNM_READ_ONCE(r->ring->head) != r->ops->tx_done(r)) {
 			const int e = sync_ring(r, slot);
 
 			if (e != 0 && e != -EBUSY)

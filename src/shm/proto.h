@@ -27,9 +27,9 @@
 #include <stdint.h>
 
 #define UNM_PROTO_MAGIC	     0x314d4e55u /* "UNM1" */
-#define UNM_PROTO_VERSION    1u		 /* differs => refused with UNM_ERR_VERSION and a text */
+#define UNM_PROTO_VERSION    2u		 /* differs => refused with UNM_ERR_VERSION and a text */
 #define UNM_PROTO_MAXLEN     65536u	 /* of a whole message */
-#define UNM_PROTO_MAXFDS     40u
+#define UNM_PROTO_MAXFDS     72u
 #define UNM_REQ_MAXSIZE	     4096u /* NETMAP_REQ_MAXSIZE: body and options of a CTRL */
 
 #define UNM_SOCKET_ENV	     "UNETMAP_SOCKET" /* overrides the search for the control socket */
@@ -135,7 +135,8 @@ struct unm_region_info {
 /*
  * Everything that a process needs to sync a binding. Descriptors that go with it, in this order:
  *   0 D  1 region memfd  2 region map memfd (netmapd's allocation map; opaque, kept for RESTORE)  3 segment memfd
- *   4 the binding's eventfd  5 ... n_port_fds more: one TAP queue per ring
+ *   4 the binding's eventfd  5 ... n_port_fds more, the port's: for a TAP one queue per ring. Of these,
+ *   @n_host_fds from @host_fd on are the queues of host ring 0, 1, ..., and what follows them is only kept.
  */
 #define UNM_BIND_FDS 5u
 
@@ -159,6 +160,7 @@ struct unm_bind_info {
 	uint32_t offset_bits; /* OFFSETS in force: 0 = none */
 	uint64_t offset_max;
 	uint64_t offset_gap;
+	uint32_t host_fd, n_host_fds;
 	struct unm_region_info region;
 };
 
@@ -230,7 +232,7 @@ static_assert(sizeof(struct unm_msg_hdr) == 24, "message header");
 static_assert(sizeof(struct unm_msg_hello) == 184, "HELLO");
 static_assert(sizeof(struct unm_msg_ctrl) == 200, "CTRL");
 static_assert(sizeof(struct unm_region_info) == 80, "region info");
-static_assert(sizeof(struct unm_bind_info) == 200, "bind info");
+static_assert(sizeof(struct unm_bind_info) == 208, "bind info");
 
 /**
  * unm_proto_send() - send one message with its descriptors

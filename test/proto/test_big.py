@@ -56,7 +56,7 @@ def others_are_served_meanwhile(daemon):
         assert n >= 5, "%d answers to others while %s was opened" % (n, name)
         _, ans = s.recv()
         u.expect(ans.error, 0, name)
-        info = u.BindInfo(ans.body[-200:])
+        info = u.BindInfo(ans.body[-u.BIND_INFO_SIZE:])
         reg = json.loads(other.admin("show", "ports", name)[1])["ports"][0]["memory"]
         u.expect(pools(other, reg)["buffers"], n_bufs, "buffers in use")
         if "extra" in kw:
@@ -148,7 +148,7 @@ def two_want_the_same_port(daemon):
     send_register(t, e, "vale0:both", extra=N_EXTRA // 2)
     a, b = s.recv()[1], t.recv()[1]
     u.expect((a.error, b.error), (0, 0), "both")
-    assert u.BindInfo(a.body[-200:]).port == u.BindInfo(b.body[-200:]).port
+    assert u.BindInfo(a.body[-u.BIND_INFO_SIZE:]).port == u.BindInfo(b.body[-u.BIND_INFO_SIZE:]).port
     for x in (a, b, d, e):
         x.close()
     s.close()

@@ -32,7 +32,7 @@ def refuses_another_version(daemon):
 
 def wants_hello_first(daemon):
     s = daemon.session(hello=False)
-    for kind, body, n_fds in ((u.OPEN, bytes(24), 1), (u.CTRL, bytes(288), 0), (u.GET_BINDING, bytes(224), 0),
+    for kind, body, n_fds in ((u.OPEN, bytes(24), 1), (u.CTRL, bytes(288), 0), (u.GET_BINDING, bytes(u.GET_BINDING_SIZE), 0),
                               (u.GET_REGION, bytes(80), 0), (u.GET_WAKE, bytes(16), 0), (u.LOCK_STUCK, bytes(16), 0),
                               (u.RESTORE, bytes(208), 1), (u.RESTORE_DONE, b"", 0), (u.UNBIND, bytes(16), 0),
                               (u.GET_QUEUES, bytes(16), 0)):
@@ -42,8 +42,8 @@ def wants_hello_first(daemon):
 
 def checks_lengths(daemon):
     """Every type, with every length around the right one."""
-    sizes = {u.HELLO: 184, u.OPEN: 24, u.GET_BINDING: 224, u.GET_REGION: 80, u.GET_WAKE: 16, u.LOCK_STUCK: 16,
-             u.RESTORE: 208, u.RESTORE_DONE: 0, u.UNBIND: 16, u.GET_QUEUES: 16}
+    sizes = {u.HELLO: 184, u.OPEN: 24, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_REGION: 80, u.GET_WAKE: 16, u.LOCK_STUCK: 16,
+             u.RESTORE: 216, u.RESTORE_DONE: 0, u.UNBIND: 16, u.GET_QUEUES: 16}
     s = daemon.session()
     for kind, size in sizes.items():
         for wrong in {0, 1, size - 1, size + 1, size + 8, 60000} - {size}:
@@ -60,7 +60,7 @@ def checks_descriptors(daemon):
     s.request(u.RESTORE_DONE)
     time.sleep(0.1)
     before = len(os.listdir("/proc/%d/fd" % daemon.proc.pid))
-    for kind, size, right in ((u.HELLO, 184, 0), (u.OPEN, 24, 1), (u.GET_BINDING, 224, 0), (u.GET_REGION, 80, 0),
+    for kind, size, right in ((u.HELLO, 184, 0), (u.OPEN, 24, 1), (u.GET_BINDING, u.GET_BINDING_SIZE, 0), (u.GET_REGION, 80, 0),
                               (u.GET_WAKE, 16, 0), (u.UNBIND, 16, 0), (u.GET_QUEUES, 16, 0), (u.RESTORE_DONE, 0, 0)):
         for n in {0, 1, 2, 40} - {right}:
             u.expect(s.request(kind, bytes(size), [0] * n).error, errno.EPROTO, "type %d, %d descriptors" % (kind, n))
@@ -91,10 +91,10 @@ def hangs_up_on_garbage(daemon):
             pass
         s.close()
     s = daemon.session()
-    s.send_raw(u.HDR.pack(u.MAGIC, u.HELLO, 41, 24, 1, 0, 0), [0] * 41)
+    s.send_raw(u.HDR.pack(u.MAGIC, u.HELLO, 73, 24, 1, 0, 0), [0] * 73)
     try:
         s.recv()
-        raise AssertionError("took 41 descriptors")
+        raise AssertionError("took 73 descriptors")
     except ConnectionError:
         pass
     s.close()

@@ -58,7 +58,7 @@ def unbind_undoes_a_register(daemon):
     for name in ("vale0:x", "p{1"):
         u.expect(s.register(a, name, flags=u.EXCLUSIVE).error, 0, "exclusive")
         u.expect(s.request(u.UNBIND, a.id).error, 0, "undone")
-        u.expect(s.request(u.GET_BINDING, a.id + bytes(8 + 200)).error, errno.ENXIO, "not registered any more")
+        u.expect(s.request(u.GET_BINDING, a.id + bytes(8 + u.BIND_INFO_SIZE)).error, errno.ENXIO, "not registered any more")
         u.expect(t.register(b, name, flags=u.EXCLUSIVE).error, 0, "exclusive, by another")
         u.expect(t.request(u.UNBIND, b.id).error, 0, "undone")
     u.expect(s.register(a, "vale0:x").error, 0, "the same descriptor again")
@@ -69,12 +69,12 @@ def unbind_undoes_a_register(daemon):
 def another_process_finds_the_binding(daemon):
     s, t = daemon.session(), daemon.session()
     d = s.open()
-    ask = d.id + bytes(8 + 200)
+    ask = d.id + bytes(8 + u.BIND_INFO_SIZE)
     ans = t.request(u.GET_BINDING, ask)
     u.expect(ans.error, errno.ENXIO, "not registered")
     u.expect((struct.unpack_from("<I", ans.body, 16)[0], len(ans.fds)), (1, 1), "is open, with D")
     ans.close()
-    ans = t.request(u.GET_BINDING, bytes(224))
+    ans = t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE))
     u.expect((ans.error, len(ans.fds)), (errno.ENXIO, 0), "unknown")
     r = s.register(d, "vale0:x")
     ans = t.request(u.GET_BINDING, ask)

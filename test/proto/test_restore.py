@@ -63,7 +63,7 @@ def takes_back_everything(daemon):
     u.expect(held[0].restore(n).error, 0, "restore of the same binding by another process")
     u.expect(n.request(u.RESTORE_DONE).error, 0, "done")
     for h, want in zip(held, before):
-        ans = n.request(u.GET_BINDING, h.desc.id + bytes(8 + 200))
+        ans = n.request(u.GET_BINDING, h.desc.id + bytes(8 + u.BIND_INFO_SIZE))
         u.expect(ans.error, 0, "binding after the restart")
         info = u.BindInfo(ans.body[24:])
         assert (info.port, info.binding, info.nifp_ofs) == want
@@ -249,7 +249,7 @@ def unregistered_descriptors_come_back(daemon):
     d = s.open()
     restart(daemon, [s])
     b = returning(daemon)
-    info = d.id + bytes(200 - 16)
+    info = d.id + bytes(u.BIND_INFO_SIZE - 16)
     u.expect(b.request(u.RESTORE, struct.pack("<II", 0, 0) + info, [d.d.fileno()]).error, 0, "restore")
     b.request(u.RESTORE_DONE)
     r = b.register(d, "vale6:x")

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 MAGIC = 0x314D4E55
-VERSION = 1
+VERSION = 2
 HELLO, OPEN, CTRL, GET_BINDING, GET_REGION, GET_WAKE, LOCK_STUCK, RESTORE, RESTORE_DONE, ADMIN, UNBIND, \
     GET_QUEUES, FIRST_UNKNOWN = range(1, 14)
 
@@ -35,7 +35,7 @@ MONITOR_TX = 0x100
 HDR = struct.Struct("<IHHIIiI")
 HELLO_BODY = struct.Struct("<IIQiI32s128s")
 REGION_INFO = struct.Struct("<QQQIIQIIQIIQII")
-BIND_INFO = struct.Struct("<16sQQIIIIIIQQIIIIIIIIQQ")
+BIND_INFO = struct.Struct("<16sQQIIIIIIQQIIIIIIIIQQII")
 REG_BODY = struct.Struct("<QQIIHHHHHHII4xQ")
 
 
@@ -58,7 +58,7 @@ class BindInfo:
         (self.desc_id, self.seg_uid, self.seg_size, self.port, self.port_gen, self.binding, self.binding_gen,
          self.kind, self.n_port_fds, self.nifp_ofs, self.nr_flags, self.nr_mode, self.nr_ringid, self.tx_lo,
          self.tx_hi, self.rx_lo, self.rx_hi, self.n_extra, self.offset_bits, self.offset_max,
-         self.offset_gap) = BIND_INFO.unpack_from(raw)
+         self.offset_gap, self.host_fd, self.n_host_fds) = BIND_INFO.unpack_from(raw)
         (self.region_uid, self.region_size, self.file_ofs, self.region_id, self.region_flags, self.if_ofs,
          self.if_num, self.if_size, self.ring_ofs, self.ring_num, self.ring_size, self.buf_ofs, self.buf_num,
          self.buf_size) = REGION_INFO.unpack_from(raw, BIND_INFO.size)
@@ -66,7 +66,8 @@ class BindInfo:
 
 
 BIND_INFO_SIZE = BIND_INFO.size + REGION_INFO.size
-assert BIND_INFO_SIZE == 200 and REGION_INFO.size == 80 and HELLO_BODY.size == 184 and REG_BODY.size == 56
+GET_BINDING_SIZE = 24 + BIND_INFO_SIZE
+assert BIND_INFO_SIZE == 208 and REGION_INFO.size == 80 and HELLO_BODY.size == 184 and REG_BODY.size == 56
 
 
 class Desc:
@@ -102,7 +103,7 @@ class Session:
         self.sock.sendmsg([data], anc)
 
     def recv(self):
-        data, anc, _, _ = self.sock.recvmsg(70000, socket.CMSG_SPACE(4 * 64))
+        data, anc, _, _ = self.sock.recvmsg(70000, socket.CMSG_SPACE(4 * 80))
         fds = []
         for level, kind, payload in anc:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -183,7 +184,7 @@ class Ctrl:
         for o in options:
             self.options.append(blob[ofs:ofs + len(o)])
             ofs += len(o)
-        self.info = BindInfo(blob[ofs:ofs + 200]) if len(blob) >= ofs + 200 else None
+        self.info = BindInfo(blob[ofs:ofs + BIND_INFO_SIZE]) if len(blob) >= ofs + BIND_INFO_SIZE else None
 
     def status(self, i):
         return struct.unpack_from("<I", self.options[i], 12)[0]

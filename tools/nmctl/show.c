@@ -93,10 +93,15 @@ print_drops(struct json_object *o)
 static void
 port_line(struct json_object *p)
 {
-	char rings[24], slots[24], sent[16], received[16], missed[16], dropped[16];
+	char rings[48], slots[24], sent[16], received[16], missed[16], dropped[16];
 
-	snprintf(rings, sizeof(rings), "%" PRIu64 "/%" PRIu64, field_u64(p, "tx_rings"),
+	int n;
+
+	n = snprintf(rings, sizeof(rings), "%" PRIu64 "/%" PRIu64, field_u64(p, "tx_rings"),
 		field_u64(p, "rx_rings"));
+	if (field_u64(p, "host_tx_rings") > 0)
+		snprintf(rings + n, sizeof(rings) - (size_t)n, "^%" PRIu64 "/%" PRIu64,
+			field_u64(p, "host_tx_rings"), field_u64(p, "host_rx_rings"));
 	snprintf(slots, sizeof(slots), "%" PRIu64 "/%" PRIu64, field_u64(p, "tx_slots"),
 		field_u64(p, "rx_slots"));
 	printf("%-24s %-5s %5" PRIu64 " %4" PRIu64 " %7s %11s %8s %8s %8s %8s%s%s%s%s%s\n",
@@ -116,13 +121,15 @@ port_line(struct json_object *p)
 static void
 ring_line(struct json_object *r)
 {
-	char packets[16], bytes[16], missed[16];
+	char packets[16], bytes[16], missed[16], id[16];
 
-	printf("%-24s %s%-3" PRIu64 " %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %6" PRIu64
+	snprintf(id, sizeof(id), "%u%s", (unsigned int)field_u64(r, "ring"),
+		field_bool(r, "host") ? "^" : "");
+	printf("%-24s %s%-3s %5" PRIu64 " %5" PRIu64 " %6" PRIu64 " %6" PRIu64
 	       " %8s %8s %8s %6" PRIu64 "%s%s%s\n",
-		field_str(r, "port"), field_str(r, "direction"), field_u64(r, "ring"),
-		field_u64(r, "slots"), field_u64(r, "users"), field_u64(r, "hwcur"),
-		field_u64(r, "hwtail"), format_count(packets, (double)field_u64(r, "packets")),
+		field_str(r, "port"), field_str(r, "direction"), id, field_u64(r, "slots"),
+		field_u64(r, "users"), field_u64(r, "hwcur"), field_u64(r, "hwtail"),
+		format_count(packets, (double)field_u64(r, "packets")),
 		format_count(bytes, (double)field_u64(r, "bytes")),
 		format_count(missed, (double)field_u64(r, "missed")), field_u64(r, "reinits"),
 		field_bool(r, "exclusive") ? " exclusive" : "",

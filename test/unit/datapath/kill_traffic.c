@@ -102,7 +102,7 @@ sender(struct unm_bport *bp, struct waiter *w, enum role role)
 		if (traffic_random(&seed) % 16 == 0)
 			usleep(traffic_random(&seed) % 300);
 	}
-	while (bp->ops->tx_done(tx) != tx->ring->head) {
+	while (tx->ops->tx_done(tx) != tx->ring->head) {
 		CHECK(unm_bport_txsync(bp) == 0);
 		usleep(100);
 	}

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "port/internal.h"
 #include "ring/kring.h"
 #include "vale_rig.h"
 
@@ -162,6 +163,51 @@ open_checks(void **state)
 	REFUSED(kb->num_slots, 8, -EINVAL);
 	REFUSED(kb->ring_ofs, UINT64_MAX - 63, -EINVAL);
 #undef REFUSED
+	fake_domain_free(d);
+}
+
+/* Host rings have queues of their own, after whatever else the port has, and the operations of a TAP. */
+static void
+host_rings(void **state)
+{
+	const struct fake_geometry g = {.kind = UNM_PORT_NULL, .n_tx = 3, .n_rx = 4, .slots = 16};
+	const int fds[] = {100, 101, 102, 103};
+	struct fake_domain *d = fake_domain_new(UNM_SEG_DOMAIN, 400, 2048);
+	const uint32_t a = fake_port_add(d, &g);
+	struct unm_bind_info info = fake_bind_info(d, a, 0);
+	struct unm_seg_port *e = &d->seg.ports[a];
+	struct unm_bport *bp;
+
+	(void)state;
+	e->n_tx_rings = 2;
+	e->n_host_tx_rings = 1;
+	e->n_rx_rings = 2;
+	e->n_host_rx_rings = 2;
+	info.n_port_fds = 4;
+	info.host_fd = 1;
+	info.n_host_fds = 2;
+	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), 0);
+	assert_int_equal(bp->tx[0].fd, 100);
+	assert_int_equal(bp->tx[1].fd, -1); /* 101 is not the port's own */
+	assert_int_equal(bp->tx[2].fd, 101);
+	assert_int_equal(bp->rx[1].fd, -1);
+	assert_int_equal(bp->rx[2].fd, 101);
+	assert_int_equal(bp->rx[3].fd, 102);
+	assert_ptr_equal(bp->tx[1].ops, bp->ops);
+	assert_ptr_equal(bp->tx[2].ops, &unm_port_tap_ops);
+	assert_ptr_equal(bp->rx[3].ops, &unm_port_tap_ops);
+	unm_bport_close(bp);
+	info.rx_lo = 3;
+	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), 0); /* bound alone */
+	assert_int_equal(bp->rx[0].fd, 102);
+	unm_bport_close(bp);
+	info.n_host_fds = 1; /* there is no queue for the second host ring */
+	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), -EINVAL);
+	info.n_host_fds = 4;
+	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), -EINVAL);
+	info.host_fd = 5;
+	info.n_host_fds = 0;
+	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), -EINVAL);
 	fake_domain_free(d);
 }
 
@@ -346,6 +392,7 @@ main(void)
 		cmocka_unit_test(segment_header),
 		cmocka_unit_test(region_shapes),
 		cmocka_unit_test(open_checks),
+		cmocka_unit_test(host_rings),
 		cmocka_unit_test(some_rings),
 		cmocka_unit_test(null_ports),
 		cmocka_unit_test(sink_ports),

@@ -365,16 +365,16 @@ static void
 turned_away(void **state)
 {
 	(void)state;
-	real_ops = v.port[1]->ops;
+	real_ops = v.port[1]->rx[0].ops;
 	hooked = *real_ops;
 	hooked.rxsync = rxsync_hook;
-	v.port[1]->ops = &hooked;
+	v.port[1]->rx[0].ops = &hooked;
 	in_sync = frame_and_sleeper;
 	v.port[1]->rx[1].kring->busy = 77; /* so that the hook meets ring 0 only */
 	assert_int_equal(unm_bport_rxsync(v.port[1]), 0);
 	assert_true(signals(binding_of(1)) == 1);
 	assert_int_equal(unm_bport_poll(v.port[1], POLLIN), POLLIN);
-	v.port[1]->ops = real_ops;
+	v.port[1]->rx[0].ops = real_ops;
 }
 
 /* A ring that is busy is passed over: no error, nothing moves. */
