@@ -16,6 +16,7 @@
 
 #include "daemon/format.h"
 #include "daemon/kinds.h"
+#include "daemon/nic.h"
 #include "daemon/worker.h"
 #include "net/netmap.h"
 #include "shm/lock.h"
@@ -321,13 +322,21 @@ check_binding(const struct unm_dport *port, const struct unm_bind_info *info,
 	return 0;
 }
 
-static void
-take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info)
+static int
+take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info,
+	struct unm_reason *why)
 {
 	uint32_t i;
 
 	if (port->n_port_fds > 0 || (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC))
-		return;
+		return 0;
+	if (port->kind == UNM_PORT_NIC) {
+		const int ret = unm_nic_adopt(port, fds + UNM_BIND_FDS,
+			info->n_host_fds > 0 ? info->host_fd : info->n_port_fds, why);
+
+		if (ret < 0)
+			return ret;
+	}
 	for (i = 0; i < info->n_port_fds && i < UNM_MAX_PORT_FDS; i++) {
 		port->port_fds[i] = fds[UNM_BIND_FDS + i];
 		fds[UNM_BIND_FDS + i] = -1;
@@ -335,6 +344,7 @@ take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info
 	port->n_port_fds = i;
 	port->host_fd = info->host_fd;
 	port->n_host_fds = info->n_host_fds;
+	return 0;
 }
 
 static void
@@ -402,6 +412,8 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 		ret = find_or_adopt_port(srv, seg, region, info, &port, why);
 	if (ret == 0)
 		ret = check_binding(port, info, &b, why);
+	if (ret == 0)
+		ret = take_port_fds(port, fds, info, why);
 	if (ret == 0) {
 		ret = unm_dseg_claim_binding(seg, port->idx, fds[4], b.idx, b.gen);
 		if (ret < 0)
@@ -414,7 +426,6 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 	d->binding = b;
 	port->n_bindings++;
 	count_users(port, &b);
-	take_port_fds(port, fds, info);
 	if (port->flags & UNM_PORTF_ATTACHED)
 		unm_worker_adopt(srv, port, pid);
 	return 0;

@@ -31,6 +31,7 @@
 #include "daemon/names.h"
 #include "daemon/region.h"
 #include "daemon/segment_table.h"
+#include "shm/proto.h"
 
 #define UNM_PORT_HASH	   512u
 #define UNM_VALE_MAX_RINGS 64u
@@ -42,6 +43,7 @@
 struct unm_dport;
 struct unm_domain;
 struct unm_giveback;
+struct unm_nic;
 
 struct unm_dring {
 	uint32_t obj; /* first ring object in the region, or UNM_NONE */
@@ -61,6 +63,20 @@ struct unm_port_kind_ops {
 	bool shares_rx_lock; /* other ports deliver into the rx rings, under their lock */
 	/* The last binding has gone. */
 	void (*idle)(struct unm_domain *dom, struct unm_dport *port);
+	/*
+	 * Ring @i has its buffers and a fresh state, and no users yet. May be NULL. Return: 0 or
+	 * negative errno with the reason: the ring is closed again.
+	 */
+	int (*ring_opened)(struct unm_dport *port, uint32_t i, struct unm_reason *why);
+	/* Nobody uses ring @i any more, whose buffers are about to be freed. May be NULL. */
+	void (*ring_closing)(struct unm_dport *port, uint32_t i);
+	/*
+	 * The port is about to be freed, and the memory that it has of its region; nobody has it
+	 * open. May be NULL.
+	 */
+	void (*release_memory)(struct unm_dport *port);
+	/* Free what is netmapd's own (@nic). May be NULL. */
+	void (*free)(struct unm_dport *port);
 };
 
 struct unm_dport {
@@ -92,6 +108,7 @@ struct unm_dport {
 	int port_fds[UNM_MAX_PORT_FDS]; /* what its clients get: see UNM_BIND_FDS */
 	uint32_t n_port_fds;
 	uint32_t host_fd, n_host_fds; /* of these, queues of the host rings */
+	struct unm_nic *nic; /* of a network interface, else NULL */
 	int worker_pid; /* ATTACHED: who forwards for this port; 0 = nobody at the moment */
 	uint64_t created_ns;
 };

@@ -21,13 +21,15 @@ unm_kind_ops(uint32_t kind)
 		return &unm_kind_tap;
 	case UNM_PORT_BASE:
 		return &unm_kind_base;
+	case UNM_PORT_NIC:
+		return &unm_kind_nic;
 	default:
 		return NULL;
 	}
 }
 
 /*
- * A TAP in another namespace may be named without it, as long as it exists: "tap:x" finds
+ * An interface in another namespace may be named without it while its port exists: "tap:x" finds
  * "tap:x%ns".
  */
 static struct unm_dport *
@@ -69,11 +71,8 @@ unm_port_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 	case UNM_NAME_PLAIN:
 		break;
 	}
-	if (unm_interface_exists(name->full))
-		return unm_fail(why, -ENXIO,
-			"'%s' is a network interface, which this version can't open; a TAP opens "
-			"as tap:%s",
-			name->full, name->full);
+	if (name->netns[0] != '\0' || unm_interface_exists(name->full))
+		return unm_nic_open(dom, name, geo, out, why);
 	*out = unm_port_find(dom, name);
 	if (*out == NULL)
 		return unm_fail(why, -ENXIO,

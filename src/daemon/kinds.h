@@ -40,6 +40,7 @@ extern const struct unm_port_kind_ops unm_kind_base;
 extern const struct unm_port_kind_ops unm_kind_pipe;
 extern const struct unm_port_kind_ops unm_kind_null;
 extern const struct unm_port_kind_ops unm_kind_tap;
+extern const struct unm_port_kind_ops unm_kind_nic;
 
 /** unm_kind_ops() - by kind; NULL for a kind that netmapd does not serve. */
 const struct unm_port_kind_ops *unm_kind_ops(uint32_t kind);
@@ -67,6 +68,9 @@ int unm_vale_open(struct unm_domain *dom, const struct unm_name *name,
 int unm_pipe_open(struct unm_domain *dom, const struct unm_name *name,
 	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
 int unm_tap_open(struct unm_domain *dom, const struct unm_name *name,
+	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
+
+int unm_nic_open(struct unm_domain *dom, const struct unm_name *name,
 	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
 
 /** unm_null_open() - every call makes a new port; @geo->region must be given. */

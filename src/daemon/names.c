@@ -121,6 +121,8 @@ unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why)
 	out->kind = UNM_NAME_PLAIN;
 	if (out->full[0] == '\0')
 		return unm_fail(why, -ENXIO, "the port's name is empty");
+	if (strchr(out->full, '%') != NULL)
+		return parse_tap(out, out->full, why);
 	if (!unm_ifname_ok(out->full))
 		return unm_fail(why, -ENXIO, "'%s': no such interface", out->full);
 	memcpy(out->ifname, out->full, strlen(out->full) + 1); /* fits: checked just now */

@@ -236,6 +236,8 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		close(port->port_fds[i]);
 	if (port->peer != NULL)
 		port->peer->peer = NULL;
+	if (port->ops->free != NULL)
+		port->ops->free(port);
 	free(port->rings);
 	free(port);
 }
@@ -243,6 +245,8 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 static void
 dport_free(struct unm_domain *dom, struct unm_dport *port)
 {
+	if (port->ops->release_memory != NULL)
+		port->ops->release_memory(port);
 	if (port->region != NULL)
 		free_ring_objs(port);
 	unm_dregion_put(&dom->regions, port->region);

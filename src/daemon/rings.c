@@ -164,6 +164,11 @@ unm_dring_open(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 		if (ret < 0)
 			unm_pool_free_many(&port->region->bufs, bufs, n);
 	}
+	if (ret == 0 && port->ops->ring_opened != NULL) {
+		ret = port->ops->ring_opened(port, i, why);
+		if (ret < 0)
+			unm_dring_close(port, i);
+	}
 	free(bufs);
 	return ret;
 }
@@ -243,6 +248,8 @@ unm_dring_close(struct unm_dport *port, uint32_t i)
 	 */
 	if (!port->ops->keeps_rings)
 		set_positions(port, i, false);
+	if (port->ops->ring_closing != NULL)
+		port->ops->ring_closing(port, i);
 	unguard(port, i);
 	reclaim_bufs(port, i);
 	ring->is_open = false;

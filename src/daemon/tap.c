@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "daemon/domain.h"
+#include "daemon/netns.h"
 #include "shm/proto.h"
 #include "vale/vnet.h"
 
@@ -132,33 +132,6 @@ unm_tap_set_carrier(int fd, bool is_on)
 	return ioctl(fd, TUNSETCARRIER, &on) < 0 ? -errno : 0;
 }
 
-static int
-open_netns(const char *netns)
-{
-	char path[UNM_NAME_SIZE + 32];
-	long pid;
-	int fd;
-
-	if (netns[0] == '/') {
-		snprintf(path, sizeof(path), "%s", netns);
-	} else if (strncmp(netns, "pid:", 4) == 0) {
-		char *end;
-
-		pid = strtol(netns + 4, &end, 10);
-		if (*end != '\0' || pid <= 0)
-			return -EINVAL;
-		snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
-	} else {
-		snprintf(path, sizeof(path), "/run/netns/%s", netns);
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0 && ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) { /* some other file */
-		close(fd);
-		return -EINVAL;
-	}
-	return fd;
-}
-
 /*
  * The child: enter, open, send the result as a message of ours. Only async-signal-safe work between
  * fork and exit.
@@ -184,7 +157,7 @@ open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
 	struct timeval wait = {.tv_sec = CHILD_WAIT_MS / 1000};
 	int sv[2], got[UNM_PROTO_MAXFDS];
 	unsigned int n_got = 0;
-	int ns_fd = open_netns(netns);
+	int ns_fd = unm_netns_open(netns);
 	int ret;
 	pid_t pid;
 

@@ -26,6 +26,8 @@ ops_of(uint32_t kind)
 		return &unm_port_tap_ops;
 	case UNM_PORT_BASE:
 		return &unm_port_sink_ops;
+	case UNM_PORT_NIC:
+		return &unm_port_nic_ops;
 	default:
 		return NULL;
 	}
@@ -207,6 +209,7 @@ unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg
 	bp->seg = seg;
 	bp->region = region;
 	bp->info = *info;
+	bp->fds = fds;
 	bp->nifp = (struct netmap_if *)(void *)(region->base + info->nifp_ofs);
 	bp->vnet_hdr_len = UNM_READ_ONCE(seg->ports[info->port].vnet_hdr_len);
 	err = open_rings(bp, fds);

@@ -64,7 +64,7 @@ struct unm_bring {
 	uint32_t ring_id;
 	uint32_t kring_idx; /* in the segment */
 	bool is_rx;
-	int fd; /* queue of a TAP or of a host ring, else -1 */
+	int fd; /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
@@ -81,6 +81,7 @@ struct unm_bport {
 	struct unm_seg *seg;
 	struct unm_region *region;
 	struct unm_bind_info info;
+	const int *fds; /* info.n_port_fds, borrowed */
 	struct netmap_if *nifp;
 	struct unm_bring *tx; /* n_tx bound rings */
 	struct unm_bring *rx;

@@ -4,6 +4,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -39,10 +40,24 @@ static const struct call worker_calls[] = {
 
 /* Needed after the start by an instance that root runs: see the unit's CapabilityBoundingSet. */
 static const unsigned int kept_capabilities[] = {
-	CAP_NET_ADMIN,	  /* make TAPs */
+	CAP_NET_ADMIN,	  /* make TAPs, attach programs to interfaces */
+	CAP_NET_RAW,	  /* sockets of interfaces */
+	CAP_IPC_LOCK,	  /* whose memory is pinned */
 	CAP_SYS_ADMIN,	  /* enter network namespaces */
 	CAP_SYS_PTRACE,	  /* those of other processes */
 	CAP_DAC_OVERRIDE, /* a socket directory that belongs to somebody else */
+};
+
+/* What daemon/xdp.c asks of bpf(2). */
+static const scmp_datum_t bpf_commands[] = {
+	BPF_MAP_CREATE,
+	BPF_MAP_UPDATE_ELEM,
+	BPF_MAP_DELETE_ELEM,
+	BPF_PROG_LOAD,
+	BPF_LINK_CREATE,
+	BPF_LINK_DETACH,
+	BPF_PROG_GET_FD_BY_ID,
+	BPF_OBJ_GET_INFO_BY_FD,
 };
 
 /* The sanitizers' own threads, stacks and reports take calls that we do not make. */
@@ -118,7 +133,13 @@ load_filter(const struct call *list, size_t n, int (*add_more)(scmp_filter_ctx c
 static int
 add_for_netmapd(scmp_filter_ctx ctx)
 {
-	return add_calls(ctx, worker_calls, N_CALLS(worker_calls));
+	int err = add_calls(ctx, worker_calls, N_CALLS(worker_calls));
+	size_t i;
+
+	for (i = 0; err == 0 && i < sizeof(bpf_commands) / sizeof(bpf_commands[0]); i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+			SCMP_A0(SCMP_CMP_EQ, bpf_commands[i]));
+	return err;
 }
 
 static int

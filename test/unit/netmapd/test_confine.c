@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,7 +85,7 @@ check_useless(void)
 	EXPECT(is_forbidden(syscall(SYS_ptrace, 0, 0, 0, 0)));
 	EXPECT(is_forbidden(syscall(SYS_mount, NULL, "/", NULL, 0, NULL)));
 	EXPECT(is_forbidden(syscall(SYS_unshare, 0)));
-	EXPECT(is_forbidden(syscall(SYS_bpf, 0, NULL, 0)));
+	EXPECT(is_forbidden(syscall(SYS_bpf, BPF_PROG_TEST_RUN, NULL, 0)));
 	EXPECT(is_forbidden(syscall(SYS_keyctl, 0, 0, 0, 0, 0)));
 }
 
@@ -106,8 +107,9 @@ static void
 netmapd_stage(void)
 {
 	const unsigned long long before = capabilities();
-	/* NET_ADMIN, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE */
-	const unsigned long long kept = 1ull << 12 | 1ull << 21 | 1ull << 19 | 1ull << 1;
+	/* NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE */
+	const unsigned long long kept = 1ull << 12 | 1ull << 13 | 1ull << 14 | 1ull << 21 |
+					1ull << 19 | 1ull << 1;
 	pid_t pid;
 	int status;
 
@@ -115,6 +117,7 @@ netmapd_stage(void)
 	EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
 	check_useful();
 	check_useless();
+	EXPECT(!is_forbidden(syscall(SYS_bpf, BPF_MAP_CREATE, NULL, 0))); /* for interfaces */
 	EXPECT(capabilities() == (geteuid() == 0 ? before & kept : before));
 	pid = fork();
 	EXPECT(pid >= 0);

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Network interfaces as ports. Ring i sends to and receives from queue i.
+ *
+ * The sockets are opened in the interface's namespace, over the low part of the region's buffers,
+ * whose pages the kernel pins. A queue's frames come to us while its rx ring is open: then the
+ * program's table has its socket. The first opening of an rx ring gives the kernel a pool of buffers
+ * for it, which it keeps until the port ends, as there is no way to get them back but to close the
+ * socket.
+ */
+/* Syscalls: memfd_create ftruncate mmap munmap fcntl */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/kinds.h"
+#include "daemon/netns.h"
+#include "daemon/nic.h"
+#include "shm/xsk_ring.h"
+
+#define PAGE	     UINT64_C(4096)
+#define HUGE_PAGE    UINT64_C(2097152)
+#define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define MIN_WINDOW   32768u
+#define ETH_OVERHEAD 18u /* header and one VLAN tag */
+
+static uint32_t
+power_of_two(uint32_t n)
+{
+	uint32_t p = 2;
+
+	while (p < n)
+		p *= 2;
+	return p;
+}
+
+/* --- memory --- */
+
+/* The part of a region that is the sockets' UMEM, mapped here while they are made. */
+struct window {
+	uint32_t n_bufs;
+	uint64_t lead;
+	void *map;
+	uint64_t len;
+};
+
+static int
+map_window(struct unm_dregion *r, uint32_t n_bufs, struct window *w, struct unm_reason *why)
+{
+	const struct unm_region_info *i = &r->info;
+	const uint64_t page = i->flags & UNM_REGIONF_HUGE ? HUGE_PAGE : PAGE;
+	const uint64_t start = (i->file_ofs + i->buf_ofs) / page * page;
+	int ret;
+
+	w->n_bufs = n_bufs < i->buf_num ? n_bufs : i->buf_num;
+	w->lead = i->file_ofs + i->buf_ofs - start;
+	w->len = (w->lead + (uint64_t)w->n_bufs * i->buf_size + page - 1) / page * page;
+	if (start + w->len > i->file_ofs + i->size) { /* the end of a region is no full page */
+		w->len -= page;
+		w->n_bufs = (uint32_t)((w->len - w->lead) / i->buf_size);
+	}
+	ret = unm_commit_range(&r->commit, i->buf_ofs, (uint64_t)w->n_bufs * i->buf_size, why);
+	if (ret < 0)
+		return ret;
+	w->map = mmap(NULL, w->len, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, (off_t)start);
+	if (w->map == MAP_FAILED)
+		return unm_fail(
+			why, -ENOMEM, "can't map the region's buffers: %s", strerror(errno));
+	return 0;
+}
+
+/* Buffers for the kernel's use: from the window. */
+static int
+alloc_in_window(const struct unm_dport *port, uint32_t n, uint32_t *bufs, struct unm_reason *why)
+{
+	const uint32_t n_window = port->nic->st->n_window;
+	struct unm_pool *pool = &port->region->bufs;
+	const int ret = unm_pool_alloc_many(pool, n, bufs, why);
+	uint32_t i;
+
+	for (i = 0; ret == 0 && i < n; i++) {
+		if (bufs[i] < n_window)
+			continue;
+		unm_pool_free_many(pool, bufs, n);
+		return unm_fail(why, -ENOMEM,
+			"'%s': of the region's first %u buffers, which interfaces use, no %u are "
+			"free: close ports, or raise [nic] buffers in netmapd.conf",
+			port->name, n_window, n);
+	}
+	return ret;
+}
+
+static int
+map_state(struct unm_nic *nic, int fd, uint64_t size)
+{
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	nic->st = map;
+	return 0;
+}
+
+/* The state that the clients share. Return: its descriptor, or negative errno with the reason. */
+static int
+make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
+	const struct window *w, struct unm_reason *why)
+{
+	const uint64_t size = (sizeof(struct unm_nic_state) + w->n_bufs + PAGE - 1) / PAGE * PAGE;
+	const int fd = memfd_create("unetmap-nic", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct unm_nic_state *st;
+	int ret;
+
+	if (fd < 0)
+		return unm_fail(why, -errno, "netmapd is out of descriptors");
+	if (ftruncate(fd, (off_t)size) < 0 || fallocate(fd, 0, 0, (off_t)size) < 0 ||
+		fcntl(fd, F_ADD_SEALS, SEALS) < 0 || map_state(nic, fd, size) < 0) {
+		ret = unm_fail(
+			why, -ENOMEM, "can't make a port's shared state: %s", strerror(errno));
+		close(fd);
+		return ret;
+	}
+	nic->st_size = size;
+	st = nic->st;
+	st->magic = UNM_NIC_MAGIC;
+	st->version = UNM_NIC_VERSION;
+	st->size = size;
+	st->mode = s->mode;
+	st->n_queues = s->n;
+	st->ifindex = nic->ifindex;
+	st->is_multi_buffer = s->is_multi_buffer;
+	st->is_unaligned = s->is_unaligned;
+	st->lead = w->lead;
+	st->stride = wish->stride;
+	st->n_window = w->n_bufs;
+	st->frame_room = s->frame_room;
+	st->n_bounce = UNM_NIC_MAX_BOUNCE;
+	st->tx_size = wish->sizes.tx;
+	st->comp_size = wish->sizes.comp;
+	st->rx_size = wish->sizes.rx;
+	st->fill_size = wish->sizes.fill;
+	ret = unm_xsk_offsets(s->fds[0], st);
+	if (ret == 0)
+		return fd;
+	munmap(st, size);
+	nic->st = NULL;
+	close(fd);
+	return unm_fail(why, ret, "the kernel's AF_XDP is too old");
+}
+
+/* --- rings --- */
+
+/* Frames that came while nobody had the ring open go back to where the next ones come from. */
+static void
+recycle(const struct unm_nic_state *st, const struct unm_xsk_ring *rx, struct unm_xsk_ring *fill,
+	uint32_t n_pool, uint32_t *pos)
+{
+	const uint32_t end = unm_xsk_produced(rx);
+
+	for (; *pos != end && end - *pos <= rx->mask + 1; (*pos)++) { /* at most its size */
+		const uint64_t addr = unm_xsk_desc(rx, *pos)->addr & ((UINT64_C(1) << 48) - 1);
+		const uint64_t base = st->is_unaligned ? addr : addr - addr % st->stride;
+
+		*unm_xsk_addr(fill, *pos + n_pool) = base;
+	}
+}
+
+/* The kernel's pool of buffers for rx queue @q. */
+static int
+give_pool(struct unm_dport *port, uint32_t q, struct unm_xsk_ring *fill, struct unm_reason *why)
+{
+	struct unm_nic_state *st = port->nic->st;
+	const uint32_t n = st->fill_size;
+	uint32_t *bufs = calloc(n, sizeof(*bufs));
+	uint32_t i;
+	int ret;
+
+	if (bufs == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	ret = alloc_in_window(port, n, bufs, why);
+	for (i = 0; ret == 0 && i < n; i++) {
+		st->owner[bufs[i]] = (uint8_t)(q + 1);
+		*unm_xsk_addr(fill, i) = unm_nic_frame(st, bufs[i]);
+	}
+	if (ret == 0)
+		st->rxq[q].n_pool = n;
+	free(bufs);
+	return ret;
+}
+
+static int
+open_rx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
+{
+	struct unm_nic_state *st = port->nic->st;
+	struct unm_nic_rxq *x = &st->rxq[q];
+	struct unm_xsk_ring rx = {0}, fill = {0};
+	uint32_t pos = unm_nic_pair_pos(x->taken);
+	int ret;
+
+	ret = unm_xsk_ring_map(&rx, port->port_fds[q], XDP_PGOFF_RX_RING, &st->rx_ofs, st->rx_size,
+		sizeof(struct xdp_desc));
+	if (ret == 0)
+		ret = unm_xsk_ring_map(&fill, port->port_fds[q], XDP_UMEM_PGOFF_FILL_RING,
+			&st->fill_ofs, st->fill_size, sizeof(uint64_t));
+	if (ret < 0)
+		unm_fail(why, ret, "can't map the rings of a socket: %s", strerror(-ret));
+	else if (x->n_pool == 0)
+		ret = give_pool(port, q, &fill, why);
+	else
+		recycle(st, &rx, &fill, x->n_pool, &pos);
+	if (ret == 0) {
+		__atomic_store_n(&x->taken, unm_nic_pair(0, pos), __ATOMIC_RELEASE);
+		unm_xsk_produce(&fill, pos + x->n_pool);
+		unm_xsk_consume(&rx, pos);
+		ret = unm_xdp_map_set(
+			port->port_fds[UNM_NIC_FD_MAP(st->n_queues)], q, port->port_fds[q]);
+		if (ret < 0)
+			unm_fail(why, ret, "can't direct a queue's frames to the port: %s",
+				strerror(-ret));
+	}
+	unm_xsk_ring_unmap(&rx);
+	unm_xsk_ring_unmap(&fill);
+	return ret;
+}
+
+/* What the previous users of the ring have not seen completed is as good as completed. */
+static int
+open_tx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
+{
+	struct unm_nic_state *st = port->nic->st;
+	struct unm_nic_txq *t = &st->txq[q];
+	struct unm_xsk_ring tx = {0};
+	int ret = 0;
+
+	if (st->bounce[q][0] == 0)
+		ret = alloc_in_window(port, st->n_bounce, st->bounce[q], why);
+	if (ret < 0)
+		return ret;
+	ret = unm_xsk_ring_map(&tx, port->port_fds[q], XDP_PGOFF_TX_RING, &st->tx_ofs, st->tx_size,
+		sizeof(struct xdp_desc));
+	if (ret < 0)
+		return unm_fail(why, ret, "can't map the rings of a socket: %s", strerror(-ret));
+	__atomic_store_n(&t->taken, unm_nic_pair(0, UNM_READ_ONCE(*tx.producer)), __ATOMIC_RELEASE);
+	__atomic_store_n(&t->done,
+		unm_nic_pair(unm_nic_pair_slot(t->done), UNM_READ_ONCE(*tx.producer)),
+		__ATOMIC_RELEASE);
+	unm_xsk_ring_unmap(&tx);
+	return 0;
+}
+
+static int
+nic_ring_opened(struct unm_dport *port, uint32_t i, struct unm_reason *why)
+{
+	if (i < port->n_tx)
+		return i < unm_dport_nic_tx(port) ? open_tx(port, i, why) : 0;
+	i -= port->n_tx;
+	return i < unm_dport_nic_rx(port) ? open_rx(port, i, why) : 0;
+}
+
+static void
+nic_ring_closing(struct unm_dport *port, uint32_t i)
+{
+	/* None: nobody has handed its sockets back after a restart, so they are gone. */
+	const struct unm_nic *nic = port->nic;
+
+	if (nic != NULL && i >= port->n_tx && i - port->n_tx < unm_dport_nic_rx(port))
+		unm_xdp_map_clear(
+			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);
+}
+
+/* --- the port --- */
+
+/* Rings as the driver has them, unless the request says otherwise; a socket serves both ways. */
+static void
+choose_geometry(
+	const struct unm_netdev *dev, const struct unm_geometry *geo, struct unm_port_spec *spec)
+{
+	const uint32_t n = dev->n_tx > dev->n_rx ? dev->n_tx : dev->n_rx;
+
+	spec->n_tx = unm_hint(n, 1, 1, UNM_NIC_MAX_QUEUES);
+	spec->n_rx = spec->n_tx;
+	spec->tx_slots = unm_hint(geo->tx_slots,
+		unm_hint(dev->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+		UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+	spec->rx_slots = unm_hint(geo->rx_slots,
+		unm_hint(dev->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+		UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+}
+
+static void
+free_nic(struct unm_nic *nic)
+{
+	if (nic != NULL && nic->st != NULL)
+		munmap(nic->st, nic->st_size);
+	free(nic);
+}
+
+/* Hand what is open over to the port. */
+static void
+take_sockets(struct unm_dport *port, const struct unm_nic_sockets *s, int state_fd)
+{
+	memcpy(port->port_fds, s->fds, s->n * sizeof(s->fds[0]));
+	port->port_fds[UNM_NIC_FD_STATE(s->n)] = state_fd;
+	port->port_fds[UNM_NIC_FD_LINK(s->n)] = s->link_fd;
+	port->port_fds[UNM_NIC_FD_MAP(s->n)] = s->map_fd;
+	port->n_port_fds = UNM_NIC_FDS_XDP(s->n);
+}
+
+static int
+make_port(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_port_spec *spec,
+	struct unm_nic *nic, struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_nic_wish wish = {
+		.n_queues = spec->n_tx,
+		.sizes = {.tx = power_of_two(spec->tx_slots),
+			.comp = power_of_two(spec->tx_slots),
+			.rx = power_of_two(spec->rx_slots),
+			.fill = power_of_two(spec->rx_slots)},
+		.stride = spec->region->info.buf_size,
+		.is_contiguous = spec->region->info.flags & UNM_REGIONF_HUGE,
+	};
+	/* Slots, the kernel's pool and bounce buffers of each queue, and as much again for others */
+	const uint32_t per_queue =
+		spec->tx_slots + spec->rx_slots + wish.sizes.fill + UNM_NIC_MAX_BOUNCE;
+	struct unm_nic_sockets sockets;
+	struct unm_dport *port;
+	struct window w;
+	int ret, state_fd = -1;
+
+	ret = map_window(spec->region,
+		unm_hint(2 * per_queue * wish.n_queues, 0, MIN_WINDOW, UINT32_MAX), &w, why);
+	if (ret < 0)
+		return ret;
+	wish.umem = w.map;
+	wish.umem_len = w.len;
+	wish.lead = w.lead;
+	ret = unm_nic_probe(dev, &wish, &sockets, why);
+	munmap(w.map, w.len); /* the kernel keeps the pages */
+	if (ret < 0)
+		return ret;
+	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
+	state_fd = ret = make_state(nic, &wish, &sockets, &w, why);
+	if (ret >= 0)
+		ret = unm_dport_new(dom, spec, &port, why);
+	if (ret < 0) {
+		unm_nic_sockets_close(&sockets);
+		if (state_fd >= 0)
+			close(state_fd);
+		return ret;
+	}
+	take_sockets(port, &sockets, state_fd);
+	port->nic = nic;
+	memcpy(port->mac, dev->mac, sizeof(port->mac));
+	if (!dev->has_carrier)
+		port->flags |= UNM_PORTF_LINK_DOWN;
+	unm_dport_activate(port);
+	unm_dport_link(dom, port);
+	*out = port;
+	return 0;
+}
+
+/* Does a state that a client has handed back fit its port? */
+static int
+check_state(const struct unm_nic_state *st, uint64_t size, const struct unm_dport *port, uint32_t n)
+{
+	const struct unm_region_info *r = &port->region->info;
+	uint32_t i, k;
+
+	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION || st->size != size ||
+		st->n_queues != n || unm_dport_nic_tx(port) != n ||
+		unm_dport_nic_rx(port) != n ||
+		st->stride != r->buf_size || st->n_window > r->buf_num ||
+		size < sizeof(*st) + st->n_window || st->n_bounce == 0 ||
+		st->n_bounce > UNM_NIC_MAX_BOUNCE)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < st->n_bounce; k++)
+			if (st->bounce[i][k] >= st->n_window)
+				return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+adopt_state(struct unm_nic *nic, const struct unm_dport *port, int fd, uint32_t n)
+{
+	struct stat file;
+
+	if (fstat(fd, &file) < 0 || file.st_size < (off_t)sizeof(*nic->st) ||
+		(fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK) == 0)
+		return -EINVAL;
+	if (map_state(nic, fd, (uint64_t)file.st_size) < 0)
+		return -ENOMEM;
+	nic->st_size = (uint64_t)file.st_size;
+	return check_state(nic->st, nic->st_size, port, n);
+}
+
+int
+unm_nic_adopt(struct unm_dport *port, const int *fds, uint32_t n_fds, struct unm_reason *why)
+{
+	const uint32_t n = n_fds - UNM_NIC_FDS_XDP(0); /* queues */
+	struct unm_name name;
+	struct unm_nic *nic;
+
+	if (n_fds < UNM_NIC_FDS_XDP(1) || n > UNM_NIC_MAX_QUEUES ||
+		unm_name_parse(port->name, &name, why) < 0)
+		return unm_fail(
+			why, -EINVAL, "'%s': wrong descriptors of an interface", port->name);
+	nic = calloc(1, sizeof(*nic));
+	if (nic == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	if (adopt_state(nic, port, fds[UNM_NIC_FD_STATE(n)], n) < 0) {
+		free_nic(nic);
+		return unm_fail(why, -EINVAL, "'%s': its shared state does not fit", port->name);
+	}
+	memcpy(nic->ifname, name.ifname, sizeof(nic->ifname));
+	memcpy(nic->netns, name.netns, sizeof(nic->netns));
+	nic->ifindex = nic->st->ifindex;
+	port->nic = nic;
+	return 0;
+}
+
+/* In the interface's namespace. */
+static int
+open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dregion *region, struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_port_spec spec = {
+		.kind = UNM_PORT_NIC,
+		.ops = &unm_kind_nic,
+		.name = name->full,
+		.region = region,
+		.seg = unm_domain_segment(dom, why),
+	};
+	struct unm_netdev dev;
+	struct unm_nic *nic;
+	int ret;
+
+	if (spec.seg == NULL)
+		return -ENOMEM;
+	ret = unm_netdev_get(name->ifname, &dev);
+	if (ret < 0)
+		return unm_fail(why, -ENXIO, "there is no network interface '%s'", name->full);
+	if (!dev.is_ethernet)
+		return unm_fail(why, -EINVAL, "'%s' does not carry Ethernet frames", name->full);
+	choose_geometry(&dev, geo, &spec);
+	nic = calloc(1, sizeof(*nic));
+	if (nic == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	nic->ifindex = dev.ifindex;
+	nic->mtu = dev.mtu;
+	memcpy(nic->ifname, name->ifname, sizeof(nic->ifname));
+	memcpy(nic->netns, name->netns, sizeof(nic->netns));
+	ret = make_port(dom, &dev, &spec, nic, out, why);
+	if (ret < 0)
+		free_nic(nic);
+	return ret;
+}
+
+static int
+open_in_netns(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dregion *region, struct unm_dport **out, struct unm_reason *why)
+{
+	const int ns = unm_netns_open(name->netns);
+	int home, ret;
+
+	if (ns < 0)
+		return unm_fail(why, -ENXIO,
+			"'%s': there is no network namespace '%s' (ip netns list)", name->full,
+			name->netns);
+	home = unm_netns_enter(ns);
+	close(ns);
+	if (home < 0)
+		return unm_fail(why, -EPERM,
+			"'%s': entering a network namespace needs a netmapd that root runs",
+			name->full);
+	ret = open_here(dom, name, geo, region, out, why);
+	unm_netns_leave(home);
+	return ret;
+}
+
+int
+unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_dregion *global = NULL, *region = geo->region;
+	int ret = 0;
+
+	*out = unm_dport_find(dom, name->full);
+	if (*out != NULL)
+		return 0;
+	if (region == NULL) {
+		ret = unm_dregion_global(&dom->regions, &global, why);
+		region = global;
+	}
+	if (ret == 0 && name->netns[0] != '\0')
+		ret = open_in_netns(dom, name, geo, region, out, why);
+	else if (ret == 0)
+		ret = open_here(dom, name, geo, region, out, why);
+	unm_dregion_put(&dom->regions, global);
+	return ret;
+}
+
+static void
+nic_idle(struct unm_domain *dom, struct unm_dport *port)
+{
+	if (port->n_pipes == 0)
+		unm_dport_remove(dom, port);
+}
+
+/* The kernel's buffers, once nothing of it is left that could write to them. */
+static void
+nic_release_memory(struct unm_dport *port)
+{
+	struct unm_pool *pool = &port->region->bufs;
+	const struct unm_nic_state *st = port->nic != NULL ? port->nic->st : NULL;
+	uint32_t i;
+
+	if (st == NULL)
+		return;
+	for (i = 0; i < port->n_port_fds; i++)
+		close(port->port_fds[i]);
+	port->n_port_fds = 0;
+	for (i = 0; i < st->n_window; i++) {
+		if (UNM_READ_ONCE(st->owner[i]) != 0)
+			unm_pool_free_run(pool, i, 1);
+	}
+	for (i = 0; i < st->n_queues; i++) {
+		if (st->bounce[i][0] != 0)
+			unm_pool_free_many(pool, st->bounce[i], st->n_bounce);
+	}
+}
+
+static void
+nic_free(struct unm_dport *port)
+{
+	free_nic(port->nic);
+	port->nic = NULL;
+}
+
+const struct unm_port_kind_ops unm_kind_nic = {
+	.label = "nic",
+	.idle = nic_idle,
+	.ring_opened = nic_ring_opened,
+	.ring_closing = nic_ring_closing,
+	.release_memory = nic_release_memory,
+	.free = nic_free,
+};

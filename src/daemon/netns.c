@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Finding and entering network namespaces. See netns.h. */
+/* Syscalls: openat ioctl setns */
+#include "daemon/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/names.h"
+
+#define OWN_NETNS "/proc/self/ns/net"
+
+int
+unm_netns_open(const char *netns)
+{
+	char path[UNM_NAME_SIZE + 32];
+	long pid;
+	int fd;
+
+	if (netns[0] == '/') {
+		snprintf(path, sizeof(path), "%s", netns);
+	} else if (strncmp(netns, "pid:", 4) == 0) {
+		char *end;
+
+		pid = strtol(netns + 4, &end, 10);
+		if (*end != '\0' || pid <= 0)
+			return -EINVAL;
+		snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
+	} else {
+		snprintf(path, sizeof(path), "/run/netns/%s", netns);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) { /* some other file */
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+int
+unm_netns_enter(int fd)
+{
+	const int home = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (home < 0)
+		return -errno;
+	if (setns(fd, CLONE_NEWNET) == 0)
+		return home;
+	ret = -errno;
+	close(home);
+	return ret;
+}
+
+void
+unm_netns_leave(int home)
+{
+	/* Entering it was allowed a moment ago with the same privileges: so is the way back. */
+	if (setns(home, CLONE_NEWNET) < 0) {
+		unm_log(LOG_CRIT, "can't return to the own network namespace: %s", strerror(errno));
+		abort();
+	}
+	close(home);
+}

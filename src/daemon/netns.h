@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Other network namespaces. */
+#ifndef UNM_DAEMON_NETNS_H
+#define UNM_DAEMON_NETNS_H
+
+/**
+ * unm_netns_open() - descriptor of the namespace that a port's name gives
+ * @netns: a name below /run/netns, an absolute path, or pid:N
+ *
+ * Return: descriptor; -ENOENT and other errnos of open(2); -EINVAL: no network namespace.
+ */
+int unm_netns_open(const char *netns);
+
+/**
+ * unm_netns_enter() - make a namespace the caller's, for as long as it takes to open something
+ * there
+ * @fd: from unm_netns_open()
+ *
+ * netmapd has one thread, so nothing else is done meanwhile.
+ * Return: descriptor for unm_netns_leave(), or -errno.
+ */
+int unm_netns_enter(int fd);
+
+/** unm_netns_leave() - back to where unm_netns_enter() came from; @home is closed. */
+void unm_netns_leave(int home);
+
+#endif

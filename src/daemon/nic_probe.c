@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Trying the modes. See nic_probe.h.
+ *
+ * The kernel is asked, not its version: each step is made as it would be used, and undone when it
+ * fails. Chunks of the UMEM: unaligned ones let a frame have a whole buffer (2048 bytes), and cost
+ * nothing measurable in copy mode (bench/xsk_chunks.c). A driver's zero copy refuses unaligned
+ * frames that cross a page, as every second one does here, unless the region is on huge pages: there
+ * chunks are aligned, and a frame may have what is left of 2048 bytes behind the headroom.
+ */
+#include "daemon/nic_probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE	      4096u
+#define BUSY_TRIES    40
+#define BUSY_PAUSE_NS 5000000
+
+static const struct {
+	enum unm_nic_mode mode;
+	const char *name;
+} mode_names[] = {
+	{0, "auto"},
+	{UNM_NIC_XDP_ZC, "xdp-zerocopy"},
+	{UNM_NIC_XDP_DRV, "xdp"},
+	{UNM_NIC_XDP_SKB, "xdp-generic"},
+	{UNM_NIC_PACKET, "packet"},
+};
+
+#define N_MODES (sizeof(mode_names) / sizeof(mode_names[0]))
+
+const char *
+unm_nic_mode_name(uint32_t mode)
+{
+	size_t i;
+
+	for (i = 0; i < N_MODES; i++)
+		if (mode_names[i].mode == mode)
+			return mode_names[i].name;
+	return "?";
+}
+
+int
+unm_nic_mode_by_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_MODES; i++)
+		if (strcmp(mode_names[i].name, name) == 0)
+			return (int)mode_names[i].mode;
+	return -EINVAL;
+}
+
+static void
+note(struct unm_nic_sockets *s, enum unm_nic_mode mode, const char *what, int error)
+{
+	const size_t len = strlen(s->reason);
+
+	snprintf(s->reason + len, sizeof(s->reason) - len, "%s%s: %s: %s", len > 0 ? "; " : "",
+		unm_nic_mode_name(mode), what, strerror(-error));
+}
+
+void
+unm_nic_sockets_close(struct unm_nic_sockets *s)
+{
+	while (s->n > 0)
+		close(s->fds[--s->n]);
+	if (s->link_fd >= 0)
+		close(s->link_fd);
+	if (s->map_fd >= 0)
+		close(s->map_fd);
+	s->link_fd = s->map_fd = -1;
+}
+
+/* One socket per queue, all over one UMEM, whose chunks and flags are in @s. */
+static int
+open_queues(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
+	struct unm_nic_sockets *s, const char **what)
+{
+	const struct unm_xsk_umem umem = {
+		.addr = wish->umem,
+		.len = wish->umem_len,
+		.chunk = s->is_unaligned ? s->frame_room + UNM_NIC_HEADROOM : wish->stride,
+		.is_unaligned = s->is_unaligned,
+	};
+	const uint32_t flags = (s->mode == UNM_NIC_XDP_ZC ? UNM_XSK_ZEROCOPY : 0) |
+			       (s->is_multi_buffer ? UNM_XSK_SG : 0);
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; i < wish->n_queues && ret == 0; i++) {
+		*what = "socket";
+		ret = unm_xsk_open(i == 0 ? &umem : NULL, &wish->sizes);
+		if (ret < 0)
+			break;
+		s->fds[s->n++] = ret;
+		*what = "queue";
+		ret = unm_xsk_bind(s->fds[i], dev->ifindex, i, i > 0 ? s->fds[0] : -1, flags);
+	}
+	if (ret == 0)
+		return 0;
+	while (s->n > 0)
+		close(s->fds[--s->n]);
+	return ret;
+}
+
+/* How frames lie in buffers. Return: false if the mode can't have them there. */
+static bool
+choose_chunks(const struct unm_nic_wish *wish, struct unm_nic_sockets *s)
+{
+	const uint32_t most = PAGE - UNM_NIC_HEADROOM; /* a chunk is a page at most */
+
+	s->is_unaligned = s->mode != UNM_NIC_XDP_ZC || wish->is_contiguous;
+	s->frame_room = wish->stride < most ? wish->stride : most;
+	if (s->is_unaligned)
+		return true;
+	s->frame_room = wish->stride - UNM_NIC_HEADROOM;
+	return wish->lead == UNM_NIC_HEADROOM && (wish->stride == PAGE / 2 || wish->stride == PAGE);
+}
+
+static int
+try_xdp(const struct unm_netdev *dev, const struct unm_nic_wish *wish, enum unm_nic_mode mode,
+	struct unm_nic_sockets *s)
+{
+	const char *what = "table of sockets";
+	int prog, ret;
+
+	s->mode = mode;
+	if (!choose_chunks(wish, s)) {
+		note(s, mode, "buffers of this region", -EINVAL);
+		return -EOPNOTSUPP;
+	}
+	s->map_fd = ret = unm_xdp_map_new(wish->n_queues);
+	if (ret >= 0) {
+		what = "program";
+		prog = ret = unm_xdp_prog_new(s->map_fd);
+		if (ret >= 0) {
+			what = "program on the interface";
+			s->link_fd = ret =
+				unm_xdp_attach(prog, dev->ifindex, mode == UNM_NIC_XDP_SKB);
+			close(prog);
+		}
+	}
+	if (ret >= 0) {
+		s->is_multi_buffer = true;
+		ret = open_queues(dev, wish, s, &what);
+		if (ret == -EINVAL || ret == -EOPNOTSUPP) { /* without frames of several buffers? */
+			s->is_multi_buffer = false;
+			ret = open_queues(dev, wish, s, &what);
+		}
+	}
+	if (ret >= 0)
+		return 0;
+	note(s, mode, what, ret);
+	unm_nic_sockets_close(s);
+	return ret;
+}
+
+static int
+fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
+	int error, struct unm_reason *why)
+{
+	switch (error) {
+	case -EBUSY:
+		return unm_fail(why, -EBUSY, "'%s' is in use by another AF_XDP or XDP program: %s",
+			dev->name, s->reason);
+	case -EPERM:
+	case -EACCES:
+		return unm_fail(why, -EPERM,
+			"'%s': network interfaces need a netmapd that root runs: %s", dev->name,
+			s->reason);
+	case -ENOBUFS:
+	case -ENOMEM:
+		return unm_fail(why, -ENOMEM, "'%s': no memory that can be locked: %s", dev->name,
+			s->reason);
+	default:
+		return unm_fail(why, -EOPNOTSUPP, "'%s' can't be had in mode %s: %s", dev->name,
+			unm_nic_mode_name(wish->mode), s->reason);
+	}
+}
+
+int
+unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
+	struct unm_nic_sockets *out, struct unm_reason *why)
+{
+	static const enum unm_nic_mode modes[] = {UNM_NIC_XDP_ZC, UNM_NIC_XDP_DRV, UNM_NIC_XDP_SKB};
+	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
+	int ret = -EOPNOTSUPP;
+	size_t i;
+	int tries;
+
+	memset(out, 0, sizeof(*out));
+	out->link_fd = out->map_fd = -1;
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (wish->mode != 0 && wish->mode != modes[i])
+			continue;
+		/* Who had it a moment ago may be about to let go of it. */
+		for (tries = 0; tries < BUSY_TRIES; tries++) {
+			const size_t len = strlen(out->reason);
+
+			ret = try_xdp(dev, wish, modes[i], out);
+			if (ret != -EBUSY)
+				break;
+			if (tries + 1 < BUSY_TRIES)
+				out->reason[len] = '\0';
+			nanosleep(&pause, NULL);
+		}
+		if (ret == 0)
+			return 0;
+		if (ret == -EBUSY || ret == -EPERM || ret == -ENOMEM || ret == -ENOBUFS)
+			break; /* no other mode helps */
+	}
+	return fail(dev, wish, out, ret, why);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* AF_XDP sockets and the XDP program, straight on the system calls. See xdp.h. */
+/* Syscalls: socket bind setsockopt getsockopt (bpf: see tools/netmapd/confine.c) */
+#include "daemon/xdp.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/if_xdp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Newer than the headers that we build with. */
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1 << 4)
+#endif
+#ifndef BPF_F_XDP_HAS_FRAGS
+#define BPF_F_XDP_HAS_FRAGS (1U << 5)
+#endif
+
+#define SEND_BUFFER (8 * 1024 * 1024) /* in copy mode each frame under way is charged to it */
+
+static int
+set_ring(int fd, int option, uint32_t n)
+{
+	const int size = (int)n;
+
+	return n == 0 || setsockopt(fd, SOL_XDP, option, &size, sizeof(size)) == 0 ? 0 : -errno;
+}
+
+static int
+register_umem(int fd, const struct unm_xsk_umem *umem)
+{
+	struct xdp_umem_reg reg = {
+		.addr = (uintptr_t)umem->addr,
+		.len = umem->len,
+		.chunk_size = umem->chunk,
+		.flags = umem->is_unaligned ? XDP_UMEM_UNALIGNED_CHUNK_FLAG : 0,
+	};
+
+	return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0 ? -errno : 0;
+}
+
+int
+unm_xsk_open(const struct unm_xsk_umem *umem, const struct unm_xsk_sizes *sizes)
+{
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const int sndbuf = SEND_BUFFER;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = umem != NULL ? register_umem(fd, umem) : 0;
+	if (ret == 0)
+		ret = set_ring(fd, XDP_UMEM_FILL_RING, sizes->fill);
+	if (ret == 0)
+		ret = set_ring(fd, XDP_UMEM_COMPLETION_RING, sizes->comp);
+	if (ret == 0)
+		ret = set_ring(fd, XDP_RX_RING, sizes->rx);
+	if (ret == 0)
+		ret = set_ring(fd, XDP_TX_RING, sizes->tx);
+	if (ret == 0) {
+		/* A smaller one costs speed, nothing else. */
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)) == 0)
+			return fd;
+		return fd;
+	}
+	close(fd);
+	return ret;
+}
+
+int
+unm_xsk_bind(int fd, uint32_t ifindex, uint32_t queue, int shared_fd, uint32_t flags)
+{
+	struct sockaddr_xdp sa = {
+		.sxdp_family = AF_XDP,
+		.sxdp_ifindex = ifindex,
+		.sxdp_queue_id = queue,
+	};
+
+	if (shared_fd >= 0) {
+		sa.sxdp_flags = XDP_SHARED_UMEM;
+		sa.sxdp_shared_umem_fd = (uint32_t)shared_fd;
+	} else {
+		sa.sxdp_flags = XDP_USE_NEED_WAKEUP;
+		sa.sxdp_flags |= flags & UNM_XSK_ZEROCOPY ? XDP_ZEROCOPY : XDP_COPY;
+		sa.sxdp_flags |= flags & UNM_XSK_SG ? XDP_USE_SG : 0;
+	}
+	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+static void
+copy_offsets(struct unm_nic_ring_ofs *to, const struct xdp_ring_offset *from)
+{
+	to->producer = from->producer;
+	to->consumer = from->consumer;
+	to->desc = from->desc;
+	to->flags = from->flags;
+}
+
+int
+unm_xsk_offsets(int fd, struct unm_nic_state *st)
+{
+	struct xdp_mmap_offsets ofs;
+	socklen_t len = sizeof(ofs);
+
+	if (getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &ofs, &len) < 0)
+		return -errno;
+	if (len != sizeof(ofs))
+		return -EOPNOTSUPP; /* before Linux 5.4: rings without flags */
+	copy_offsets(&st->rx_ofs, &ofs.rx);
+	copy_offsets(&st->tx_ofs, &ofs.tx);
+	copy_offsets(&st->fill_ofs, &ofs.fr);
+	copy_offsets(&st->comp_ofs, &ofs.cr);
+	return 0;
+}
+
+int
+unm_xsk_statistics(int fd, struct unm_xsk_drops *out)
+{
+	struct xdp_statistics s;
+	socklen_t len = sizeof(s);
+
+	memset(&s, 0, sizeof(s)); /* an older kernel fills in less */
+	if (getsockopt(fd, SOL_XDP, XDP_STATISTICS, &s, &len) < 0)
+		return -errno;
+	out->rx_full = s.rx_dropped + s.rx_ring_full;
+	out->rx_invalid = s.rx_invalid_descs;
+	out->tx_invalid = s.tx_invalid_descs;
+	return 0;
+}
+
+static int
+bpf(int cmd, union bpf_attr *attr)
+{
+	const long ret = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+
+	return ret < 0 ? -errno : (int)ret;
+}
+
+int
+unm_xdp_map_new(uint32_t n)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_XSKMAP;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint32_t);
+	attr.max_entries = n;
+	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_xsks");
+	return bpf(BPF_MAP_CREATE, &attr);
+}
+
+int
+unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd)
+{
+	const uint32_t value = (uint32_t)xsk_fd;
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)&queue;
+	attr.value = (uintptr_t)&value;
+	attr.flags = BPF_ANY;
+	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+int
+unm_xdp_map_clear(int map_fd, uint32_t queue)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)&queue;
+	return bpf(BPF_MAP_DELETE_ELEM, &attr);
+}
+
+static struct bpf_insn
+insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
+{
+	return (struct bpf_insn){
+		.code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf, .off = off, .imm = imm};
+}
+
+int
+unm_xdp_prog_new(int map_fd)
+{
+	/*
+	 * return bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS): what the table does not
+	 * have, passes.
+	 */
+	const struct bpf_insn code[] = {
+		insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1,
+			offsetof(struct xdp_md, rx_queue_index), 0),
+		insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map_fd),
+		insn(0, 0, 0, 0, 0),
+		insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, XDP_PASS),
+		insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map),
+		insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
+	};
+	union bpf_attr attr;
+	int fd;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_XDP;
+	attr.expected_attach_type = BPF_XDP;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = sizeof(code) / sizeof(code[0]);
+	attr.license = (uintptr_t) "Dual BSD/GPL";
+	attr.prog_flags = BPF_F_XDP_HAS_FRAGS;
+	snprintf(attr.prog_name, sizeof(attr.prog_name), "unetmap");
+	fd = bpf(BPF_PROG_LOAD, &attr);
+	if (fd == -EINVAL) { /* a kernel without frames of several buffers */
+		attr.prog_flags = 0;
+		fd = bpf(BPF_PROG_LOAD, &attr);
+	}
+	return fd;
+}
+
+int
+unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = (uint32_t)prog_fd;
+	attr.link_create.target_ifindex = ifindex;
+	attr.link_create.attach_type = BPF_XDP;
+	attr.link_create.flags = is_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	return bpf(BPF_LINK_CREATE, &attr);
+}
+
+void
+unm_xdp_detach(int link_fd)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_detach.link_fd = (uint32_t)link_fd;
+	bpf(BPF_LINK_DETACH, &attr);
+}
+
+void
+unm_xdp_prog_name(uint32_t id, char *out, size_t size)
+{
+	struct bpf_prog_info info;
+	union bpf_attr attr;
+	int fd;
+
+	snprintf(out, size, "program %u", id);
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	fd = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+	if (fd < 0)
+		return;
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (uint32_t)fd;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = (uintptr_t)&info;
+	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.name[0] != '\0')
+		snprintf(out, size, "%.*s (id %u)", (int)sizeof(info.name), info.name, id);
+	close(fd);
+}
