@@ -74,6 +74,29 @@ typedef uint32_t unetmap_sink_fn(void *arg, const struct unetmap_packet *packets
  */
 int unetmap_set_sink(int fd, unetmap_sink_fn *fn, void *arg);
 
+/**
+ * struct unetmap_rx_counters - what has happened to a descriptor's receive rings
+ * @packets: put into them
+ * @bytes: in those
+ * @missed: lost because a ring was full
+ *
+ * Sums over the rings that are bound; they count from the port's creation.
+ */
+struct unetmap_rx_counters {
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t missed;
+};
+
+/**
+ * unetmap_get_rx_counters() - read them, without asking netmapd
+ * @fd: bound
+ * @out: written on success
+ *
+ * Thread: any. Errors: EBADF no bound netmap descriptor.
+ */
+int unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

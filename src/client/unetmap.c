@@ -55,3 +55,38 @@ unetmap_set_sink(int fd, unetmap_sink_fn *fn, void *arg)
 	errno = -err;
 	return -1;
 }
+
+static int
+get_rx_counters(struct unm_desc *d, struct unetmap_rx_counters *out)
+{
+	const struct unm_binding *b = unm_desc_find_binding(d);
+	uint32_t i;
+
+	if (b == NULL)
+		return -EBADF;
+	*out = (struct unetmap_rx_counters){0};
+	for (i = 0; i < b->bport->n_rx; i++) {
+		const struct unm_kring *k = b->bport->rx[i].kring;
+
+		out->packets += UNM_READ_ONCE(k->rx_pkts);
+		out->bytes += UNM_READ_ONCE(k->rx_bytes);
+		out->missed += UNM_READ_ONCE(k->rx_full);
+	}
+	return 0;
+}
+
+int
+unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out)
+{
+	struct unm_desc *d = unm_device_hold(fd);
+	int err = -EBADF;
+
+	if (d != NULL) {
+		err = get_rx_counters(d, out);
+		unm_file_put(&d->file);
+	}
+	if (err == 0)
+		return 0;
+	errno = -err;
+	return -1;
+}

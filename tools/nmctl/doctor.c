@@ -291,11 +291,11 @@ static void
 check_instance(struct doctor *d)
 {
 	const char *const words[] = {"show", "all"};
-	struct conn *c = &d->n->conn;
+	struct unm_conn *c = &d->n->conn;
 	struct json_object *all = NULL, *rows;
 	unsigned int i;
 	size_t k;
-	int ret = conn_open(c, d->n->socket_path);
+	int ret = unm_conn_open(c, d->n->socket_path);
 
 	for (i = 0; i < c->n_tried; i++)
 		finding(d, c->tried_error[i] == 0 ? OK : NOTE, "socket", NULL, "%s: %s",

@@ -83,7 +83,7 @@ nmctl_connect(struct nmctl *n)
 {
 	const bool start = n->n_args > 0 && makes_something(n->args[0]);
 	const int ret = start ? conn_open_or_start(&n->conn, n->socket_path)
-			      : conn_open(&n->conn, n->socket_path);
+			      : unm_conn_open(&n->conn, n->socket_path);
 
 	if (ret < 0)
 		nmt_die(&cli, "%s", n->conn.text);
@@ -129,7 +129,7 @@ static int
 cmd_stop(struct nmctl *n)
 {
 	const char *const words[] = {"stop"};
-	int ret = conn_open(&n->conn, n->socket_path), tries;
+	int ret = unm_conn_open(&n->conn, n->socket_path), tries;
 
 	if (ret == -ECONNREFUSED)
 		ret = conn_open_or_start(&n->conn, n->socket_path);
@@ -273,6 +273,6 @@ main(int argc, char **argv)
 	n.args = argv + optind;
 	n.n_args = (unsigned int)(argc - optind);
 	ret = run(&n);
-	conn_close(&n.conn);
+	unm_conn_close(&n.conn);
 	return ret;
 }

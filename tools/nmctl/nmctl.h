@@ -12,7 +12,7 @@
 
 struct nmctl {
 	const struct nmt_cli *cli;
-	struct conn conn;
+	struct unm_conn conn;
 	const char *socket_path;
 	bool json;
 	bool libvirt, uml; /* vm-args: for whom */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The list of ports. See list.h.
+ *
+ * netmapd answers in JSON. We are in somebody else's program, so no JSON library is drawn in for
+ * one table: the answer's form is known,
+ *
+ *	{"ports":[{"name":"vale0:a","users":1,"dropped":{...},...},...]}
+ *
+ * and what is needed are strings, numbers and truths of the objects in that array. Whatever else is
+ * in there is skipped by its brackets and quotes.
+ */
+#include "pcap/list.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/conn.h"
+
+#define MAX_DEPTH 16
+#define MAX_PORTS 65536
+
+struct reader {
+	const char *p;
+};
+
+static void
+skip_blanks(struct reader *r)
+{
+	r->p += strspn(r->p, " \t\r\n");
+}
+
+static bool
+take(struct reader *r, char c)
+{
+	skip_blanks(r);
+	if (*r->p != c)
+		return false;
+	r->p++;
+	return true;
+}
+
+/*
+ * A string, cut at @size; @out may be NULL. An escaped character stands for itself, as names have
+ * none that need more.
+ */
+static bool
+take_string(struct reader *r, char *out, size_t size)
+{
+	size_t n = 0;
+
+	if (!take(r, '"'))
+		return false;
+	for (; *r->p != '"'; r->p++) {
+		if (*r->p == '\\')
+			r->p++;
+		if (*r->p == '\0')
+			return false;
+		if (out != NULL && n + 1 < size)
+			out[n++] = *r->p;
+	}
+	r->p++;
+	if (out != NULL)
+		out[n] = '\0';
+	return true;
+}
+
+/* Any value. */
+static bool
+skip_value(struct reader *r)
+{
+	unsigned int depth = 0;
+
+	do { /* each round takes a character at least */
+		skip_blanks(r);
+		switch (*r->p) {
+		case '\0':
+			return false;
+		case '"':
+			if (!take_string(r, NULL, 0))
+				return false;
+			break;
+		case '{':
+		case '[':
+			if (++depth > MAX_DEPTH)
+				return false;
+			r->p++;
+			break;
+		case '}':
+		case ']':
+			if (depth-- == 0)
+				return false;
+			r->p++;
+			break;
+		case ',':
+		case ':':
+			if (depth == 0)
+				return false;
+			r->p++;
+			break;
+		default: /* a number or a word */
+			r->p += strcspn(r->p + 1, ",:{}[]\" \t\r\n") + 1;
+		}
+	} while (depth > 0);
+	return true;
+}
+
+static bool
+take_number(struct reader *r, uint64_t *out)
+{
+	char *end;
+
+	skip_blanks(r);
+	if (*r->p < '0' || *r->p > '9')
+		return false;
+	*out = strtoull(r->p, &end, 10);
+	r->p = end;
+	return true;
+}
+
+static bool
+take_truth(struct reader *r, bool *out)
+{
+	skip_blanks(r);
+	*out = *r->p == 't';
+	return skip_value(r);
+}
+
+static bool
+take_field(struct reader *r, struct unm_list_port *port)
+{
+	char key[32];
+
+	if (!take_string(r, key, sizeof(key)) || !take(r, ':'))
+		return false;
+	if (strcmp(key, "name") == 0)
+		return take_string(r, port->name, sizeof(port->name));
+	if (strcmp(key, "kind") == 0)
+		return take_string(r, port->kind, sizeof(port->kind));
+	if (strcmp(key, "switch") == 0)
+		return take_string(r, port->vale, sizeof(port->vale));
+	if (strcmp(key, "users") == 0)
+		return take_number(r, &port->users);
+	if (strcmp(key, "attached") == 0)
+		return take_truth(r, &port->is_attached);
+	if (strcmp(key, "link") == 0)
+		return take_truth(r, &port->has_link);
+	return skip_value(r);
+}
+
+static bool
+take_port(struct reader *r, struct unm_list_port *port)
+{
+	memset(port, 0, sizeof(*port));
+	if (!take(r, '{'))
+		return false;
+	if (take(r, '}'))
+		return true;
+	do {
+		if (!take_field(r, port))
+			return false;
+	} while (take(r, ','));
+	return take(r, '}');
+}
+
+/* netmapd names ports without the prefix that programs use, unless they have one of their own. */
+static void
+complete_name(struct unm_list_port *port)
+{
+	char bare[UNM_LIST_NAME_SIZE];
+
+	if (strncmp(port->name, "vale", 4) == 0 && strchr(port->name, ':') != NULL)
+		return;
+	if (strncmp(port->name, "tap:", 4) == 0)
+		return;
+	memcpy(bare, port->name, sizeof(bare));
+	snprintf(port->name, sizeof(port->name), "netmap:%.72s", bare);
+}
+
+/* A monitor's name has the "/" that a port's can't have. */
+static bool
+is_wanted(const struct unm_list_port *port)
+{
+	return port->name[0] != '\0' && strchr(port->name, '/') == NULL;
+}
+
+int
+unm_list_parse(const char *json, struct unm_list_port **out)
+{
+	struct reader r = {json};
+	struct unm_list_port *ports = NULL, *more, one;
+	size_t n = 0, room = 0;
+	char key[32];
+
+	*out = NULL;
+	if (!take(&r, '{') || !take_string(&r, key, sizeof(key)) || strcmp(key, "ports") != 0 ||
+		!take(&r, ':') || !take(&r, '['))
+		return -EPROTO;
+	if (take(&r, ']'))
+		return 0;
+	do {
+		if (n == MAX_PORTS || !take_port(&r, &one))
+			goto nonsense;
+		if (!is_wanted(&one))
+			continue;
+		if (n == room) {
+			room = room > 0 ? room * 2 : 16;
+			more = realloc(ports, room * sizeof(*ports));
+			if (more == NULL) {
+				free(ports);
+				return -ENOMEM;
+			}
+			ports = more;
+		}
+		complete_name(&one);
+		ports[n++] = one;
+	} while (take(&r, ','));
+	if (!take(&r, ']'))
+		goto nonsense;
+	*out = ports;
+	return (int)n;
+nonsense:
+	free(ports);
+	return -EPROTO;
+}
+
+int
+unm_list_ports(struct unm_list_port **out)
+{
+	static const char *const words[] = {"show", "ports"};
+	struct unm_conn c;
+	char *text;
+	int ret = unm_conn_open(&c, NULL);
+
+	if (ret < 0)
+		return ret;
+	ret = unm_conn_ask(&c, words, 2, &text);
+	unm_conn_close(&c);
+	if (ret < 0)
+		return ret;
+	ret = unm_list_parse(text, out);
+	free(text);
+	return ret;
+}
+
+void
+unm_list_describe(const struct unm_list_port *p, char *text, size_t size)
+{
+	const bool in_use = p->users > 0 || p->is_attached;
+
+	snprintf(text, size, "netmap port%s%s, %s%s", p->vale[0] != '\0' ? " of switch " : "",
+		p->vale[0] != '\0' ? p->vale : "", in_use ? "in use" : "not in use",
+		p->has_link ? "" : ", link down");
+}

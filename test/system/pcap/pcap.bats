@@ -1,0 +1,184 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: unmodified tcpdump, tshark and dumpcap capture from netmap ports by their names, with
+# filters, snapshot lengths and counts that are exact; other interfaces are as before; and what can
+# go wrong ends with a sentence and a status, not with a hang.
+
+load ../tools/tools
+
+# Meson has it lead to our library, but what is not run by nm-pcap is to have the system's.
+unset LD_LIBRARY_PATH
+
+# dump NAME ARG...: tcpdump in the background, ready to capture; the process id is in PID
+dump()
+{
+	local name=$1
+
+	shift
+	start "$name" 'listening on' "$NM_PCAP" tcpdump -Z root --immediate-mode -n "$@"
+}
+
+# frames FILE: how many are in it
+frames()
+{
+	tcpdump -n -r "$1" 2>/dev/null | wc -l
+}
+
+@test "tcpdump prints what a switch brings" {
+	dump td -i vale0:a -c 3
+	send vale0:b 3 -d 10.9.8.7:5001 -s 10.1.2.3:5002
+	finish "$PID"
+	[ "$(grep -c '10.1.2.3.5002 > 10.9.8.7.5001: UDP' "$DIR/td.out")" = 3 ]
+	grep -q '^3 packets captured' "$DIR/td.err"
+	grep -q '^0 packets dropped by kernel' "$DIR/td.err"
+}
+
+@test "tcpdump by LD_LIBRARY_PATH, without a wrapper" {
+	LD_LIBRARY_PATH=$(dirname "$LIBPCAP") start td 'listening on' tcpdump -Z root --immediate-mode -n -i vale0:a -c 3
+	send vale0:b 3
+	finish "$PID"
+	grep -q '^3 packets captured' "$DIR/td.err"
+}
+
+@test "one end of a pipe" {
+	dump td -i 'netmap:x}1' -c 4
+	send 'netmap:x{1' 4
+	finish "$PID"
+	grep -q '^4 packets captured' "$DIR/td.err"
+}
+
+@test "a filter chooses, and only what it chose is counted" {
+	dump td -i vale0:a -U -w "$DIR/f.pcap" 'udp dst port 7'
+	send vale0:b 10 -d 10.1.0.1:7
+	send vale0:b 20 -d 10.1.0.1:8
+	send vale0:b 5 -d 10.1.0.1:7
+	wait_for 10 eval '[ "$(frames "$DIR/f.pcap")" = 15 ]'
+	stop "$PID"
+	[ "$(frames "$DIR/f.pcap")" = 15 ]
+	grep -q '^15 packets received by filter' "$DIR/td.err"
+}
+
+@test "frames are cut at the snapshot length, and say how long they were" {
+	dump td -i vale0:a -s 64 -c 2 -w "$DIR/s.pcap"
+	send vale0:b 2 -l 500
+	finish "$PID"
+	run -0 tshark -r "$DIR/s.pcap" -T fields -e frame.cap_len -e frame.len
+	[[ $output == *$'64\t500\n64\t500'* ]]
+}
+
+@test "a frame of several slots is put together" {
+	dump td -i vale0:a -c 2 -w "$DIR/m.pcap" 'greater 4000'
+	send vale0:b 2 -l 4500 -F 3
+	finish "$PID"
+	run -0 tshark -r "$DIR/m.pcap" -T fields -e frame.cap_len -e frame.len
+	[[ $output == *$'4500\t4500\n4500\t4500'* ]]
+}
+
+@test "time stamps of nanoseconds, in order and of now" {
+	local before after
+
+	before=$(date +%s)
+	dump td -i vale0:a -c 50 --nano -w "$DIR/n.pcap"
+	send vale0:b 50 -R 1000
+	finish "$PID"
+	after=$(date +%s)
+	tshark -r "$DIR/n.pcap" -T fields -e frame.time_epoch >"$DIR/times" 2>/dev/null
+	sort -n -c "$DIR/times"
+	awk -v a="$before" -v b="$after" '{ if ($1 < a || $1 > b + 1) exit 1 }' "$DIR/times"
+	# 50 stamps that all end in three zeroes are of microseconds
+	grep -qv '000$' "$DIR/times"
+}
+
+@test "-D lists ports behind the system's interfaces, and starts no netmapd" {
+	start_rx rx vale0:listed
+	run -0 "$NM_PCAP" tcpdump -D
+	[[ $output == *'(netmap port of switch vale0, in use)'* ]]
+	[[ $output == *lo*vale0:listed* ]]
+	stop "$PID"
+	UNETMAP_SOCKET="$DIR/none.sock" run -0 "$NM_PCAP" tcpdump -D
+	[[ $output == *lo* && $output != *netmap* ]]
+	[ ! -e "$DIR/none.sock" ]
+}
+
+@test "dumpcap and tshark" {
+	start dc 'File:' "$NM_PCAP" dumpcap -i vale0:a -c 3 -f 'udp port 9' -w "$DIR/dc.pcapng"
+	send vale0:b 5 -d 10.1.0.1:10
+	send vale0:b 3 -d 10.1.0.1:9
+	finish "$PID"
+	[ "$(frames "$DIR/dc.pcapng")" = 3 ]
+	# tshark takes its time to start, on a busy machine more than start() gives it.
+	start ts '' "$NM_PCAP" tshark -i vale0:a -c 3
+	wait_for 60 eval '"$NMCTL" show ports vale0:a 2>/dev/null | grep -q vale0:a'
+	send vale0:b 3
+	finish "$PID" 60
+	[ "$(grep -c 'UDP' "$DIR/ts.out")" = 3 ]
+}
+
+@test "capturing goes on when netmapd is killed" {
+	dump td -i vale0:a -c 20 -w "$DIR/k.pcap"
+	send vale0:b 10
+	kill -KILL "$NETMAPD_PID"
+	wait_for 10 is_gone "$NETMAPD_PID"
+	send vale0:b 10 # starts another
+	NETMAPD_PID=$("$NMCTL" -j show daemon | sed 's/.*"pid":\([0-9]*\).*/\1/')
+	finish "$PID"
+	[ "$(frames "$DIR/k.pcap")" = 20 ]
+}
+
+@test "a capture that is killed leaves nothing behind" {
+	dump td -i vale0:a
+	kill -KILL "$PID"
+	wait_for 10 eval '! "$NMCTL" show ports 2>/dev/null | grep -q vale0:a'
+	dump td -i vale0:a -c 1
+	send vale0:b 1
+	finish "$PID"
+}
+
+@test "the interface behaves as the system's does on a veth pair, call by call" {
+	local ns=unm-pcap-$$
+
+	[ "$(id -u)" = 0 ] && ip netns add "$ns" 2>/dev/null || skip "needs root for a network namespace"
+	ip netns exec "$ns" sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	if ! ip -n "$ns" link add v0 up type veth peer name v1; then
+		ip netns del "$ns"
+		skip "no veth here"
+	fi
+	ip -n "$ns" link set v1 up
+	timeout 60 ip netns exec "$ns" "$PCAP_API" v0 v1 >"$DIR/system" || :
+	ip netns del "$ns"
+	timeout 60 "$NM_PCAP" "$PCAP_API" vale0:a vale0:b >"$DIR/ours"
+	diff "$DIR/system" "$DIR/ours"
+	[ "$(wc -l <"$DIR/ours")" -gt 100 ]
+}
+
+@test "the time limit of a read is kept" {
+	timeout 60 "$NM_PCAP" "$PCAP_API" vale0:a vale0:b timeouts >"$DIR/ours"
+	sed -n '/^-- time limit/,$p' "$DIR/ours" >"$DIR/limit"
+	[ "$(grep -c ' = 0$' "$DIR/limit")" = 2 ]
+	[ "$(grep -c ' = 1$' "$DIR/limit")" = 3 ]
+}
+
+@test "names, filters and files that are wrong" {
+	run -1 "$NM_PCAP" tcpdump -i vale0:
+	[[ $output == *'vale0:'* ]]
+	run -1 "$NM_PCAP" tcpdump -i netmap:a-
+	[[ $output == *'cannot open netmap:a-'* ]]
+	run -1 "$NM_PCAP" tcpdump -i vale0:a 'no such filter'
+	[[ $output == *'syntax error'* ]]
+	run -1 "$NM_PCAP" tcpdump -I -i vale0:a
+	[[ $output == *'monitor mode'* ]]
+	run -1 "$NM_PCAP" tcpdump -i no-such-interface
+	[[ $output == *'no-such-interface'* && $output != *netmap* ]]
+}
+
+# tcpdump itself goes on without a word when a disk is full.
+@test "a full disk ends dumpcap with its message" {
+	[ "$(id -u)" = 0 ] || skip "needs root for a tmpfs"
+	mkdir "$DIR/full"
+	start full 'File:' unshare -m sh -c \
+		"mount -t tmpfs -o size=64k none $DIR/full && exec $NM_PCAP dumpcap -i vale0:a -w $DIR/full/f.pcapng"
+	send vale0:b 2000
+	wait_for 10 is_gone "$PID"
+	grep -qi 'space' "$DIR/full.err"
+}
