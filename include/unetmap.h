@@ -97,6 +97,17 @@ struct unetmap_rx_counters {
  */
 int unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out);
 
+/**
+ * unetmap_sleeps_in_poll() - this thread waits for netmap descriptors by poll(2) and its kin only
+ *
+ * A thread may also sleep where the library does not see it (a system call of its own, io_uring).
+ * To find that out, it counts the thread's context switches around empty NIOCRXSYNCs. This spares
+ * the system calls for it.
+ *
+ * Errors: ENOMEM.
+ */
+int unetmap_sleeps_in_poll(void);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

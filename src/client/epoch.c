@@ -119,6 +119,7 @@ unm_thread_make(void)
 	t = take_record();
 	if (t != NULL) {
 		t->raw_idle = 0;
+		t->raw_never = 0;
 		t->raw_nvcsw = 0;
 		t->text[0] = '\0';
 		unm_thread_self = t;

@@ -35,7 +35,7 @@ struct unm_thread {
 	struct unm_sleeper *sleeper; /* sleeper.h; NULL until the thread first sleeps */
 	/* raw waits (fdready.c): empty syncs in a row without a sleep in between */
 	uint32_t raw_idle;
-	uint32_t raw_pad;
+	uint32_t raw_never;	 /* it has said that it has none */
 	uint64_t raw_nvcsw;	 /* voluntary context switches seen last */
 	char text[UNM_TEXT_MAX]; /* sentence of the last failed request */
 };

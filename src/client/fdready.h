@@ -46,7 +46,7 @@ unm_fdready_synced(struct unm_thread *t, struct unm_desc *d, struct unm_binding 
 {
 	uint32_t idle;
 
-	if (!unm_fdready_rx_empty(b->bport))
+	if (t->raw_never || !unm_fdready_rx_empty(b->bport))
 		return;
 	idle = t->raw_idle++;
 	if (idle < UNM_FDREADY_SPINS || idle % UNM_FDREADY_PERIOD == 0)

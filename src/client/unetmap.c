@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "client/device.h"
+#include "client/epoch.h"
 #include "port/trusted.h"
 #include "vale/sink.h"
 
@@ -89,4 +90,17 @@ unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out)
 		return 0;
 	errno = -err;
 	return -1;
+}
+
+int
+unetmap_sleeps_in_poll(void)
+{
+	struct unm_thread *t = unm_thread_get();
+
+	if (t == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	t->raw_never = 1;
+	return 0;
 }

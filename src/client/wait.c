@@ -38,6 +38,7 @@ struct wait {
 	struct pollfd small[N_SMALL];
 	struct pollfd *heap;
 	uint64_t deadline_ns; /* 0: not computed yet */
+	uint32_t n_asked;     /* foreign entries that the latest sleep has looked at; 0: none */
 };
 
 bool
@@ -313,6 +314,7 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct timespec left;
 	uint64_t begin = 0;
+	uint32_t i, n_ready = 0;
 	int r;
 
 	if (timeout != NULL && !time_left(w, timeout, &left))
@@ -324,9 +326,12 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 	if (begin != 0)
 		unm_spin_slept(&w->t->spin, unm_now_ns() - begin);
 	unm_fdready_slept_here(w->t);
-	if (r <= 0)
-		return r < 0 ? -1 : 1;
-	return take_foreign(w) > 0;
+	if (r < 0)
+		return -1;
+	w->n_asked = w->n_foreign;
+	for (i = 0; i < w->n_foreign; i++)
+		n_ready += w->sleep[i].revents != 0;
+	return r == 0 || n_ready > 0;
 }
 
 static void
@@ -350,6 +355,7 @@ wait_slowly(
 		return -1;
 	}
 	for (;;) { /* ends with an event, a signal or the timeout */
+		w->n_asked = 0;
 		if (arm(w, t) < 0) {
 			errno = ENOMEM;
 			return -1;
@@ -364,6 +370,8 @@ wait_slowly(
 		if (n_ready > 0 || r > 0)
 			break;
 	}
+	if (w->n_asked > 0 && w->n_asked == w->n_foreign) /* the sleep has told */
+		return n_ready + take_foreign(w);
 	r = look_at_foreign(w);
 	return r < 0 ? -1 : n_ready + r;
 }
@@ -390,6 +398,7 @@ unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sig
 	w.t = t;
 	w.sleeper = NULL;
 	w.deadline_ns = 0;
+	w.n_asked = 0;
 	n_ready = scan(&w, t);
 	if (n_ready == 0 && (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0))
 		n_ready = look_longer(&w, t);

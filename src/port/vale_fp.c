@@ -239,6 +239,47 @@ gather_plain(struct unm_vale_src *s, struct gather *g, unsigned int n)
 }
 
 /*
+ * The same for slots that point to memory which may be read where it is (trusted.h), each a whole
+ * frame.
+ */
+static unsigned int
+gather_pointed(struct unm_vale_src *s, struct gather *g, unsigned int n)
+{
+	const struct unm_bring *r = g->r;
+	const struct netmap_slot *slot = &r->ring->slot[g->pos];
+	const uint32_t to_end = (g->head > g->pos ? g->head : r->num_slots) - g->pos;
+	const uint32_t max = to_end < UNM_VALE_BATCH - n ? to_end : UNM_VALE_BATCH - n;
+	const uint32_t hdr_len = s->hdr_len, shortest = hdr_len + ETH_HDR_LEN;
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	for (i = 0; i < max; i++) { /* at most a batch */
+		const struct netmap_slot v = unm_slot_load(&slot[i]);
+		const uint8_t *data = (const uint8_t *)(uintptr_t)v.ptr;
+
+		if ((v.flags & (NS_BUF_CHANGED | NS_INDIRECT | NS_MOREFRAG)) != NS_INDIRECT ||
+			v.len < shortest || v.len > r->buf_size || !unm_trusted_has(v.ptr, v.len))
+			break;
+		__builtin_prefetch(data, 0, 3);
+		s->frags[s->n_frags + i] = (struct unm_frag){data, v.len};
+		s->frames[n + i] = (struct unm_frame){
+			.eth = data + hdr_len,
+			.eth_len = v.len - hdr_len,
+			.slot = g->pos + i,
+			.frag = s->n_frags + i,
+			.total = v.len,
+			.n_frags = 1,
+			.order = (uint8_t)(n + i),
+		};
+		bytes += v.len;
+	}
+	s->n_frags += i;
+	g->plain_bytes += bytes;
+	g->pos = unm_pos_add(g->pos, i, r->num_slots);
+	return i;
+}
+
+/*
  * Second look at @n gathered frames, whose first lines have been prefetched: is there an Ethernet
  * header? Those without are left out.
  */
@@ -283,6 +324,8 @@ gather_batch(struct unm_vale_src *s, struct gather *g)
 		n_indirect + NETMAP_MAX_FRAGS <= UNM_INDIRECT_BUFS &&
 		s->n_frags + unm_pos_dist(g->pos, g->head, n_slots) <= UNM_VALE_FRAGS) {
 		k = g->has_offsets ? 0 : gather_plain(s, g, n);
+		if (k == 0 && !g->has_offsets)
+			k = gather_pointed(s, g, n);
 		n += k;
 		n_plain += k;
 		if (k == 0)

@@ -14,6 +14,7 @@
 #include "ring/wake.h"
 #include "shm/clock.h"
 #include "shm/lock.h"
+#include "vale/copy.h"
 #include "vale/direct_fp.h"
 #include "vale/flow_hash.h"
 #include "vale/put_fp.h"
@@ -198,12 +199,12 @@ unm_vale_refill(struct unm_vale_src *s)
 }
 
 /*
- * The usual frames of list @a: in one piece, without virtio-net headers, for a ring without OFFSETS.
- * Put them until another one comes, or a slot that is not as it should be, or the ring is full.
- * Return: the first frame not put.
+ * The usual frames of list @a: in one piece, for a ring without OFFSETS, @hdr_len as both sides have
+ * it and asking for nothing. Put them until another one comes, or a slot that is not as it should
+ * be, or the ring is full. Return: the first frame not put.
  */
-static unsigned int
-put_plain(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
+static inline __attribute__((always_inline)) unsigned int
+put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uint32_t hdr_len)
 {
 	struct netmap_slot *slot = sp->ring->slot;
 	uint8_t *bufs = (uint8_t *)sp->p->bufs;
@@ -218,17 +219,29 @@ put_plain(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
 	while (a != UNM_VALE_NOFRAME && room > 0) { /* each turn fills a slot */
 		const struct unm_frame *f = &s->frames[a];
 		const uint32_t idx = UNM_READ_ONCE(slot[pos].buf_idx), len = f->total;
-		const uint8_t *src = f->eth;
+		const uint8_t *src = f->eth - hdr_len, *next;
 		uint8_t *dst = bufs + (size_t)idx * size;
+		uint8_t vnet[2];
 
 		if (f->n_frags != 1 || len > cap || idx - UNM_BUF_FIRST >= n_good)
 			break;
+		if (hdr_len > 0) {
+			memcpy(vnet, src, sizeof(vnet));
+			if (!unm_vnet_is_plain(vnet))
+				break;
+		}
 		/* The index there is no more than a hint here: a prefetch of nowhere does nothing. */
-		__builtin_prefetch(bufs + (size_t)UNM_READ_ONCE(slot[ahead].buf_idx) * size, 1, 3);
-		if (len <= 64 && (((uintptr_t)src & 63) | odd) == 0)
+		next = bufs + (size_t)UNM_READ_ONCE(slot[ahead].buf_idx) * size;
+		__builtin_prefetch(next, 1, 3);
+		if (hdr_len > 0) {
+			__builtin_prefetch(next + 64, 1, 3); /* a short frame has two lines then */
+			unm_copy_frame(dst, src, len);
+			memcpy(dst, vnet, sizeof(vnet)); /* what was checked, if it has changed */
+		} else if (len <= 64 && (((uintptr_t)src & 63) | odd) == 0) {
 			memcpy(dst, src, 64);
-		else
+		} else {
 			memcpy(dst, src, len);
+		}
 		unm_slot_store_len_flags(&slot[pos], (uint16_t)len, 1 << NS_PORT_SHIFT);
 		pos = unm_pos_next(pos, n);
 		ahead = unm_pos_next(ahead, n);
@@ -243,6 +256,18 @@ put_plain(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
 	return a;
 }
 
+static unsigned int
+put_plain(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
+{
+	return put_usual(s, sp, a, 0);
+}
+
+static unsigned int
+put_headed(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
+{
+	return put_usual(s, sp, a, s->hdr_len);
+}
+
 /*
  * Frames of lists @a and @b that go to ring @q of @p (@q < 0: the only ring). The two lists are
  * merged by frame number: that is the order in which the sender put them.
@@ -254,7 +279,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 	unsigned int stopped = UNM_VALE_NOFRAME;
 	const int reason = ring_lock(s, p, pr);
 	struct unm_spot sp = {0};
-	bool plain = false;
+	bool plain = false, headed = false;
 	unsigned int put;
 	uint32_t i;
 
@@ -263,6 +288,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 		if (__builtin_expect(UNM_READ_ONCE(unm_sinks_used) != 0, 0))
 			unm_sink_deliver(s, &sp, q, &a, &b);
 		plain = q < 0 && sp.is_plain && sp.ofs_mask == 0;
+		headed = q < 0 && !sp.is_plain && sp.ofs_mask == 0 && s->hdr_len == p->hdr_len;
 		for (i = 0; i < PREFETCH_AHEAD; i++)
 			unm_spot_prefetch(&sp, i);
 	}
@@ -271,8 +297,13 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 		unsigned int cur;
 		const struct unm_frame *f;
 
-		if (plain && b == UNM_VALE_NOFRAME) {
-			a = put_plain(s, &sp, a);
+		if ((plain || headed) && b == UNM_VALE_NOFRAME) {
+			a = plain ? put_plain(s, &sp, a) : put_headed(s, &sp, a);
+			if (a != UNM_VALE_NOFRAME && sp.room == 0 &&
+				!(p->lossless && s->may_wait)) {
+				sp.full += unm_vale_count_list(s, a);
+				a = UNM_VALE_NOFRAME;
+			}
 			if (a == UNM_VALE_NOFRAME)
 				break;
 		}

@@ -78,4 +78,7 @@ unsigned int unm_vale_forward(struct unm_vale_src *s);
 unsigned int unm_vale_deliver(
 	struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b);
 
+/* Number of frames in the list that begins with @f. */
+unsigned int unm_vale_count_list(const struct unm_vale_src *s, unsigned int f);
+
 #endif

@@ -33,8 +33,8 @@ missing_reason(const struct unm_vale_src *s, uint32_t port)
 	return UNM_DROP_UNMAPPED;
 }
 
-static unsigned int
-count_list(const struct unm_vale_src *s, unsigned int f)
+unsigned int
+unm_vale_count_list(const struct unm_vale_src *s, unsigned int f)
 {
 	unsigned int n = 0;
 
@@ -49,7 +49,8 @@ forward_to(struct unm_vale_src *s, uint32_t port, unsigned int a, unsigned int b
 	struct unm_peer *p = unm_peers_get(s->peers, port);
 
 	if (__builtin_expect(p == NULL, 0))
-		s->drops[missing_reason(s, port)] += count_list(s, a) + count_list(s, b);
+		s->drops[missing_reason(s, port)] +=
+			unm_vale_count_list(s, a) + unm_vale_count_list(s, b);
 	else
 		unm_vale_deliver(s, p, a, b);
 }
@@ -154,7 +155,7 @@ deliver_waiting(struct unm_vale_src *s, uint32_t port, unsigned int first)
 	int tries;
 
 	if (p == NULL) {
-		s->drops[missing_reason(s, port)] += count_list(s, first);
+		s->drops[missing_reason(s, port)] += unm_vale_count_list(s, first);
 		return UNM_VALE_NOFRAME;
 	}
 	for (tries = 0; tries < ROOM_TRIES; tries++) {

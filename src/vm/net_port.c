@@ -59,8 +59,12 @@ add_ring(struct net_port *p, struct nmport_d *d)
 		return -EINVAL;
 	r->n_bufs = count_bufs(d, r->rx);
 	r->sent = calloc(r->tx->num_slots, sizeof(*r->sent));
-	if (r->sent == NULL)
+	r->slots = calloc(r->tx->num_slots, sizeof(*r->slots));
+	if (r->sent == NULL || r->slots == NULL) {
+		free(r->sent);
+		free(r->slots);
 		return -ENOMEM;
+	}
 	p->n_rings++;
 	return 0;
 }
@@ -197,6 +201,7 @@ unm_net_port_open(struct unm_net *n, char *why)
 	name = p->ring[0].port->hdr.nr_name;
 	p->can_indirect = strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
 	unm_guest_guard_tell(unetmap_trust_memory, unetmap_distrust_memory);
+	unetmap_sleeps_in_poll(); /* else it costs a little more */
 	for (k = 0; k < p->n_rings && p->can_indirect; k++)
 		unetmap_set_sink(
 			p->ring[k].port->fd, unm_net_sink, &p->ring[k]); /* else the ring serves */
@@ -218,6 +223,7 @@ unm_net_port_close(struct net_port *p)
 		unetmap_set_sink(p->ring[i].port->fd, NULL, NULL);
 		nmport_close(p->ring[i].port);
 		free(p->ring[i].sent);
+		free(p->ring[i].slots);
 	}
 	*p = (struct net_port){0};
 }

@@ -10,6 +10,7 @@
 #include <unetmap.h>
 
 #include "vm/net.h"
+#include "vm/vq.h"
 
 #define NET_MAX_PAIRS 64u
 #define NET_NAME_LEN  64
@@ -73,12 +74,6 @@ struct net_queue {
 	uint64_t call_due_ns;
 };
 
-/* A chain whose frame lies in slots that the port may not have taken yet. */
-struct net_sent {
-	uint16_t id, n_descs;
-	uint16_t slots;
-};
-
 /* Rings k of the port. */
 struct net_ring {
 	struct nmport_d *port;
@@ -87,10 +82,11 @@ struct net_ring {
 	bool tx_blocked;	  /* the port did not take all */
 	struct net_queue *target; /* rx: whom it is served to; NULL: nobody */
 	/*
-	 * Slots between what the port has taken and head, oldest first; in a ring of tx->num_slots
-	 * entries
+	 * Chains whose frames lie in slots that the port may not have taken yet, oldest first, and
+	 * how many slots each has; in rings of tx->num_slots entries
 	 */
-	struct net_sent *sent;
+	struct unm_vq_done *sent;
+	uint16_t *slots;
 	uint32_t sent_head, n_sent, sent_slots;
 };
 

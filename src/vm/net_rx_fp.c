@@ -8,6 +8,7 @@
  *                 a packet: parts wherever they are <-----------------------------'
  *                              |
  *                 as many chains as it takes (one without MRG_RXBUF), header, one copy, push
+ *                 (by the ring, usual frames take a loop of their own: give_plain())
  *                              |
  *                 flush, call; chains peeked and not needed are given back
  *
@@ -19,11 +20,13 @@
 #include <sys/ioctl.h>
 
 #include "shm/atomic.h"
+#include "vale/copy.h"
+#include "vale/vnet.h"
 #include "vm/net_hdr.h"
 #include "vm/net_priv.h"
 
 /* Slots between the prefetch of a frame and its copy, as in vale/deliver_fp.c */
-#define PREFETCH_AHEAD 6u
+#define PREFETCH_AHEAD 12u
 
 /* Chains peeked and not used yet: n->chain[next ... n_peeked). */
 struct ahead {
@@ -114,9 +117,13 @@ peek_burst(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t frames
 {
 	uint32_t i;
 
+	frames = frames < NET_BURST ? frames : NET_BURST;
 	*a = (struct ahead){0};
-	for (i = 0; i < frames && i < NET_BURST && peek_one(n, q, a) == PEEKED;)
-		i++;
+	a->n_peeked = a->n_parts = unm_vq_peek_singles(q, n->chain, n->part, frames);
+	for (i = 0; i < a->n_peeked; i++)
+		__builtin_prefetch(n->part[i].data, 1, 3);
+	while (a->n_peeked < frames && peek_one(n, q, a) == PEEKED)
+		; /* each turn peeks one more */
 }
 
 static void
@@ -299,14 +306,19 @@ give_counted(struct unm_net *n, struct unm_vq *q, struct ahead *a, const struct 
 	return give;
 }
 
-/* Its frame's data has been written by another core: have it on its way. */
+/*
+ * Its frame's data has been written by another core: have it on its way. With a header, a short
+ * frame takes two lines.
+ */
 static inline void
 prefetch_slot(const struct net_ring *r, uint32_t at)
 {
 	const uint32_t idx = UNM_READ_ONCE(r->rx->slot[at].buf_idx);
 
-	if (idx < r->n_bufs)
+	if (idx < r->n_bufs) {
 		__builtin_prefetch(NETMAP_BUF(r->rx, idx), 0, 3);
+		__builtin_prefetch(NETMAP_BUF(r->rx, idx) + 64, 0, 3);
+	}
 }
 
 static uint32_t
@@ -314,6 +326,69 @@ add_pos(const struct netmap_ring *ring, uint32_t at, uint32_t k)
 {
 	at += k;
 	return at >= ring->num_slots ? at - ring->num_slots : at;
+}
+
+/*
+ * The usual frames from *at on: in one slot, with a header that asks for nothing and has the length
+ * of the guest's, for a chain of one part. Take them up to the first other one, at most @max.
+ * Return: how many.
+ */
+static unsigned int
+give_plain(struct unm_net *n, struct net_ring *r, struct unm_vq *q, struct ahead *a, uint32_t *at,
+	uint32_t tail, unsigned int max)
+{
+	const uint32_t num = r->rx->num_slots, hdr_len = n->hdr_len;
+	const uint32_t there = tail >= *at ? tail - *at : tail + num - *at;
+	struct unm_vq_done done[NET_BURST];
+	unsigned int total, k = 0;
+	uint64_t bytes = 0;
+
+	if (hdr_len != n->port.hdr_len)
+		return 0;
+	max = max < there ? max : there;
+	for (total = 0; total < max; total++) { /* at most a ring */
+		const struct netmap_slot *slot = &r->rx->slot[*at];
+		const uint32_t idx = UNM_READ_ONCE(slot->buf_idx);
+		const uint32_t len = UNM_READ_ONCE(slot->len);
+		const uint16_t flags = UNM_READ_ONCE(slot->flags);
+		const struct unm_vq_chain *c;
+		const uint8_t *src;
+		uint8_t *dst;
+		uint16_t asked;
+
+		if (k == NET_BURST || a->next == a->n_peeked) {
+			unm_vq_push_burst(q, done, k);
+			k = 0;
+			if (a->next == a->n_peeked)
+				peek_burst(n, q, a, max - total);
+			if (a->next == a->n_peeked)
+				break;
+		}
+		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % num));
+		c = &n->chain[a->next];
+		if (flags & NS_MOREFRAG || idx >= r->n_bufs || len > r->rx->nr_buf_size ||
+			len < hdr_len + NET_ETH_LEN || c->n_read != 0 || c->n_write != 1 ||
+			c->write_len < len)
+			break;
+		src = (const uint8_t *)NETMAP_BUF(r->rx, idx);
+		memcpy(&asked, src, sizeof(asked));
+		if (asked != 0)
+			break;
+		dst = c->part[0].data;
+		unm_copy_frame(dst, src, len);
+		memset(dst, 0, UNM_VNET_HDR_BASE);
+		if (hdr_len == UNM_VNET_HDR_MAX)
+			memcpy(dst + UNM_VNET_HDR_BASE, "\1", 2); /* num_buffers, little-endian */
+		dirty(n, &c->part[0], 0, len);
+		done[k++] = (struct unm_vq_done){len, c->id, c->n_descs};
+		bytes += len - hdr_len;
+		a->next++;
+		*at = nm_ring_next(r->rx, *at);
+	}
+	unm_vq_push_burst(q, done, k);
+	n->stats.rx_frames += total;
+	n->stats.rx_bytes += bytes;
+	return total;
 }
 
 /* All frames up to the budget. Return: how many are done with; *at is where the rest begins. */
@@ -328,10 +403,15 @@ give_frames(
 	unsigned int done;
 
 	for (done = 0; done < NET_BUDGET && *at != tail; done++) {
-		const uint32_t slots = tail > *at ? tail - *at : tail + num - *at;
-		uint32_t n_slots;
+		uint32_t slots, n_slots;
 		enum give give;
 
+		n_slots = give_plain(n, r, nq->q, &a, at, tail, NET_BUDGET - done);
+		done += n_slots;
+		*given += n_slots;
+		if (done == NET_BUDGET || *at == tail)
+			break;
+		slots = tail > *at ? tail - *at : tail + num - *at;
 		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % num));
 		n_slots = find_frame(r, *at, tail, part, &p);
 		if (n_slots == 0 && slots < num - 1)

@@ -3,15 +3,18 @@
  * From a guest into the port.
  *
  *   peek a burst of chains        their first lines are on the way into the cache
- *   for each: header and the frame's beginning are copied to a buffer of the port, checked there;
- *             the rest: more slots, that point into the guest (NS_INDIRECT), or copied
+ *   for each: in one part, with a header that asks for nothing: a slot that points to it
+ *             else header and the frame's beginning are copied to a buffer of the port, checked
+ *             there; the rest: more slots, that point into the guest (NS_INDIRECT), or copied
  *   ... until the budget or the ring is used up
  *   one txsync
  *   push the chains whose slots the port has taken, flush, call
  *
- * So a long frame is copied once, by the sync, into its receiver's buffer. A short one is copied
- * twice, the second time out of the L1 cache: this is cheaper than a frame of two fragments, and
- * what the port looks at (addresses, headers) no longer changes under it.
+ * So a usual frame and a long one are copied once, by the sync, into their receiver's buffer. A
+ * short one in several parts is copied twice, the second time out of the L1 cache: this is cheaper
+ * than a frame of two fragments. What offloads depend on is copied before it is checked, so that it
+ * no longer changes; where a header asks for nothing there is nothing to depend on, and the switch
+ * sees to it that what it delivers does not either.
  */
 #include <errno.h>
 #include <string.h>
@@ -175,6 +178,27 @@ put_rest(const struct unm_net *n, struct writer *w, struct reader *r, uint32_t h
 	return PUT_DONE;
 }
 
+/*
+ * The usual frame of a usual port: one slot points to the guest's own header and frame. Return:
+ * false if it is another one.
+ */
+static inline bool
+put_pointed(const struct unm_net *n, struct writer *w, const struct unm_vq_chain *c)
+{
+	const uint32_t hdr_len = n->port.hdr_len;
+	uint16_t asked;
+
+	if (c->n_read != 1 || c->n_write != 0 || hdr_len != n->hdr_len || !n->port.can_indirect ||
+		c->read_len < hdr_len + NET_ETH_LEN || c->read_len > w->buf_size || w->room == 0)
+		return false;
+	memcpy(&asked, c->part[0].data, sizeof(asked));
+	if (asked != 0)
+		return false;
+	w->ring->slot[w->at].ptr = (uint64_t)(uintptr_t)c->part[0].data;
+	put_slot(w, c->read_len, NS_INDIRECT);
+	return true;
+}
+
 static inline enum put
 put_frame(const struct unm_net *n, struct writer *w, const struct unm_vq_chain *c)
 {
@@ -228,10 +252,11 @@ static void
 note_sent(struct net_ring *r, const struct unm_vq_chain *c, uint32_t slots)
 {
 	const uint32_t n = r->tx->num_slots;
-	const uint32_t i = r->sent_head + r->n_sent;
+	uint32_t i = r->sent_head + r->n_sent;
 
-	r->sent[i < n ? i : i - n] =
-		(struct net_sent){.id = c->id, .n_descs = c->n_descs, .slots = (uint16_t)slots};
+	i = i < n ? i : i - n;
+	r->sent[i] = (struct unm_vq_done){.id = c->id, .n_descs = c->n_descs};
+	r->slots[i] = (uint16_t)slots;
 	r->n_sent++;
 	r->sent_slots += slots;
 }
@@ -247,16 +272,26 @@ complete_sent(struct net_ring *r, struct unm_vq *q)
 	const uint32_t free_slots = tail >= tx->head ? tail - tx->head : tail + n - tx->head;
 	const uint32_t busy = n - 1 - free_slots;
 
-	while (r->n_sent > 0) { /* less than num_slots turns */
-		const struct net_sent *s = &r->sent[r->sent_head];
-		const struct unm_vq_chain c = {.id = s->id, .n_descs = s->n_descs};
+	if (busy == 0)
+		r->sent_slots = 0;
+	while (r->n_sent >
+		0) { /* a turn each for the ring's end, its start, and slots still busy */
+		const uint32_t to_end = n - r->sent_head;
+		const uint32_t max = r->n_sent < to_end ? r->n_sent : to_end;
+		uint32_t k = busy == 0 ? max : 0;
 
-		if (r->sent_slots - s->slots < busy && s->slots > 0)
-			break; /* the last of its slots is still busy */
-		r->sent_slots -= s->slots;
-		r->sent_head = r->sent_head + 1 < n ? r->sent_head + 1 : 0;
-		r->n_sent--;
-		unm_vq_push(q, &c, 0);
+		for (; k < max; k++) { /* less than num_slots turns */
+			const uint32_t slots = r->slots[r->sent_head + k];
+
+			if (r->sent_slots - slots < busy && slots > 0)
+				break; /* the last of its slots is still busy */
+			r->sent_slots -= slots;
+		}
+		if (k == 0)
+			break;
+		unm_vq_push_burst(q, &r->sent[r->sent_head], k);
+		r->sent_head = k < to_end ? r->sent_head + k : 0;
+		r->n_sent -= k;
 	}
 }
 
@@ -264,8 +299,11 @@ complete_sent(struct net_ring *r, struct unm_vq *q)
 static unsigned int
 peek_burst(struct unm_net *n, struct unm_vq *q, unsigned int max)
 {
-	unsigned int k = 0, used = 0;
+	unsigned int k, used, i;
 
+	used = k = unm_vq_peek_singles(q, n->chain, n->part, max);
+	for (i = 0; i < k; i++)
+		__builtin_prefetch(n->part[i].data, 0, 3);
 	while (k < max && NET_POOL_PARTS - used >= UNM_VQ_MAX_PARTS) {
 		struct unm_vq_chain *c = &n->chain[k];
 
@@ -295,7 +333,7 @@ put_burst(struct unm_net *n, struct net_ring *r, struct writer *w, unsigned int 
 	for (i = 0; i < k && r->n_sent < r->tx->num_slots; i++) {
 		const struct unm_vq_chain *c = &n->chain[i];
 		const struct writer before = *w;
-		const enum put put = put_frame(n, w, c);
+		const enum put put = put_pointed(n, w, c) ? PUT_DONE : put_frame(n, w, c);
 
 		if (put == PUT_NO_ROOM)
 			break;

@@ -168,6 +168,16 @@ unm_vq_peek(struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, 
 			      : unm_vq_split_peek(q, c, part, max);
 }
 
+unsigned int
+unm_vq_peek_singles(
+	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)
+{
+	/* Packed rings and in-flight regions note each chain by itself. */
+	if (q->broken != NULL || q->c.is_packed || q->inf.part != NULL)
+		return 0;
+	return unm_vq_split_peek_singles(q, c, part, max);
+}
+
 bool
 unm_vq_has_avail(struct unm_vq *q)
 {
@@ -183,6 +193,22 @@ unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written)
 		unm_vq_packed_push(q, c, written);
 	else
 		unm_vq_split_push(q, c, written);
+}
+
+void
+unm_vq_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned int n)
+{
+	unsigned int i;
+
+	if (!q->c.is_packed && q->inf.part == NULL && !q->c.in_order) {
+		unm_vq_split_push_burst(q, d, n);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		const struct unm_vq_chain c = {.id = d[i].id, .n_descs = d[i].n_descs};
+
+		unm_vq_push(q, &c, d[i].written);
+	}
 }
 
 void

@@ -114,6 +114,14 @@ void unm_vq_set_err_fd(struct unm_vq *q, int fd);
 int unm_vq_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 
+/*
+ * The same for up to @max chains of one part each, which is all that most are: @part has room for
+ * as many. Return: how many there were in a row; after that comes another kind of chain, or none,
+ * or something wrong: unm_vq_peek() tells.
+ */
+unsigned int unm_vq_peek_singles(
+	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
+
 /* Is there a chain to peek? */
 bool unm_vq_has_avail(struct unm_vq *q);
 
@@ -122,6 +130,15 @@ bool unm_vq_has_avail(struct unm_vq *q);
  * driver with unm_vq_flush().
  */
 void unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
+
+/* A chain that is done with. */
+struct unm_vq_done {
+	uint32_t written;
+	uint16_t id, n_descs; /* of the chain */
+};
+
+/* unm_vq_push() for the @n oldest chains. */
+void unm_vq_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned int n);
 
 /* Forget the latest peek, which gave @c. */
 void unm_vq_unpeek(struct unm_vq *q, const struct unm_vq_chain *c);

@@ -204,6 +204,60 @@ unm_vq_split_peek(
 	return 1;
 }
 
+/* Descriptors of so many chains ahead are on their way into the cache. */
+#define DESCS_AHEAD 8u
+
+unsigned int
+unm_vq_split_peek_singles(
+	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)
+{
+	struct split_state *s = &q->s;
+	const struct desc_split *desc = s->desc;
+	const uint16_t *heads = s->avail->ring;
+	const uint16_t mask = s->mask;
+	const struct unm_guest_region *r = &q->mem->region[q->mem->last_hit];
+	const uint64_t gpa = r->d.gpa, size = q->mem->n_regions > 0 ? r->d.size : 0;
+	uint8_t *host = r->host;
+	unsigned int n, i;
+
+	if ((uint16_t)(s->avail_seen - s->peek) < max && look(q) <= 0)
+		return 0;
+	n = (uint16_t)(s->avail_seen - s->peek);
+	n = n < max ? n : max;
+	for (i = 0; i < n; i++) {
+		const uint16_t pos = (uint16_t)(s->peek + i);
+		const uint16_t head = guest_load16(&heads[pos & mask]);
+		/* A hint: where there is no such descriptor the prefetch does nothing. */
+		const uint16_t hint = guest_load16(&heads[(pos + DESCS_AHEAD) & mask]);
+		const struct desc_split *e = &desc[head];
+		uint64_t ofs;
+		uint32_t len;
+		uint16_t flags;
+
+		__builtin_prefetch(&desc[hint], 0, 3);
+		if (head > mask)
+			break;
+		ofs = le64toh(UNM_READ_ONCE(e->addr)) - gpa;
+		len = le32toh(UNM_READ_ONCE(e->len));
+		flags = guest_load16(&e->flags);
+		if ((flags & (DESC_F_NEXT | DESC_F_INDIRECT)) != 0 || len == 0 || ofs >= size ||
+			len > size - ofs)
+			break;
+		part[i] = (struct unm_vq_part){host + ofs, len, gpa + ofs};
+		c[i] = (struct unm_vq_chain){
+			.part = &part[i],
+			.n_read = !(flags & DESC_F_WRITE),
+			.n_write = (flags & DESC_F_WRITE) != 0,
+			.read_len = flags & DESC_F_WRITE ? 0 : len,
+			.write_len = flags & DESC_F_WRITE ? len : 0,
+			.id = head,
+			.n_descs = 1,
+		};
+	}
+	s->peek = (uint16_t)(s->peek + i);
+	return i;
+}
+
 static inline void
 put_used(struct unm_vq *q, uint16_t pos, uint16_t id, uint32_t len)
 {
@@ -248,6 +302,29 @@ unm_vq_split_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t writt
 		unm_inflight_done(q);
 	s->done++;
 	q->stats.chains++;
+}
+
+void
+unm_vq_split_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned int n)
+{
+	struct split_state *s = &q->s;
+	struct used_elem *ring = s->used->ring;
+	const uint16_t first = (uint16_t)(s->done + s->used_delta), mask = s->mask;
+	unsigned int i;
+
+	if (__builtin_expect(q->mem->log != NULL, 0)) {
+		for (i = 0; i < n; i++)
+			put_used(q, (uint16_t)(s->done + i), d[i].id, d[i].written);
+	} else {
+		for (i = 0; i < n; i++) {
+			struct used_elem *e = &ring[(uint16_t)(first + i) & mask];
+
+			UNM_WRITE_ONCE(e->id, htole32(d[i].id));
+			UNM_WRITE_ONCE(e->len, htole32(d[i].written));
+		}
+	}
+	s->done = (uint16_t)(s->done + n);
+	q->stats.chains += n;
 }
 
 void

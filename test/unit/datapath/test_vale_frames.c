@@ -580,6 +580,53 @@ indirect_trusted(void **state)
 	munmap(pages, 8192);
 }
 
+/*
+ * Whole frames with a header in trusted memory, as a guest sends them, in one sync with others of
+ * all kinds: each arrives once, in order, and at every length as it was.
+ */
+static void
+indirect_headed(void **state)
+{
+	static uint8_t memory[64][2048];
+	uint32_t i, n = 0;
+
+	(void)state;
+	vale_rig_init(&v, 600);
+	for (i = 0; i < 2; i++)
+		vale_rig_add(&v,
+			(struct fake_geometry){.n_tx = 1, .n_rx = 1, .slots = 128, .hdr_len = 12});
+	vale_rig_teach(&v);
+	assert_int_equal(unm_trusted_add(memory, sizeof(memory)), 0);
+	for (i = 0; i < 64; i++) {
+		const uint32_t len = 60 + 30 * i;
+
+		make_frame(12, len, i);
+		memcpy(memory[i], frame, 12 + len);
+		if (i % 16 == 9)
+			memory[i][1] = 0x7f; /* no such gso_type */
+		if (i % 16 == 7)
+			send_parts(12 + len, 100);
+		else if (i % 16 == 11)
+			send_parts(12 + len, 2048);
+		else
+			send_indirect(memory[i], 12 + len, 0);
+	}
+	vale_txsync(&v, 0);
+	for (i = 0; i < 64; i++) {
+		const uint32_t len = 60 + 30 * i;
+
+		if (i % 16 == 9)
+			continue;
+		make_frame(12, len, i);
+		assert_int_equal(receive(2048), 12 + len);
+		assert_memory_equal(got, frame, 12 + len);
+		n++;
+	}
+	assert_int_equal(vale_pending(&v, 1), 0);
+	assert_true(vale_drops(&v, 0, UNM_DROP_OFFLOAD) == 64 - n);
+	unm_trusted_remove(memory);
+}
+
 /* More indirect slots in one sync than a batch has bounce buffers for; too long ones; empty ones. */
 static void
 indirect_many(void **state)
@@ -657,6 +704,7 @@ main(void)
 		cmocka_unit_test_teardown(indirect, teardown),
 		cmocka_unit_test_teardown(indirect_bad, teardown),
 		cmocka_unit_test_teardown(indirect_trusted, teardown),
+		cmocka_unit_test_teardown(indirect_headed, teardown),
 		cmocka_unit_test_teardown(indirect_many, teardown),
 		cmocka_unit_test_teardown(receiver_slots, teardown),
 	};

@@ -69,7 +69,8 @@ unm_net_port_open(struct unm_net *n, char *why)
 	r->tx->tail = NET_SLOTS - 1;
 	r->n_bufs = NET_SLOTS + 2;
 	r->sent = calloc(NET_SLOTS, sizeof(*r->sent));
-	if (r->sent == NULL)
+	r->slots = calloc(NET_SLOTS, sizeof(*r->slots));
+	if (r->sent == NULL || r->slots == NULL)
 		abort();
 	return 0;
 }
@@ -80,6 +81,7 @@ unm_net_port_close(struct net_port *p)
 	free(p->ring[0].tx);
 	free(p->ring[0].rx);
 	free(p->ring[0].sent);
+	free(p->ring[0].slots);
 }
 
 void
