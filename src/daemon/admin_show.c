@@ -39,7 +39,8 @@ counter(const uint64_t *p)
 static bool
 is_on_switch(const struct unm_dport *p)
 {
-	return p->seg->type == UNM_SEG_VALE && !(p->flags & UNM_PORTF_DETACHED);
+	return p->seg->type == UNM_SEG_VALE && p->kind == UNM_PORT_VALE &&
+	       !(p->flags & UNM_PORTF_DETACHED);
 }
 
 /* A table may be asked for one port, or for all of a switch. */
@@ -119,6 +120,8 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "rx_slots", p->rx_slots);
 	unm_json_u64(j, "users", p->n_bindings);
 	unm_json_u64(j, "pipes", p->n_pipes);
+	if (p->kind == UNM_PORT_MONITOR)
+		unm_json_str(j, "watches", p->watched != NULL ? p->watched->name : "");
 	unm_json_str(j, "mac", mac);
 	unm_json_u64(j, "vnet_hdr_len", p->vnet_hdr_len);
 	unm_json_u64(j, "vnet_lacks", p->vnet_lacks);

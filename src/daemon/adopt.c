@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
-#include "daemon/kinds.h"
+#include "daemon/monitors.h"
 #include "daemon/nic.h"
 #include "daemon/worker.h"
 #include "net/netmap.h"
@@ -88,7 +88,8 @@ read_entry(const struct unm_dseg *seg, uint32_t idx, struct entry *en, struct un
 			why, -ESTALE, "port %u of %s is not active any more", idx, seg->name);
 	if (memchr(en->e.name, '\0', sizeof(en->e.name)) == NULL ||
 		unm_kind_ops(en->e.kind) == NULL ||
-		(en->e.kind == UNM_PORT_VALE) != (seg->type == UNM_SEG_VALE) ||
+		(en->e.kind != UNM_PORT_MONITOR &&
+			(en->e.kind == UNM_PORT_VALE) != (seg->type == UNM_SEG_VALE)) ||
 		en->e.n_tx_rings > UNM_PORT_MAX_RINGS || en->e.n_rx_rings > UNM_PORT_MAX_RINGS ||
 		en->e.n_host_tx_rings > UNM_PORT_MAX_RINGS ||
 		en->e.n_host_rx_rings > UNM_PORT_MAX_RINGS || en->e.kring_base > seg->n_krings ||
@@ -155,7 +156,7 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->ops = unm_kind_ops(en->e.kind);
 	port->flags =
 		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
-				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN);
+				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;
@@ -172,6 +173,8 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->max_frame = en->e.max_frame;
 	memcpy(port->mac, en->e.mac, sizeof(port->mac));
 	port->created_ns = en->e.created_ns;
+	if (port->kind == UNM_PORT_MONITOR)
+		port->mon_flags = en->e.mon_flags & (UNM_MONF_TX | UNM_MONF_RX | UNM_MONF_ZCOPY);
 	take_ring_states(port);
 	return port;
 }
@@ -182,7 +185,7 @@ adopt_port(struct unm_domain *dom, struct unm_dseg *seg, struct unm_dregion *reg
 	struct entry *en, struct unm_dport **out, struct unm_reason *why)
 {
 	struct unm_dport *port;
-	const bool by_name = en->e.kind != UNM_PORT_NULL;
+	const bool by_name = en->e.kind != UNM_PORT_NULL && en->e.kind != UNM_PORT_MONITOR;
 
 	if (region->info.uid != en->e.region_uid || read_rings(seg, &region->info, en) < 0)
 		return unm_fail(
@@ -328,7 +331,8 @@ take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info
 {
 	uint32_t i;
 
-	if (port->n_port_fds > 0 || (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC))
+	if (port->n_port_fds > 0 || (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC &&
+					    port->kind != UNM_PORT_MONITOR))
 		return 0;
 	if (port->kind == UNM_PORT_NIC) {
 		const int ret = unm_nic_adopt(port, fds + UNM_BIND_FDS,
@@ -426,6 +430,8 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 	d->binding = b;
 	port->n_bindings++;
 	count_users(port, &b);
+	port->mon_lo = b.rx_lo; /* for monitors */
+	port->mon_hi = b.rx_hi;
 	if (port->flags & UNM_PORTF_ATTACHED)
 		unm_worker_adopt(srv, port, pid);
 	return 0;
@@ -513,10 +519,11 @@ settle_segment(struct unm_server *srv, struct unm_dseg *seg)
 {
 	uint32_t i;
 
-	unm_free_dead_locks(srv, seg);
 	unm_dseg_drop_unclaimed(seg);
 	for (i = 0; i < seg->top_port; i++)
 		settle_entry(&srv->dom, seg, i);
+	unm_monitors_repair(srv, seg, 0);
+	unm_free_dead_locks(srv, seg);
 }
 
 /* Rings that only the missing used are closed, ports without users end or get a new worker. */
@@ -569,6 +576,7 @@ unm_adopt_finish(struct unm_server *srv)
 			settle_segment(srv, seg);
 	}
 	link_bases(dom);
+	unm_monitors_adopt(srv);
 	settle_pools(srv);
 	settle_ports(srv);
 	for (seg = dom->segs; seg != NULL; seg = seg->next) {

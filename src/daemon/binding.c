@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
-#include "daemon/kinds.h"
+#include "daemon/monitors.h"
 #include "net/netmap.h"
 #include "shm/atomic.h"
 #include "shm/clock.h"
@@ -171,6 +171,9 @@ check_offsets(const struct unm_dport *port, const struct unm_dbinding *b,
 	const uint64_t mask = o->bits <= 64 ? offset_mask(o->bits) : 0;
 	uint32_t i;
 
+	if (port->mon_flags & UNM_MONF_ZCOPY)
+		return fail_offsets(wish, why, -EOPNOTSUPP,
+			"offsets: a zero-copy monitor gets buffers as they are");
 	if (o->bits > 64)
 		return fail_offsets(wish, why, -EINVAL, "offsets: at most 64 bits");
 	if (o->max > port->region->info.buf_size)
@@ -430,6 +433,8 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 	}
 	port->n_bindings++;
 	unm_dport_update(port);
+	if (port->ops->bound != NULL)
+		port->ops->bound(dom, port, b);
 	wake_room_waiters(port);
 	return 0;
 }
@@ -451,6 +456,8 @@ unm_unbind(struct unm_domain *dom, struct unm_dbinding *b)
 	b->port = NULL;
 	port->n_bindings--;
 	unm_dport_update(port);
+	if (port->n_bindings == 0 && !port->seg->is_adopted)
+		unm_monitors_orphan(dom, port);
 	close_rings(dom, port, b);
 	wake_room_waiters(port);
 	if (port->is_dying)

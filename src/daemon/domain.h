@@ -42,6 +42,7 @@
 
 struct unm_dport;
 struct unm_domain;
+struct unm_dbinding;
 struct unm_giveback;
 struct unm_nic;
 
@@ -77,6 +78,8 @@ struct unm_port_kind_ops {
 	void (*release_memory)(struct unm_dport *port);
 	/* Free what is netmapd's own (@nic). May be NULL. */
 	void (*free)(struct unm_dport *port);
+	/* There is a new binding; may be NULL. */
+	void (*bound)(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbinding *b);
 };
 
 struct unm_dport {
@@ -101,6 +104,11 @@ struct unm_dport {
 	struct unm_dport *peer; /* pipe: the other end */
 	struct unm_dport *base; /* pipe: whose region it uses */
 	uint32_t n_pipes;	/* ports that have this one as base */
+	/* Monitor (monitors.h): the port that it watches, NULL: none any more */
+	struct unm_dport *watched;
+	uint32_t mon_flags;	 /* UNM_MONF_* */
+	uint32_t mon_lo, mon_hi; /* rings that are on lists */
+	uint64_t mon_seq;	 /* who came later has more */
 	uint32_t vnet_hdr_len;
 	uint32_t vnet_lacks; /* UNM_VNET_LACKS_* */
 	uint32_t max_frame;
@@ -125,8 +133,9 @@ struct unm_domain {
 	struct unm_dport *ports;
 	struct unm_dport *hash[UNM_PORT_HASH];
 	uint32_t n_ports;
-	uint64_t n_removed; /* ports freed so far: has a walk of the list to begin again? */
-	uint32_t n_reap;    /* ports that unm_domain_reap() has to look at */
+	uint64_t n_removed;	  /* ports freed so far: has a walk of the list to begin again? */
+	uint64_t n_monitors_made; /* gives them their mon_seq */
+	uint32_t n_reap;	  /* ports that unm_domain_reap() has to look at */
 	struct unm_giveback *givebacks; /* lists of extra buffers that are still to be freed */
 	struct unm_port_defaults defaults;
 };

@@ -23,6 +23,8 @@ unm_kind_ops(uint32_t kind)
 		return &unm_kind_base;
 	case UNM_PORT_NIC:
 		return &unm_kind_nic;
+	case UNM_PORT_MONITOR:
+		return &unm_kind_monitor;
 	default:
 		return NULL;
 	}

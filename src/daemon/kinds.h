@@ -41,6 +41,7 @@ extern const struct unm_port_kind_ops unm_kind_pipe;
 extern const struct unm_port_kind_ops unm_kind_null;
 extern const struct unm_port_kind_ops unm_kind_tap;
 extern const struct unm_port_kind_ops unm_kind_nic;
+extern const struct unm_port_kind_ops unm_kind_monitor;
 
 /** unm_kind_ops() - by kind; NULL for a kind that netmapd does not serve. */
 const struct unm_port_kind_ops *unm_kind_ops(uint32_t kind);

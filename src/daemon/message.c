@@ -18,6 +18,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/missing.h"
+#include "daemon/monitors.h"
 #include "daemon/tap.h"
 #include "shm/lock.h"
 
@@ -257,6 +258,7 @@ handle_lock_stuck(struct unm_msg *m)
 	}
 	if (!unm_lock_is_dead(m->srv, req->word))
 		return;
+	unm_monitors_repair(m->srv, seg, 0);
 	k = &seg->krings[req->kring];
 	words[0] = &k->lock;
 	words[1] = &k->busy;

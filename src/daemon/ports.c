@@ -9,6 +9,7 @@
 
 #include "daemon/domain.h"
 #include "daemon/format.h"
+#include "daemon/monitors.h"
 #include "daemon/pending.h"
 #include "shm/atomic.h"
 
@@ -212,6 +213,9 @@ init_krings(struct unm_dport *port)
 		k->num_slots = unm_dport_ring_slots(port, i);
 		k->ring_ofs = unm_dport_ring_ofs(port, i);
 		k->mon_head = UNM_NONE;
+		k->mon_from = UNM_NONE;
+		k->mon_next[UNM_MON_OF_TX] = k->mon_next[UNM_MON_OF_RX] = UNM_NONE;
+		k->mon_of[UNM_MON_OF_TX] = k->mon_of[UNM_MON_OF_RX] = UNM_NONE;
 		if (k->is_rx && k->num_slots > 0)
 			k->hwtail = k->num_slots - 1; /* closed: full */
 	}
@@ -343,7 +347,11 @@ unm_dport_activate(struct unm_dport *port)
 	e->n_host_rx_rings = port->n_host_rx;
 	e->kring_base = port->kring_base;
 	e->bind_head = UNM_NONE;
-	e->peer_port = port->peer != NULL ? port->peer->idx : UNM_NONE;
+	e->peer_port = port->peer != NULL      ? port->peer->idx
+		       : port->watched != NULL ? port->watched->idx
+					       : UNM_NONE;
+	e->peer_gen = port->watched != NULL ? port->watched->gen : 0;
+	e->mon_flags = port->mon_flags;
 	e->vnet_hdr_len = port->vnet_hdr_len;
 	e->vnet_lacks = port->vnet_lacks;
 	e->max_frame = port->max_frame;
@@ -441,6 +449,7 @@ unm_dport_remove(struct unm_domain *dom, struct unm_dport *port)
 	struct unm_seg_port *e = &port->seg->ports[port->idx];
 
 	if (!port->is_dying) {
+		unm_monitors_orphan(dom, port);
 		port->is_dying = true;
 		unm_dport_unlink(dom, port);
 		UNM_WRITE_ONCE(e->state, UNM_PORT_DEAD);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/monitors.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
 #include "vale/vnet.h"
@@ -79,6 +80,7 @@ unm_req_hdr_set(struct unm_ctrl *c)
 	if (ret < 0)
 		return ret;
 	unm_dport_set_vnet_hdr(port, req->nr_hdr_len, req->pad1);
+	unm_monitors_set_header(&c->srv->dom, port);
 	if (port->flags & UNM_PORTF_PERSISTENT)
 		unm_state_file_update(c->srv);
 	return 0;

@@ -3,28 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/monitors.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
-
-/*
- * Monitors come with a later version. Their parent must be open: that is said first, as netmap
- * does.
- */
-static int
-refuse_monitor(struct unm_ctrl *c, const struct unm_name *name)
-{
-	const struct unm_dport *parent = unm_port_find(&c->srv->dom, name);
-
-	if (parent == NULL || parent->n_bindings == 0)
-		return unm_fail(&c->why, -EINVAL, "'%s' can't be monitored: nobody has it open",
-			name->full);
-	return unm_fail(&c->why, -EOPNOTSUPP,
-		"'%s': monitors are not supported by this version; tcpdump on a TAP port of the "
-		"switch sees broadcasts and floods",
-		name->full);
-}
 
 static int
 open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregion *region,
@@ -40,9 +23,16 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		.n_extra = reg->nr_extra_bufs,
 		.region = region,
 	};
+	struct unm_dport *pending = c->desc->pending.port;
 	struct unm_name name;
 	int ret;
 
+	/* One that an earlier step of this request has made: no name leads to it. */
+	if (pending != NULL && !pending->is_dying &&
+		(pending->kind == UNM_PORT_NULL || pending->watched != NULL)) {
+		*out = pending;
+		return 0;
+	}
 	if (reg->nr_mode == NR_REG_NULL) {
 		char label[UNM_NAME_SIZE];
 
@@ -54,7 +44,7 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 	if (ret < 0)
 		return ret;
 	if (reg->nr_flags & MONITOR_FLAGS)
-		return refuse_monitor(c, &name);
+		return unm_monitor_open(&c->srv->dom, &name, reg->nr_flags, &geo, out, &c->why);
 	return unm_port_open(&c->srv->dom, &name, &geo, out, &c->why);
 }
 
@@ -148,6 +138,8 @@ unm_req_register(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EINVAL,
 			"pipe modes are for the legacy API: name the pipe's end, like p{1, with "
 			"mode ALL_NIC");
+	if (reg->nr_flags & NR_ZCOPY_MON)
+		reg->nr_flags |= NR_MONITOR_TX | NR_MONITOR_RX;
 	ret = unm_ctrl_region(c, reg->nr_mem_id, &region);
 	if (ret == 0)
 		ret = open_port(c, reg, region, &port);
@@ -162,6 +154,8 @@ unm_req_register(struct unm_ctrl *c)
 			unm_port_release(&c->srv->dom, port);
 			unm_pending_drop(&c->srv->dom, &c->desc->pending);
 		}
+	} else {
+		unm_pending_drop(&c->srv->dom, &c->desc->pending);
 	}
 	unm_dregion_put(&c->srv->dom.regions, region);
 	return ret;

@@ -217,7 +217,7 @@ port_by_idx(struct unm_domain *dom, const struct unm_dseg *seg, uint32_t from)
 	struct unm_dport *p, *best = NULL;
 
 	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->seg == seg && !p->is_dying && !(p->flags & UNM_PORTF_DETACHED) &&
+		if (p->seg == seg && p->kind == UNM_PORT_VALE && !p->is_dying && !(p->flags & UNM_PORTF_DETACHED) &&
 			p->idx >= from && (best == NULL || p->idx < best->idx))
 			best = p;
 	}

@@ -26,6 +26,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/missing.h"
+#include "daemon/monitors.h"
 #include "daemon/worker.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
@@ -100,8 +101,10 @@ clean_up_after(struct unm_server *srv, uint32_t slot)
 	struct unm_dseg *seg;
 
 	for (seg = srv->dom.segs; seg != NULL; seg = seg->next) {
-		const uint32_t n = unm_dseg_break_locks(seg, slot);
+		uint32_t n;
 
+		unm_monitors_repair(srv, seg, slot);
+		n = unm_dseg_break_locks(seg, slot);
 		if (n > 0)
 			unm_log(LOG_INFO, "%s: broke %u locks of a client that is gone", seg->name,
 				n);
@@ -303,8 +306,10 @@ reap(struct unm_server *srv)
 	const uint32_t n_before = srv->dom.n_reap;
 	struct unm_dseg *seg;
 
-	for (seg = srv->dom.segs; seg != NULL && !srv->is_restoring; seg = seg->next)
+	for (seg = srv->dom.segs; seg != NULL && !srv->is_restoring; seg = seg->next) {
+		unm_monitors_repair(srv, seg, 0);
 		unm_free_dead_locks(srv, seg);
+	}
 	unm_domain_reap(&srv->dom);
 	if (srv->dom.n_reap < n_before)
 		srv->reap_pause_ns = REAP_INTERVAL_NS;

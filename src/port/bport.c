@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "port/internal.h"
+#include "port/monitor.h"
 #include "ring/wake.h"
 
 static const struct unm_port_ops *
@@ -28,29 +28,11 @@ ops_of(uint32_t kind)
 		return &unm_port_sink_ops;
 	case UNM_PORT_NIC:
 		return &unm_port_nic_ops;
+	case UNM_PORT_MONITOR:
+		return &unm_port_monitor_ops;
 	default:
 		return NULL;
 	}
-}
-
-/*
- * The netmap_ring of kring @k in @region, or NULL if it does not lie inside, or has fewer than
- * @min_slots.
- */
-static struct netmap_ring *
-locate_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t min_slots,
-	uint32_t *num_slots)
-{
-	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
-	const uint32_t n = UNM_READ_ONCE(k->num_slots);
-	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
-	const uint64_t size = region->info.size;
-
-	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % UNM_RING_ALIGN != 0 || ofs > size ||
-		need > size - ofs)
-		return NULL;
-	*num_slots = n;
-	return (struct netmap_ring *)(void *)(region->base + ofs);
 }
 
 static int
@@ -72,7 +54,7 @@ bring_init(
 	r->buf_size = region->info.buf_size;
 	r->n_bufs = region->info.buf_num;
 	/* A null port has exactly what was asked for, rings without slots too (spec 11). */
-	r->ring = locate_ring(
+	r->ring = unm_region_ring(
 		region, r->kring, bp->info.kind == UNM_PORT_NULL ? 0 : 2, &r->num_slots);
 	return r->ring != NULL && UNM_READ_ONCE(r->kring->is_rx) == (uint32_t)is_rx ? 0 : -EINVAL;
 }
@@ -119,7 +101,7 @@ link_peer(struct unm_bport *bp, const struct geometry *peer)
 			return -EINVAL;
 		r->peer_kring =
 			&bp->seg->krings[peer->base + (r->is_rx ? 0 : peer->n_tx) + r->ring_id];
-		r->peer_ring = locate_ring(bp->region, r->peer_kring, 2, &n);
+		r->peer_ring = unm_region_ring(bp->region, r->peer_kring, 2, &n);
 		if (r->peer_ring == NULL || n != r->num_slots)
 			return -EINVAL;
 	}
@@ -137,6 +119,8 @@ give_descriptor(struct unm_bring *r, const struct geometry *g, const int *fds)
 	const uint32_t n_nic = r->is_rx ? g->n_nic_rx : g->n_nic_tx;
 	const uint32_t n_own = info->n_host_fds > 0 ? info->host_fd : info->n_port_fds;
 
+	if (info->kind == UNM_PORT_MONITOR)
+		return 0; /* they are the watched port's: see monitor_fp.c */
 	if (r->ring_id < n_nic) {
 		r->fd = r->ring_id < n_own ? fds[r->ring_id] : -1;
 		return 0;
@@ -227,10 +211,16 @@ unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg
 void
 unm_bport_close(struct unm_bport *bp)
 {
+	uint32_t i;
+
 	if (bp == NULL)
 		return;
 	if (bp->ops->close != NULL)
 		bp->ops->close(bp);
+	for (i = 0; i < bp->n_tx + bp->n_rx; i++) {
+		unm_mons_free(bp->tx[i].mons);
+		unm_mons_free(bp->tx[i].peer_mons);
+	}
 	free(bp->tx);
 	free(bp);
 }
@@ -285,6 +275,8 @@ unm_bport_fds(const struct unm_bport *bp, short events, struct pollfd *out, unsi
 		const short mask = r->is_rx ? POLLIN | POLLRDNORM : POLLOUT | POLLWRNORM;
 
 		if (r->fd < 0 || !(events & mask))
+			continue;
+		if (r->is_rx && r->ops->rx_has_room != NULL && !r->ops->rx_has_room(r))
 			continue;
 		out[n].fd = r->fd;
 		out[n].events = r->is_rx ? POLLIN : POLLOUT;

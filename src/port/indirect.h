@@ -32,4 +32,7 @@ const uint8_t *unm_indirect_frag(struct unm_vale_src *s, const struct unm_bring 
  */
 void unm_indirect_fetch(struct unm_vale_src *s, unsigned int n);
 
+/* Read one payload. Return: false if the address is bad. */
+bool unm_indirect_read(uint64_t addr, uint32_t len, void *dst);
+
 #endif

@@ -76,3 +76,11 @@ unm_indirect_fetch(struct unm_vale_src *s, unsigned int n)
 		}
 	}
 }
+
+bool
+unm_indirect_read(uint64_t addr, uint32_t len, void *dst)
+{
+	const struct iovec remote = {(void *)(uintptr_t)addr, len}, local = {dst, len};
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)len;
+}

@@ -305,6 +305,12 @@ nic_tx_done(const struct unm_bring *r)
 	return unm_pos_add(pos, r->num_slots - left, r->num_slots);
 }
 
+static uint32_t
+nic_tx_taken(const struct unm_bring *r)
+{
+	return unm_own_hwcur(r);
+}
+
 /* --- rx --- */
 
 /* Bring the kernel's words to what the last commit says; the one who made it may have died since. */
@@ -434,6 +440,16 @@ rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t 
 	unm_count(&x->q->n_too_long, 1);
 }
 
+static bool
+nic_rx_has_room(const struct unm_bring *r)
+{
+	const uint32_t n = r->num_slots, head = unm_own_hwcur(r);
+	const uint32_t held = unm_pos_dist(head, unm_kring_load_hwtail(r->kring, n, head), n);
+
+	/* whatever comes has at most so many pieces; who has nothing can't make more room */
+	return held == 0 || n - 1 - held >= (port_of(r)->is_multi_buffer ? MAX_FRAGS : 1);
+}
+
 static int
 nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
@@ -528,8 +544,7 @@ is_ring_size(uint32_t n)
 }
 
 static int
-map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r,
-	uint32_t n_queues)
+map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r, uint32_t n_queues)
 {
 	const struct unm_nic_state *st = p->st;
 	const uint32_t n_tx = st->tx_size, n_comp = st->comp_size;
@@ -538,7 +553,8 @@ map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r,
 
 	if (r->ops != &unm_port_nic_ops)
 		return 0; /* a host ring */
-	if (r->ring_id >= n_queues || !is_ring_size(n_tx) || !is_ring_size(n_comp) || n_tx < r->num_slots)
+	if (r->ring_id >= n_queues || !is_ring_size(n_tx) || !is_ring_size(n_comp) ||
+		n_tx < r->num_slots)
 		return -EINVAL;
 	t->q = &p->st->txq[r->ring_id];
 	t->bounce = st->bounce[r->ring_id];
@@ -553,8 +569,7 @@ map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r,
 }
 
 static int
-map_rx(const struct nic_port *p, struct nic_rx *x, const struct unm_bring *r,
-	uint32_t n_queues)
+map_rx(const struct nic_port *p, struct nic_rx *x, const struct unm_bring *r, uint32_t n_queues)
 {
 	const struct unm_nic_state *st = p->st;
 	const uint32_t n_rx = st->rx_size, n_fill = st->fill_size;
@@ -616,8 +631,7 @@ map_state(struct nic_port *p, int fd)
 static int
 nic_open(struct unm_bport *bp)
 {
-	const uint32_t n_fds =
-		bp->info.n_host_fds > 0 ? bp->info.host_fd : bp->info.n_port_fds;
+	const uint32_t n_fds = bp->info.n_host_fds > 0 ? bp->info.host_fd : bp->info.n_port_fds;
 	const uint32_t n_queues = n_fds - (UNM_NIC_FDS_XDP(0));
 	struct nic_port *p;
 	uint32_t i;
@@ -655,6 +669,9 @@ const struct unm_port_ops unm_port_nic_ops = {
 	.txsync = nic_txsync,
 	.rxsync = nic_rxsync,
 	.tx_done = nic_tx_done,
+	.tx_taken = nic_tx_taken,
+	.rx_has_room = nic_rx_has_room,
+	.rx_arrives_here = true,
 	.open = nic_open,
 	.close = nic_close,
 };

@@ -19,7 +19,7 @@
  * What the other end wrote into a slot is checked before it reaches this end's ring: the
  * application would follow a bad index, or a bad offset, out of the region.
  */
-#include "port/internal.h"
+#include "port/monitor.h"
 #include "ring/wake.h"
 
 /*
@@ -304,6 +304,8 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (from != head && unm_pos_dist(oldest, from, n) < n_out)
 		end = push_slots(r, from, head);
 	if (end != from) {
+		if (__builtin_expect(unm_is_watched(r->peer_kring), 0))
+			unm_show_to_peer(r, from, end);
 		unm_kring_publish_hwtail(r->peer_kring, end);
 		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */
 		unm_count(&r->kring->n_wakes,

@@ -29,6 +29,7 @@ struct pollfd;
 
 struct unm_bport;
 struct unm_bring;
+struct unm_mons;
 
 /*
  * What a kind of port does. @head is already checked: [hwcur, head) are the slots to take (tx) or
@@ -44,6 +45,15 @@ struct unm_port_ops {
 	 * poll.
 	 */
 	uint32_t (*tx_done)(const struct unm_bring *r);
+	/* The slot after the last one that txsync has taken; NULL: as tx_done. */
+	uint32_t (*tx_taken)(const struct unm_bring *r);
+	/*
+	 * Would rxsync take what the ring's descriptor has now? If not, nobody sleeps on that. NULL:
+	 * it always would.
+	 */
+	bool (*rx_has_room)(const struct unm_bring *r);
+	/* rxsync brings frames into the ring, not somebody else's txsync */
+	bool rx_arrives_here;
 	/* Called at open and close of the bport; may be NULL. */
 	int (*open)(struct unm_bport *bp);
 	void (*close)(struct unm_bport *bp);
@@ -68,6 +78,9 @@ struct unm_bring {
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
+	/* Who watches it, or the ring at the other end of the pipe. W: who syncs the ring in this process */
+	struct unm_mons *mons;
+	struct unm_mons *peer_mons;
 	/*
 	 * VALE, lossless: receivers below have the flooded frame at hwcur already. W: who syncs the
 	 * ring in this process
@@ -88,7 +101,7 @@ struct unm_bport {
 	uint32_t n_tx, n_rx;
 	uint32_t vnet_hdr_len;
 	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
-	void *kind_data;      /* of the port kind: VALE source state */
+	void *kind_data; /* of the port kind: VALE source state; monitor: view of the watched port */
 };
 
 /**
@@ -96,7 +109,7 @@ struct unm_bport {
  * @out:    written on success
  * @env, @seg, @region: borrowed, must outlive the bport
  * @info:   from netmapd; checked against the region's and the segment's real sizes; copied
- * @fds:    info->n_port_fds descriptors, borrowed
+ * @fds:    info->n_port_fds descriptors, borrowed like the above
  *
  * Return: 0, -EINVAL (@info does not fit), -ESTALE (port generation has passed), -ENOMEM.
  */

@@ -17,8 +17,8 @@
 #include <sys/time.h>
 #include <time.h>
 
-#include "port/internal.h"
 #include "port/link.h"
+#include "port/monitor.h"
 #include "ring/prologue.h"
 #include "ring/wake.h"
 #include "shm/lock.h"
@@ -45,7 +45,7 @@ own_positions(const struct unm_bring *r, uint32_t *start, uint32_t *tail)
 }
 
 static int
-sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
+sync_kind(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_kring *k = r->kring;
 	const int err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
@@ -56,6 +56,28 @@ sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	UNM_WRITE_ONCE(k->pub_tail, *tail);
 	unm_count(&k->n_syncs, 1);
 	return 0;
+}
+
+/* The same for a ring that has monitors. */
+static int
+sync_watched(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct unm_watch w = {0};
+	int err;
+
+	unm_watch_before(r, head, &w);
+	err = sync_kind(r, head, tail);
+	if (err == 0)
+		unm_watch_after(r, *tail, &w);
+	return err;
+}
+
+static int
+sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	if (__builtin_expect(unm_is_watched(r->kring), 0))
+		return sync_watched(r, head, tail);
+	return sync_kind(r, head, tail);
 }
 
 /* Where an application that has lost its place goes on: everything before has been taken over. */
@@ -172,6 +194,25 @@ unm_bring_sync_at(
 	}
 	leave_ring(r);
 	return err == 0 || err == -EINVAL ? err : -EIO;
+}
+
+void
+unm_bring_receive(struct unm_bring *r)
+{
+	const struct unm_bport *bp = r->bp;
+	const uint32_t slot = bp->env->slot();
+	uint32_t start, old_tail, tail;
+	bool has_come = false;
+
+	if (slot == 0 || unm_bport_gone(bp) || unm_lock_try_or_mark(&r->kring->busy, slot) != 0)
+		return;
+	own_positions(r, &start, &old_tail);
+	if (sync_checked(r, start, &tail) == 0)
+		has_come = tail != old_tail;
+	leave_ring(r);
+	if (has_come)
+		unm_count(&r->kring->n_wakes,
+			unm_wake_ring(bp->env, bp->seg, r->kring, bp->info.port, UNM_WANT_RX));
 }
 
 /* Sync the @n rings of one direction. Return: 0, -ENXIO, -EIO. */

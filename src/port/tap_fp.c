@@ -195,7 +195,7 @@ tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 }
 
 static void
-window_fill(struct unm_bring *r, struct rx_window *w, uint32_t last)
+window_fill(const struct unm_bring *r, struct rx_window *w, uint32_t last)
 {
 	while (w->n < w->n_max && w->bytes < w->bytes_wanted && w->end != last) {
 		struct netmap_slot v = unm_slot_load(&r->ring->slot[w->end]);
@@ -284,6 +284,28 @@ read_frame(
 	return len;
 }
 
+static void
+window_open(struct rx_window *w, uint32_t pos, uint32_t hdr_len)
+{
+	w->n = 0;
+	w->bytes = 0;
+	w->end = pos;
+	w->n_max = hdr_len == 0 ? TAP_PLAIN_SLOTS : TAP_MAX_FRAGS;
+	w->bytes_wanted = hdr_len == 0 ? SIZE_MAX : TAP_GSO_BYTES;
+}
+
+static bool
+tap_rx_has_room(const struct unm_bring *r)
+{
+	const uint32_t n = r->num_slots, hdr_len = header_len(r);
+	const uint32_t head = unm_own_hwcur(r), pos = unm_kring_load_hwtail(r->kring, n, head);
+	struct rx_window w;
+
+	window_open(&w, pos, hdr_len);
+	window_fill(r, &w, unm_pos_prev(head, n));
+	return window_suffices(&w, hdr_len, unm_pos_dist(head, pos, n));
+}
+
 static int
 tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
@@ -296,11 +318,7 @@ tap_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	uint64_t pkts = 0, bytes = 0;
 	uint32_t i;
 
-	w.n = 0;
-	w.bytes = 0;
-	w.end = pos;
-	w.n_max = hdr_len == 0 ? TAP_PLAIN_SLOTS : TAP_MAX_FRAGS;
-	w.bytes_wanted = hdr_len == 0 ? SIZE_MAX : TAP_GSO_BYTES;
+	window_open(&w, pos, hdr_len);
 	unm_kring_publish_hwcur(k, head);
 	for (i = 0; i < n; i++) { /* frames */
 		uint32_t taken;
@@ -333,4 +351,6 @@ const struct unm_port_ops unm_port_tap_ops = {
 	.txsync = tap_txsync,
 	.rxsync = tap_rxsync,
 	.tx_done = tap_tx_done,
+	.rx_has_room = tap_rx_has_room,
+	.rx_arrives_here = true,
 };

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "ring/slot.h"
 #include "shm/atomic.h"
 
 int
@@ -58,4 +59,48 @@ unm_region_check(const struct unm_region_info *info)
 	if (info->buf_ofs % 64 != 0 || info->buf_size % 64 != 0)
 		return -EINVAL;
 	return info->buf_size <= 65536 && info->buf_num > 2 ? 0 : -EINVAL;
+}
+
+struct netmap_ring *
+unm_region_ring(const struct unm_region *region, const struct unm_kring *k, uint32_t min_slots,
+	uint32_t *num_slots)
+{
+	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
+	const uint32_t n = UNM_READ_ONCE(k->num_slots);
+	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
+	const uint64_t size = region->info.size;
+
+	if (n < min_slots || n > UNM_RING_MAX_SLOTS || ofs % UNM_RING_ALIGN != 0 || ofs > size ||
+		need > size - ofs)
+		return NULL;
+	*num_slots = n;
+	return (struct netmap_ring *)(void *)(region->base + ofs);
+}
+
+bool
+unm_seg_port_read(const struct unm_seg_port *e, struct unm_seg_port *copy)
+{
+	const uint32_t gen = unm_load_acquire(&e->gen);
+
+	if (gen & 1)
+		return false;
+	copy->gen = gen;
+	copy->state = UNM_READ_ONCE(e->state);
+	copy->kind = UNM_READ_ONCE(e->kind);
+	copy->flags = UNM_READ_ONCE(e->flags);
+	copy->region_uid = UNM_READ_ONCE(e->region_uid);
+	copy->n_tx_rings = UNM_READ_ONCE(e->n_tx_rings);
+	copy->n_host_tx_rings = UNM_READ_ONCE(e->n_host_tx_rings);
+	copy->n_rx_rings = UNM_READ_ONCE(e->n_rx_rings);
+	copy->kring_base = UNM_READ_ONCE(e->kring_base);
+	copy->max_frame = UNM_READ_ONCE(e->max_frame);
+	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
+	copy->vnet_lacks = UNM_READ_ONCE(e->vnet_lacks);
+	copy->mon_flags = UNM_READ_ONCE(e->mon_flags);
+	/*
+	 * The copies above, then the generation again: pairs with netmapd's release of an odd
+	 * generation before it writes the entry.
+	 */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE;
 }

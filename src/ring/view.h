@@ -9,10 +9,13 @@
 #ifndef UNM_RING_VIEW_H
 #define UNM_RING_VIEW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/proto.h"
 #include "shm/segment.h"
+
+struct netmap_ring;
 
 /*
  * A region mapped in this process. Owned by the client; valid while the client's reference is held.
@@ -29,6 +32,16 @@ struct unm_region {
  * 64 bytes, or are above 64 KiB, a pool past the end.
  */
 int unm_region_check(const struct unm_region_info *info);
+
+/**
+ * unm_region_ring() - the netmap_ring of kring @k in @region
+ * @min_slots: fewer are refused
+ * @num_slots: written on success; the shared copy is not to be read again
+ *
+ * Return: NULL if the ring does not lie inside the region, or its number of slots is out of range.
+ */
+struct netmap_ring *unm_region_ring(const struct unm_region *region, const struct unm_kring *k,
+	uint32_t min_slots, uint32_t *num_slots);
 
 /* A segment mapped in this process. Owned by the client. */
 struct unm_seg {
@@ -49,6 +62,14 @@ struct unm_seg {
  * Return: 0, -EPROTO (other version), -EINVAL (damaged).
  */
 int unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size);
+
+/**
+ * unm_seg_port_read() - copy the constant part of a port's entry while its generation stands still
+ * @copy: gen, state, kind, flags, region_uid, ring counts, kring_base, header, limits, mon_flags
+ *
+ * Return: false if it is no active port now.
+ */
+bool unm_seg_port_read(const struct unm_seg_port *e, struct unm_seg_port *copy);
 
 /*
  * What the data path needs from the client. All of them may block on netmapd, so they are for the

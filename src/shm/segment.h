@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION	      2u
+#define UNM_SEG_VERSION	      3u
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
@@ -81,6 +81,15 @@ enum unm_port_state {
  * Its clients learn of it by NI_LINK_DOWN and POLLPRI, see port/link.h
  */
 #define UNM_PORTF_LINK_DOWN 0x20u
+/* Of a monitor: the port that it watched has been closed; nothing will come any more */
+#define UNM_PORTF_ORPHAN 0x40u
+
+/* What a monitor watches (unm_seg_port.mon_flags). */
+#define UNM_MONF_TX	      0x1u
+#define UNM_MONF_RX	      0x2u
+#define UNM_MONF_ZCOPY	      0x4u /* takes the buffers instead of copying them; with both of the above */
+
+#define UNM_RING_MAX_MONITORS 256u /* bounds the walk of a ring's list */
 
 /*
  * Why a frame was not delivered. Counted in the sender's tx kring; RX_FULL also in the receiver's
@@ -162,9 +171,10 @@ struct unm_seg_port {
 	uint32_t n_rx_rings;
 	uint32_t n_host_tx_rings;
 	uint32_t n_host_rx_rings;
-	uint32_t kring_base;   /* first kring: tx, host tx, rx, host rx */
-	uint32_t bind_head;    /* first binding of the port, or UNM_NONE */
-	uint32_t peer_port;    /* pipe: the other end's port index, else UNM_NONE */
+	uint32_t kring_base; /* first kring: tx, host tx, rx, host rx */
+	uint32_t bind_head;  /* first binding of the port, or UNM_NONE */
+	/* pipe: the other end's port index; monitor: the watched port's; else UNM_NONE */
+	uint32_t peer_port;
 	uint32_t vnet_hdr_len; /* 0, 10, 12 */
 	uint32_t max_frame;    /* bytes, without virtio-net header */
 	uint8_t mac[6];
@@ -172,7 +182,9 @@ struct unm_seg_port {
 	uint64_t created_ns; /* CLOCK_REALTIME */
 	/* with a header: offloads that the port can't take (vale/vnet.h), 0 = takes all */
 	uint32_t vnet_lacks;
-	uint32_t port_pad2[15];
+	uint32_t peer_gen;  /* monitor: generation of the watched port */
+	uint32_t mon_flags; /* monitor: UNM_MONF_* */
+	uint32_t port_pad2[13];
 
 	/*
 	 * Lossless ports only: source ports (one bit each) whose tx waits for room in this port's
@@ -207,6 +219,24 @@ struct unm_seg_binding {
 #define UNM_WANT_TX 2u
 
 /*
+ * A buffer of a zero-copy monitor's ring changes places with one of the ring that it watches: first
+ * written down here, then done, then crossed out. Whoever is killed in between leaves what netmapd
+ * needs to finish it (daemon/kind_monitor.c), so that no buffer is lost or in two rings.
+ * W: who exchanges, holding @lock of the monitor's ring; netmapd when that one is dead.
+ */
+struct unm_swap {
+	uint32_t is_open;
+	uint32_t pos;	 /* slot of the monitor's ring */
+	uint32_t of;	 /* watched kring */
+	uint32_t of_pos; /* its slot */
+	uint32_t mine;	 /* buffer that was in the monitor's slot */
+	uint32_t theirs; /* buffer that was in the watched slot */
+};
+
+#define UNM_MON_OF_TX 0u /* indices of mon_next and mon_of below */
+#define UNM_MON_OF_RX 1u
+
+/*
  * Shared state of one ring. A position is a slot index in [0, num_slots).
  *
  *             tx ring                                 rx ring
@@ -230,7 +260,14 @@ struct unm_kring {
 	uint32_t offset_gap; /* 0, or the most bytes written at an offset. W: netmapd */
 	uint32_t geo_pad;
 	uint64_t offset_mask; /* bits of slot.ptr, 0 = no offsets. W: netmapd */
-	uint32_t geo_pad2[16];
+	/*
+	 * A monitor's rx ring: the next one in the list of the tx ring, of the rx ring, that it
+	 * watches, and which rings these are (ring/monitor.h). UNM_NONE: none. W: netmapd
+	 */
+	uint32_t mon_next[2];
+	uint32_t mon_of[2];
+	struct unm_swap swap;
+	uint32_t geo_pad2[8];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */
 	uint32_t busy __attribute__((
@@ -243,7 +280,13 @@ struct unm_kring {
 	uint64_t n_pkts;  /* tx: frames taken; rx: slots given back */
 	uint64_t n_bytes; /* tx only */
 	uint64_t n_wakes; /* eventfd writes made by syncs of this ring */
-	uint64_t owner_pad[9];
+	/*
+	 * tx, watched by a monitor: the last sync ended at @mon_from, but slots up to @mon_shown
+	 * have been shown already
+	 */
+	uint32_t mon_from;
+	uint32_t mon_shown;
+	uint64_t owner_pad[8];
 
 	/*
 	 * Delivering side of an rx ring. W: who delivers, holding @lock (on a pipe: the peer's
@@ -268,6 +311,8 @@ static_assert(sizeof(struct unm_fdb_bucket) == 64, "a bucket is a cache line");
 static_assert(sizeof(struct unm_seg_port) == 576, "port entry");
 static_assert(sizeof(struct unm_seg_binding) == 128, "binding entry");
 static_assert(sizeof(struct unm_kring) == 512, "kring");
+static_assert(
+	offsetof(struct unm_kring, mon_of) == 64, "what is written often is on a line of its own");
 static_assert(offsetof(struct unm_kring, busy) == 128, "owner group");
 static_assert(offsetof(struct unm_kring, lock) == 256, "delivery group");
 static_assert(offsetof(struct unm_kring, want) == 384, "sleepers group");

@@ -53,7 +53,8 @@ put_with_header(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_fr
 	uint8_t vnet[UNM_VNET_HDR_MAX];
 	uint8_t *dst;
 
-	if (f->n_frags != 1 || f->total > sp->cap || hdr_len != sp->p->hdr_len || sp->room == 0)
+	if (f->n_frags != 1 || f->total > sp->limits.cap || hdr_len != sp->p->hdr_len ||
+		sp->room == 0)
 		return false;
 	memcpy(vnet, frag->data, sizeof(vnet)); /* an Ethernet header follows the 10 or 12 bytes */
 	dst = unm_spot_buffer(sp, sp->pos);
@@ -72,7 +73,7 @@ put_frame(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_frame *f
 	const struct unm_frag *frag = &s->frags[f->frag];
 	uint8_t *dst;
 
-	if (__builtin_expect(f->n_frags != 1 || f->total > sp->cap || !sp->is_plain, 0)) {
+	if (__builtin_expect(f->n_frags != 1 || f->total > sp->limits.cap || !sp->is_plain, 0)) {
 		if (!sp->is_plain && put_with_header(s, sp, f))
 			return UNM_PUT_DONE;
 		return unm_put_general(s, sp, f);
@@ -87,7 +88,7 @@ put_frame(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_frame *f
 		 * The whole line where both buffers surely have it: aligned starts, buffer sizes a
 		 * multiple of 64, no gap rule.
 		 */
-		if (f->total <= 64 && sp->cap >= 64 &&
+		if (f->total <= 64 && sp->limits.cap >= 64 &&
 			(((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
 			memcpy(dst, frag->data, 64);
 		else
@@ -103,28 +104,14 @@ spot_open(struct unm_spot *sp, const struct unm_vale_src *s, const struct unm_pe
 {
 	struct unm_kring *k = pr->kring;
 	const uint32_t n = pr->num_slots;
-	uint32_t hwcur, gap;
 
 	sp->ring = pr->ring;
 	sp->p = p;
 	sp->n = n;
-	sp->pos = unm_kring_load_hwtail(
-		k, n, 0); /* our own earlier word, under the lock; checked all the same */
-	hwcur = unm_kring_load_hwcur(k, n, unm_pos_next(sp->pos, n));
-	sp->room = n - 1 - unm_pos_dist(hwcur, sp->pos, n);
-	sp->ofs_mask = UNM_READ_ONCE(k->offset_mask);
-	sp->cap = p->buf_size <= UINT16_MAX ? p->buf_size : UINT16_MAX; /* slot.len has 16 bits */
-	sp->ofs_max = 0;
-	if (__builtin_expect(sp->ofs_mask != 0, 0)) {
-		sp->ofs_max = UNM_READ_ONCE(k->offset_max);
-		if (sp->ofs_max > p->buf_size - 64)
-			sp->ofs_max = p->buf_size - 64;
-		if (sp->cap > p->buf_size - sp->ofs_max)
-			sp->cap = p->buf_size - sp->ofs_max;
-		gap = UNM_READ_ONCE(k->offset_gap);
-		if (gap != 0 && gap < sp->cap)
-			sp->cap = gap;
-	}
+	/* our own earlier word, under the lock; checked all the same */
+	sp->pos = unm_kring_load_hwtail(k, n, 0);
+	sp->room = unm_rx_room(k, sp->pos, n);
+	sp->limits = unm_rx_limits(k, p->buf_size);
 	sp->is_plain = (s->hdr_len | p->hdr_len) == 0;
 	sp->pkts = sp->bytes = sp->full = 0;
 }
@@ -209,7 +196,7 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 	struct netmap_slot *slot = sp->ring->slot;
 	uint8_t *bufs = (uint8_t *)sp->p->bufs;
 	const uint32_t n = sp->n, size = sp->p->buf_size, n_good = sp->p->n_bufs - UNM_BUF_FIRST;
-	const uint32_t cap = sp->cap;
+	const uint32_t cap = sp->limits.cap;
 	/* Whole lines may be copied where both buffers surely have them */
 	const uintptr_t odd = cap < 64 ? 1 : ((uintptr_t)bufs | size) & 63;
 	uint32_t pos = sp->pos, room = sp->room;
@@ -268,6 +255,22 @@ put_headed(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a)
 	return put_usual(s, sp, a, s->hdr_len);
 }
 
+/* Let monitors see what has been put from @start on, before its receiver does. */
+static void
+show(const struct unm_vale_src *s, const struct unm_spot *sp, struct unm_mons *mons, uint32_t start)
+{
+	const struct unm_mon_src src = {
+		.ring = sp->ring,
+		.num_slots = sp->n,
+		.bufs = sp->p->bufs,
+		.n_bufs = sp->p->n_bufs,
+		.buf_size = sp->p->buf_size,
+		.offset_mask = sp->limits.ofs_mask,
+	};
+
+	unm_mons_show(mons, s->slot, &src, start, sp->pos);
+}
+
 /*
  * Frames of lists @a and @b that go to ring @q of @p (@q < 0: the only ring). The two lists are
  * merged by frame number: that is the order in which the sender put them.
@@ -277,18 +280,25 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 {
 	struct unm_peer_ring *pr = &p->ring[q < 0 ? 0 : q];
 	unsigned int stopped = UNM_VALE_NOFRAME;
-	const int reason = ring_lock(s, p, pr);
 	struct unm_spot sp = {0};
+	struct unm_mons *mons = NULL;
 	bool plain = false, headed = false;
 	unsigned int put;
-	uint32_t i;
+	uint32_t start = 0, i;
+	int reason;
 
+	if (__builtin_expect(unm_is_watched(pr->kring), 0))
+		mons = unm_mons_get(&pr->mons, s->env, s->seg, pr->kring_idx);
+	reason = ring_lock(s, p, pr);
 	if (reason == 0) {
 		spot_open(&sp, s, p, pr);
-		if (__builtin_expect(UNM_READ_ONCE(unm_sinks_used) != 0, 0))
+		start = sp.pos;
+		/* Who watches the ring has to see the frames there */
+		if (__builtin_expect(UNM_READ_ONCE(unm_sinks_used) != 0, 0) && mons == NULL)
 			unm_sink_deliver(s, &sp, q, &a, &b);
-		plain = q < 0 && sp.is_plain && sp.ofs_mask == 0;
-		headed = q < 0 && !sp.is_plain && sp.ofs_mask == 0 && s->hdr_len == p->hdr_len;
+		plain = q < 0 && sp.is_plain && sp.limits.ofs_mask == 0;
+		headed = q < 0 && !sp.is_plain && sp.limits.ofs_mask == 0 &&
+			 s->hdr_len == p->hdr_len;
 		for (i = 0; i < PREFETCH_AHEAD; i++)
 			unm_spot_prefetch(&sp, i);
 	}
@@ -335,10 +345,14 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 	if (reason != 0)
 		return UNM_VALE_NOFRAME;
 	s->drops[UNM_DROP_RX_FULL] += sp.full;
+	if (__builtin_expect(mons != NULL, 0))
+		show(s, &sp, mons, start);
 	spot_close(&sp, pr->kring);
 	unm_lock_release(&pr->kring->lock);
 	if (sp.pkts > 0)
 		s->n_wakes += unm_wake_ring(s->env, s->seg, pr->kring, p->port, UNM_WANT_RX);
+	if (__builtin_expect(mons != NULL, 0))
+		s->n_wakes += unm_mons_wake(mons);
 	return stopped;
 }
 
@@ -359,13 +373,25 @@ ring_for(const struct unm_vale_src *s, const struct unm_peer *p, const struct un
 	return (uint8_t)((h >> 32) * p->n_rings >> 32);
 }
 
+/* Has some ring of the receiver a monitor, which sees only what comes through the ring? */
+static bool
+is_watched(const struct unm_peer *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->n_rings; i++)
+		if (unm_is_watched(p->ring[i].kring))
+			return true;
+	return false;
+}
+
 unsigned int
 unm_vale_deliver(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b)
 {
 	unsigned int cur_a = a, cur_b = b, first, i;
 	uint64_t rings[UNM_PORT_MAX_RINGS / 64] = {0};
 
-	if (unm_vale_is_direct(s, p)) {
+	if (unm_vale_is_direct(s, p) && !is_watched(p)) {
 		unm_vale_write(s, p, a, b);
 		return UNM_VALE_NOFRAME;
 	}

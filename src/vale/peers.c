@@ -29,10 +29,13 @@ static void
 peer_drop(struct unm_peers *t, uint32_t port)
 {
 	struct unm_peer *p = t->peer[port];
+	uint32_t i;
 
 	if (p == NULL)
 		return;
 	t->peer[port] = NULL;
+	for (i = 0; i < p->n_rings; i++)
+		unm_mons_free(p->ring[i].mons);
 	if (p->n_queues > 0)
 		t->env->queues_put(p->queue, p->n_queues);
 	t->env->region_put(p->region);
@@ -82,7 +85,8 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 			continue;
 		}
 		flags = UNM_READ_ONCE(e->flags);
-		if (UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE || !(flags & UNM_PORTF_OPEN)) {
+		if (UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE || !(flags & UNM_PORTF_OPEN) ||
+			UNM_READ_ONCE(e->kind) != UNM_PORT_VALE) { /* else a monitor */
 			peer_drop(t, i);
 			continue;
 		}
@@ -102,31 +106,11 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 	t->valid = true;
 }
 
-/* Copy the entry while its generation stands still. Return: false if it is no open port now. */
+/* Copy the entry. Return: false if it is no open port of the switch now. */
 static bool
 read_entry(const struct unm_seg_port *e, struct unm_seg_port *copy)
 {
-	const uint32_t gen = unm_load_acquire(&e->gen);
-
-	if (gen & 1)
-		return false;
-	copy->gen = gen;
-	copy->state = UNM_READ_ONCE(e->state);
-	copy->flags = UNM_READ_ONCE(e->flags);
-	copy->region_uid = UNM_READ_ONCE(e->region_uid);
-	copy->n_tx_rings = UNM_READ_ONCE(e->n_tx_rings);
-	copy->n_host_tx_rings = UNM_READ_ONCE(e->n_host_tx_rings);
-	copy->n_rx_rings = UNM_READ_ONCE(e->n_rx_rings);
-	copy->kring_base = UNM_READ_ONCE(e->kring_base);
-	copy->max_frame = UNM_READ_ONCE(e->max_frame);
-	copy->vnet_hdr_len = UNM_READ_ONCE(e->vnet_hdr_len);
-	copy->vnet_lacks = UNM_READ_ONCE(e->vnet_lacks);
-	/*
-	 * The copies above, then the generation again: pairs with netmapd's release of an odd
-	 * generation before it writes the entry.
-	 */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return UNM_READ_ONCE(e->gen) == gen && copy->state == UNM_PORT_ACTIVE &&
+	return unm_seg_port_read(e, copy) && copy->kind == UNM_PORT_VALE &&
 	       (copy->flags & UNM_PORTF_OPEN);
 }
 
@@ -138,20 +122,10 @@ static bool
 map_ring(struct unm_peer_ring *r, const struct unm_seg *seg, const struct unm_region *region,
 	uint32_t kring_idx)
 {
-	struct unm_kring *k = &seg->krings[kring_idx];
-	const uint64_t ofs = UNM_READ_ONCE(k->ring_ofs);
-	const uint32_t n = UNM_READ_ONCE(k->num_slots);
-	const uint64_t size = region->info.size;
-	const uint64_t need = sizeof(struct netmap_ring) + (uint64_t)n * sizeof(struct netmap_slot);
-
-	if (n < 2 || n > UNM_RING_MAX_SLOTS || ofs % UNM_RING_ALIGN != 0 || ofs > size ||
-		need > size - ofs || !UNM_READ_ONCE(k->is_rx))
-		return false;
-	r->ring = (struct netmap_ring *)(void *)(region->base + ofs);
-	r->kring = k;
+	r->kring = &seg->krings[kring_idx];
 	r->kring_idx = kring_idx;
-	r->num_slots = n;
-	return true;
+	r->ring = unm_region_ring(region, r->kring, 2, &r->num_slots);
+	return r->ring != NULL && UNM_READ_ONCE(r->kring->is_rx);
 }
 
 /* May the numbers in this copy of an entry be used? */

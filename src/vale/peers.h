@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ring/monitor.h"
 #include "ring/view.h"
 #include "shm/atomic.h"
 
@@ -27,6 +28,7 @@ struct unm_peer_ring {
 	uint32_t num_slots;
 	uint32_t kring_idx;
 	uint64_t stuck_until_ns; /* its lock timed out: only try it until then */
+	struct unm_mons *mons;	 /* who watches it; NULL until somebody does */
 };
 
 struct unm_peer {

@@ -5,19 +5,16 @@
 
 #include <string.h>
 
-#include "ring/kring.h"
-#include "ring/slot.h"
+#include "ring/rx_slots.h"
 #include "vale/forward.h"
 
 struct unm_spot {
 	struct netmap_ring *ring;
 	const struct unm_peer *p;
-	uint32_t n;	   /* slots of the ring */
-	uint32_t pos;	   /* next slot to fill */
-	uint32_t room;	   /* free slots from there */
-	uint32_t cap;	   /* bytes a slot takes, at least 1 */
-	uint64_t ofs_mask; /* OFFSETS in force */
-	uint32_t ofs_max;
+	uint32_t n;    /* slots of the ring */
+	uint32_t pos;  /* next slot to fill */
+	uint32_t room; /* free slots from there */
+	struct unm_rx_limits limits;
 	bool is_plain; /* neither side has virtio-net headers */
 	uint64_t pkts, bytes, full;
 };
@@ -35,24 +32,8 @@ enum unm_put { UNM_PUT_DONE, UNM_PUT_FULL, UNM_PUT_DROPPED };
 static inline uint8_t *
 unm_spot_buffer(const struct unm_spot *sp, uint32_t pos)
 {
-	struct netmap_slot *slot = &sp->ring->slot[pos];
-	const uint32_t idx = UNM_READ_ONCE(slot->buf_idx);
-	uint64_t ofs = 0;
-
-	if (!unm_buf_idx_ok(idx, sp->p->n_bufs))
-		return NULL;
-	if (__builtin_expect(sp->ofs_mask != 0, 0)) {
-		const uint64_t ptr = UNM_READ_ONCE(slot->ptr);
-
-		ofs = ptr & sp->ofs_mask;
-		if (ofs > sp->ofs_max) {
-			ofs = sp->ofs_max;
-			UNM_WRITE_ONCE(
-				slot->ptr, (ptr & ~sp->ofs_mask) |
-						   ofs); /* where the frame really is (spec 10.6) */
-		}
-	}
-	return (uint8_t *)sp->p->bufs + (size_t)idx * sp->p->buf_size + ofs;
+	return unm_rx_buffer(
+		&sp->ring->slot[pos], sp->p->bufs, sp->p->n_bufs, sp->p->buf_size, &sp->limits);
 }
 
 static inline void
@@ -68,7 +49,7 @@ unm_spot_prefetch(const struct unm_spot *sp, uint32_t ahead)
 static inline uint32_t
 unm_spot_slots(const struct unm_spot *sp, uint32_t len)
 {
-	return (len + sp->cap - 1) / sp->cap;
+	return (len + sp->limits.cap - 1) / sp->limits.cap;
 }
 
 /* Is there room for @need slots, now or ever? */
@@ -114,12 +95,12 @@ unm_cursor_run(struct unm_cursor *c, uint32_t len, uint8_t **dst)
 {
 	uint32_t run;
 
-	if (c->ofs == c->sp->cap) {
+	if (c->ofs == c->sp->limits.cap) {
 		c->pos = unm_pos_next(c->pos, c->sp->n);
 		c->ofs = 0;
 		c->buf = unm_spot_buffer(c->sp, c->pos);
 	}
-	run = c->sp->cap - c->ofs;
+	run = c->sp->limits.cap - c->ofs;
 	if (run > len)
 		run = len;
 	*dst = c->buf != NULL ? c->buf + c->ofs : NULL;
@@ -160,7 +141,7 @@ unm_spot_finish(struct unm_spot *sp, uint32_t len)
 	uint32_t left = len, k;
 
 	for (k = 0; k < need; k++) { /* at most the ring's free slots */
-		const uint32_t part = left < sp->cap ? left : sp->cap;
+		const uint32_t part = left < sp->limits.cap ? left : sp->limits.cap;
 		const bool ok = unm_spot_buffer(sp, sp->pos) != NULL;
 
 		unm_slot_store_len_flags(&sp->ring->slot[sp->pos], ok ? (uint16_t)part : 0,

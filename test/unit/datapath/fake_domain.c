@@ -138,7 +138,9 @@ ring_add(struct fake_domain *d, uint32_t port, uint32_t id, bool is_rx, uint32_t
 	k->is_rx = is_rx;
 	k->num_slots = slots;
 	k->ring_ofs = fr->ring_top;
-	k->mon_head = UNM_NONE;
+	k->mon_head = k->mon_from = UNM_NONE;
+	k->mon_next[UNM_MON_OF_TX] = k->mon_next[UNM_MON_OF_RX] = UNM_NONE;
+	k->mon_of[UNM_MON_OF_TX] = k->mon_of[UNM_MON_OF_RX] = UNM_NONE;
 	k->pub_tail = is_rx || slots == 0 ? 0 : slots - 1;
 	set_const(&ring->buf_ofs, &buf_ofs, sizeof(buf_ofs));
 	set_const(&ring->num_slots, &slots, sizeof(slots));
@@ -182,7 +184,7 @@ fake_port_add(struct fake_domain *d, const struct fake_geometry *g)
 	uint32_t i;
 
 	must(port < FAKE_MAX_PORTS, "enough ports for this test");
-	d->region_of[port] = 0;
+	d->region_of[port] = g->region;
 	if (g->buf_size != 0)
 		d->region_of[port] = region_new(
 			d, UNM_BUF_FIRST + (g->n_tx + g->n_rx) * g->slots + 64, g->buf_size);
@@ -214,6 +216,67 @@ fake_pipe_join(struct fake_domain *d, uint32_t a, uint32_t b)
 {
 	d->seg.ports[a].peer_port = b;
 	d->seg.ports[b].peer_port = a;
+}
+
+static uint32_t
+kring_number(const struct fake_domain *d, const struct unm_kring *k)
+{
+	return (uint32_t)(k - d->seg.krings);
+}
+
+void
+fake_monitor_link(struct fake_domain *d, uint32_t m, uint32_t i, struct unm_kring *of)
+{
+	struct unm_kring *k = fake_kring(d, m, true, i);
+	const uint32_t dir = of->is_rx ? UNM_MON_OF_RX : UNM_MON_OF_TX;
+
+	UNM_WRITE_ONCE(of->mon_from, UNM_NONE);
+	UNM_WRITE_ONCE(k->mon_of[dir], kring_number(d, of));
+	UNM_WRITE_ONCE(k->mon_next[dir], UNM_READ_ONCE(of->mon_head));
+	unm_store_release(&of->mon_head, kring_number(d, k));
+	__atomic_fetch_add(&d->seg.hdr->epoch, 1, __ATOMIC_RELEASE);
+}
+
+void
+fake_monitor_unlink(struct fake_domain *d, uint32_t m, uint32_t i, struct unm_kring *of)
+{
+	struct unm_kring *k = fake_kring(d, m, true, i);
+	const uint32_t dir = of->is_rx ? UNM_MON_OF_RX : UNM_MON_OF_TX, at = kring_number(d, k);
+	uint32_t *link = &of->mon_head;
+
+	while (*link != at)
+		link = &d->seg.krings[*link].mon_next[dir];
+	unm_store_release(link, k->mon_next[dir]);
+	UNM_WRITE_ONCE(k->mon_of[dir], UNM_NONE);
+	__atomic_fetch_add(&d->seg.hdr->epoch, 1, __ATOMIC_RELEASE);
+}
+
+uint32_t
+fake_monitor_add(struct fake_domain *d, uint32_t watched, uint32_t mon_flags, uint32_t n_rx,
+	uint32_t slots, uint32_t buf_size)
+{
+	const struct unm_seg_port *e = &d->seg.ports[watched];
+	const struct fake_geometry g = {
+		.kind = UNM_PORT_MONITOR,
+		.n_tx = 1,
+		.n_rx = n_rx,
+		.slots = slots,
+		.buf_size = mon_flags & UNM_MONF_ZCOPY ? 0 : buf_size,
+		.region = mon_flags & UNM_MONF_ZCOPY ? d->region_of[watched] : 0,
+	};
+	const uint32_t m = fake_port_add(d, &g);
+	uint32_t i;
+
+	d->seg.ports[m].peer_port = watched;
+	d->seg.ports[m].peer_gen = e->gen;
+	d->seg.ports[m].mon_flags = mon_flags;
+	for (i = 0; i < n_rx; i++) {
+		if ((mon_flags & UNM_MONF_TX) && i < e->n_tx_rings)
+			fake_monitor_link(d, m, i, fake_kring(d, watched, false, i));
+		if ((mon_flags & UNM_MONF_RX) && i < e->n_rx_rings)
+			fake_monitor_link(d, m, i, fake_kring(d, watched, true, i));
+	}
+	return m;
 }
 
 void

@@ -36,6 +36,7 @@ struct fake_geometry {
 	uint32_t n_tx, n_rx, slots;
 	uint32_t flags;	   /* UNM_PORTF_*; OPEN is added */
 	uint32_t buf_size; /* not 0: the port has a region of its own, with buffers of this size */
+	uint32_t region;   /* else: whose it shares, 0 the common one */
 	uint32_t hdr_len;  /* virtio-net header */
 };
 
@@ -53,6 +54,16 @@ uint32_t fake_port_add(struct fake_domain *d, const struct fake_geometry *g);
 
 /* Make two pipe ports each other's peers. */
 void fake_pipe_join(struct fake_domain *d, uint32_t a, uint32_t b);
+
+/*
+ * A monitor of @watched with @n_rx rings, on the lists of its rings (zero-copy ones hang on those too: one at most).
+ * @buf_size: of its own region; ignored for a zero-copy monitor. Return: its index.
+ */
+uint32_t fake_monitor_add(struct fake_domain *d, uint32_t watched, uint32_t mon_flags,
+	uint32_t n_rx, uint32_t slots, uint32_t buf_size);
+/* Put ring @i of monitor @m on the list of kring @of, or take it off. */
+void fake_monitor_link(struct fake_domain *d, uint32_t m, uint32_t i, struct unm_kring *of);
+void fake_monitor_unlink(struct fake_domain *d, uint32_t m, uint32_t i, struct unm_kring *of);
 
 /* One more binding of @port, at the head of its list. Return: its index. */
 uint32_t fake_binding_add(struct fake_domain *d, uint32_t port);
