@@ -16,6 +16,7 @@
 
 #include "shm/clock.h"
 #include "vale/vnet.h"
+#include "vm/event_fd.h"
 #include "vm/net_priv.h"
 
 #define STATUS_LINK_UP 1u
@@ -568,21 +569,37 @@ unm_net_fds(struct unm_net *n, struct pollfd *out)
 	return count + add_kick(n, &n->ctrl, out + count);
 }
 
+static void
+break_kicked_by(struct unm_net *n, int fd)
+{
+	unsigned int idx;
+
+	for (idx = 0; idx <= 2 * n->n_pairs; idx++) {
+		struct net_queue *nq = queue_of(n, idx);
+
+		if (nq->q != NULL && nq->kick_fd == fd)
+			unm_vq_break(nq->q, "its kick descriptor blocks");
+	}
+}
+
 void
 unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fds)
 {
 	unsigned int i;
 
 	for (i = 0; i < n_fds; i++) {
-		uint64_t kicks;
+		int got;
 
 		if (fds[i].revents == 0)
 			continue;
 		if (i < n->n_port_fds) {
 			if (fds[i].revents & (POLLERR | POLLNVAL | POLLPRI))
 				unm_net_port_check(n);
-		} else if (read(fds[i].fd, &kicks, sizeof(kicks)) == sizeof(kicks)) {
-			n->stats.kicks++;
+			continue;
 		}
+		got = unm_event_take(fds[i].fd);
+		n->stats.kicks += got > 0;
+		if (got < 0)
+			break_kicked_by(n, fds[i].fd);
 	}
 }

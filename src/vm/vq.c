@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "vm/event_fd.h"
 #include "vm/log.h"
 #include "vm/vq_inflight.h"
 #include "vm/vq_priv.h"
@@ -32,27 +32,14 @@ unm_vq_free(struct unm_vq *q)
 	free(q);
 }
 
-/* Add 1 to an eventfd. One that is full needs nothing: its reader has not been there since. */
-static void
-signal_fd(int fd)
-{
-	const uint64_t one = 1;
-	ssize_t n;
-
-	if (fd < 0)
-		return;
-	do {
-		n = write(fd, &one, sizeof(one));
-	} while (n < 0 && errno == EINTR);
-}
-
 int
 unm_vq_break(struct unm_vq *q, const char *why)
 {
 	if (q->broken == NULL) {
 		q->broken = why;
 		unm_vm_log(q->name, "queue stopped: %s", why);
-		signal_fd(q->err_fd);
+		if (q->err_fd >= 0 && unm_event_signal(q->err_fd) < 0)
+			q->err_fd = -1;
 	}
 	return -EPROTO;
 }
@@ -240,7 +227,10 @@ unm_vq_call(struct unm_vq *q)
 {
 	q->call_owed = false;
 	q->stats.calls++;
-	signal_fd(q->call_fd);
+	if (q->call_fd >= 0 && unm_event_signal(q->call_fd) < 0) {
+		q->call_fd = -1;
+		unm_vq_break(q, "its call descriptor blocks");
+	}
 }
 
 void

@@ -143,6 +143,9 @@ void unm_vq_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned i
 /* Forget the latest peek, which gave @c. */
 void unm_vq_unpeek(struct unm_vq *q, const struct unm_vq_chain *c);
 
+/* Break the queue for @why, which stays the caller's. Return: -EPROTO. */
+int unm_vq_break(struct unm_vq *q, const char *why);
+
 /* Forget all peeks that were not pushed. */
 void unm_vq_rewind(struct unm_vq *q);
 

@@ -193,9 +193,6 @@ guest_store16_release(uint16_t *p, uint16_t v)
 	__atomic_store_n(p, htole16(v), __ATOMIC_RELEASE);
 }
 
-/* Break the queue. Return: -EPROTO. */
-int unm_vq_break(struct unm_vq *q, const char *why);
-
 /* The two ring formats. Meaning as of the functions in vq.h that are named alike. */
 int unm_vq_split_map(struct unm_vq *q);
 int unm_vq_split_start(struct unm_vq *q);

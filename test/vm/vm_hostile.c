@@ -14,7 +14,9 @@
  * that their name says.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -549,6 +551,52 @@ call_is_full(struct victim *v)
 	close(fd);
 }
 
+/* The same, but made blocking only when the server no longer looks. */
+static void
+call_blocks(struct victim *v)
+{
+	const uint64_t ring[2] = {0, 1};
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	eventfd_t value;
+	unsigned int i;
+
+	if (fd < 0)
+		abort();
+	for (i = 0; i < 2; i++)
+		fe_request(&v->fe, WIRE_SET_VRING_CALL, &ring[i], sizeof(ring[i]), &fd, 1);
+	for (i = 0; i < 20; i++) {
+		eventfd_read(fd, &value);
+		eventfd_write(fd, UINT64_MAX - 1);
+		fcntl(fd, F_SETFL, 0);
+		good_desc(v, i, 0, 0);
+		offer(v, i);
+		poll(NULL, 0, 1);
+	}
+	poll(NULL, 0, 300);
+	close(fd);
+}
+
+/* Blocking kicks that are gone again when the server comes to read them. */
+static void
+kick_blocks(struct victim *v)
+{
+	const int kick = v->tx.ring->kick, thief = dup(kick);
+	struct pollfd p = {.fd = kick, .events = POLLIN};
+	unsigned int i;
+	eventfd_t value;
+
+	for (i = 0; i < 3000; i++) {
+		fcntl(kick, F_SETFL, 0);
+		eventfd_write(kick, 1);
+		sched_yield();
+		if (poll(&p, 1, 0) > 0) {
+			fcntl(kick, F_SETFL, O_NONBLOCK);
+			eventfd_read(thief, &value);
+		}
+	}
+	close(thief);
+}
+
 static void
 kick_is_full(struct victim *v)
 {
@@ -593,6 +641,8 @@ static const struct attack attacks[] = {
 	{"memory-shrinks", false, memory_shrinks},
 	{"memory-removed", false, memory_removed},
 	{"call-is-full", false, call_is_full},
+	{"call-blocks", false, call_blocks},
+	{"kick-blocks", false, kick_blocks},
 	{"kick-is-full", false, kick_is_full},
 };
 

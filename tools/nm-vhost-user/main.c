@@ -22,6 +22,7 @@
 #include "options.h"
 #include "sandbox.h"
 #include "status.h"
+#include "vm/event_fd.h"
 
 /* NICs and what the loop's callbacks need; one for the program. */
 struct server {
@@ -184,6 +185,9 @@ start(struct server *s)
 	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
 		nmt_die(&vh_cli, "can't give up privileges: %s (--no-sandbox keeps them)",
 			strerror(-err));
+	/* A thread made before would have kept its privileges. */
+	if ((err = unm_event_watchdog_start()) < 0)
+		nmt_die(&vh_cli, "can't start the watchdog: %s", strerror(-err));
 	for (i = 0; i < s->opts.n_nics; i++) {
 		if (vh_nic_start(&s->nic[i], s->loop, why) < 0)
 			nmt_die(&vh_cli, "%s", why);
@@ -204,6 +208,7 @@ main(int argc, char **argv)
 	start(s);
 	err = unm_loop_run(s->loop);
 	stop_nics(s);
+	unm_event_watchdog_stop();
 	unm_loop_free(s->loop);
 	if (err < 0)
 		nmt_die(&vh_cli, "can't wait for work: %s", strerror(-err));

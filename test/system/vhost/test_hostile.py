@@ -45,6 +45,7 @@ MUST_BREAK = {
     "memory-shrinks",
     "descriptors-change",
     "index-changes",
+    "call-blocks",
 }
 
 
