@@ -108,6 +108,22 @@ int unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out);
  */
 int unetmap_sleeps_in_poll(void);
 
+struct sockaddr_un;
+
+/**
+ * unetmap_seal_address() - a UNIX socket's address that can't change any more
+ * @path: of the socket; NULL: netmapd's, to which the process must have been connected
+ *
+ * For programs that let a seccomp filter allow connect(2) by certain pointers only, as it can't see
+ * what they point to. The address is on a read-only page of its own, which from Linux 6.10 on can't
+ * be mapped anew either; it stays until the process ends. From the first call on the library itself
+ * connects by sealed addresses only.
+ *
+ * Return: the address, or NULL. Errors: EINVAL too long or empty, or no netmapd known; ENOMEM;
+ * ENOSPC too many.
+ */
+const struct sockaddr_un *unetmap_seal_address(const char *path);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -31,6 +31,7 @@
 #include "client/fdtab.h"
 #include "client/process.h"
 #include "client/real.h"
+#include "client/sealed.h"
 #include "shm/atomic.h"
 
 #define AWAY_MS	       5000  /* how long a request waits for a netmapd that is away */
@@ -232,17 +233,25 @@ restore(void)
 	return err;
 }
 
+const char *
+unm_session_path(void)
+{
+	return session.path;
+}
+
 static int
 connect_to(const char *path)
 {
-	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	struct sockaddr_un any;
+	const struct sockaddr_un *sa = unm_sealed_find(path, &any);
 	int fd, err;
 
-	memcpy(sa.sun_path, path, strlen(path) + 1);
+	if (sa == NULL)
+		return -ENOENT; /* the program goes by others only */
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0) {
 		err = -errno;
 		UNM_RAW_CLOSE(fd);
 		return err;

@@ -53,6 +53,9 @@ void unm_call_close_fds(struct unm_call *c, unsigned int from);
 /* Connect, if need be, to learn the slot. Return: slot or 0. For unm_env.slot's slow path. */
 uint32_t unm_session_slot(void);
 
+/* Where netmapd was found, or looked for, last; "" if it never was. */
+const char *unm_session_path(void);
+
 /* Descriptor for the control thread to watch for hang-up; -1: none. */
 int unm_session_fd(void);
 

@@ -6,6 +6,8 @@
 
 #include "client/device.h"
 #include "client/epoch.h"
+#include "client/sealed.h"
+#include "client/session.h"
 #include "port/trusted.h"
 #include "vale/sink.h"
 
@@ -103,4 +105,10 @@ unetmap_sleeps_in_poll(void)
 	}
 	t->raw_never = 1;
 	return 0;
+}
+
+const struct sockaddr_un *
+unetmap_seal_address(const char *path)
+{
+	return unm_sealed_make(path != NULL ? path : unm_session_path());
 }

@@ -565,6 +565,7 @@ call_blocks(struct victim *v)
 	for (i = 0; i < 2; i++)
 		fe_request(&v->fe, WIRE_SET_VRING_CALL, &ring[i], sizeof(ring[i]), &fd, 1);
 	for (i = 0; i < 20; i++) {
+		fcntl(fd, F_SETFL, O_NONBLOCK); /* or we wait ourselves */
 		eventfd_read(fd, &value);
 		eventfd_write(fd, UINT64_MAX - 1);
 		fcntl(fd, F_SETFL, 0);

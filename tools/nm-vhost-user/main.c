@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <unetmap.h>
 #include <unistd.h>
 
 #include "nic.h"
@@ -161,6 +162,27 @@ stop_nics(struct server *s)
 		vh_nic_stop(&s->nic[i]);
 }
 
+/* From here on nothing connects but to netmapd and to the front ends. */
+static int
+limit_calls(struct server *s)
+{
+	const struct sockaddr_un *address[1 + VH_MAX_NICS];
+	unsigned int n = 0, i;
+
+	address[n] = unetmap_seal_address(NULL);
+	if (address[n++] == NULL)
+		return -errno;
+	for (i = 0; i < s->opts.n_nics; i++) {
+		if (!s->opts.nic[i].is_client)
+			continue;
+		s->nic[i].sealed = unetmap_seal_address(s->opts.nic[i].socket);
+		if (s->nic[i].sealed == NULL)
+			return -errno;
+		address[n++] = s->nic[i].sealed;
+	}
+	return vh_sandbox_calls(address, n);
+}
+
 /* Sockets before the sandbox, ports inside it: see sandbox.h. */
 static void
 start(struct server *s)
@@ -192,7 +214,7 @@ start(struct server *s)
 		if (vh_nic_start(&s->nic[i], s->loop, why) < 0)
 			nmt_die(&vh_cli, "%s", why);
 	}
-	if (s->opts.has_sandbox && (err = vh_sandbox_calls()) < 0)
+	if (s->opts.has_sandbox && (err = limit_calls(s)) < 0)
 		nmt_die(&vh_cli, "can't limit system calls: %s (--no-sandbox allows all)",
 			strerror(-err));
 }

@@ -186,13 +186,14 @@ on_connection(void *arg, short revents)
 static int
 connect_to_front_end(struct vh_nic *n)
 {
-	const struct sockaddr_un sa = socket_address(n->opts->socket);
+	const struct sockaddr_un any = socket_address(n->opts->socket);
+	const struct sockaddr_un *sa = n->sealed != NULL ? n->sealed : &any;
 	const int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err;
 
 	if (sock < 0)
 		return -errno;
-	if (connect(sock, (const struct sockaddr *)&sa, sizeof(sa)) != 0) {
+	if (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
 		err = -errno;
 		close(sock);
 		return err;

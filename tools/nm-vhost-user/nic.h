@@ -22,10 +22,11 @@
 struct vh_nic {
 	const struct vh_nic_options *opts;
 	struct unm_loop *loop;
-	struct unm_net *net;		/* NULL: not open yet */
-	struct unm_vu_device_ops ops;	/* the device's, less what --features has taken */
-	struct unm_vu_backend *backend; /* NULL: idle */
-	int listen_fd;			/* -1: a client, or not open yet */
+	struct unm_net *net;		  /* NULL: not open yet */
+	struct unm_vu_device_ops ops;	  /* the device's, less what --features has taken */
+	struct unm_vu_backend *backend;	  /* NULL: idle */
+	int listen_fd;			  /* -1: a client, or not open yet */
+	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
 	int timer_fd;		/* pause before connecting, or before opening the port again */
 	uint64_t n_connections; /* so far */
 	uint64_t n_failures;	/* of these, ended because of what the front end did */

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Landlock as the kernel defines it (include/uapi/linux/landlock.h); headers may be older. */
@@ -137,8 +138,6 @@ static const int allowed_calls[] = {
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	/* sockets */
-	SCMP_SYS(socketpair),
-	SCMP_SYS(connect),
 	SCMP_SYS(bind),
 	SCMP_SYS(accept4),
 	SCMP_SYS(sendmsg),
@@ -201,15 +200,35 @@ allow_some_uses(scmp_filter_ctx ctx)
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_writev), 1,
 			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-	/* UNIX sockets: no other family. */
-	if (err == 0)
-		err = seccomp_rule_add(
-			ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	return err;
+}
+
+/*
+ * UNIX sockets: no other family. None of datagrams, which can be sent anywhere without connect().
+ * Connections: to where the sealed addresses say.
+ */
+static int
+allow_sockets(
+	scmp_filter_ctx ctx, const struct sockaddr_un *const *addresses, unsigned int n_addresses)
+{
+	static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+	static const int calls[] = {SCMP_SYS(socket), SCMP_SYS(socketpair)};
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < 4 && err == 0; i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i / 2], 2,
+			SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+				(scmp_datum_t)types[i % 2]));
+	for (i = 0; i < n_addresses && err == 0; i++)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 1,
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)(uintptr_t)addresses[i]));
 	return err;
 }
 
 int
-vh_sandbox_calls(void)
+vh_sandbox_calls(const struct sockaddr_un *const *addresses, unsigned int n_addresses)
 {
 	const scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int err;
@@ -223,6 +242,8 @@ vh_sandbox_calls(void)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_calls[i], 0);
 	if (err == 0)
 		err = allow_some_uses(ctx);
+	if (err == 0)
+		err = allow_sockets(ctx, addresses, n_addresses);
 	if (err == 0)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -9,16 +9,19 @@
  *   open ports       libnetmap connects to netmapd, maps regions, starts its control thread
  *   vh_sandbox_calls()  only the system calls that moving frames, talking to front ends and
  *                    coming back to a restarted netmapd take (seccomp, all threads); others fail
- *                    with EPERM
+ *                    with EPERM. connect() to netmapd and the front ends of --client only
  *   serve
  */
 #ifndef VH_SANDBOX_H_
 #define VH_SANDBOX_H_
 
+struct sockaddr_un;
+
 /*
  * Return: 0 or a negative errno. A kernel without landlock is accepted, as the next stage is there.
  */
 int vh_sandbox_files(void);
-int vh_sandbox_calls(void);
+/* Connections can be made by these addresses only, which must be sealed (unetmap.h). */
+int vh_sandbox_calls(const struct sockaddr_un *const *addresses, unsigned int n_addresses);
 
 #endif /* VH_SANDBOX_H_ */

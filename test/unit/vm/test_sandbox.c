@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is left to a device server that has been taken over (tools/nm-vhost-user/sandbox.c): it
+ * connects to where it may, by an address that it can't change, and nowhere else.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unetmap.h>
+#include <unistd.h>
+
+#include "../../../tools/nm-vhost-user/sandbox.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+
+static char directory[] = "/tmp/unm-sandbox-XXXXXX";
+static struct sockaddr_un good, other;
+
+static int
+listen_at(struct sockaddr_un *sa, const char *name)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sa->sun_family = AF_UNIX;
+	snprintf(sa->sun_path, sizeof(sa->sun_path), "%s/%s", directory, name);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)sa, sizeof(*sa)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+/* Return: 0 or errno. */
+static int
+try_connect(const struct sockaddr_un *sa, int type)
+{
+	const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/* In a child. Return: number of the first expectation that failed, 0 none. */
+static int
+confined(void)
+{
+	const struct sockaddr_un *sealed = unetmap_seal_address(good.sun_path);
+	const bool has_mseal = syscall(SYS_mseal, 0, 0, 0) == 0;
+	void *page = (void *)(uintptr_t)sealed;
+	int pair[2];
+
+	if (sealed == NULL || sealed != unetmap_seal_address(good.sun_path))
+		return 1;
+	if (vh_sandbox_files() != 0 || vh_sandbox_calls(&sealed, 1) != 0)
+		return 2;
+	if (try_connect(sealed, SOCK_STREAM) != 0)
+		return 3;
+	if (try_connect(&good, SOCK_STREAM) != EPERM || try_connect(&other, SOCK_STREAM) != EPERM)
+		return 4;
+	if (socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 ||
+		socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0)
+		return 5;
+	if (!has_mseal)
+		return 0;
+	if (mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0 || munmap(page, 4096) == 0 ||
+		mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0) != MAP_FAILED)
+		return 6;
+	return memcmp(sealed, &good, sizeof(good)) == 0 ? 0 : 7;
+}
+
+static void
+connects_nowhere_else(void **state)
+{
+	int fds[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	fds[0] = listen_at(&good, "good");
+	fds[1] = listen_at(&other, "other");
+	pid = fork();
+	if (pid == 0)
+		_exit(confined());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close(fds[0]);
+	close(fds[1]);
+	unlink(good.sun_path);
+	unlink(other.sun_path);
+	rmdir(directory);
+}
+
+static void
+refuses_paths(void **state)
+{
+	char longest[200];
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	errno = 0;
+	assert_null(unetmap_seal_address(longest));
+	assert_int_equal(errno, EINVAL);
+	errno = 0;
+	assert_null(unetmap_seal_address(NULL)); /* no netmapd was ever looked for */
+	assert_int_equal(errno, EINVAL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(refuses_paths),
+		cmocka_unit_test(connects_nowhere_else),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
