@@ -345,6 +345,9 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_port_
 		return ret;
 	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
 	state_fd = ret = make_state(nic, &wish, &sockets, &w, why);
+	/* A driver's own rings are filled from a wire, the stack's hook also from this machine. */
+	if (ret >= 0)
+		nic->st->has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
 	if (ret >= 0)
 		ret = unm_dport_new(dom, spec, &port, why);
 	if (ret < 0) {

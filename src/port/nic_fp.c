@@ -28,6 +28,7 @@
 
 #include "port/internal.h"
 #include "shm/xsk_ring.h"
+#include "vale/complete_fp.h"
 
 #define ETH_HDR_LEN  14u
 #define MAX_FRAGS    17u /* of the kernel: MAX_SKB_FRAGS */
@@ -36,6 +37,7 @@
 #define ADDR_MASK    ((UINT64_C(1) << ADDR_BITS) - 1)
 #define MAX_KICKS    256 /* the kernel takes 32 frames or more at each call */
 #define MAX_SEGMENTS 4096
+#define MAX_SUMMED   64 /* slots of an IP packet */
 
 struct nic_tx {
 	struct unm_xsk_ring tx, comp;
@@ -59,6 +61,7 @@ struct nic_port {
 	uint32_t shift; /* of the stride, if it is a power of two, else 0 */
 	uint32_t n_window, n_bounce, frame_room;
 	bool is_multi_buffer;
+	bool has_open_sums;
 	struct nic_tx *tx; /* as many as the bport's rings */
 	struct nic_rx *rx;
 };
@@ -428,6 +431,27 @@ rx_one(struct unm_bring *r, const struct nic_port *p, struct nic_rx *x, uint32_t
 	return true;
 }
 
+/* What the frame's sender has left to an offload: done here, whoever gets it. */
+static void
+complete_sum(const struct unm_bring *r, uint32_t pos, uint32_t n_seg)
+{
+	struct iovec iov[MAX_SUMMED];
+	uint32_t i;
+
+	if (n_seg > MAX_SUMMED)
+		return;
+	for (i = 0; i < n_seg; i++) {
+		const uint32_t at = unm_pos_add(pos, i, r->num_slots);
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[at]);
+
+		iov[i].iov_base = unm_slot_data(r, &v);
+		iov[i].iov_len = v.len;
+		if (iov[i].iov_base == NULL)
+			return;
+	}
+	unm_csum_complete(iov, n_seg);
+}
+
 /* Frames that have more pieces than the ring could ever hold: back to the kernel. */
 static void
 rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t fill, uint32_t n)
@@ -490,6 +514,8 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 		}
 		if (i < n_seg)
 			break; /* a slot without a buffer: nothing goes beyond until it is repaired */
+		if (p->has_open_sums)
+			complete_sum(r, pos, n_seg);
 		pkts++;
 		from += n_seg;
 		room -= n_seg;
@@ -526,6 +552,7 @@ take_state(struct nic_port *p, const struct unm_bport *bp, uint32_t n_queues)
 	p->n_bounce = st->n_bounce;
 	p->frame_room = st->frame_room;
 	p->is_multi_buffer = st->is_multi_buffer;
+	p->has_open_sums = st->has_open_sums;
 	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION ||
 		st->n_queues != n_queues || p->stride != region->buf_size ||
 		p->n_window > region->buf_num || p->lead > UINT32_MAX ||

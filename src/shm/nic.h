@@ -96,7 +96,8 @@ struct unm_nic_state {
 	 * headroom, and the address that of the data).
 	 */
 	uint32_t is_unaligned;
-	uint32_t state_pad[11];
+	uint32_t has_open_sums; /* frames may come with checksums that are still to be done */
+	uint32_t state_pad[10];
 
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
 	struct unm_nic_rxq rxq[UNM_NIC_MAX_QUEUES];

@@ -193,6 +193,23 @@ csum_ok(const struct unm_offload *o)
 	       o->vnet.csum_offset <= o->len - start - 2;
 }
 
+int
+unm_offload_locate(struct unm_offload_place *at, const uint8_t *head, uint32_t have, uint32_t len)
+{
+	const struct window w = {.p = head, .len = have};
+	struct unm_offload o;
+	uint16_t type;
+	int proto;
+
+	o.len = len;
+	type = parse_ethernet(&o, &w);
+	if (type != TYPE_IPV4 && type != TYPE_IPV6)
+		return -1;
+	proto = type == TYPE_IPV6 ? parse_ipv6(&o, &w) : parse_ipv4(&o, &w);
+	*at = (struct unm_offload_place){.l3 = o.l3, .l4 = o.l4, .is_v6 = type == TYPE_IPV6};
+	return proto;
+}
+
 bool
 unm_offload_parse(struct unm_offload *o, const uint8_t *vnet, struct unm_reader *r, uint32_t len)
 {

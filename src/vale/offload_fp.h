@@ -43,6 +43,23 @@ struct unm_offload {
 	uint8_t head[UNM_VNET_HDR_MAX + UNM_HEAD_MAX];
 };
 
+/* Where headers are; offsets count from the Ethernet header. */
+struct unm_offload_place {
+	uint32_t l3, l4;
+	bool is_v6;
+};
+
+/**
+ * unm_offload_locate() - find the transport header of a packet that is no fragment
+ * @head: its first @have bytes, a copy
+ * @len:  of the frame
+ *
+ * Return: the protocol of the header at @at->l4, which may lie behind @have; negative if there is
+ * none.
+ */
+int unm_offload_locate(
+	struct unm_offload_place *at, const uint8_t *head, uint32_t have, uint32_t len);
+
 /**
  * unm_offload_parse() - check a frame that asks for something
  * @o:    filled in
