@@ -141,13 +141,14 @@ static int
 receive(struct unm_conn *c, char **text)
 {
 	struct unm_msg_hdr *hdr = malloc(UNM_PROTO_MAXLEN);
-	const struct unm_msg_admin *ans = (const struct unm_msg_admin *)(const void *)(hdr + 1);
+	const struct unm_msg_admin *ans;
 	int fds[UNM_PROTO_MAXFDS];
 	unsigned int i, n_fds;
 	int ret;
 
 	if (hdr == NULL)
 		return -ENOMEM;
+	ans = (const struct unm_msg_admin *)(const void *)(hdr + 1);
 	ret = unm_proto_recv(c->fd, hdr, UNM_PROTO_MAXLEN, fds, &n_fds, 0);
 	if (ret < 0) {
 		free(hdr);

@@ -8,12 +8,16 @@
 #define FORWARD(type, name, params, args)                                                          \
 	type name params                                                                           \
 	{                                                                                          \
-		return PCAP_REAL(name) args;                                                       \
+		type(*real) params = unm_pcap_real_get(PCAP_REAL_ID_##name);                       \
+                                                                                                   \
+		return real args;                                                                  \
 	}
 #define FORWARD_VOID(name, params, args)                                                           \
 	void name params                                                                           \
 	{                                                                                          \
-		PCAP_REAL(name) args;                                                              \
+		void(*real) params = unm_pcap_real_get(PCAP_REAL_ID_##name);                       \
+                                                                                                   \
+		real args;                                                                         \
 	}
 
 FORWARD(u_int, bpf_filter, (const struct bpf_insn *i, const u_char *p, u_int wire, u_int len),

@@ -24,6 +24,7 @@
 
 #include "pcap/api/real.h"
 #include "pcap/capture.h"
+#include "pcap/pace.h"
 
 #define PCAP_HANDLES	 256
 #define PCAP_NAME_SIZE	 256
@@ -54,9 +55,7 @@ struct unm_pcap {
 	int break_fd;		   /* eventfd, -1: none */
 	int break_loop;		   /* atomic */
 	uint64_t accepted;	   /* frames that passed the filter */
-	/* Since the last sleep (read.c) */
-	uint64_t awake_ns; /* CLOCK_REALTIME */
-	uint64_t awake_frames;
+	struct unm_pace pace;
 	uint32_t unsynced;	/* frames handed out since the last sync */
 	struct pcap_pkthdr hdr; /* for pcap_next_ex() */
 	char errbuf[PCAP_ERRBUF_SIZE + 1];

@@ -5,11 +5,7 @@
  * The callback gets a pointer into the ring's buffer: nothing is copied, and the filter looks at
  * the frame where it lies. Slots go back after each batch, in one sync with the look for more.
  *
- * Sleeping. Who waits for the next frame asks the sender for a wake-up, and that costs the sender a
- * system call for each time. A reader that is not in immediate mode therefore looks away for a
- * while instead, when frames come fast: about as long as takes a quarter of the ring to fill at the
- * rate seen last, and 1 ms at most. Who asks and awaits an answer is not made to wait by that: a
- * nap follows only on many frames.
+ * A reader that is not in immediate mode does not ask for a wake-up by each frame (pace.h).
  */
 #include "pcap/api/handle.h"
 
@@ -21,14 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SYNC_PERIOD    4	  /* batches: slots go back at least that often */
-#define SYNC_FRAMES    256	  /* the same for single frames */
-#define NAP_MIN_FRAMES 32	  /* since the last sleep: fewer may be a question and its answer */
-#define NAP_WINDOW_NS  100000000u /* older frames tell nothing about the rate */
-#define NAP_MIN_NS     20000	  /* below, it is not worth its system call */
-#define NAP_MAX_NS     1000000
+#define SYNC_PERIOD 4	/* batches: slots go back at least that often */
+#define SYNC_FRAMES 256 /* the same for single frames */
 
-#define LOOK_AGAIN     1 /* wait_frames(): there may be frames */
+#define LOOK_AGAIN  1 /* wait_frames(): there may be frames */
 
 void
 pcap_breakloop(pcap_t *p)
@@ -115,7 +107,7 @@ handle_batch(struct unm_pcap *h, int max, pcap_handler callback, u_char *user, i
 	uint32_t i;
 
 	*n_done = 0;
-	h->awake_frames += n;
+	h->pace.frames += n;
 	for (i = 0; i < n; i++) {
 		if (is_broken(h) || *n_done == max) {
 			unm_cap_rewind(h->cap, &f[i], n - i);
@@ -152,25 +144,15 @@ handle_pending(struct unm_pcap *h, int max, pcap_handler callback, u_char *user)
 	return total;
 }
 
-/*
- * Nothing is left. If frames came fast since the last sleep, look away as described above.
- * Return: has that been done?
- */
+/* Nothing is left. Look away for a while, if that is good. Return: has that been done? */
 static bool
 nap(struct unm_pcap *h)
 {
-	const uint64_t frames = h->awake_frames, ns = unm_cap_time_ns(h->cap) - h->awake_ns;
-	const uint64_t quarter = unm_cap_n_slots(h->cap) / 4;
 	struct pollfd p = {h->break_fd, POLLIN, 0};
-	struct timespec ts = {0, NAP_MAX_NS};
+	struct timespec ts = {0, 0};
 
-	h->awake_frames = 0;
-	h->awake_ns = unm_cap_time_ns(h->cap);
-	if (h->immediate || frames < NAP_MIN_FRAMES || ns > NAP_WINDOW_NS)
-		return false;
-	if (ns * quarter / frames < NAP_MAX_NS)
-		ts.tv_nsec = (long)(ns * quarter / frames);
-	if (ts.tv_nsec < NAP_MIN_NS)
+	ts.tv_nsec = unm_pace_nap_ns(&h->pace, unm_cap_time_ns(h->cap), unm_cap_n_slots(h->cap));
+	if (h->immediate || ts.tv_nsec == 0)
 		return false;
 	(void)ppoll(&p, 1, &ts, NULL); /* however it ends, there is another look at everything */
 	return true;
@@ -301,7 +283,7 @@ take_one(struct unm_pcap *h, struct unm_cap_frame *f)
 {
 	while (unm_cap_batch(h->cap, f, 1) == 1) { /* at most what one sync has brought */
 		h->unsynced++;
-		h->awake_frames++;
+		h->pace.frames++;
 		if (is_wanted(h, f))
 			return true;
 	}

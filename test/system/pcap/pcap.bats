@@ -90,6 +90,69 @@ frames()
 	grep -qv '000$' "$DIR/times"
 }
 
+@test "a port in use is monitored, both ways or one, and its traffic is not disturbed" {
+	start_rx rx vale0:rx
+	local rx=$PID
+	start_rx other vale0:other
+	local other=$PID
+	dump both -i vale0:rx -U -w "$DIR/both.pcap"
+	local both=$PID
+	dump in -i vale0:rx -Q in -U -w "$DIR/in.pcap"
+	local in=$PID
+	dump r -i vale0:rx/r -U -w "$DIR/r.pcap"
+	local r=$PID
+	dump t -i vale0:rx/t -U -w "$DIR/t.pcap"
+	local t=$PID
+	send vale0:tx 300 -R 5000
+	wait_for 10 eval '[ "$(frames "$DIR/both.pcap")" = 300 ]'
+	wait_for 10 eval '[ "$(frames "$DIR/in.pcap")" = 300 ]'
+	wait_for 10 eval '[ "$(frames "$DIR/r.pcap")" = 300 ]'
+	for pid in "$both" "$in" "$r" "$t"; do
+		stop "$pid"
+	done
+	[ "$(frames "$DIR/t.pcap")" = 0 ]
+	stop "$rx"
+	stop "$other"
+	[ "$(received rx)" = 300 ]
+	[ "$(received other)" = 300 ]
+}
+
+@test "what a monitored port sends" {
+	start_rx rx vale0:rx
+	local rx=$PID
+	start tx 'Ready' "$PKT_GEN" -i vale0:tx -f tx -w 0 -R 200 -n 400
+	local tx=$PID
+	dump out -i vale0:tx -Q out -c 5
+	local out=$PID
+	dump in -i vale0:tx -Q in -c 1
+	finish "$out"
+	[ "$(grep -c 'UDP' "$DIR/out.out")" = 5 ]
+	stop "$PID"
+	[ "$(grep -c 'UDP' "$DIR/in.out")" = 0 ]
+	finish "$tx"
+	stop "$rx"
+	[ "$(received rx)" = 400 ]
+}
+
+@test "a monitored port that goes away ends the capture with a sentence" {
+	start_rx rx vale0:rx
+	local rx=$PID
+	dump td -i vale0:rx
+	stop "$rx"
+	wait_for 10 is_gone "$PID"
+	grep -q 'vale0:rx has gone: the port that was monitored has been closed' "$DIR/td.err"
+	run -1 "$NM_PCAP" tcpdump -i vale0:rx/rt
+	[[ $output == *'nobody has it open'* ]]
+}
+
+@test "what cannot be done on a monitor or a port of one's own says so" {
+	start_rx rx vale0:rx
+	run -0 "$NM_PCAP" "$PCAP_API" send vale0:rx
+	[[ $output == *"monitored: nothing can be sent from it"* ]]
+	run -1 "$NM_PCAP" tcpdump -i vale0:own -Q out
+	[[ $output == *"this program's own port"* ]]
+}
+
 @test "-D lists ports behind the system's interfaces, and starts no netmapd" {
 	start_rx rx vale0:listed
 	run -0 "$NM_PCAP" tcpdump -D

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
+ * pcap_api send SENDER - send one frame, and say what came of it
  * pcap_api RECEIVER SENDER [timeouts] - the corner cases of libpcap's interface, as a transcript.
  *
  * Frames go from SENDER to RECEIVER, two ends of a veth pair or two ports of a switch. The program
@@ -482,6 +483,10 @@ main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	receiver = argv[1];
 	sender = argv[2];
+	if (strcmp(receiver, "send") == 0) {
+		send_frames(must_open(sender, 65535, 100, PCAP_TSTAMP_PRECISION_MICRO), 1, 1);
+		return 0;
+	}
 	not_activated();
 	snaplens();
 	properties();
