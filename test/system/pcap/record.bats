@@ -1,0 +1,208 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: nm-record keeps the last frames of a port or of all ports of a switch, within its limits,
+# with what they were cut to and where they came from; it writes them on command, by a signal, and
+# when a port, netmapd, a process or it itself ends; a full disk is said and does not end it; and it
+# waits for ports that are not there.
+
+load ../tools/tools
+
+unset LD_LIBRARY_PATH
+
+# record ARG...: a recorder, with its files in $DIR
+record()
+{
+	start rec 'recording' "$NM_RECORD" -w "$DIR/auto" "$@"
+	REC_PID=$PID
+}
+
+# kept NUMBER: so many frames are kept
+kept()
+{
+	[ "$("$NM_RECORD" -j status | sed 's/.*"kept_frames":\([0-9]*\),.*/\1/')" = "$1" ]
+}
+
+# recorded PORT: it is open
+recorded()
+{
+	"$NM_RECORD" -j status | grep -q "\"name\":\"$1\",\"recorded\":true"
+}
+
+frames()
+{
+	tshark -r "$1" 2>/dev/null | wc -l
+}
+
+autos()
+{
+	compgen -G "$DIR/auto-*.pcapng" | wc -l
+}
+
+@test "the last frames of a port, on command and by a signal" {
+	start_rx rx vale0:rx
+	record -n 50 -s 64 vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 200 -l 100
+	wait_for 10 kept 50
+	run -0 "$NM_RECORD" dump "$DIR/now.pcapng"
+	[[ $output == "wrote 50 frames to $DIR/now.pcapng" ]]
+	[ "$(tshark -r "$DIR/now.pcapng" -T fields -e frame.interface_name -e frame.cap_len -e frame.len 2>/dev/null | sort -u)" = $'vale0:rx\t64\t100' ]
+	capinfos "$DIR/now.pcapng" | grep -q 'nm-record (unetmap)'
+	kill -USR1 "$REC_PID"
+	wait_for 10 grep -q "wrote 50 frames to $DIR/auto-" "$DIR/rec.err"
+	[ "$(autos)" = 1 ]
+	(cd "$DIR" && "$NM_RECORD" dump relative.pcapng)
+	[ "$(frames "$DIR/relative.pcapng")" = 50 ]
+	run -0 "$NM_RECORD" status
+	[[ $output == *'kept     50 frames, 3200 bytes'* ]]
+	"$NM_RECORD" -j status | python3 -m json.tool >/dev/null
+	stop "$REC_PID" TERM
+	[ ! -e "$DIR/nm-record.sock" ]
+	[ "$(autos)" = 1 ]
+}
+
+@test "all ports of a switch, those of later too, with directions" {
+	start_rx one vale0:one
+	start_rx elsewhere vale1:one
+	record vale0:
+	wait_for 10 recorded vale0:one
+	start_rx two vale0:two
+	wait_for 10 recorded vale0:two
+	send vale0:tx 10
+	wait_for 10 kept 20
+	"$NM_RECORD" dump "$DIR/now.pcapng"
+	run -0 tshark -r "$DIR/now.pcapng" -T fields -e frame.interface_name -e frame.packet_flags_direction
+	[ "$(grep -c $'vale0:one\t0x00000001' <<<"$output")" = 10 ]
+	[ "$(grep -c $'vale0:two\t0x00000001' <<<"$output")" = 10 ]
+	stop "$REC_PID" TERM
+}
+
+@test "a filter, and frames that are too old" {
+	start_rx rx vale0:rx
+	record -f 'udp port 7' -t 2 vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5 -d 10.0.0.9:7
+	send vale0:tx 5 -d 10.0.0.9:8
+	wait_for 10 kept 5
+	"$NM_RECORD" -j status | grep -q '"filtered_out":5'
+	"$NM_RECORD" dump "$DIR/early.pcapng"
+	[ "$(frames "$DIR/early.pcapng")" = 5 ]
+	wait_for 10 eval '"$NM_RECORD" dump "$DIR/late.pcapng" | grep -q "wrote 0 frames"'
+	stop "$REC_PID" TERM
+}
+
+@test "it writes when a port goes away, and records it again when it is back" {
+	start_rx rx vale0:rx
+	local rx=$PID
+	record -e port vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 kept 5
+	kill -KILL "$rx"
+	wait_for 10 grep -q "wrote 5 frames to $DIR/auto-" "$DIR/rec.err"
+	start_rx rx vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 kept 10
+	"$NM_RECORD" -j status | grep -q '"frames":10,.*"gone":1'
+	stop "$REC_PID" TERM
+	[ "$(autos)" = 1 ]
+}
+
+@test "it writes when netmapd dies, and goes on" {
+	start_rx rx vale0:rx
+	record -e netmapd vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 kept 5
+	kill -KILL "$NETMAPD_PID"
+	wait_for 10 grep -q "wrote 5 frames to $DIR/auto-" "$DIR/rec.err"
+	send vale0:tx 5 # starts another, if nobody has
+	NETMAPD_PID=$("$NMCTL" -j show daemon | sed 's/.*"pid":\([0-9]*\).*/\1/')
+	wait_for 10 kept 10
+	stop "$REC_PID" TERM
+}
+
+@test "it writes when a process ends, and at its own end" {
+	start_rx rx vale0:rx
+	sleep 1000 3>&- &
+	local process=$!
+	PIDS+=("$process")
+	record -p "$process" -e exit vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 kept 5
+	kill "$process"
+	wait_for 10 grep -q "wrote 5 frames to $DIR/auto-" "$DIR/rec.err"
+	"$NM_RECORD" stop
+	finish "$REC_PID"
+	[ "$(autos)" = 2 ]
+}
+
+@test "by itself it writes so many files at most" {
+	start_rx rx vale0:rx
+	record --max-dumps 2 vale0:rx
+	for i in 1 2 3; do
+		kill -USR1 "$REC_PID"
+		wait_for 10 eval '[ "$(grep -c -e wrote -e "not written" "$DIR/rec.err")" -ge "$i" ]'
+	done
+	[ "$(autos)" = 2 ]
+	grep -q 'not written: --max-dumps 2 files' "$DIR/rec.err"
+	"$NM_RECORD" dump "$DIR/asked.pcapng"
+	stop "$REC_PID" TERM
+}
+
+@test "a full disk is said, leaves no half file, and recording goes on" {
+	[ "$(id -u)" = 0 ] || skip "needs root for a tmpfs"
+	mkdir "$DIR/full"
+	start_rx rx vale0:rx
+	start rec 'recording' unshare -m sh -c \
+		"mount -t tmpfs -o size=64k none $DIR/full && exec $NM_RECORD -w $DIR/full/auto vale0:rx"
+	REC_PID=$PID
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 2000
+	wait_for 10 kept 2000
+	run -1 "$NM_RECORD" dump "$DIR/full/now.pcapng"
+	[[ $output == *"cannot write $DIR/full/now.pcapng: No space left on device; recording goes on"* ]]
+	run -1 "$NM_RECORD" dump
+	[[ $output == *'No space left on device'* ]] # not "exists": the first one was removed
+	send vale0:tx 10
+	wait_for 10 kept 2010
+	run -0 "$NM_RECORD" status
+	[[ $output == *'No space left'* ]]
+	run -1 "$NM_RECORD" dump /no/such/directory/x
+	[[ $output == *'cannot create /no/such/directory/x: No such file or directory'* ]]
+	run -0 "$NM_RECORD" dump "$DIR/elsewhere.pcapng"
+	[ "$(frames "$DIR/elsewhere.pcapng")" = 2010 ]
+	stop "$REC_PID" TERM
+}
+
+@test "a recorder that was killed leaves a socket that the next one takes" {
+	record vale0:rx
+	kill -KILL "$REC_PID"
+	wait_for 10 is_gone "$REC_PID"
+	run -1 "$NM_RECORD" status
+	[[ $output == *'no recorder answers'* ]]
+	record vale0:rx
+	run -1 "$NM_RECORD" vale0:b
+	[[ $output == *'another recorder has the socket'* ]]
+	run -0 "$NM_RECORD" status
+	[[ $output == *"vale0:rx"*"waiting"* ]]
+	stop "$REC_PID" TERM
+}
+
+@test "wrong words" {
+	run -2 "$NM_RECORD"
+	run -2 "$NM_RECORD" eth0
+	[[ $output == *"'eth0' is no port"* ]]
+	run -2 "$NM_RECORD" -e rain vale0:a
+	[[ $output == *"'rain' is not one of port, netmapd, exit"* ]]
+	run -2 "$NM_RECORD" -f 'no such filter' vale0:a
+	[[ $output == *'syntax error'* ]]
+	run -2 "$NM_RECORD" -b 10 vale0:a
+	run -2 "$NM_RECORD" dump a b
+	run -2 "$NM_RECORD" -j vale0:a
+	run -1 "$NM_RECORD" -p 99999999 vale0:a
+	[[ $output == *'No such process'* ]]
+}

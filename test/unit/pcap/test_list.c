@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Proves: the list of ports is read from netmapd's answer whatever else is in there, names get the
+ * prefix that programs use, monitors are left out, and answers that are cut or wrong are refused.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pcap/list.h"
+
+static const char answer[] = "{\"ports\":[\n"
+			     " {\"name\":\"vale0:a\",\"kind\":\"vale\",\"switch\":\"vale0\","
+			     "\"new\":{\"x\":[1,{\"y\":\"}]\"}]},"
+			     "\"users\":2,\"attached\":false,\"link\":true},\n"
+			     " {\"name\":\"x{1\",\"kind\":\"pipe\",\"switch\":\"\",\"users\":0,"
+			     "\"link\":false,\"n\":-1.5e3},\n"
+			     " {\"name\":\"vale0:a/rt#1\",\"kind\":\"monitor\",\"users\":1},\n"
+			     " {\"attached\":true,\"name\":\"tap:t0\"},{}\n"
+			     "]}";
+
+static void
+test_ports(void **state)
+{
+	struct unm_list_port *ports;
+	char text[160];
+
+	(void)state;
+	assert_int_equal(unm_list_parse(answer, &ports), 3);
+	assert_string_equal(ports[0].name, "vale0:a");
+	assert_string_equal(ports[0].vale, "vale0");
+	assert_int_equal(ports[0].users, 2);
+	assert_true(ports[0].has_link);
+	assert_false(ports[0].is_attached);
+	assert_string_equal(ports[1].name, "netmap:x{1");
+	assert_false(ports[1].has_link);
+	assert_string_equal(ports[2].name, "tap:t0");
+	assert_true(ports[2].is_attached);
+	unm_list_describe(&ports[0], text, sizeof(text));
+	assert_string_equal(text, "netmap port of switch vale0, in use");
+	unm_list_describe(&ports[1], text, sizeof(text));
+	assert_string_equal(text, "netmap port, not in use, link down");
+	free(ports);
+}
+
+static void
+test_none(void **state)
+{
+	struct unm_list_port *ports;
+
+	(void)state;
+	assert_int_equal(unm_list_parse(" { \"ports\" : [ ] } ", &ports), 0);
+	assert_null(ports);
+}
+
+/* Cut anywhere, up to the bracket that ends the array. */
+static void
+test_cut(void **state)
+{
+	const size_t len = (size_t)(strrchr(answer, ']') - answer);
+	struct unm_list_port *ports;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i <= len; i++) {
+		char *cut = strndup(answer, i);
+
+		assert_int_equal(unm_list_parse(cut, &ports), -EPROTO);
+		free(cut);
+	}
+}
+
+static void
+test_wrong(void **state)
+{
+	static const char *const wrong[] = {"", "[]", "{\"rings\":[]}", "{\"ports\":{}}",
+		"{\"ports\":[1]}", "{\"ports\":[{\"name\":1}]}", "{\"ports\":[{\"users\":\"x\"}]}",
+		"{\"ports\":[{\"x\":}]}",
+		"{\"ports\":[{\"x\":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}]}",
+		"{\"ports\":[{\"x\":1,}]}"};
+	struct unm_list_port *ports;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(unm_list_parse(wrong[i], &ports), -EPROTO);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

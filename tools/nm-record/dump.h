@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Writing what is kept to a file, by a process forked off for that: it has the store as it was at
+ * that moment, and however long the disk takes, recording goes on.
+ */
+#ifndef NM_RECORD_DUMP_H
+#define NM_RECORD_DUMP_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pcap/capture.h"
+#include "ports.h"
+#include "store.h"
+
+struct dump_port {
+	char name[UNM_LIST_NAME_SIZE];
+	struct unm_cap_counters counters;
+};
+
+struct dump_job {
+	const struct store *store;
+	const struct dump_port *ports; /* by number */
+	unsigned int n_ports;
+	const char *path;   /* NULL or "": a name is made */
+	const char *prefix; /* of that name */
+	const char *filter; /* that was in force; NULL: none */
+	uint32_t snaplen;
+	uint64_t start_ns; /* of recording */
+};
+
+struct dump_result {
+	int error; /* 0 or negative errno */
+	uint64_t n_frames;
+	uint64_t n_bytes;
+	char path[PATH_MAX];
+	char why[UNM_CAP_WHY_SIZE + PATH_MAX]; /* with an error: a sentence */
+};
+
+struct dump {
+	pid_t pid; /* 0: none is being written */
+	int fd;	   /* readable when it is done */
+};
+
+/* Return: 0; negative errno: nothing could be started. */
+int dump_start(struct dump *d, const struct dump_job *job);
+
+/* It is readable: take the result. The process has ended when this returns. */
+void dump_finish(struct dump *d, struct dump_result *r);
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop: frames into the store, then rest, then whatever else has happened. See recorder.h.
+ *
+ * Whatever may take long is done by others: the seeker opens ports (ports.h), a forked process
+ * writes (dump.h).
+ */
+#include "recorder.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "nmt_time.h"
+#include "pcap/filter.h"
+
+#define N_OTHERS (4 + OPTIONS_PIDS_MAX) /* descriptors besides those of ports */
+
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+static void
+say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("nm-record: ", stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+static uint64_t
+real_time_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NMT_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- writing ---- */
+
+static void
+copy_counters(struct recorder *r, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		const struct port *p = ports_get(r->ports, i);
+
+		memcpy(r->dump_ports[i].name, p->name, sizeof(p->name));
+		ports_counters(r->ports, p, &r->dump_ports[i].counters);
+	}
+}
+
+/* Return: 0, or negative errno: none has been started. */
+static int
+start_dump(struct recorder *r, const char *path)
+{
+	const unsigned int n = ports_count(r->ports);
+	struct dump_port *ports = realloc(r->dump_ports, (n > 0 ? n : 1) * sizeof(*ports));
+	const struct dump_job job = {
+		.store = r->store,
+		.ports = ports,
+		.n_ports = n,
+		.path = path,
+		.prefix = r->opts->prefix,
+		.filter = r->opts->filter,
+		.snaplen = r->opts->snaplen,
+		.start_ns = r->start_ns,
+	};
+
+	if (ports == NULL)
+		return -ENOMEM;
+	r->dump_ports = ports;
+	copy_counters(r, n);
+	store_expire(r->store, real_time_ns());
+	return dump_start(&r->dump, &job);
+}
+
+/* Something has happened that is worth a file. */
+static void
+own_dump(struct recorder *r)
+{
+	int ret;
+
+	if (r->dump.pid != 0) {
+		r->dump_again = true;
+		return;
+	}
+	if (r->n_own_dumps == r->opts->max_dumps) {
+		say("not written: --max-dumps %llu files have been written",
+			(unsigned long long)r->opts->max_dumps);
+		return;
+	}
+	r->n_own_dumps++;
+	ret = start_dump(r, NULL);
+	if (ret < 0)
+		say("cannot write: %s", strerror(-ret));
+}
+
+static void
+dump_done(struct recorder *r)
+{
+	char text[sizeof(r->last.path) + sizeof(r->last.why) + 80];
+
+	dump_finish(&r->dump, &r->last);
+	if (r->last.error == 0) {
+		r->n_dumps++;
+		snprintf(text, sizeof(text), "wrote %llu frames to %s",
+			(unsigned long long)r->last.n_frames, r->last.path);
+	} else {
+		snprintf(text, sizeof(text), "%s; recording goes on", r->last.why);
+	}
+	say("%s", text);
+	if (r->dump_client >= 0)
+		control_answer(r->dump_client, r->last.error, text);
+	r->dump_client = -1;
+	if (r->dump_again) {
+		r->dump_again = false;
+		own_dump(r);
+	}
+}
+
+/* ---- requests ---- */
+
+static void
+answer_status(int fd, char *text)
+{
+	control_answer(fd, text != NULL ? 0 : -ENOMEM, text != NULL ? text : "out of memory");
+	free(text);
+}
+
+static void
+request_dump(struct recorder *r, int fd, const char *path)
+{
+	int ret;
+
+	if (r->dump.pid != 0) {
+		control_answer(fd, -EBUSY, "another file is being written: try again");
+		return;
+	}
+	ret = start_dump(r, path);
+	if (ret < 0)
+		control_answer(fd, ret, strerror(-ret));
+	else
+		r->dump_client = fd;
+}
+
+static void
+serve_request(struct recorder *r)
+{
+	static char req[CONTROL_MAX_REQ];
+	const int fd = control_accept(r->listen_fd, req);
+
+	if (fd < 0)
+		return; /* who asked has gone */
+	if (strcmp(req, "status") == 0) {
+		answer_status(fd, status_text(r));
+	} else if (strcmp(req, "status json") == 0) {
+		answer_status(fd, status_json(r));
+	} else if (strcmp(req, "dump") == 0 || strncmp(req, "dump ", 5) == 0) {
+		request_dump(r, fd, req[4] == ' ' ? req + 5 : NULL);
+	} else if (strcmp(req, "stop") == 0) {
+		r->is_stopping = true;
+		control_answer(fd, 0, "");
+	} else {
+		control_answer(fd, -EINVAL, "there is no such command");
+	}
+}
+
+/* ---- events ---- */
+
+static void
+event(struct recorder *r, enum when when)
+{
+	if (r->opts->when & when)
+		own_dump(r);
+}
+
+static void
+take_signal(struct recorder *r)
+{
+	struct signalfd_siginfo info;
+
+	if (read(r->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		own_dump(r);
+	else
+		r->is_stopping = true;
+}
+
+static void
+process_ended(struct recorder *r, unsigned int i)
+{
+	say("process %d has ended", (int)r->opts->pid[i]);
+	close(r->pid_fd[i]);
+	r->pid_fd[i] = -1;
+	own_dump(r);
+}
+
+/* ---- frames ---- */
+
+static void
+keep(struct recorder *r, const struct port *p, const struct unm_cap_frame *f)
+{
+	const struct store_frame stored = {
+		.time_ns = unm_cap_time_ns(p->cap),
+		.caplen = f->len < r->opts->snaplen ? f->len : r->opts->snaplen,
+		.len = f->len,
+		.port = p->number,
+		.is_tx = f->is_tx,
+		.data = f->data,
+	};
+
+	if (unm_filter_matches(r->filter, f->data, f->len))
+		store_put(r->store, &stored);
+	else
+		r->n_refused++;
+}
+
+/* All that is there. Return: 0, or negative errno: the port has gone. */
+static int
+drain(struct recorder *r, struct port *p)
+{
+	struct unm_cap_frame f[UNM_CAP_BATCH];
+	const uint32_t n_slots = unm_cap_n_slots(p->cap);
+	uint32_t i, n, total = 0;
+	int ret = unm_cap_sync(p->cap);
+
+	while (ret == 0 && total < n_slots) { /* then others have their turn */
+		n = unm_cap_batch(p->cap, f, UNM_CAP_BATCH);
+		if (n == 0)
+			break;
+		for (i = 0; i < n; i++)
+			keep(r, p, &f[i]);
+		total += n;
+		unm_cap_release(p->cap);
+		ret = unm_cap_sync(p->cap);
+	}
+	p->pace.frames += total;
+	return ret;
+}
+
+/* Read all ports. Return: for how long to look away; 0: wait for frames. */
+static uint32_t
+drain_all(struct recorder *r)
+{
+	const unsigned int n = ports_count(r->ports);
+	uint32_t nap_ns = 0, one;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct port *p = ports_get(r->ports, i);
+
+		if (!ports_is_open(r->ports, p))
+			continue;
+		if (drain(r, p) < 0) {
+			say("%s has gone: waiting for it", p->name);
+			ports_give_up(r->ports, p);
+			event(r, WHEN_PORT);
+			continue;
+		}
+		one = unm_pace_nap_ns(&p->pace, unm_cap_time_ns(p->cap), unm_cap_n_slots(p->cap));
+		if (one != 0 && (nap_ns == 0 || one < nap_ns))
+			nap_ns = one;
+	}
+	return nap_ns;
+}
+
+/* ---- the loop ---- */
+
+/* Return: how many. */
+static unsigned int
+fill_others(const struct recorder *r, struct pollfd *p)
+{
+	unsigned int i, n = 0;
+
+	p[n++] = (struct pollfd){.fd = r->signal_fd, .events = POLLIN};
+	p[n++] = (struct pollfd){.fd = r->listen_fd, .events = POLLIN};
+	p[n++] = (struct pollfd){.fd = ports_event_fd(r->ports), .events = POLLIN};
+	p[n++] = (struct pollfd){.fd = r->dump.pid != 0 ? r->dump.fd : -1, .events = POLLIN};
+	for (i = 0; i < r->opts->n_pids; i++)
+		p[n++] = (struct pollfd){.fd = r->pid_fd[i], .events = POLLIN};
+	return n;
+}
+
+static void
+serve_others(struct recorder *r, const struct pollfd *p)
+{
+	unsigned int i;
+
+	if (p[0].revents != 0)
+		take_signal(r);
+	if (p[2].revents != 0 && ports_take_event(r->ports)) {
+		say("netmapd has died");
+		event(r, WHEN_NETMAPD);
+	}
+	if (p[3].revents != 0)
+		dump_done(r);
+	if (p[1].revents != 0)
+		serve_request(r);
+	for (i = 0; i < r->opts->n_pids; i++)
+		if (p[4 + i].revents != 0)
+			process_ended(r, i);
+}
+
+static unsigned int
+fill_ports(struct recorder *r, struct pollfd *p)
+{
+	const unsigned int n = ports_count(r->ports);
+	unsigned int i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		const struct port *port = ports_get(r->ports, i);
+
+		if (ports_is_open(r->ports, port))
+			p[k++] = (struct pollfd){.fd = unm_cap_fd(port->cap), .events = POLLIN};
+	}
+	return k;
+}
+
+static int
+open_pids(struct recorder *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < r->opts->n_pids; i++) {
+		r->pid_fd[i] = pidfd_open(r->opts->pid[i], 0);
+		if (r->pid_fd[i] < 0) {
+			say("-p %d: %s", (int)r->opts->pid[i], strerror(errno));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static void
+loop(struct recorder *r)
+{
+	static struct pollfd fds[N_OTHERS + PORTS_MAX];
+
+	while (!r->is_stopping) {
+		const struct timespec nap = {.tv_nsec = drain_all(r)};
+		unsigned int n = fill_others(r, fds);
+
+		if (nap.tv_nsec == 0)
+			n += fill_ports(r, fds + n);
+		if (ppoll(fds, n, nap.tv_nsec != 0 ? &nap : NULL, NULL) > 0)
+			serve_others(r, fds);
+	}
+}
+
+int
+recorder_run(struct recorder *r)
+{
+	r->start_ns = real_time_ns();
+	r->dump_client = -1;
+	if (open_pids(r) < 0)
+		return EXIT_FAILURE;
+	loop(r);
+	if (r->dump.pid != 0)
+		dump_done(r);
+	(void)drain_all(r);
+	event(r, WHEN_EXIT);
+	if (r->dump.pid != 0)
+		dump_done(r); /* waits for it */
+	free(r->dump_ports);
+	return r->last.error != 0 && (r->opts->when & WHEN_EXIT) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
