@@ -96,6 +96,7 @@ free_binding(struct unm_binding *b)
 	for (i = 0; i < b->info.n_port_fds; i++)
 		unm_fd_internal_close(b->port_fds[i]);
 	free(b->port_fds);
+	unm_fd_internal_close(b->kick_fd);
 	unm_fd_internal_close(b->event_fd);
 	unm_memory_region_put(b->region);
 	unm_memory_segment_put(b->seg);
@@ -420,9 +421,16 @@ unm_desc_find_binding(struct unm_desc *d)
 static int
 fill_binding(struct unm_binding *b, int *fds)
 {
+	const bool is_isolated = b->info.kind == UNM_PORT_ISOLATED;
 	uint32_t i;
 	int err;
 
+	if (is_isolated) {
+		b->kick_fd = unm_fd_internal(fds[2]);
+		fds[2] = -1;
+		if (b->kick_fd < 0)
+			return b->kick_fd;
+	}
 	err = unm_memory_region(&b->region, &b->info.region, fds[1], fds[2]);
 	fds[1] = fds[2] = -1;
 	if (err < 0)
@@ -445,7 +453,7 @@ fill_binding(struct unm_binding *b, int *fds)
 			return b->port_fds[i];
 	}
 	return unm_bport_open(&b->bport, &unm_client_env, &b->seg->seg, &b->region->region,
-		&b->info, b->port_fds);
+		&b->info, is_isolated ? &b->kick_fd : b->port_fds);
 }
 
 static struct unm_binding *
@@ -458,6 +466,7 @@ alloc_binding(const struct unm_bind_info *info)
 		return NULL;
 	b->info = *info;
 	b->event_fd = -1;
+	b->kick_fd = -1;
 	b->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
 	b->port_fds = malloc((info->n_port_fds + 1) * sizeof(int));
 	if (b->port_fds == NULL) {
@@ -505,6 +514,22 @@ lose_binding(const struct unm_binding *b)
 	(void)!UNM_RAW_WRITE(b->event_fd, &one, sizeof(one)); /* full counter: it is awake anyway */
 }
 
+static void
+lose_desc(struct unm_desc *d, void *arg)
+{
+	const struct unm_binding *b = unm_desc_binding(d);
+
+	(void)arg;
+	if (b != NULL)
+		lose_binding(b);
+}
+
+void
+unm_desc_lose_all(void)
+{
+	unm_desc_for_each(lose_desc, NULL);
+}
+
 static int
 restore_one(struct unm_desc *d)
 {
@@ -519,7 +544,7 @@ restore_one(struct unm_desc *d)
 		if (UNM_BIND_FDS + b->info.n_port_fds > UNM_PROTO_MAXFDS)
 			return 0;
 		fds[c.n_fds++] = b->region->memfd;
-		fds[c.n_fds++] = b->region->map_fd;
+		fds[c.n_fds++] = b->kick_fd >= 0 ? b->kick_fd : b->region->map_fd;
 		fds[c.n_fds++] = b->seg->memfd;
 		fds[c.n_fds++] = b->event_fd;
 		for (i = 0; i < b->info.n_port_fds; i++)

@@ -34,6 +34,7 @@ struct unm_binding {
 	int event_fd;			/* signalled by whoever makes the port ready; never read */
 	uint64_t serial;		/* unique in the process, never reused */
 	int *port_fds;			/* info.n_port_fds TAP queues */
+	int kick_fd;			/* isolated: wakes the broker; else -1 */
 	struct unm_csb *csb;		/* csb.c; NULL unless this process enabled CSB mode */
 	struct unm_bind_info info;
 };
@@ -110,6 +111,11 @@ struct unm_binding *unm_desc_find_binding(struct unm_desc *d);
  * (the session is dead).
  */
 int unm_desc_restore_all(void);
+
+/*
+ * The broker is gone, and all that it did for us: every binding becomes a zombie (ENXIO, POLLERR).
+ */
+void unm_desc_lose_all(void);
 
 /* Call @fn for each descriptor, with the list locked. */
 void unm_desc_for_each(void (*fn)(struct unm_desc *d, void *arg), void *arg);

@@ -13,11 +13,7 @@
  * Who stops the loop may be another process: the stop mark is in the segment, and a signal to the
  * binding's eventfd ends the sleep.
  *
- *   client (atok)                              loop (ktoa)
- *     store cur; release; store head             load head; acquire; load cur, sync_flags
- *     full fence                                 sync
- *     kern_need_kick? write ioeventfd            release; store hwcur; release; store hwtail
- *                                                kern_need_kick = 1; full fence; look at head again
+ * The order of loads and stores is drawn in ring/csb.h.
  */
 #include "client/kloop.h"
 
@@ -38,6 +34,8 @@
 #include "client/session.h"
 #include "client/sleeper.h"
 #include "client/uaccess.h"
+#include "ring/csb.h"
+#include "ring/kring.h"
 #include "shm/lock.h"
 
 #define MAX_SLEEP_US	  1000000
@@ -71,28 +69,6 @@ struct kloop {
 	struct pollfd *fds; /* n + 1 */
 };
 
-struct csb_view {
-	uint32_t head, cur;
-};
-
-static struct csb_view
-read_csb(const struct kloop_ring *k)
-{
-	struct csb_view v;
-
-	v.head = unm_load_acquire(&k->atok->head); /* pairs with nm_sync_kloop_appl_write() */
-	v.cur = UNM_READ_ONCE(k->atok->cur);
-	return v;
-}
-
-static void
-write_csb(struct kloop_ring *k, uint32_t hwcur, uint32_t hwtail)
-{
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	UNM_WRITE_ONCE(k->ktoa->hwcur, hwcur);
-	unm_store_release(&k->ktoa->hwtail, hwtail); /* pairs with nm_sync_kloop_appl_read() */
-}
-
 static void
 signal_fd(int fd)
 {
@@ -102,19 +78,14 @@ signal_fd(int fd)
 		(void)!UNM_RAW_WRITE(fd, &one, sizeof(one)); /* full counter: signalled already */
 }
 
-static uint32_t
-prev_slot(uint32_t i, uint32_t n)
-{
-	return i == 0 ? n - 1 : i - 1;
-}
-
 /* Has the client left something to do since @old? */
 static bool
-has_more(const struct kloop_ring *k, struct csb_view new, struct csb_view old, uint32_t hwtail)
+has_more(const struct kloop_ring *k, struct unm_csb_view new, struct unm_csb_view old,
+	uint32_t hwtail)
 {
 	if (!k->ring->is_rx)
 		return new.head != old.head;
-	return hwtail != prev_slot(new.head, k->ring->num_slots);
+	return hwtail != unm_pos_prev(new.head, k->ring->num_slots);
 }
 
 /* Spec 18.3. Return: whether anything moved. */
@@ -122,14 +93,14 @@ static bool
 process_ring(struct kloop_ring *k)
 {
 	const bool notify = k->loop->notify;
-	struct csb_view v;
+	struct unm_csb_view v;
 	bool moved = false;
 	int pass, dry = 0;
 
 	UNM_WRITE_ONCE(k->ktoa->kern_need_kick, 0);
-	v = read_csb(k);
+	v = unm_csb_read(k->atok);
 	for (pass = 0; pass < MAX_PASSES; pass++) {
-		struct csb_view done = v;
+		struct unm_csb_view done = v;
 		uint32_t hwcur, hwtail;
 		int err = unm_bring_sync_at(k->ring, v.head, v.cur, &hwcur, &hwtail);
 
@@ -137,7 +108,7 @@ process_ring(struct kloop_ring *k)
 			UNM_WRITE_ONCE(k->ktoa->kern_need_kick, notify);
 			break;
 		}
-		write_csb(k, hwcur, hwtail);
+		unm_csb_write(k->ktoa, hwcur, hwtail);
 		dry++;
 		if (hwtail != k->last_tail) {
 			k->last_tail = hwtail;
@@ -146,13 +117,13 @@ process_ring(struct kloop_ring *k)
 			if (UNM_READ_ONCE(k->atok->appl_need_kick))
 				signal_fd(k->irqfd);
 		}
-		v = read_csb(k);
+		v = unm_csb_read(k->atok);
 		if (!has_more(k, v, done, hwtail)) {
 			if (!notify)
 				break;
 			UNM_WRITE_ONCE(k->ktoa->kern_need_kick, 1);
 			unm_full_fence();
-			v = read_csb(k);
+			v = unm_csb_read(k->atok);
 			if (!has_more(k, v, done, hwtail))
 				break;
 			UNM_WRITE_ONCE(k->ktoa->kern_need_kick, 0);

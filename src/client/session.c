@@ -47,11 +47,19 @@ static struct {
 	uint64_t instance; /* netmapd's, 0 = never connected */
 	enum unm_instance which;
 	bool is_system;
+	bool is_isolated; /* the other end is a broker */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8)));
 } session = {.fd = -1};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int (*restore_hook)(void);
+
+void
+unm_session_on_restore(int (*hook)(void))
+{
+	restore_hook = hook;
+}
 
 void
 unm_set_error(const char *fmt, ...)
@@ -95,8 +103,9 @@ inode_of(int fd)
 	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
 }
 
+/* Only our end of it: whatever was done through it goes on. */
 static void
-drop_session(void)
+close_session(void)
 {
 	if (session.fd < 0)
 		return;
@@ -105,6 +114,14 @@ drop_session(void)
 	else
 		unm_fdtab_take(session.fd); /* somebody else's by now */
 	session.fd = -1;
+}
+
+static void
+drop_session(void)
+{
+	if (session.fd >= 0 && session.is_isolated)
+		unm_desc_lose_all(); /* a broker's successor has nothing of what it did */
+	close_session();
 }
 
 /* One request and its answer on a live socket. Return: 0, or -errno when the session is of no use any more. */
@@ -216,6 +233,7 @@ say_hello(void)
 		return explain_silence(-EPROTO);
 	session.instance = ans.instance;
 	session.is_system = (ans.flags & UNM_HELLOF_SYSTEM) != 0;
+	session.is_isolated = (ans.flags & UNM_HELLOF_ISOLATED) != 0;
 	UNM_WRITE_ONCE(unm_process_page->slot, ans.slot);
 	return 0;
 }
@@ -225,7 +243,10 @@ static int
 restore(void)
 {
 	struct unm_call done = {.type = UNM_MSG_RESTORE_DONE};
-	int err = unm_desc_restore_all();
+	int err = restore_hook != NULL ? restore_hook() : 0;
+
+	if (err == 0)
+		err = unm_desc_restore_all();
 
 	if (err == 0)
 		err = exchange(&done);
@@ -313,7 +334,8 @@ try_all(enum unm_instance *absent)
 		one = try_instance(which);
 		if (one == 0)
 			return 0;
-		if (is_absent(one) && unm_instance_may_start(which) && !session.is_system)
+		if (is_absent(one) && unm_instance_may_start(which) && !session.is_system &&
+			!session.is_isolated)
 			*absent = which;
 		if (!is_absent(one) || is_absent(err))
 			err = one;
@@ -487,5 +509,5 @@ void
 unm_session_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	drop_session(); /* the socket is our parent's: a copy here would hide its death */
+	close_session(); /* the socket is our parent's: a copy here would hide its death */
 }

@@ -47,6 +47,14 @@ int unm_session_call(struct unm_call *c);
 /* The same from inside unm_desc_restore_all(), which runs with the session's mutex held. */
 int unm_session_call_locked(struct unm_call *c);
 
+/**
+ * unm_session_on_restore() - have @hook called when a new netmapd is told what we hold, before all else
+ *
+ * For brokers. It runs on any thread, with the session's mutex held: unm_session_call_locked() asks. Return of @hook: 0, or
+ * -errno if the session is of no use. To be set before the first session.
+ */
+void unm_session_on_restore(int (*hook)(void));
+
 /* Close what the answer brought, from @from on. */
 void unm_call_close_fds(struct unm_call *c, unsigned int from);
 

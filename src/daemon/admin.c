@@ -16,12 +16,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/isolate.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
 #include "daemon/worker.h"
 #include "shm/atomic.h"
 
-#define MAX_WORDS 12
+#define MAX_WORDS 40
+#define STILL_RESTORING                                                                            \
+	"netmapd has just been restarted and waits for its clients: try again in a few seconds"
 
 struct command {
 	struct unm_server *srv;
@@ -250,6 +253,51 @@ cmd_detach(struct command *c)
 	return as_request(c, name, &req, unm_req_vale_detach);
 }
 
+/* isolate create NAME WORD... */
+static int
+isolate_create(struct command *c)
+{
+	struct unm_isolate_spec spec;
+	char why[UNM_POLICY_WHY_SIZE];
+	unsigned int i;
+	int ret;
+
+	if (c->srv->is_restoring)
+		return unm_fail(&c->why, -EAGAIN, STILL_RESTORING);
+	ret = unm_isolate_spec_init(&spec, c->word[2], why);
+	for (i = 3; i < c->n && ret == 0; i++)
+		ret = unm_isolate_spec_word(&spec, c->word[i], why);
+	if (ret == 0)
+		ret = unm_isolate_spec_check(&spec, why);
+	if (ret < 0)
+		return unm_fail(&c->why, ret, "%s", why);
+	return unm_isolate_create(c->srv, &spec, &c->why);
+}
+
+/* isolate create|show|remove: who may decide whom to trust */
+static int
+cmd_isolate(struct command *c)
+{
+	const char *what = c->n > 1 ? c->word[1] : "";
+
+	if (strcmp(what, "show") == 0 && c->n <= 3) {
+		unm_json_open(&c->json, NULL, '{');
+		unm_isolate_show(c->srv, &c->json, c->n == 3 ? c->word[2] : NULL);
+		unm_json_close(&c->json, '}');
+		return 0;
+	}
+	if (c->s->uid != geteuid() && c->s->uid != 0)
+		return unm_fail(&c->why, -EPERM, "only root and user %u may change who is isolated",
+			geteuid());
+	if (strcmp(what, "create") == 0 && c->n >= 3)
+		return isolate_create(c);
+	if (strcmp(what, "remove") == 0 && c->n == 3)
+		return unm_isolate_remove(c->srv, c->word[2], &c->why);
+	return unm_fail(&c->why, -EINVAL,
+		"isolate create NAME socket=PATH allow=PATTERN ..., isolate show [NAME] or isolate "
+		"remove NAME is expected");
+}
+
 static int
 cmd_stop(struct command *c)
 {
@@ -257,6 +305,7 @@ cmd_stop(struct command *c)
 		return unm_fail(
 			&c->why, -EPERM, "only root and user %u may stop this netmapd", geteuid());
 	unm_worker_end_all(c->srv);
+	unm_isolate_end_brokers(c->srv);
 	c->srv->wants_exit = true;
 	unm_log(LOG_INFO, "ending on request of client %d", (int)c->s->pid);
 	return 0;
@@ -274,6 +323,7 @@ static const struct {
 	{"delete", cmd_delete, true},
 	{"attach", cmd_attach, true},
 	{"detach", cmd_detach, true},
+	{"isolate", cmd_isolate, false},
 	{"stop", cmd_stop, false},
 };
 
@@ -304,9 +354,7 @@ run(struct command *c)
 		if (strcmp(c->word[0], commands[i].word) != 0)
 			continue;
 		if (commands[i].changes && c->srv->is_restoring)
-			return unm_fail(&c->why, -EAGAIN,
-				"netmapd has just been restarted and waits for its clients: try "
-				"again in a few seconds");
+			return unm_fail(&c->why, -EAGAIN, STILL_RESTORING);
 		return commands[i].run(c);
 	}
 	return unm_fail(&c->why, -EINVAL, "there is no command '%s'", c->word[0]);

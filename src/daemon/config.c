@@ -25,7 +25,9 @@ struct key {
 	uint64_t min, max;
 };
 
-#define FIELD(f) offsetof(struct unm_config, f)
+#define FIELD(f)	offsetof(struct unm_config, f)
+
+#define ISOLATE_SECTION "isolate "
 
 static const struct key keys[] = {
 	{"access", "group", VALUE_GROUP, FIELD(group), 0, 0},
@@ -164,6 +166,30 @@ set_value(const struct reading *r, const struct key *k, const char *value)
 	return -EINVAL;
 }
 
+/* A pair of section [isolate NAME]. */
+static int
+set_isolate(const struct reading *r, const char *isolate, const char *key, const char *value)
+{
+	struct unm_config *cfg = r->cfg;
+	struct unm_isolate_spec *s = cfg->isolates;
+	char word[UNM_POLICY_WHY_SIZE + 256], why[UNM_POLICY_WHY_SIZE];
+	int ret = 0;
+
+	while (s < cfg->isolates + cfg->n_isolates && strcmp(s->name, isolate) != 0)
+		s++;
+	if (s == cfg->isolates + UNM_CONFIG_MAX_ISOLATES)
+		return unm_fail(r->why, -ENOSPC, "%s:%d: at most %u isolates can be configured",
+			r->path, r->line, UNM_CONFIG_MAX_ISOLATES);
+	if (s == cfg->isolates + cfg->n_isolates) {
+		ret = unm_isolate_spec_init(s, isolate, why);
+		cfg->n_isolates += ret == 0;
+	}
+	snprintf(word, sizeof(word), "%s=%s", key, value);
+	if (ret == 0)
+		ret = unm_isolate_spec_word(s, word, why);
+	return ret < 0 ? unm_fail(r->why, ret, "%s:%d: %s", r->path, r->line, why) : 0;
+}
+
 /*
  * Called by the parser for each pair. It goes on after a 0, but only the first error is reported.
  */
@@ -175,6 +201,10 @@ on_pair(void *user, const char *section, const char *name, const char *value)
 
 	if (r->error < 0)
 		return 0;
+	if (strncmp(section, ISOLATE_SECTION, strlen(ISOLATE_SECTION)) == 0) {
+		r->error = set_isolate(r, section + strlen(ISOLATE_SECTION), name, value);
+		return r->error == 0;
+	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		if (strcmp(section, keys[i].section) == 0 && strcmp(name, keys[i].name) == 0) {
 			r->error = set_value(r, &keys[i], value);
@@ -218,6 +248,7 @@ unm_config_load(struct unm_config *cfg, const char *path, bool must_exist, struc
 {
 	struct reading r = {.cfg = cfg, .path = path, .why = why};
 	FILE *f = fopen(path, "re");
+	uint32_t i;
 	int line;
 
 	if (f == NULL) {
@@ -234,5 +265,11 @@ unm_config_load(struct unm_config *cfg, const char *path, bool must_exist, struc
 		return unm_fail(why, -EINVAL,
 			"%s:%d: not a section, a comment or a line of the form key = value", path,
 			line);
+	for (i = 0; i < cfg->n_isolates; i++) {
+		char text[UNM_POLICY_WHY_SIZE];
+
+		if (unm_isolate_spec_check(&cfg->isolates[i], text) < 0)
+			return unm_fail(why, -EINVAL, "%s: %s", path, text);
+	}
 	return 0;
 }

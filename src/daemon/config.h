@@ -12,9 +12,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/isolate_spec.h"
 #include "daemon/log.h"
 
-#define UNM_CONFIG_GID_NONE ((gid_t)-1)
+#define UNM_CONFIG_GID_NONE	((gid_t)-1)
+#define UNM_CONFIG_MAX_ISOLATES 32u
 
 /*
  * The clock of the MAC table turns every 512 s; the data path reads no more than this out of the
@@ -38,6 +40,9 @@ struct unm_config {
 	bool use_seccomp;     /* limit system calls after the start */
 	uint32_t idle_exit_s; /* of an instance started on demand; 0 = never */
 	int log_level;	      /* LOG_* */
+	/* [isolate NAME] */
+	struct unm_isolate_spec isolates[UNM_CONFIG_MAX_ISOLATES];
+	uint32_t n_isolates;
 };
 
 /** unm_config_defaults() - what holds without a file. */

@@ -19,6 +19,8 @@
  * Pipes that a private region has room for. Only address space: memory is committed as it is used.
  */
 #define SPARE_PIPES 64u
+/* Openings of one port by an isolated client: one for each of its rings, large as they may be */
+#define ISOLATED_IFS 256u
 
 bool
 unm_interface_exists(const char *name)
@@ -43,15 +45,17 @@ void
 unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape)
 {
 	const uint32_t slots = geo->tx_slots > geo->rx_slots ? geo->tx_slots : geo->rx_slots;
+	/* An isolated client can touch all of it, so there is nothing to spare. */
+	const uint32_t n_pipes = geo->isolate_id == 0 ? SPARE_PIPES : 0;
 	const uint32_t objs = (uint32_t)((unm_format_ring_bytes(slots) + UNM_REGION_RING_SIZE - 1) /
 					 UNM_REGION_RING_SIZE);
 
-	shape->if_num = 1024;
+	shape->if_num = geo->isolate_id == 0 ? 1024 : ISOLATED_IFS;
 	shape->if_size = UNM_REGION_IF_SIZE;
-	shape->ring_num = (geo->n_tx + geo->n_rx + 2 + SPARE_PIPES * 4) * objs;
+	shape->ring_num = (geo->n_tx + geo->n_rx + 2 + n_pipes * 4) * objs;
 	shape->ring_size = UNM_REGION_RING_SIZE;
 	shape->buf_num = 2 + geo->n_tx * geo->tx_slots + geo->n_rx * geo->rx_slots + geo->n_extra +
-			 SPARE_PIPES * 2 * slots;
+			 n_pipes * 2 * slots;
 	shape->buf_size = UNM_REGION_PRIVATE_BUF_SIZE;
 }
 
@@ -61,13 +65,17 @@ take_region(struct unm_domain *dom, const struct unm_geometry *geo, struct unm_d
 	struct unm_reason *why)
 {
 	struct unm_region_shape shape;
+	int ret;
 
 	if (geo->region != NULL) {
 		*out = unm_dregion_get(geo->region);
 		return 0;
 	}
 	unm_private_shape(geo, &shape);
-	return unm_dregion_create(&dom->regions, &shape, out, why);
+	ret = unm_dregion_create(&dom->regions, &shape, out, why);
+	if (ret == 0)
+		(*out)->isolate_id = geo->isolate_id;
+	return ret;
 }
 
 int

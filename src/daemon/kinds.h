@@ -32,6 +32,7 @@ struct unm_geometry {
 	uint32_t n_host_tx, n_host_rx; /* network interfaces only */
 	uint32_t tx_slots, rx_slots;
 	uint32_t n_extra;
+	uint32_t isolate_id;	    /* for a client of this isolate; 0: for anybody */
 	struct unm_dregion *region; /* borrowed; asked for by nr_mem_id or EXTMEM, else NULL */
 };
 

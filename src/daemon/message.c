@@ -17,6 +17,7 @@
 #include "daemon/server.h"
 
 #include "daemon/bitmap.h"
+#include "daemon/isolate.h"
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
 #include "daemon/tap.h"
@@ -306,6 +307,7 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_RESTORE] = {unm_handle_restore, BODY(unm_msg_restore), FDS_AS_SAID, false, SERVE},
 	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, SERVE},
 	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 0, false, WAIT},
+	[UNM_MSG_BROKER] = {unm_handle_broker, BODY(unm_msg_broker), 1, false, SERVE},
 	[UNM_MSG_ADMIN] = {unm_handle_admin, sizeof(struct unm_msg_admin),
 		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE},
 };

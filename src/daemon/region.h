@@ -48,8 +48,9 @@ struct unm_dregion {
 	uint32_t n_refs;
 	/* from a previous run, and kept (one reference) while the restore phase goes on */
 	bool is_adopted;
-	bool no_write_call; /* huge pages */
-	dev_t dev;	    /* external memory: the same pages give the same region */
+	bool no_write_call;  /* huge pages */
+	uint32_t isolate_id; /* whose clients it belongs to (isolate.h); 0: nobody is kept out */
+	dev_t dev;	     /* external memory: the same pages give the same region */
 	ino_t ino;
 	struct unm_commit commit;
 	struct unm_pool ifs, rings, bufs;

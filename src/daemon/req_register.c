@@ -3,11 +3,35 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/isolate.h"
 #include "daemon/monitors.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
+
+static uint32_t
+isolate_id(const struct unm_ctrl *c)
+{
+	return c->s->isolate != NULL ? c->s->isolate->id : 0;
+}
+
+/*
+ * Memory that an isolated client writes to is nobody else's, and what is somebody else's never
+ * becomes an isolated client's.
+ */
+static int
+check_isolation(struct unm_ctrl *c, const struct unm_dport *port)
+{
+	if (port->region->isolate_id == isolate_id(c))
+		return 0;
+	if (c->s->isolate != NULL)
+		return unm_fail(&c->why, -EBUSY, "'%s' has a user out there already", port->name);
+	return unm_fail(&c->why, -EBUSY,
+		"'%s' is an isolated client's, whose memory can't be shared: open another port of "
+		"the switch",
+		port->name);
+}
 
 static int
 open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregion *region,
@@ -21,6 +45,7 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		.tx_slots = reg->nr_tx_slots,
 		.rx_slots = reg->nr_rx_slots,
 		.n_extra = reg->nr_extra_bufs,
+		.isolate_id = isolate_id(c),
 		.region = region,
 	};
 	struct unm_dport *pending = c->desc->pending.port;
@@ -67,7 +92,7 @@ check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct un
 			"'%s' has virtio-net headers: open it with NR_ACCEPT_VNET_HDR", port->name);
 	if (c->has_csb && !(reg->nr_flags & NR_EXCLUSIVE))
 		return unm_fail(&c->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
-	return 0;
+	return check_isolation(c, port);
 }
 
 static int

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/adopt.h"
+#include "daemon/isolate.h"
 #include "daemon/kinds.h"
 #include "daemon/missing.h"
 #include "daemon/server.h"
@@ -69,6 +70,7 @@ write_state(const struct unm_server *srv, FILE *f)
 	read_boot_id(boot_id);
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
 	unm_missing_write(srv, f);
+	unm_isolate_write(srv, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
 			s->is_lossless, s->vnet_hdr_len, s->is_down);
@@ -136,7 +138,7 @@ note_port(struct unm_server *srv, const char *line)
 static int
 read_state(struct unm_server *srv)
 {
-	char path[sizeof(srv->socket_path) + 16], line[160], boot_id[BOOT_ID_SIZE],
+	char path[sizeof(srv->socket_path) + 16], line[256], boot_id[BOOT_ID_SIZE],
 		theirs[BOOT_ID_SIZE] = "";
 	FILE *f;
 	int ret = 0;
@@ -151,7 +153,7 @@ read_state(struct unm_server *srv)
 		ret = 1;
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
-			!unm_missing_read(srv, line))
+			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line))
 			note_port(srv, line);
 	}
 	fclose(f);
@@ -330,6 +332,8 @@ restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_rea
 	if (!m->srv->is_restoring)
 		begin_phase(m->srv, UNSURE_WAIT_NS);
 	ret = unm_adopt_binding(m->srv, d, info, m->fds, m->s->pid, why);
+	if (ret == 0 && m->s->isolate != NULL)
+		d->binding.port->region->isolate_id = m->s->isolate->id;
 	if (ret < 0 && is_new)
 		unm_desc_close(d);
 	return ret;

@@ -25,9 +25,9 @@
 #include <unistd.h>
 
 #include "daemon/bitmap.h"
+#include "daemon/child.h"
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
-#include "daemon/worker.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
 
@@ -291,8 +291,8 @@ unm_server_arm_timer(struct unm_server *srv)
 		sooner(&deadline, srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S);
 	if (srv->dom.givebacks != NULL || unm_message_has_steps(srv))
 		sooner(&deadline, now); /* at once, but after who is waiting already */
-	if (unm_worker_next_start_ns(srv) != 0)
-		sooner(&deadline, unm_worker_next_start_ns(srv));
+	if (unm_child_next_start_ns(srv) != 0)
+		sooner(&deadline, unm_child_next_start_ns(srv));
 	when.it_value.tv_sec = (time_t)(deadline / NS_PER_S);
 	when.it_value.tv_nsec = (long)(deadline % NS_PER_S);
 	if (timerfd_settime(srv->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -335,7 +335,7 @@ timer_ready(struct unm_source *src, uint32_t events)
 	unm_restore_check(srv);
 	unm_giveback_step(&srv->dom);
 	unm_message_run_steps(srv);
-	unm_worker_start_due(srv);
+	unm_child_start_due(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&
 		srv->idle_since_ns != 0 &&
 		now >= srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S)
@@ -354,7 +354,7 @@ signal_ready(struct unm_source *src, uint32_t events)
 	if (read(src->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
 	if (si.ssi_signo == SIGCHLD) {
-		unm_worker_reap(srv);
+		unm_child_reap();
 		unm_server_arm_timer(srv);
 		return;
 	}

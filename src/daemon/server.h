@@ -27,6 +27,8 @@
 #define UNM_DESC_HASH 1024u
 
 struct unm_server;
+struct unm_child;
+struct unm_isolate;
 
 struct unm_session {
 	struct unm_source src;
@@ -41,7 +43,8 @@ struct unm_session {
 	bool has_restored; /* said RESTORE_DONE */
 	struct unm_reason reason;
 	char version[32];
-	struct unm_held *held; /* a request that waits for the end of the restore phase */
+	struct unm_isolate *isolate; /* it is the broker of that one; else NULL */
+	struct unm_held *held;	     /* a request that waits for the end of the restore phase */
 };
 
 /* A descriptor of an application: D of proto.h. */
@@ -78,6 +81,9 @@ struct unm_server {
 	struct unm_desc *descs[UNM_DESC_HASH];
 	uint32_t n_descs;
 	struct unm_worker *workers;
+	struct unm_isolate *isolates;
+	uint32_t last_isolate_id;
+	struct unm_child *children; /* workers and brokers */
 	uint64_t *slots_used;
 	uint32_t next_slot;
 	uint64_t instance;

@@ -6,7 +6,7 @@
  * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so
  * that no other client gets it, and starts the worker, which opens that port and the TAP. It
  * outlives netmapd like any client; the next netmapd knows by the port's flag and name what it is
- * for. One that ends is started again, after a pause that grows with each failure.
+ * for. One that ends is started again (child.h).
  */
 #ifndef UNM_DAEMON_WORKER_H
 #define UNM_DAEMON_WORKER_H
@@ -24,12 +24,5 @@ void unm_worker_detach(struct unm_server *srv, const struct unm_dport *port);
 
 /** unm_worker_end_all() - for `nmctl stop`. */
 void unm_worker_end_all(struct unm_server *srv);
-
-/** unm_worker_reap() - collect children that have ended (SIGCHLD). */
-void unm_worker_reap(struct unm_server *srv);
-
-/** unm_worker_next_start_ns() - when a worker is due to be started again; 0 = none is. */
-uint64_t unm_worker_next_start_ns(const struct unm_server *srv);
-void unm_worker_start_due(struct unm_server *srv);
 
 #endif

@@ -30,6 +30,8 @@ ops_of(uint32_t kind)
 		return &unm_port_nic_ops;
 	case UNM_PORT_MONITOR:
 		return &unm_port_monitor_ops;
+	case UNM_PORT_ISOLATED:
+		return &unm_port_isolated_ops;
 	default:
 		return NULL;
 	}
@@ -190,6 +192,7 @@ unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg
 		return -ENOMEM;
 	bp->env = env;
 	bp->ops = ops_of(info->kind);
+	bp->kick_fd = info->kind == UNM_PORT_ISOLATED ? fds[0] : -1;
 	bp->seg = seg;
 	bp->region = region;
 	bp->info = *info;
@@ -239,6 +242,14 @@ unm_bport_after_fork(struct unm_bport *bp)
 		bp->ops->after_fork(bp);
 }
 
+static void
+arm_ring(struct unm_bring *r)
+{
+	unm_arm_ring(r->kring);
+	if (r->ops->arm_ring != NULL)
+		r->ops->arm_ring(r);
+}
+
 void
 unm_bport_arm(struct unm_bport *bp, short events)
 {
@@ -258,9 +269,9 @@ unm_bport_arm(struct unm_bport *bp, short events)
 			bits |= UNM_WANT_TX;
 	__atomic_fetch_or(&b->want, bits, __ATOMIC_RELEASE);
 	for (i = 0; (bits & UNM_WANT_RX) && i < bp->n_rx; i++)
-		unm_arm_ring(bp->rx[i].kring);
+		arm_ring(&bp->rx[i]);
 	for (i = 0; (bits & UNM_WANT_TX) && i < bp->n_tx; i++)
-		unm_arm_ring(bp->tx[i].kring);
+		arm_ring(&bp->tx[i]);
 	unm_arm_fence();
 }
 

@@ -16,6 +16,7 @@ extern const struct unm_port_ops unm_port_tap_ops;
 extern const struct unm_port_ops unm_port_sink_ops;
 extern const struct unm_port_ops unm_port_nic_ops;
 extern const struct unm_port_ops unm_port_monitor_ops;
+extern const struct unm_port_ops unm_port_isolated_ops;
 
 /* A tx ring whose slots before hwcur have all been sent: what its client may fill. */
 static inline uint32_t

@@ -57,6 +57,8 @@ struct unm_port_ops {
 	/* Called at open and close of the bport; may be NULL. */
 	int (*open)(struct unm_bport *bp);
 	void (*close)(struct unm_bport *bp);
+	/* Announce sleep on a ring where the segment's want word is not what is looked at; may be NULL. */
+	void (*arm_ring)(struct unm_bring *r);
 	/* In the child of a fork, another thread may have been anywhere in a sync; may be NULL. */
 	void (*after_fork)(struct unm_bport *bp);
 };
@@ -101,6 +103,7 @@ struct unm_bport {
 	uint32_t n_tx, n_rx;
 	uint32_t vnet_hdr_len;
 	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
+	int kick_fd;	      /* isolated: wakes the broker; borrowed */
 	void *kind_data; /* of the port kind: VALE source state; monitor: view of the watched port */
 };
 
@@ -109,7 +112,7 @@ struct unm_bport {
  * @out:    written on success
  * @env, @seg, @region: borrowed, must outlive the bport
  * @info:   from netmapd; checked against the region's and the segment's real sizes; copied
- * @fds:    info->n_port_fds descriptors, borrowed like the above
+ * @fds:    info->n_port_fds descriptors, borrowed like the above; isolated: one, which wakes the broker
  *
  * Return: 0, -EINVAL (@info does not fit), -ESTALE (port generation has passed), -ENOMEM.
  */

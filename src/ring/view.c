@@ -21,8 +21,7 @@ unm_seg_attach(struct unm_seg *seg, void *map, uint64_t size)
 	 * unm_seg_check() found the header equal to what the constants of this version give: use
 	 * the constants.
 	 */
-	unm_seg_layout(
-		&own, UNM_READ_ONCE(h->type) == UNM_SEG_VALE ? UNM_SEG_VALE : UNM_SEG_DOMAIN);
+	unm_seg_layout(&own, UNM_READ_ONCE(h->type));
 	if (own.size != size)
 		return -EINVAL;
 	seg->hdr = h;

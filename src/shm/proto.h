@@ -18,6 +18,10 @@
  *
  * netmapd dies: sessions hang up, C and D live on in the clients, traffic goes on. Clients connect again, say HELLO with the slot they had,
  * and RESTORE each binding they hold with all its descriptors. netmapd rebuilds its tables from these.
+ *
+ * Isolated clients speak the same protocol with a broker (nm-isolator), over a socket made by "nmctl isolate create". HELLO's answer says
+ * UNM_HELLOF_ISOLATED, a binding is one of kind UNM_PORT_ISOLATED (below), and what is about other clients (GET_REGION, GET_QUEUES, BROKER,
+ * ADMIN) is refused with EPERM.
  */
 #ifndef UNM_SHM_PROTO_H
 #define UNM_SHM_PROTO_H
@@ -52,6 +56,7 @@ enum unm_msg_type {
 	UNM_MSG_ADMIN,	      /* nmctl: text command in, JSON out (segments by descriptor) */
 	UNM_MSG_UNBIND,	      /* what a REGISTER returned could not be used */
 	UNM_MSG_GET_QUEUES,
+	UNM_MSG_BROKER, /* nm-isolator: which socket is it for, and what is allowed there */
 	UNM_MSG_N,
 };
 
@@ -81,6 +86,8 @@ struct unm_msg_hello {
 
 #define UNM_HELLOF_SYSTEM                                                                          \
 	1u /* the system instance: clients do not start a private one in its place */
+/* a broker answers, for isolated clients: with it all bindings end, and none is started */
+#define UNM_HELLOF_ISOLATED 2u
 
 /* OPEN: descriptor D attached. Answer: header alone. */
 struct unm_msg_open {
@@ -194,6 +201,18 @@ struct unm_msg_get_queues {
 	uint64_t seg_uid;
 	uint32_t port;
 	uint32_t port_gen;
+};
+
+/*
+ * BROKER: an nm-isolator says for which isolate it serves, and hands over its listening socket, which netmapd keeps for the case
+ * that it dies. The answer's text is the policy, as words each ended by a NUL (isolate/policy.h). EPERM: the caller was not started as
+ * that isolate's broker. To be asked before RESTORE.
+ */
+struct unm_msg_broker {
+	char name[32];
+	uint32_t text_len; /* answer */
+	uint32_t broker_pad;
+	char text[];
 };
 
 /* LOCK_STUCK: a lock word did not come free for UNM_LOCK_WAIT_MS. Answer: header; netmapd frees it if its holder is nobody alive. */

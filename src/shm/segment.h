@@ -35,11 +35,13 @@
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
+#define UNM_SEG_ISOLATED      3u /* of one binding of an isolated client: shm/isolated.h */
 
 #define UNM_SEG_NPORTS_VALE   2048u
 #define UNM_SEG_NPORTS_DOMAIN 8192u
 #define UNM_SEG_NBINDINGS     16384u
 #define UNM_SEG_NKRINGS	      32768u
+#define UNM_SEG_NKRINGS_ISO   128u
 #define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
 #define UNM_RING_MAX_SLOTS    4096u
 /* of a struct netmap_ring in its region; the compiler counts on it */
@@ -61,6 +63,7 @@ enum unm_port_kind {
 	UNM_PORT_NIC = 6,
 	UNM_PORT_HOST = 7,
 	UNM_PORT_MONITOR = 8,
+	UNM_PORT_ISOLATED = 9, /* what an isolated client sees, whatever is behind it */
 };
 
 enum unm_port_state {
@@ -135,7 +138,8 @@ struct unm_seg_hdr {
 		max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
 	/* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
 	uint32_t fdb_tick;
-	uint32_t hdr_pad2[4];
+	uint64_t csb_ofs; /* isolated only, else 0. W: once */
+	uint32_t hdr_pad2[2];
 
 	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
 	uint32_t epoch __attribute__((aligned(128)));
@@ -321,7 +325,7 @@ static_assert(offsetof(struct unm_kring, want) == 384, "sleepers group");
  * unm_seg_layout() - fill the constant part of a header for a segment of @type
  * @h:    zeroed; magic, version, type, table sizes, offsets and size are set, the caller adds name
  *        and uid
- * @type: UNM_SEG_DOMAIN or UNM_SEG_VALE
+ * @type: UNM_SEG_*
  */
 void unm_seg_layout(struct unm_seg_hdr *h, uint32_t type);
 

@@ -11,7 +11,8 @@ import time
 
 import unmproto as u
 
-KEPT = 1 << 12 | 1 << 21 | 1 << 19 | 1 << 1  # NET_ADMIN, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE
+# NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE, CHOWN
+KEPT = 1 << 12 | 1 << 13 | 1 << 14 | 1 << 21 | 1 << 19 | 1 << 1 | 1 << 0
 
 
 def status(pid):

@@ -36,6 +36,10 @@ static const struct call worker_calls[] = {
 #include "worker_syscalls.inc"
 };
 
+static const struct call broker_calls[] = {
+#include "broker_syscalls.inc"
+};
+
 #define N_CALLS(list) (sizeof(list) / sizeof((list)[0]))
 
 /* Needed after the start by an instance that root runs: see the unit's CapabilityBoundingSet. */
@@ -46,6 +50,7 @@ static const unsigned int kept_capabilities[] = {
 	CAP_SYS_ADMIN,	  /* enter network namespaces */
 	CAP_SYS_PTRACE,	  /* those of other processes */
 	CAP_DAC_OVERRIDE, /* a socket directory that belongs to somebody else */
+	CAP_CHOWN,	  /* sockets for isolated clients */
 };
 
 /* What daemon/xdp.c asks of bpf(2). */
@@ -129,13 +134,15 @@ load_filter(const struct call *list, size_t n, int (*add_more)(scmp_filter_ctx c
 	return err;
 }
 
-/* A worker inherits the filter, so its loader, its threads and its own calls are in it. */
+/* Workers and brokers inherit the filter: their loader, threads and own calls are in it. */
 static int
 add_for_netmapd(scmp_filter_ctx ctx)
 {
 	int err = add_calls(ctx, worker_calls, N_CALLS(worker_calls));
 	size_t i;
 
+	if (err == 0)
+		err = add_calls(ctx, broker_calls, N_CALLS(broker_calls));
 	for (i = 0; err == 0 && i < sizeof(bpf_commands) / sizeof(bpf_commands[0]); i++)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
 			SCMP_A0(SCMP_CMP_EQ, bpf_commands[i]));
@@ -143,7 +150,7 @@ add_for_netmapd(scmp_filter_ctx ctx)
 }
 
 static int
-add_for_worker(scmp_filter_ctx ctx)
+add_for_child(scmp_filter_ctx ctx)
 {
 	/* A thread, but no process. glibc asks with clone3 first, whose arguments can't be seen. */
 	int err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
@@ -180,14 +187,26 @@ confine_netmapd(bool wants_filter)
 	return err < 0 ? err : ret;
 }
 
-int
-confine_worker(void)
+static int
+confine_child(const struct call *list, size_t n)
 {
 	const int err = drop_capabilities(NULL, 0);
 	int ret;
 
 	if (getenv(NO_FILTER_ENV) != NULL || is_sanitized())
 		return err;
-	ret = load_filter(worker_calls, N_CALLS(worker_calls), add_for_worker);
+	ret = load_filter(list, n, add_for_child);
 	return err < 0 ? err : ret;
+}
+
+int
+confine_worker(void)
+{
+	return confine_child(worker_calls, N_CALLS(worker_calls));
+}
+
+int
+confine_broker(void)
+{
+	return confine_child(broker_calls, N_CALLS(broker_calls));
 }

@@ -11,6 +11,8 @@
  *   exec of nm-worker  inherits all that. It opens its two ports
  *   confine_worker()   no capabilities; only what forwarding and coming back to a restarted netmapd
  *                      take: no files by name, no programs, no new executable memory
+ *   exec of nm-isolator, confine_broker(): the same for who serves isolated clients, which also
+ *                      makes memory and opens ports
  *
  * Which calls are allowed stands beside the code that makes them ("Syscalls:" in comments) and is
  * collected at build time by syscalls.sh.
@@ -35,5 +37,8 @@ int confine_netmapd(bool wants_filter);
  * Return: as confine_netmapd().
  */
 int confine_worker(void);
+
+/** confine_broker() - as confine_worker(), for a broker */
+int confine_broker(void);
 
 #endif

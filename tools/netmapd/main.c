@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "confine.h"
+#include "daemon/isolate.h"
 #include "daemon/server.h"
 #include "instance.h"
 #include "nmt_cli.h"
@@ -130,6 +131,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 	}
 	if (ret == 0) {
 		confine(cfg, &srv);
+		unm_isolate_begin(&srv); /* brokers inherit the limits */
 		instance_notify("READY=1");
 		unm_log(LOG_INFO, "netmapd " UNM_VERSION " serves at %s", in->socket_path);
 		ret = unm_server_run(&srv);

@@ -49,6 +49,11 @@ static const char help_text[] =
 	"  link PORT up|down        plug in or pull a port's cable\n"
 	"  set PORT lossless on|off senders wait for room in its rings\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
+	"  isolate create NAME socket=PATH allow=PATTERN ... [owner=UID:GID] [mode=OCTAL]\n"
+	"          [ports=N] [clients=N] [memory=BYTES] [rate=PPS]\n"
+	"                           make a socket for clients that are not trusted\n"
+	"  isolate show [NAME]      which there are\n"
+	"  isolate remove NAME      end it; its clients lose their ports\n"
 	"  vm-args PORT [queues=N] [memory=MIB] [path=SOCKET] [mac=ADDR] [vectors=N]\n"
 	"          [mode=server|client]\n"
 	"                           how to plug a virtual machine into the port\n"
@@ -75,7 +80,8 @@ static const struct nmt_cli cli = {
 static bool
 makes_something(const char *command)
 {
-	return strcmp(command, "create") == 0 || strcmp(command, "attach") == 0;
+	return strcmp(command, "create") == 0 || strcmp(command, "attach") == 0 ||
+	       strcmp(command, "isolate") == 0;
 }
 
 void
@@ -217,6 +223,7 @@ static const struct {
 	{"detach", cmd_attach, 3, 4},
 	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},
+	{"isolate", cmd_isolate, 2, 40},
 	{"vm-args", cmd_vm_args, 2, 8},
 	{"doctor", cmd_doctor, 1, 1},
 	{"stop", cmd_stop, 1, 1},

@@ -27,6 +27,7 @@ int cmd_show(struct nmctl *n);
 int cmd_stats(struct nmctl *n);
 int cmd_doctor(struct nmctl *n);
 int cmd_vm_args(struct nmctl *n);
+int cmd_isolate(struct nmctl *n);
 
 /** nmctl_connect() - or end with the reason. */
 void nmctl_connect(struct nmctl *n);

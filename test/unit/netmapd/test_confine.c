@@ -107,9 +107,9 @@ static void
 netmapd_stage(void)
 {
 	const unsigned long long before = capabilities();
-	/* NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE */
+	/* NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN, SYS_PTRACE, DAC_OVERRIDE, CHOWN */
 	const unsigned long long kept = 1ull << 12 | 1ull << 13 | 1ull << 14 | 1ull << 21 |
-					1ull << 19 | 1ull << 1;
+					1ull << 19 | 1ull << 1 | 1ull << 0;
 	pid_t pid;
 	int status;
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Programs that netmapd starts and keeps running: workers (worker.h) and brokers (isolate.h).
+ *
+ * Each is an ordinary client and outlives netmapd. Its end is seen by a pidfd, as one that was
+ * taken over from a previous run is not our child. One that ends is started again, after a pause
+ * that grows with each failure.
+ */
+#ifndef UNM_DAEMON_CHILD_H
+#define UNM_DAEMON_CHILD_H
+
+#include "daemon/server.h"
+
+struct unm_child;
+
+struct unm_child_ops {
+	const char *program; /* beside netmapd, or in libexec */
+	/* In the new process: execl(@path, ...). Returning is a failure. */
+	void (*exec)(const struct unm_child *c, const char *path);
+	/* It runs now as process c->pid, or does not (0). */
+	void (*changed)(struct unm_child *c);
+	const char *(*name)(const struct unm_child *c); /* for the log */
+};
+
+struct unm_child {
+	struct unm_source src; /* pidfd; -1 while it does not run */
+	struct unm_child *next;
+	struct unm_server *srv;
+	const struct unm_child_ops *ops;
+	pid_t pid;
+	uint64_t started_ns;
+	uint64_t next_start_ns; /* 0: runs */
+	uint32_t pause_s;
+};
+
+/** unm_child_init() - @c is part of the caller's own; it is in the server's list until its end. */
+void unm_child_init(struct unm_child *c, struct unm_server *srv, const struct unm_child_ops *ops);
+
+/** unm_child_start() - now; when that fails, later. */
+void unm_child_start(struct unm_child *c);
+
+/** unm_child_adopt() - @pid, which a previous run started, is the one. */
+void unm_child_adopt(struct unm_child *c, pid_t pid);
+
+/** unm_child_end() - kill it, wait for that, and forget @c. */
+void unm_child_end(struct unm_child *c);
+
+/** unm_child_reap() - collect those that have ended (SIGCHLD). */
+void unm_child_reap(void);
+
+/** unm_child_next_start_ns() - when one is due to be started again; 0 = none is. */
+uint64_t unm_child_next_start_ns(const struct unm_server *srv);
+void unm_child_start_due(struct unm_server *srv);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The broker's control thread: who is connected, and how much each may ask. See broker.h.
+ *
+ * A client that asks more than its share is not read for a while; its requests wait in its own
+ * socket. One that does not read its answers is hung up on. So no client makes the others wait for
+ * more than a request of its own takes.
+ */
+/* Syscalls: accept4 getsockopt timerfd_create timerfd_settime read close openat */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "client/device.h"
+#include "client/process.h"
+#include "client/session.h"
+#include "isolate/broker.h"
+#include "shm/clock.h"
+
+#define REQUESTS_A_SECOND 100u /* of a session, after a burst of UNM_BUCKET_MIN */
+#define PAUSE_NS	  20000000L
+
+static void
+end_session(struct unm_isession *s)
+{
+	struct unm_broker *br = s->br;
+	struct unm_isession **pp;
+	const struct unm_idesc *d;
+
+	for (pp = &br->sessions; *pp != s; pp = &(*pp)->next)
+		continue;
+	*pp = s->next;
+	unm_loop_del(&br->loop, &s->src);
+	close(s->src.fd);
+	br->n_sessions--;
+	for (d = br->descs; d != NULL && s->slot != 0; d = d->next)
+		if (d->binding != NULL)
+			unm_ibinding_break_locks(d->binding, s->slot);
+	free(s);
+}
+
+/* --- how much a client may ask --- */
+
+static void
+set_timer(const struct unm_broker *br, bool runs)
+{
+	const struct itimerspec when = {.it_value = {0, runs ? PAUSE_NS : 0}};
+
+	timerfd_settime(br->timer.fd, 0, &when, NULL);
+}
+
+static void
+pause_session(struct unm_isession *s)
+{
+	if (unm_loop_mod(&s->br->loop, &s->src, 0) < 0)
+		return;
+	s->is_paused = true;
+	set_timer(s->br, true);
+}
+
+static void
+timer_ready(struct unm_source *src, uint32_t events)
+{
+	struct unm_broker *br =
+		(struct unm_broker *)(void *)((char *)src - offsetof(struct unm_broker, timer));
+	const uint64_t now = unm_now_ns();
+	struct unm_isession *s;
+	bool any = false;
+	uint64_t n;
+
+	(void)events; /* readable is all that was asked for */
+	if (read(src->fd, &n, sizeof(n)) < 0)
+		return;
+	for (s = br->sessions; s != NULL; s = s->next) {
+		if (!s->is_paused)
+			continue;
+		unm_bucket_fill(&s->requests, now);
+		if (unm_bucket_room(&s->requests, 1) == 0 ||
+			unm_loop_mod(&br->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0)
+			any = true;
+		else
+			s->is_paused = false;
+	}
+	set_timer(br, any);
+}
+
+static void
+session_ready(struct unm_source *src, uint32_t events)
+{
+	static char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8))); /* one thread: one message */
+	struct unm_isession *s =
+		(struct unm_isession *)(void *)((char *)src - offsetof(struct unm_isession, src));
+	int fds[UNM_PROTO_MAXFDS], ret;
+	unsigned int n_fds;
+
+	if (s->is_paused) { /* not asked to read: this is a hang-up */
+		end_session(s);
+		return;
+	}
+	ret = unm_proto_recv(s->src.fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
+	if (ret == -EAGAIN && !(events & (EPOLLHUP | EPOLLERR)))
+		return;
+	if (ret == 0)
+		ret = unm_broker_message(s, buf, fds, n_fds);
+	else if (ret == -EPROTO)
+		unm_log_peer(LOG_WARNING, "%s: a client (process %d) sent what is no message",
+			s->br->name, (int)s->pid);
+	if (ret < 0) {
+		end_session(s);
+		return;
+	}
+	unm_bucket_fill(&s->requests, unm_now_ns());
+	unm_bucket_take(&s->requests, 1);
+	if (unm_bucket_room(&s->requests, 1) == 0)
+		pause_session(s);
+}
+
+/* --- who is connected --- */
+
+/* Say why, in the answer to a HELLO that need not have come yet, and close. */
+static void
+refuse(const struct unm_broker *br, int fd, int error, const char *text)
+{
+	struct unm_msg_hello body = {.proto_version = UNM_PROTO_VERSION};
+	struct unm_msg_hdr hdr = {.type = UNM_MSG_HELLO, .error = error};
+
+	strncpy(body.text, text, sizeof(body.text) - 1);
+	unm_proto_send(fd, &hdr, &body, sizeof(body), NULL, 0, MSG_DONTWAIT);
+	close(fd);
+	unm_log_peer(LOG_WARNING, "%s: refused a client: %s", br->name, text);
+}
+
+/* All descriptors are in use: give up the spare one, or the client would wait for ever. */
+static void
+refuse_for_fds(struct unm_broker *br)
+{
+	int fd;
+
+	close(br->spare_fd);
+	fd = accept4(br->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		refuse(br, fd, EMFILE, "the broker of this socket is out of descriptors");
+	br->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void
+listener_ready(struct unm_source *src, uint32_t events)
+{
+	struct unm_broker *br =
+		(struct unm_broker *)(void *)((char *)src - offsetof(struct unm_broker, listener));
+	const int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct ucred cred = {.pid = 0};
+	socklen_t len = sizeof(cred);
+	struct unm_isession *s;
+
+	(void)events; /* readable is all that was asked for */
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			refuse_for_fds(br);
+		return;
+	}
+	if (br->n_sessions >= br->policy.max_clients) {
+		refuse(br, fd, EAGAIN,
+			"this socket serves as many clients as it may: nmctl isolate create "
+			"--max-clients");
+		return;
+	}
+	s = calloc(1, sizeof(*s));
+	if (s == NULL) {
+		close(fd);
+		return;
+	}
+	s->src.fd = fd;
+	s->src.ready = session_ready;
+	s->br = br;
+	s->id = ++br->last_session_id;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0) {
+		s->pid = cred.pid;
+		s->uid = cred.uid;
+	}
+	unm_bucket_init(&s->requests, REQUESTS_A_SECOND, unm_now_ns());
+	if (unm_loop_add(&br->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0) {
+		close(fd);
+		free(s);
+		return;
+	}
+	s->next = br->sessions;
+	br->sessions = s;
+	br->n_sessions++;
+}
+
+/* --- start --- */
+
+static int
+make_sources(struct unm_broker *br, int listen_fd)
+{
+	int ret = unm_loop_init(&br->loop);
+
+	if (ret < 0)
+		return ret;
+	br->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	br->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	br->timer.ready = timer_ready;
+	if (br->timer.fd < 0)
+		return -errno;
+	br->listener.fd = listen_fd;
+	br->listener.ready = listener_ready;
+	ret = unm_loop_add(&br->loop, &br->timer, EPOLLIN);
+	return ret < 0 ? ret : unm_loop_add(&br->loop, &br->listener, EPOLLIN);
+}
+
+int
+unm_broker_run(struct unm_broker *br, int listen_fd)
+{
+	int ret = make_sources(br, listen_fd);
+
+	if (ret == 0 && getrandom(&br->instance, sizeof(br->instance), 0) != sizeof(br->instance))
+		ret = -EIO;
+	br->instance |= 1; /* 0 means "never connected" to clients */
+	if (ret == 0)
+		ret = unm_pump_new(&br->pump, br->policy.rate_pps);
+	if (ret == 0) {
+		br->scratch_fd = unm_desc_open(O_RDWR | O_CLOEXEC);
+		ret = br->scratch_fd < 0 ? br->scratch_fd : 0;
+	}
+	while (ret == 0) /* until the process is ended */
+		ret = unm_loop_run_once(&br->loop);
+	return ret;
+}

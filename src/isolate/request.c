@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * NIOCCTRL of an isolated client. See broker.h.
+ *
+ * The request is taken apart into a copy of ours, checked against the policy, and asked again, by
+ * us, of netmapd. What it says about others is left out, what would change something of others is
+ * refused.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "client/ctrl.h"
+#include "client/device.h"
+#include "client/session.h"
+#include "isolate/broker.h"
+
+#define MAX_LISTED 65536u /* ports that a list is looked through for one that may be seen */
+
+/* A request as we ask it. */
+struct copy {
+	struct nmreq_header hdr;
+	char body[UNM_REQ_MAXSIZE] __attribute__((aligned(8)));
+	struct nmreq_opt_offsets offsets;
+};
+
+struct rule {
+	int (*handle)(struct unm_irequest *r, struct copy *c);
+	size_t body_len;
+};
+
+static int
+refuse(struct unm_irequest *r, struct copy *c)
+{
+	(void)c;
+	return unm_fail(&r->why, -EPERM,
+		"isolated clients may open ports and ask about them, but not make, attach or "
+		"delete any: "
+		"that is done outside, with nmctl or vale-ctl");
+}
+
+static int
+check_name(struct unm_irequest *r, const struct copy *c)
+{
+	if (unm_policy_allows(&r->br->policy, c->hdr.nr_name))
+		return 0;
+	return unm_fail(&r->why, -EACCES,
+		"'%s' is not among the ports that this socket allows (nmctl isolate show %s)",
+		c->hdr.nr_name, r->br->name);
+}
+
+/* Ask netmapd on @own, or on a descriptor that stands for no port. */
+static int
+ask(struct unm_irequest *r, struct copy *c, struct unm_desc *own)
+{
+	struct unm_desc *scratch = own == NULL ? unm_device_hold(r->br->scratch_fd) : NULL;
+	int err = -EIO;
+
+	if (own != NULL || scratch != NULL)
+		err = unm_ctrl(own != NULL ? own : scratch, (uintptr_t)&c->hdr);
+	if (scratch != NULL)
+		unm_file_put(&scratch->file);
+	return err < 0 ? unm_fail(&r->why, err, "%s", unm_last_error()) : 0;
+}
+
+/* --- REGISTER --- */
+
+/* A port has its memory for one client: another process would share it. */
+static int
+check_other_users(struct unm_irequest *r, const struct copy *c)
+{
+	const struct unm_idesc *d;
+
+	for (d = r->br->descs; d != NULL; d = d->next) {
+		const struct unm_ibinding *b = d->binding;
+
+		if (b != NULL && d->session_id != r->s->id &&
+			strncmp(b->pump.bport->seg->ports[b->pump.bport->info.port].name,
+				c->hdr.nr_name, sizeof(c->hdr.nr_name)) == 0)
+			return unm_fail(&r->why, -EBUSY,
+				"'%s': another client of this socket has it", c->hdr.nr_name);
+	}
+	return 0;
+}
+
+/* Buffers alone: what netmapd would have to commit before we could count it. */
+static int
+check_size(struct unm_irequest *r, const struct nmreq_register *reg)
+{
+	const uint64_t n_tx = reg->nr_tx_rings ? reg->nr_tx_rings : 1;
+	const uint64_t n_rx = reg->nr_rx_rings ? reg->nr_rx_rings : 1;
+	const uint64_t bytes =
+		(n_tx * reg->nr_tx_slots + n_rx * reg->nr_rx_slots + reg->nr_extra_bufs) * 2048u;
+
+	if (bytes <= r->br->policy.max_memory - r->br->memory)
+		return 0;
+	return unm_fail(&r->why, -ENOMEM,
+		"this socket's clients may have %llu MiB in all, and %llu are in use: nmctl "
+		"isolate "
+		"create --max-memory",
+		(unsigned long long)r->br->policy.max_memory >> 20,
+		(unsigned long long)r->br->memory >> 20);
+}
+
+static int
+do_register(struct unm_irequest *r, struct copy *c)
+{
+	const struct nmreq_register *reg = (const struct nmreq_register *)(void *)c->body;
+	int err;
+
+	if (r->desc->binding != NULL)
+		return unm_fail(&r->why, -EBUSY, "this descriptor is registered already");
+	if (reg->nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON))
+		return unm_fail(&r->why, -EOPNOTSUPP,
+			"isolated clients can't monitor: it shows what is others'");
+	if (reg->nr_mem_id != 0)
+		return unm_fail(&r->why, -EACCES,
+			"isolated clients have memory of their own: no @%u after the name",
+			reg->nr_mem_id);
+	if (strncmp(c->hdr.nr_name, "vale", 4) != 0 || strpbrk(c->hdr.nr_name, "{}") != NULL)
+		return unm_fail(&r->why, -EOPNOTSUPP,
+			"'%s': isolated clients open ports of VALE switches", c->hdr.nr_name);
+	if (r->has_csb && !(reg->nr_flags & NR_EXCLUSIVE))
+		return unm_fail(&r->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
+	if (r->br->n_bindings >= r->br->policy.max_ports)
+		return unm_fail(&r->why, -ENOSPC,
+			"this socket allows %u ports at once: nmctl isolate create --max-ports",
+			r->br->policy.max_ports);
+	err = check_name(r, c);
+	if (err == 0)
+		err = check_other_users(r, c);
+	if (err == 0)
+		err = check_size(r, reg);
+	if (err == 0)
+		err = unm_ibinding_new(r->br, r->desc, &c->hdr, &r->why);
+	r->has_registered = err == 0;
+	return err;
+}
+
+/* --- questions --- */
+
+static int
+port_info(struct unm_irequest *r, struct copy *c)
+{
+	struct nmreq_port_info_get *info = (struct nmreq_port_info_get *)(void *)c->body;
+	int err;
+
+	if (c->hdr.nr_name[0] == '\0' && r->desc->binding != NULL)
+		return ask(r, c, r->desc->binding->own);
+	err = check_name(r, c);
+	if (err == 0 && info->nr_mem_id != 0)
+		err = unm_fail(&r->why, -EACCES, "isolated clients have memory of their own");
+	return err == 0 ? ask(r, c, NULL) : err;
+}
+
+static int
+pools_info(struct unm_irequest *r, struct copy *c)
+{
+	if (r->desc->binding == NULL)
+		return unm_fail(&r->why, -EINVAL,
+			"isolated clients can ask about the memory of an open port only");
+	((struct nmreq_pools_info *)(void *)c->body)->nr_mem_id = 0;
+	return ask(r, c, r->desc->binding->own);
+}
+
+/* Headers change what frames look like: only of a port that this client has. */
+static int
+port_hdr(struct unm_irequest *r, struct copy *c)
+{
+	int err = check_name(r, c);
+
+	if (err == 0 && c->hdr.nr_reqtype == NETMAP_REQ_PORT_HDR_SET)
+		err = check_other_users(r, c);
+	return err == 0 ? ask(r, c, NULL) : err;
+}
+
+/* By name: an answer about that port. By number: the next one that may be seen. */
+static int
+vale_list(struct unm_irequest *r, struct copy *c)
+{
+	struct nmreq_vale_list *list = (struct nmreq_vale_list *)(void *)c->body;
+	uint32_t i;
+	int err;
+
+	if (c->hdr.nr_name[0] != '\0') {
+		err = check_name(r, c);
+		return err == 0 ? ask(r, c, NULL) : err;
+	}
+	for (i = 0; i < MAX_LISTED; i++) {
+		err = ask(r, c, NULL);
+		if (err < 0 || unm_policy_allows(&r->br->policy, c->hdr.nr_name))
+			return err;
+		list->nr_port_idx++; /* past the one that was found */
+		memset(c->hdr.nr_name, 0, sizeof(c->hdr.nr_name));
+	}
+	return unm_fail(&r->why, -ENOENT, "there are no more ports");
+}
+
+static const struct rule rules[] = {
+	[NETMAP_REQ_REGISTER] = {do_register, sizeof(struct nmreq_register)},
+	[NETMAP_REQ_PORT_INFO_GET] = {port_info, sizeof(struct nmreq_port_info_get)},
+	[NETMAP_REQ_VALE_ATTACH] = {refuse, sizeof(struct nmreq_vale_attach)},
+	[NETMAP_REQ_VALE_DETACH] = {refuse, sizeof(struct nmreq_vale_detach)},
+	[NETMAP_REQ_VALE_LIST] = {vale_list, sizeof(struct nmreq_vale_list)},
+	[NETMAP_REQ_PORT_HDR_SET] = {port_hdr, sizeof(struct nmreq_port_hdr)},
+	[NETMAP_REQ_PORT_HDR_GET] = {port_hdr, sizeof(struct nmreq_port_hdr)},
+	[NETMAP_REQ_VALE_NEWIF] = {refuse, sizeof(struct nmreq_vale_newif)},
+	[NETMAP_REQ_VALE_DELIF] = {refuse, 0},
+	[NETMAP_REQ_VALE_POLLING_ENABLE] = {refuse, sizeof(struct nmreq_vale_polling)},
+	[NETMAP_REQ_VALE_POLLING_DISABLE] = {refuse, sizeof(struct nmreq_vale_polling)},
+	[NETMAP_REQ_POOLS_INFO_GET] = {pools_info, sizeof(struct nmreq_pools_info)},
+};
+
+#define N_RULES (sizeof(rules) / sizeof(rules[0]))
+
+/* --- taking apart and putting together --- */
+
+/* Only OFFSETS goes on to netmapd. Every other option is one that nobody honours here. */
+static int
+take_options(struct unm_irequest *r, struct copy *c, size_t ofs)
+{
+	while (ofs < r->len) { /* each round takes at least an option's head */
+		struct nmreq_option *o = (struct nmreq_option *)(void *)(r->blob + ofs);
+
+		if (r->len - ofs < sizeof(*o))
+			return unm_fail(&r->why, -EMSGSIZE, "the request's options are cut off");
+		o->nro_status = EOPNOTSUPP;
+		if (o->nro_reqtype != NETMAP_REQ_OPT_OFFSETS)
+			return unm_fail(&r->why, -EOPNOTSUPP,
+				"option %u is not for isolated clients", o->nro_reqtype);
+		if (r->len - ofs < sizeof(c->offsets) || c->hdr.nr_options != 0)
+			return unm_fail(
+				&r->why, -EINVAL, "option OFFSETS is cut off, or given twice");
+		memcpy(&c->offsets, o, sizeof(c->offsets));
+		c->offsets.nro_opt.nro_next = 0;
+		c->hdr.nr_options = (uintptr_t)&c->offsets;
+		ofs += sizeof(c->offsets);
+	}
+	return 0;
+}
+
+static void
+put_back(struct unm_irequest *r, const struct copy *c, size_t body_len)
+{
+	struct nmreq_header *hdr = (struct nmreq_header *)(void *)r->blob;
+
+	memcpy(hdr->nr_name, c->hdr.nr_name, sizeof(hdr->nr_name));
+	memcpy(r->blob + sizeof(*hdr), c->body, body_len);
+	if (c->hdr.nr_options != 0)
+		memcpy(r->blob + sizeof(*hdr) + body_len, &c->offsets, sizeof(c->offsets));
+}
+
+int
+unm_broker_request(struct unm_irequest *r)
+{
+	static struct copy c; /* one thread: one request */
+	size_t body_len;
+	int err;
+
+	memset(&c, 0, sizeof(c));
+	memcpy(&c.hdr, r->blob, sizeof(c.hdr));
+	c.hdr.nr_name[sizeof(c.hdr.nr_name) - 1] = '\0';
+	if (c.hdr.nr_reqtype >= N_RULES || rules[c.hdr.nr_reqtype].handle == NULL)
+		return unm_fail(&r->why, -EINVAL, "request type %u is not known", c.hdr.nr_reqtype);
+	body_len = rules[c.hdr.nr_reqtype].body_len;
+	if (r->len - sizeof(c.hdr) < body_len)
+		return unm_fail(&r->why, -EINVAL, "the request's body is missing");
+	memcpy(c.body, r->blob + sizeof(c.hdr), body_len);
+	c.hdr.nr_body = body_len > 0 ? (uintptr_t)c.body : 0;
+	c.hdr.nr_options = 0;
+	err = take_options(r, &c, sizeof(c.hdr) + body_len);
+	if (err == 0)
+		err = rules[c.hdr.nr_reqtype].handle(r, &c);
+	put_back(r, &c, body_len);
+	return err;
+}
