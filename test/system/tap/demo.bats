@@ -12,7 +12,7 @@ demo_files()
 
 demo_namespaces()
 {
-	ip netns list | awk '/^unm-demo-/ { print $1 }' | sort
+	ip netns list | awk '/^unm_demo_/ { print $1 }' | sort
 }
 
 @test "demo/run" {
