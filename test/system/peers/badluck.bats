@@ -43,6 +43,7 @@ chain()
 	end_a_veth
 	end_b_tap vale0
 	bridge ba netmap:ma 'netmap:x{1'
+	BRIDGE_A=$PID
 	bridge bb 'netmap:x}1' vale0:p
 	ping_from "$ns_a" "$ADDR_B"
 	begin_stream
@@ -50,6 +51,8 @@ chain()
 }
 
 @test "netmapd is killed and started again, twice" {
+	local round
+
 	chain
 	for round in 1 2; do
 		stop "$DAEMON_PID" KILL || :
@@ -77,12 +80,24 @@ lacks_port()
 	[ "$(json "[p for p in d['ports'] if p['name'] == '$1']" show ports)" = '[]' ]
 }
 
+# An interface that is down stops its rings, and a bridge that sees that ends: whoever runs it starts it again.
+gets_on()
+{
+	if is_gone "$BRIDGE_A"; then
+		bridge ba netmap:ma 'netmap:x{1'
+		BRIDGE_A=$PID
+	fi
+	(($(acked) > $1)) || is_gone "$SOURCE_PID"
+}
+
 @test "the interface in the middle goes down and up" {
+	local round
+
 	chain
-	for round in 1 2 3; do
+	for round in 1 2; do
 		ip -n "$ns_m" link set dev ma down
 		ip -n "$ns_m" link set dev ma up
-		passes 20 100000
+		wait_for 20 gets_on $(($(acked) + 100000))
 	done
 	end_stream
 }
