@@ -122,7 +122,7 @@ address()
 	for a; do
 		ip -n "$ns" addr add "$a" dev "$if" $([[ $a == *:* ]] && echo nodad)
 	done
-	ip -n "$ns" link set "$if" up
+	ip -n "$ns" link set dev "$if" up
 }
 
 has_if()
