@@ -111,6 +111,16 @@ void unm_cap_release(struct unm_cap *c);
 int unm_cap_wait(struct unm_cap *c, int timeout_ms, int wake_fd);
 
 /**
+ * unm_cap_nap() - look away for a while (pace.h): sleep, whatever arrives
+ * @ns: below a second
+ * @wake_fd: end it when this is readable; -1 for none
+ *
+ * The library, seeing a sleep on the port's descriptor, does not take it for one that passed it by
+ * (client/fdready.h), which would have senders wake us all the same.
+ */
+void unm_cap_nap(struct unm_cap *c, uint32_t ns, int wake_fd);
+
+/**
  * unm_cap_send() - send a frame from the port
  * @len: bytes, without any virtio-net header
  *

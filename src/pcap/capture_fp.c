@@ -229,6 +229,16 @@ wait_for(struct unm_cap *c, short events, int timeout_ms, int wake_fd)
 	return p[1].revents != 0 ? 2 : n > 0;
 }
 
+void
+unm_cap_nap(struct unm_cap *c, uint32_t ns, int wake_fd)
+{
+	struct pollfd p[2] = {{c->port->fd, 0, 0}, {wake_fd, POLLIN, 0}};
+	const struct timespec ts = {.tv_nsec = ns};
+
+	/* However it ends, the caller looks at everything again. */
+	(void)ppoll(p, wake_fd >= 0 ? 2 : 1, &ts, NULL);
+}
+
 int
 unm_cap_wait(struct unm_cap *c, int timeout_ms, int wake_fd)
 {

@@ -316,8 +316,9 @@ serve_others(struct recorder *r, const struct pollfd *p)
 			process_ended(r, i);
 }
 
+/* @events of all open ports, or, to look away (unm_cap_nap()), no events of one. */
 static unsigned int
-fill_ports(struct recorder *r, struct pollfd *p)
+fill_ports(struct recorder *r, struct pollfd *p, short events)
 {
 	const unsigned int n = ports_count(r->ports);
 	unsigned int i, k = 0;
@@ -325,8 +326,10 @@ fill_ports(struct recorder *r, struct pollfd *p)
 	for (i = 0; i < n; i++) {
 		const struct port *port = ports_get(r->ports, i);
 
+		if (events == 0 && k > 0)
+			break;
 		if (ports_is_open(r->ports, port))
-			p[k++] = (struct pollfd){.fd = unm_cap_fd(port->cap), .events = POLLIN};
+			p[k++] = (struct pollfd){.fd = unm_cap_fd(port->cap), .events = events};
 	}
 	return k;
 }
@@ -355,8 +358,7 @@ loop(struct recorder *r)
 		const struct timespec nap = {.tv_nsec = drain_all(r)};
 		unsigned int n = fill_others(r, fds);
 
-		if (nap.tv_nsec == 0)
-			n += fill_ports(r, fds + n);
+		n += fill_ports(r, fds + n, nap.tv_nsec == 0 ? POLLIN : 0);
 		if (ppoll(fds, n, nap.tv_nsec != 0 ? &nap : NULL, NULL) > 0)
 			serve_others(r, fds);
 	}

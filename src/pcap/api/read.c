@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -148,13 +147,12 @@ handle_pending(struct unm_pcap *h, int max, pcap_handler callback, u_char *user)
 static bool
 nap(struct unm_pcap *h)
 {
-	struct pollfd p = {h->break_fd, POLLIN, 0};
-	struct timespec ts = {0, 0};
+	const uint32_t ns =
+		unm_pace_nap_ns(&h->pace, unm_cap_time_ns(h->cap), unm_cap_n_slots(h->cap));
 
-	ts.tv_nsec = unm_pace_nap_ns(&h->pace, unm_cap_time_ns(h->cap), unm_cap_n_slots(h->cap));
-	if (h->immediate || ts.tv_nsec == 0)
+	if (h->immediate || ns == 0)
 		return false;
-	(void)ppoll(&p, 1, &ts, NULL); /* however it ends, there is another look at everything */
+	unm_cap_nap(h->cap, ns, h->break_fd);
 	return true;
 }
 
