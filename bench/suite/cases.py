@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import typing
 
+import capture
 import guests
 import iperf
 import peers
@@ -171,6 +172,20 @@ for _name, _make, _what in (
         Case(f"{_name}-rtt", f"{_what}: ping, 50 a second", guests.measured(_make, guests.ping),
              latency=True),
     ]
+
+# Capturing without loss (capture.py).
+CASES += [
+    Case("ours/capture-vale-60", "tcpdump with a filter on a VALE port, highest rate without loss",
+         capture.measure(capture.Vale)),
+    Case("ours/capture-monitor-60", "the same on a port in use, by a copy monitor",
+         capture.measure(capture.Monitor)),
+    Case("peer/capture-packet-60", "stock tcpdump on a veth pair, AF_PACKET",
+         capture.measure(capture.Packet)),
+    Case("ours/capture-vale-1mpps", "tcpdump on a VALE port, 1 Mpps offered",
+         capture.fixed(capture.Vale, 1000)),
+    Case("ours/capture-monitor-1mpps", "tcpdump on a port in use, 1 Mpps offered",
+         capture.fixed(capture.Monitor, 1000)),
+]
 
 
 def select(patterns):

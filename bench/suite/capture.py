@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+tcpdump -w /dev/null with a filter: the highest rate that is captured without loss.
+
+The same tcpdump, the same frames, the same rates offered one after the other, each higher than the one before,
+until a frame is lost: of a VALE port that is tcpdump's own, of one in use by a receiver (a copy monitor), and of
+a veth pair through AF_PACKET, as tcpdump does it by itself.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+from measure import CannotRun, busy_s, command
+from peers import cpu_seconds, process, wait_until
+
+OFFERED_KPPS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 12000)
+FILTER = ("udp", "dst", "port", "9")
+REACHED = 0.9  # of the offered rate: less is the sender's limit
+
+
+def tool(env, name):
+    return os.path.join(env.build, "tools", name, name)
+
+
+class Vale:
+    """A port of a switch that tcpdump opens itself."""
+
+    capture = "valecap:c"
+    load = ("--port", "valecap:t")
+    wrapped = True
+
+    def receivers(self, env):
+        return contextlib.nullcontext([])
+
+    def is_ready(self, env):
+        done = subprocess.run([tool(env, "nmctl"), "show", "ports", self.capture], env=env.environ,
+                              capture_output=True, text=True, check=False)
+        return self.capture in done.stdout
+
+
+class Monitor(Vale):
+    """A port that a receiver uses; tcpdump gets a copy."""
+
+    @contextlib.contextmanager
+    def receivers(self, env):
+        with process(tool(env, "pkt-gen"), "-i", self.capture, "-f", "rx", env=env.environ,
+                     cpus={env.cpus[-1]}) as child:
+            wait_until(lambda: self.is_ready(env), "the receiver")
+            yield [child]
+
+
+class Packet:
+    """One end of a veth pair, the kernel's way."""
+
+    capture = "cap1"
+    load = ("--if", "cap0")
+    wrapped = False
+
+    @contextlib.contextmanager
+    def receivers(self, env):
+        if not os.path.exists(f"/proc/sys/net/ipv4/conf/{self.capture}"):
+            command("ip", "link", "add", "cap0", "type", "veth", "peer", "name", self.capture)
+            command("ip", "link", "set", "cap0", "up")
+            command("ip", "link", "set", self.capture, "up")
+        yield []
+
+
+@contextlib.contextmanager
+def tcpdump(env, way):
+    """Ready to capture, on the last CPU."""
+    argv = ["tcpdump", "-Z", "root", "-n", "-i", way.capture, "-w", "/dev/null", *FILTER]
+    if way.wrapped:
+        argv.insert(0, tool(env, "nm-pcap"))
+    try:
+        child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                 env=env.environ,
+                                 preexec_fn=lambda: os.sched_setaffinity(0, {env.cpus[-1]}))
+    except FileNotFoundError:
+        raise CannotRun(f"the program {argv[0]} is missing; scripts/deps demo installs it") from None
+    try:
+        for line in child.stderr:
+            if "listening on" in line:
+                break
+        else:
+            raise CannotRun(f"tcpdump does not capture from {way.capture}")
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stderr.close()
+
+
+def offer(env, way, kpps, seconds):
+    """Return the figures of one rate, and how many frames were lost."""
+    with way.receivers(env) as others, tcpdump(env, way) as child:
+        sides = {"tcpdump": child.pid, **{"receiver": o.pid for o in others}}
+        before = {name: cpu_seconds(pid) for name, pid in sides.items()}
+        busy, begin = busy_s(env.cpus), time.monotonic()
+        load = json.loads(command(os.path.join(env.build, "bench", "load"), *way.load, "--pps",
+                                  str(kpps * 1000), "--seconds", str(seconds), "--cpu", str(env.cpus[0]),
+                                  env=env.environ))
+        time.sleep(0.2)  # what is on its way arrives
+        elapsed, busy = time.monotonic() - begin, busy_s(env.cpus) - busy
+        used = [{"name": name, "cpu_s": round(cpu_seconds(pid) - before[name], 3)}
+                for name, pid in sides.items()]
+        child.send_signal(signal.SIGINT)
+        said = child.stderr.read()
+        got = re.search(r"(\d+) packets? captured", said)
+        dropped = re.search(r"(\d+) packets? dropped by kernel", said)
+    if not got or not dropped:
+        raise CannotRun("tcpdump did not say what it captured")
+    # What the receiver of a monitored port has no room for does not pass there.
+    passed = int(got.group(1)) + int(dropped.group(1)) if others else load["sent"]
+    rate = passed / load["seconds"]
+    figures = {"mpps": rate / 1e6, "ns_per_packet": 1e9 / rate if rate else 0,
+               "gbit_s": rate * 60 * 8 / 1e9, "seconds": elapsed,
+               "busy_s": busy, "offered_kpps": kpps,
+               "sides": [*used, {"name": "sender", "cpu_s": round(load["cpu_s"], 3)}]}
+    return figures, passed - int(got.group(1))
+
+
+def measure(way):
+    def best(env, seconds):
+        found = None
+        for kpps in OFFERED_KPPS:
+            figures, lost = offer(env, way(), kpps, seconds)
+            if lost > 0:
+                break
+            found = figures
+            if figures["mpps"] * 1000 < REACHED * kpps:
+                break
+        if found is None:
+            raise CannotRun(f"frames are lost at {OFFERED_KPPS[0]} kpps already")
+        return found
+
+    return best
+
+
+def fixed(way, kpps):
+    """The share of one rate that is captured, as field captured."""
+    def run(env, seconds):
+        figures, lost = offer(env, way(), kpps, seconds)
+        sent = figures["mpps"] * 1e6 * seconds
+        figures["captured"] = 1 - lost / sent if sent else 0
+        return figures
+
+    return run
