@@ -77,13 +77,13 @@ drain(struct run *r)
 static int
 rest(struct run *r)
 {
-	struct timespec ts = {0, 0};
+	const uint32_t nap_ns =
+		unm_pace_nap_ns(&r->pace, unm_cap_time_ns(r->cap), unm_cap_n_slots(r->cap));
 	struct pollfd p = {unm_cap_fd(r->cap), POLLIN, 0};
 	int n;
 
-	ts.tv_nsec = unm_pace_nap_ns(&r->pace, unm_cap_time_ns(r->cap), unm_cap_n_slots(r->cap));
-	if (ts.tv_nsec != 0) {
-		nanosleep(&ts, NULL);
+	if (nap_ns != 0) {
+		unm_cap_nap(r->cap, nap_ns, -1);
 		return 0;
 	}
 	n = nmt_stop_poll(&p, 1, -1);
