@@ -6,7 +6,7 @@
  *	@conf:rings=N,tx-slots=N,...    how many rings and slots to ask for
  *	@extmem=FILE                    use a file as the region; pools by if-num, buf-size, ...
  *	@offset=N                       packets begin N bytes behind the start of their buffers
- *	@netns=NAME|PATH|pid:N          network namespace of a tap: port, ours
+ *	@netns=NAME|PATH|pid:N          network namespace of an interface or a tap: port, ours
  *
  * Each is a parser structure and a callback. The callbacks are called through libnetmap.h, so they
  * return -1 and set errno. offset is off until the program says nmport_enable_option("offset"): a
@@ -262,7 +262,7 @@ static struct nmreq_opt_parser offset_parser = {
 
 enum { NETNS_NAME };
 
-/* The daemon wants it in the name: "tap:t0%blue", "tap:t0%/run/netns/blue", "tap:t0%pid:71". */
+/* The daemon wants it in the name: "eth0%blue", "tap:t0%blue", "tap:t0%/run/netns/blue", "tap:t0%pid:71". */
 static int
 parse_netns(struct nmreq_parse_ctx *p)
 {
@@ -271,8 +271,9 @@ parse_netns(struct nmreq_parse_ctx *p)
 	const size_t used = strlen(d->hdr.nr_name), len = strlen(value);
 	unsigned long n;
 
-	if (strncmp(d->hdr.nr_name, "tap:", 4) != 0) {
-		nmctx_ferror(p->ctx, "@netns=%s: only a tap: port is made in a network namespace",
+	if (strncmp(d->hdr.nr_name, "vale", 4) == 0 || strpbrk(d->hdr.nr_name, "{}") != NULL) {
+		nmctx_ferror(p->ctx,
+			"@netns=%s: only an interface or a tap: port is in a network namespace",
 			value);
 		return unm_nmport_result(-EINVAL);
 	}

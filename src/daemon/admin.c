@@ -108,6 +108,30 @@ set_lossless(struct command *c, const char *value)
 	return 0;
 }
 
+/* Transparent mode of an interface, for clients that do not ask for it ring by ring (spec 13.4). */
+static int
+set_forward(struct command *c, const char *value)
+{
+	struct unm_dport *port;
+	struct unm_name name;
+	int ret = unm_name_parse(c->word[1], &name, &c->why);
+
+	if (ret < 0)
+		return ret;
+	port = unm_port_find(&c->srv->dom, &name);
+	if (port == NULL || port->n_host_fds == 0)
+		return unm_fail(&c->why, -ENOENT,
+			"there is no interface '%s' with host rings that is open", name.full);
+	if (strcmp(value, "on") == 0)
+		port->flags |= UNM_PORTF_FORWARD;
+	else if (strcmp(value, "off") == 0)
+		port->flags &= ~UNM_PORTF_FORWARD;
+	else
+		return unm_fail(&c->why, -EINVAL, "forward is on or off, not '%s'", value);
+	unm_dport_update(port);
+	return 0;
+}
+
 static int
 set_ageing(struct command *c, const char *value)
 {
@@ -131,10 +155,14 @@ cmd_set(struct command *c)
 			&c->why, -EINVAL, "set needs a port or switch, what to set, and a value");
 	if (strcmp(c->word[2], "lossless") == 0)
 		return set_lossless(c, c->word[3]);
+	if (strcmp(c->word[2], "forward") == 0)
+		return set_forward(c, c->word[3]);
 	if (strcmp(c->word[2], "ageing") == 0)
 		return set_ageing(c, c->word[3]);
 	return unm_fail(&c->why, -EINVAL,
-		"'%s' can't be set: lossless (of a port) or ageing (of a switch)", c->word[2]);
+		"'%s' can't be set: lossless (of a port), ageing (of a switch) or forward (of an "
+		"interface)",
+		c->word[2]);
 }
 
 /* link PORT up|down */

@@ -128,6 +128,7 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "max_frame", p->max_frame);
 	unm_json_bool(j, "link", !(p->flags & UNM_PORTF_LINK_DOWN));
 	unm_json_bool(j, "lossless", p->flags & UNM_PORTF_LOSSLESS);
+	unm_json_bool(j, "forward", p->flags & UNM_PORTF_FORWARD);
 	unm_json_bool(j, "persistent", p->flags & UNM_PORTF_PERSISTENT);
 	unm_json_bool(j, "attached", p->flags & UNM_PORTF_ATTACHED);
 	unm_json_bool(j, "closing", p->is_dying);

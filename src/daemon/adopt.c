@@ -17,6 +17,7 @@
 #include "daemon/format.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
+#include "daemon/nic_host.h"
 #include "daemon/worker.h"
 #include "net/netmap.h"
 #include "shm/lock.h"
@@ -156,7 +157,8 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->ops = unm_kind_ops(en->e.kind);
 	port->flags =
 		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
-				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN);
+				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN |
+				      UNM_PORTF_FORWARD);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;
@@ -326,25 +328,28 @@ check_binding(const struct unm_dport *port, const struct unm_bind_info *info,
 }
 
 static int
-take_port_fds(struct unm_dport *port, int *fds, const struct unm_bind_info *info,
-	struct unm_reason *why)
+take_port_fds(
+	struct unm_dport *port, int *fds, const struct unm_bind_info *info, struct unm_reason *why)
 {
 	uint32_t i;
 
-	if (port->n_port_fds > 0 || (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC &&
-					    port->kind != UNM_PORT_MONITOR))
+	if (port->kind != UNM_PORT_TAP && port->kind != UNM_PORT_NIC &&
+		port->kind != UNM_PORT_MONITOR)
 		return 0;
-	if (port->kind == UNM_PORT_NIC) {
+	if (port->kind == UNM_PORT_NIC && port->nic == NULL) {
 		const int ret = unm_nic_adopt(port, fds + UNM_BIND_FDS,
 			info->n_host_fds > 0 ? info->host_fd : info->n_port_fds, why);
 
 		if (ret < 0)
 			return ret;
 	}
-	for (i = 0; i < info->n_port_fds && i < UNM_MAX_PORT_FDS; i++) {
+	/* One that has more than others: it holds an interception (nic_host.h). */
+	for (i = port->n_port_fds; i < info->n_port_fds && i < UNM_MAX_PORT_FDS; i++) {
 		port->port_fds[i] = fds[UNM_BIND_FDS + i];
 		fds[UNM_BIND_FDS + i] = -1;
 	}
+	if (i == port->n_port_fds)
+		return 0;
 	port->n_port_fds = i;
 	port->host_fd = info->host_fd;
 	port->n_host_fds = info->n_host_fds;
@@ -543,6 +548,8 @@ settle_ports(struct unm_server *srv)
 				dom->n_reap++;
 			}
 		}
+		if (p->kind == UNM_PORT_NIC)
+			unm_nic_host_settle(p, UNM_NONE);
 		unm_dport_update(p);
 		if ((p->flags & UNM_PORTF_ATTACHED) && p->n_bindings == 0)
 			unm_worker_attach(srv, p);

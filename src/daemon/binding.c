@@ -18,6 +18,7 @@
 
 #include "daemon/format.h"
 #include "daemon/monitors.h"
+#include "daemon/nic_host.h"
 #include "net/netmap.h"
 #include "shm/atomic.h"
 #include "shm/clock.h"
@@ -480,7 +481,7 @@ unm_bind_info(const struct unm_dbinding *b, const uint8_t *desc_id, struct unm_b
 	info->binding = b->idx;
 	info->binding_gen = b->gen;
 	info->kind = port->kind;
-	info->n_port_fds = port->n_port_fds;
+	info->n_port_fds = unm_nic_host_shown_fds(b);
 	info->nifp_ofs = unm_bind_nifp_ofs(b);
 	info->nr_flags = b->flags;
 	info->nr_mode = b->mode;

@@ -14,6 +14,7 @@
 #include "daemon/format.h"
 #include "daemon/monitor_lists.h"
 #include "daemon/monitors.h"
+#include "daemon/nic_host.h"
 #include "net/netmap.h"
 #include "shm/atomic.h"
 
@@ -113,7 +114,7 @@ take_descriptors(struct unm_dport *mon, const struct unm_dport *watched, struct 
 
 	if ((mon->mon_flags & (UNM_MONF_RX | UNM_MONF_ZCOPY)) != UNM_MONF_RX)
 		return 0;
-	for (i = 0; i < watched->n_port_fds; i++) {
+	for (i = 0; i < unm_nic_host_n_fds(watched); i++) {
 		mon->port_fds[i] = fcntl(watched->port_fds[i], F_DUPFD_CLOEXEC, 0);
 		if (mon->port_fds[i] < 0)
 			return unm_fail(why, -errno,

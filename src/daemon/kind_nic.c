@@ -21,6 +21,7 @@
 #include "daemon/kinds.h"
 #include "daemon/netns.h"
 #include "daemon/nic.h"
+#include "daemon/nic_host.h"
 #include "shm/xsk_ring.h"
 
 #define PAGE	     UINT64_C(4096)
@@ -256,10 +257,18 @@ open_tx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
 static int
 nic_ring_opened(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 {
-	if (i < port->n_tx)
-		return i < unm_dport_nic_tx(port) ? open_tx(port, i, why) : 0;
-	i -= port->n_tx;
-	return i < unm_dport_nic_rx(port) ? open_rx(port, i, why) : 0;
+	int ret;
+
+	if (i >= port->n_tx) {
+		i -= port->n_tx;
+		return i < unm_dport_nic_rx(port) ? open_rx(port, i, why) : 0;
+	}
+	if (i >= unm_dport_nic_tx(port))
+		return 0;
+	ret = open_tx(port, i, why);
+	if (ret == 0)
+		unm_nic_host_settle(port, UNM_NONE);
+	return ret;
 }
 
 static void
@@ -271,6 +280,8 @@ nic_ring_closing(struct unm_dport *port, uint32_t i)
 	if (nic != NULL && i >= port->n_tx && i - port->n_tx < unm_dport_nic_rx(port))
 		unm_xdp_map_clear(
 			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);
+	if (i < unm_dport_nic_tx(port))
+		unm_nic_host_settle(port, i);
 }
 
 /* --- the port --- */
@@ -312,8 +323,9 @@ take_sockets(struct unm_dport *port, const struct unm_nic_sockets *s, int state_
 }
 
 static int
-make_port(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_port_spec *spec,
-	struct unm_nic *nic, struct unm_dport **out, struct unm_reason *why)
+make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm_geometry *geo,
+	struct unm_port_spec *spec, struct unm_nic *nic, struct unm_dport **out,
+	struct unm_reason *why)
 {
 	struct unm_nic_wish wish = {
 		.n_queues = spec->n_tx,
@@ -328,6 +340,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_port_
 	const uint32_t per_queue =
 		spec->tx_slots + spec->rx_slots + wish.sizes.fill + UNM_NIC_MAX_BOUNCE;
 	struct unm_nic_sockets sockets;
+	struct unm_nic_host host = {0};
 	struct unm_dport *port;
 	struct window w;
 	int ret, state_fd = -1;
@@ -348,15 +361,23 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_port_
 	/* A driver's own rings are filled from a wire, the stack's hook also from this machine. */
 	if (ret >= 0)
 		nic->st->has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
-	if (ret >= 0)
+	if (ret >= 0) {
+		unm_nic_host_open(dev, sockets.mode, geo, &host);
+		spec->n_tx += host.n_tx;
+		spec->n_rx += host.n_rx;
+		spec->n_host_tx = host.n_tx;
+		spec->n_host_rx = host.n_rx;
 		ret = unm_dport_new(dom, spec, &port, why);
+	}
 	if (ret < 0) {
 		unm_nic_sockets_close(&sockets);
+		unm_nic_host_close(&host);
 		if (state_fd >= 0)
 			close(state_fd);
 		return ret;
 	}
 	take_sockets(port, &sockets, state_fd);
+	unm_nic_host_join(port, &host);
 	port->nic = nic;
 	memcpy(port->mac, dev->mac, sizeof(port->mac));
 	if (!dev->has_carrier)
@@ -375,8 +396,7 @@ check_state(const struct unm_nic_state *st, uint64_t size, const struct unm_dpor
 	uint32_t i, k;
 
 	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION || st->size != size ||
-		st->n_queues != n || unm_dport_nic_tx(port) != n ||
-		unm_dport_nic_rx(port) != n ||
+		st->n_queues != n || unm_dport_nic_tx(port) != n || unm_dport_nic_rx(port) != n ||
 		st->stride != r->buf_size || st->n_window > r->buf_num ||
 		size < sizeof(*st) + st->n_window || st->n_bounce == 0 ||
 		st->n_bounce > UNM_NIC_MAX_BOUNCE)
@@ -459,7 +479,7 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	nic->mtu = dev.mtu;
 	memcpy(nic->ifname, name->ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name->netns, sizeof(nic->netns));
-	ret = make_port(dom, &dev, &spec, nic, out, why);
+	ret = make_port(dom, &dev, geo, &spec, nic, out, why);
 	if (ret < 0)
 		free_nic(nic);
 	return ret;

@@ -118,9 +118,9 @@ unm_answer_binding(struct unm_msg *m, const struct unm_desc *d, struct unm_bind_
 	m->out_fds[2] = port->region->map_fd;
 	m->out_fds[3] = port->seg->fd;
 	m->out_fds[4] = d->binding.wake_fd;
-	for (i = 0; i < port->n_port_fds; i++)
+	for (i = 0; i < info->n_port_fds; i++)
 		m->out_fds[UNM_BIND_FDS + i] = port->port_fds[i];
-	m->n_out_fds = UNM_BIND_FDS + port->n_port_fds;
+	m->n_out_fds = UNM_BIND_FDS + info->n_port_fds;
 }
 
 static void

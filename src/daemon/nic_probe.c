@@ -10,6 +10,8 @@
  */
 #include "daemon/nic_probe.h"
 
+#include "daemon/hoststack.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,7 +140,8 @@ try_xdp(const struct unm_netdev *dev, const struct unm_nic_wish *wish, enum unm_
 	s->map_fd = ret = unm_xdp_map_new(wish->n_queues);
 	if (ret >= 0) {
 		what = "program";
-		prog = ret = unm_xdp_prog_new(s->map_fd);
+		prog = ret = unm_xdp_prog_new(
+			s->map_fd, mode == UNM_NIC_XDP_SKB ? unm_host_token() : NULL);
 		if (ret >= 0) {
 			what = "program on the interface";
 			s->link_fd = ret =

@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "daemon/bpf.h"
+#include "daemon/hoststack.h"
 
 /* Newer than the headers that we build with. */
 #ifndef XDP_USE_SG
@@ -133,14 +135,6 @@ unm_xsk_statistics(int fd, struct unm_xsk_drops *out)
 	return 0;
 }
 
-static int
-bpf(int cmd, union bpf_attr *attr)
-{
-	const long ret = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-
-	return ret < 0 ? -errno : (int)ret;
-}
-
 int
 unm_xdp_map_new(uint32_t n)
 {
@@ -152,7 +146,7 @@ unm_xdp_map_new(uint32_t n)
 	attr.value_size = sizeof(uint32_t);
 	attr.max_entries = n;
 	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_xsks");
-	return bpf(BPF_MAP_CREATE, &attr);
+	return unm_bpf(BPF_MAP_CREATE, &attr);
 }
 
 int
@@ -166,7 +160,7 @@ unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd)
 	attr.key = (uintptr_t)&queue;
 	attr.value = (uintptr_t)&value;
 	attr.flags = BPF_ANY;
-	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
+	return unm_bpf(BPF_MAP_UPDATE_ELEM, &attr);
 }
 
 int
@@ -177,48 +171,73 @@ unm_xdp_map_clear(int map_fd, uint32_t queue)
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (uint32_t)map_fd;
 	attr.key = (uintptr_t)&queue;
-	return bpf(BPF_MAP_DELETE_ELEM, &attr);
+	return unm_bpf(BPF_MAP_DELETE_ELEM, &attr);
 }
 
-static struct bpf_insn
-insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
+#define MAX_INSNS 48
+
+struct program {
+	struct bpf_insn code[MAX_INSNS];
+	size_t n;
+};
+
+static void
+emit(struct program *p, struct bpf_insn i)
 {
-	return (struct bpf_insn){
-		.code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf, .off = off, .imm = imm};
+	if (p->n < MAX_INSNS) /* all of ours are shorter */
+		p->code[p->n++] = i;
+}
+
+/* A frame that begins with the token is from a host tx ring: pass it on, without the token. */
+static void
+emit_pass_token(struct program *p, const uint8_t *token)
+{
+	const int16_t n_words = UNM_HOST_TOKEN_LEN / 4;
+	int16_t i;
+
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1, offsetof(struct xdp_md, data), 0));
+	emit(p, unm_bpf_insn(
+			BPF_LDX | BPF_MEM | BPF_W, 3, 1, offsetof(struct xdp_md, data_end), 0));
+	emit(p, unm_bpf_mov(4, 2));
+	emit(p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, UNM_HOST_TOKEN_LEN));
+	/* from here on the jumps go to the instruction behind this block */
+	emit(p, unm_bpf_insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, (int16_t)(2 * n_words + 4), 0));
+	for (i = 0; i < n_words; i++) {
+		int32_t word;
+
+		memcpy(&word, token + 4 * i, sizeof(word));
+		emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 5, 2, (int16_t)(4 * i), 0));
+		emit(p, unm_bpf_insn(BPF_JMP32 | BPF_JNE | BPF_K, 5, 0,
+				(int16_t)(2 * (n_words - 1 - i) + 4), word));
+	}
+	emit(p, unm_bpf_set(2, UNM_HOST_TOKEN_LEN));
+	emit(p, unm_bpf_call(BPF_FUNC_xdp_adjust_head));
+	emit(p, unm_bpf_set(0, XDP_PASS));
+	emit(p, unm_bpf_exit());
 }
 
 int
-unm_xdp_prog_new(int map_fd)
+unm_xdp_prog_new(int map_fd, const uint8_t *token)
 {
+	struct program p = {.n = 0};
+	int fd;
+
+	if (token != NULL)
+		emit_pass_token(&p, token);
 	/*
 	 * return bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS): what the table does not
 	 * have, passes.
 	 */
-	const struct bpf_insn code[] = {
-		insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1,
-			offsetof(struct xdp_md, rx_queue_index), 0),
-		insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map_fd),
-		insn(0, 0, 0, 0, 0),
-		insn(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, XDP_PASS),
-		insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_redirect_map),
-		insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
-	};
-	union bpf_attr attr;
-	int fd;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.prog_type = BPF_PROG_TYPE_XDP;
-	attr.expected_attach_type = BPF_XDP;
-	attr.insns = (uintptr_t)code;
-	attr.insn_cnt = sizeof(code) / sizeof(code[0]);
-	attr.license = (uintptr_t) "Dual BSD/GPL";
-	attr.prog_flags = BPF_F_XDP_HAS_FRAGS;
-	snprintf(attr.prog_name, sizeof(attr.prog_name), "unetmap");
-	fd = bpf(BPF_PROG_LOAD, &attr);
-	if (fd == -EINVAL) { /* a kernel without frames of several buffers */
-		attr.prog_flags = 0;
-		fd = bpf(BPF_PROG_LOAD, &attr);
-	}
+	emit(&p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1,
+			 offsetof(struct xdp_md, rx_queue_index), 0));
+	emit(&p, unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map_fd));
+	emit(&p, unm_bpf_insn(0, 0, 0, 0, 0));
+	emit(&p, unm_bpf_set(3, XDP_PASS));
+	emit(&p, unm_bpf_call(BPF_FUNC_redirect_map));
+	emit(&p, unm_bpf_exit());
+	fd = unm_bpf_load(BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, "unetmap", p.code, p.n);
+	if (fd == -EINVAL) /* a kernel without frames of several buffers */
+		fd = unm_bpf_load(BPF_PROG_TYPE_XDP, BPF_XDP, 0, "unetmap", p.code, p.n);
 	return fd;
 }
 
@@ -232,7 +251,7 @@ unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic)
 	attr.link_create.target_ifindex = ifindex;
 	attr.link_create.attach_type = BPF_XDP;
 	attr.link_create.flags = is_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-	return bpf(BPF_LINK_CREATE, &attr);
+	return unm_bpf(BPF_LINK_CREATE, &attr);
 }
 
 void
@@ -242,7 +261,7 @@ unm_xdp_detach(int link_fd)
 
 	memset(&attr, 0, sizeof(attr));
 	attr.link_detach.link_fd = (uint32_t)link_fd;
-	bpf(BPF_LINK_DETACH, &attr);
+	unm_bpf(BPF_LINK_DETACH, &attr);
 }
 
 void
@@ -255,7 +274,7 @@ unm_xdp_prog_name(uint32_t id, char *out, size_t size)
 	snprintf(out, size, "program %u", id);
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_id = id;
-	fd = bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+	fd = unm_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
 	if (fd < 0)
 		return;
 	memset(&info, 0, sizeof(info));
@@ -263,7 +282,7 @@ unm_xdp_prog_name(uint32_t id, char *out, size_t size)
 	attr.info.bpf_fd = (uint32_t)fd;
 	attr.info.info_len = sizeof(info);
 	attr.info.info = (uintptr_t)&info;
-	if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.name[0] != '\0')
+	if (unm_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 && info.name[0] != '\0')
 		snprintf(out, size, "%.*s (id %u)", (int)sizeof(info.name), info.name, id);
 	close(fd);
 }

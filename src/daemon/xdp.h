@@ -69,8 +69,14 @@ int unm_xdp_map_new(uint32_t n);
 int unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd);
 int unm_xdp_map_clear(int map_fd, uint32_t queue);
 
-/** unm_xdp_prog_new() - the program over @map_fd. Return: descriptor or -errno. */
-int unm_xdp_prog_new(int map_fd);
+/**
+ * unm_xdp_prog_new() - the program over @map_fd
+ * @token: what frames from host tx rings begin with (unm_host_token()): they pass, without it.
+ *         NULL: they don't come here
+ *
+ * Return: descriptor or -errno.
+ */
+int unm_xdp_prog_new(int map_fd, const uint8_t *token);
 
 /**
  * unm_xdp_attach() - put the program on an interface of the current network namespace

@@ -52,6 +52,7 @@ bring_init(
 	r->ring_id = ring_id;
 	r->is_rx = is_rx;
 	r->fd = -1;
+	r->stack_fd = -1;
 	r->bufs = region->base + region->info.buf_ofs;
 	r->buf_size = region->info.buf_size;
 	r->n_bufs = region->info.buf_num;
@@ -125,13 +126,14 @@ give_descriptor(struct unm_bring *r, const struct geometry *g, const int *fds)
 		return 0; /* they are the watched port's: see monitor_fp.c */
 	if (r->ring_id < n_nic) {
 		r->fd = r->ring_id < n_own ? fds[r->ring_id] : -1;
+		if (r->is_rx && info->n_host_fds > 0)
+			r->stack_fd = fds[info->host_fd + r->ring_id % info->n_host_fds];
 		return 0;
 	}
 	if (r->ring_id - n_nic >= info->n_host_fds)
 		return -EINVAL;
 	r->fd = fds[info->host_fd + r->ring_id - n_nic];
-	r->ops = &unm_port_tap_ops;
-	return 0;
+	return unm_host_ring_init(r);
 }
 
 static int
@@ -173,6 +175,19 @@ open_rings(struct unm_bport *bp, const int *fds)
 	return link_peer(bp, &peer_g);
 }
 
+static void
+free_rings(struct unm_bport *bp)
+{
+	uint32_t i;
+
+	for (i = 0; bp->tx != NULL && i < bp->n_tx + bp->n_rx; i++) {
+		unm_host_ring_fini(&bp->tx[i]);
+		unm_mons_free(bp->tx[i].mons);
+		unm_mons_free(bp->tx[i].peer_mons);
+	}
+	free(bp->tx);
+}
+
 int
 unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg *seg,
 	struct unm_region *region, const struct unm_bind_info *info, const int *fds)
@@ -203,7 +218,7 @@ unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg
 	if (err == 0 && bp->ops->open != NULL)
 		err = bp->ops->open(bp);
 	if (err != 0) {
-		free(bp->tx);
+		free_rings(bp);
 		free(bp);
 		return err;
 	}
@@ -214,17 +229,11 @@ unm_bport_open(struct unm_bport **out, const struct unm_env *env, struct unm_seg
 void
 unm_bport_close(struct unm_bport *bp)
 {
-	uint32_t i;
-
 	if (bp == NULL)
 		return;
 	if (bp->ops->close != NULL)
 		bp->ops->close(bp);
-	for (i = 0; i < bp->n_tx + bp->n_rx; i++) {
-		unm_mons_free(bp->tx[i].mons);
-		unm_mons_free(bp->tx[i].peer_mons);
-	}
-	free(bp->tx);
+	free_rings(bp);
 	free(bp);
 }
 

@@ -17,6 +17,23 @@ extern const struct unm_port_ops unm_port_sink_ops;
 extern const struct unm_port_ops unm_port_nic_ops;
 extern const struct unm_port_ops unm_port_monitor_ops;
 extern const struct unm_port_ops unm_port_isolated_ops;
+extern const struct unm_port_ops unm_port_host_ops;
+
+/* Make a ring a host ring. Return: 0 or -ENOMEM. */
+int unm_host_ring_init(struct unm_bring *r);
+void unm_host_ring_fini(struct unm_bring *r);
+
+/* Is what the client gives back on rx ring @r to go on (spec 13.4)? */
+static inline bool
+unm_ring_forwards(const struct unm_bring *r)
+{
+	return ((UNM_READ_ONCE(r->ring->flags) & NR_FORWARD) |
+		       (UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) &
+			       UNM_PORTF_FORWARD)) != 0;
+}
+
+/* Pass slots hwcur ... @head - 1 of an NIC's rx ring up to the stack, as far as they are to go. */
+void unm_host_pass_up(struct unm_bring *r, uint32_t head);
 
 /* A tx ring whose slots before hwcur have all been sent: what its client may fill. */
 static inline uint32_t

@@ -76,7 +76,9 @@ struct unm_bring {
 	uint32_t ring_id;
 	uint32_t kring_idx; /* in the segment */
 	bool is_rx;
-	int fd; /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
+	int fd;			  /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
+	struct unm_host_rx *host; /* host rx ring: its private memory */
+	int stack_fd; /* NIC rx ring: queue for what is passed up to the stack, else -1 */
 	/* Pipe: the other side of this ring */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
@@ -105,6 +107,8 @@ struct unm_bport {
 	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
 	int kick_fd;	      /* isolated: wakes the broker; borrowed */
 	void *kind_data; /* of the port kind: VALE source state; monitor: view of the watched port */
+	/* tx rings have got frames from a host rx ring, and are to be synced (port/host_fp.c) */
+	bool has_forwarded;
 };
 
 /**

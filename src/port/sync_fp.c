@@ -48,7 +48,11 @@ static int
 sync_kind(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_kring *k = r->kring;
-	const int err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
+	int err;
+
+	if (__builtin_expect(r->stack_fd >= 0, 0) && unm_ring_forwards(r))
+		unm_host_pass_up(r, head);
+	err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
 
 	if (err != 0)
 		return err;
@@ -258,11 +262,22 @@ stamp(struct unm_bport *bp)
 	}
 }
 
+/* Send what an rx sync has moved to tx rings. */
+static void
+send_forwarded(struct unm_bport *bp)
+{
+	if (__builtin_expect(!UNM_READ_ONCE(bp->has_forwarded), 1))
+		return;
+	UNM_WRITE_ONCE(bp->has_forwarded, false);
+	sync_all(bp, bp->tx, bp->n_tx);
+}
+
 int
 unm_bport_rxsync(struct unm_bport *bp)
 {
 	const int err = sync_all(bp, bp->rx, bp->n_rx);
 
+	send_forwarded(bp);
 	if (err != -ENXIO)
 		stamp(bp);
 	return err;
@@ -313,6 +328,7 @@ poll_rx(struct unm_bport *bp, uint32_t slot)
 	}
 	if (bp->n_rx > 0)
 		stamp(bp);
+	send_forwarded(bp);
 	return (short)((ready ? POLL_IN : 0) | bad);
 }
 

@@ -86,6 +86,8 @@ enum unm_port_state {
 #define UNM_PORTF_LINK_DOWN 0x20u
 /* Of a monitor: the port that it watched has been closed; nothing will come any more */
 #define UNM_PORTF_ORPHAN 0x40u
+/* Frames that clients give back on rx rings go on between interface and stack (spec 13.4) */
+#define UNM_PORTF_FORWARD 0x80u
 
 /* What a monitor watches (unm_seg_port.mon_flags). */
 #define UNM_MONF_TX	      0x1u

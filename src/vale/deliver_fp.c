@@ -98,37 +98,6 @@ put_frame(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_frame *f
 	return UNM_PUT_DONE;
 }
 
-static void
-spot_open(struct unm_spot *sp, const struct unm_vale_src *s, const struct unm_peer *p,
-	const struct unm_peer_ring *pr)
-{
-	struct unm_kring *k = pr->kring;
-	const uint32_t n = pr->num_slots;
-
-	sp->ring = pr->ring;
-	sp->p = p;
-	sp->n = n;
-	/* our own earlier word, under the lock; checked all the same */
-	sp->pos = unm_kring_load_hwtail(k, n, 0);
-	sp->room = unm_rx_room(k, sp->pos, n);
-	sp->limits = unm_rx_limits(k, p->buf_size);
-	sp->is_plain = (s->hdr_len | p->hdr_len) == 0;
-	sp->pkts = sp->bytes = sp->full = 0;
-}
-
-/* Publish what was put, still under the lock. */
-static void
-spot_close(struct unm_spot *sp, struct unm_kring *k)
-{
-	if (sp->pkts > 0) {
-		unm_kring_publish_hwtail(k, sp->pos);
-		unm_count(&k->rx_pkts, sp->pkts);
-		unm_count(&k->rx_bytes, sp->bytes);
-	}
-	if (sp->full > 0)
-		unm_count(&k->rx_full, sp->full);
-}
-
 /*
  * The rx lock of @pr is taken by somebody else: wait for it, but only once for a lock that does not
  * come free, and within the budget of this sync. Return: 0 or -ETIMEDOUT.
@@ -291,7 +260,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 		mons = unm_mons_get(&pr->mons, s->env, s->seg, pr->kring_idx);
 	reason = ring_lock(s, p, pr);
 	if (reason == 0) {
-		spot_open(&sp, s, p, pr);
+		unm_spot_open(&sp, s, p, pr);
 		start = sp.pos;
 		/* Who watches the ring has to see the frames there */
 		if (__builtin_expect(UNM_READ_ONCE(unm_sinks_used) != 0, 0) && mons == NULL)
@@ -347,7 +316,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 	s->drops[UNM_DROP_RX_FULL] += sp.full;
 	if (__builtin_expect(mons != NULL, 0))
 		show(s, &sp, mons, start);
-	spot_close(&sp, pr->kring);
+	unm_spot_close(&sp, pr->kring);
 	unm_lock_release(&pr->kring->lock);
 	if (sp.pkts > 0)
 		s->n_wakes += unm_wake_ring(s->env, s->seg, pr->kring, p->port, UNM_WANT_RX);

@@ -154,4 +154,36 @@ unm_spot_finish(struct unm_spot *sp, uint32_t len)
 	sp->bytes += len;
 }
 
+/* At the end of what ring @pr has; its lock is held. */
+static inline void
+unm_spot_open(struct unm_spot *sp, const struct unm_vale_src *s, const struct unm_peer *p,
+	const struct unm_peer_ring *pr)
+{
+	struct unm_kring *k = pr->kring;
+	const uint32_t n = pr->num_slots;
+
+	sp->ring = pr->ring;
+	sp->p = p;
+	sp->n = n;
+	/* our own earlier word, under the lock; checked all the same */
+	sp->pos = unm_kring_load_hwtail(k, n, 0);
+	sp->room = unm_rx_room(k, sp->pos, n);
+	sp->limits = unm_rx_limits(k, p->buf_size);
+	sp->is_plain = (s->hdr_len | p->hdr_len) == 0;
+	sp->pkts = sp->bytes = sp->full = 0;
+}
+
+/* Publish what was put, still under the lock. */
+static inline void
+unm_spot_close(struct unm_spot *sp, struct unm_kring *k)
+{
+	if (sp->pkts > 0) {
+		unm_kring_publish_hwtail(k, sp->pos);
+		unm_count(&k->rx_pkts, sp->pkts);
+		unm_count(&k->rx_bytes, sp->bytes);
+	}
+	if (sp->full > 0)
+		unm_count(&k->rx_full, sp->full);
+}
+
 #endif

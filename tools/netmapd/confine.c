@@ -53,12 +53,13 @@ static const unsigned int kept_capabilities[] = {
 	CAP_CHOWN,	  /* sockets for isolated clients */
 };
 
-/* What daemon/xdp.c asks of bpf(2). */
+/* What daemon/xdp.c and daemon/hoststack.c ask of bpf(2). */
 static const scmp_datum_t bpf_commands[] = {
 	BPF_MAP_CREATE,
 	BPF_MAP_UPDATE_ELEM,
 	BPF_MAP_DELETE_ELEM,
 	BPF_PROG_LOAD,
+	BPF_PROG_ATTACH,
 	BPF_LINK_CREATE,
 	BPF_LINK_DETACH,
 	BPF_PROG_GET_FD_BY_ID,

@@ -48,6 +48,7 @@ static const char help_text[] =
 	"                           take it off\n"
 	"  link PORT up|down        plug in or pull a port's cable\n"
 	"  set PORT lossless on|off senders wait for room in its rings\n"
+	"  set PORT forward on|off  an interface's rx frames go on once seen, see nmctl(8)\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
 	"  isolate create NAME socket=PATH allow=PATTERN ... [owner=UID:GID] [mode=OCTAL]\n"
 	"          [ports=N] [clients=N] [memory=BYTES] [rate=PPS]\n"

@@ -166,7 +166,7 @@ open_checks(void **state)
 	fake_domain_free(d);
 }
 
-/* Host rings have queues of their own, after whatever else the port has, and the operations of a TAP. */
+/* Host rings have queues of their own, after whatever else the port has, and their own operations. */
 static void
 host_rings(void **state)
 {
@@ -194,8 +194,8 @@ host_rings(void **state)
 	assert_int_equal(bp->rx[2].fd, 101);
 	assert_int_equal(bp->rx[3].fd, 102);
 	assert_ptr_equal(bp->tx[1].ops, bp->ops);
-	assert_ptr_equal(bp->tx[2].ops, &unm_port_tap_ops);
-	assert_ptr_equal(bp->rx[3].ops, &unm_port_tap_ops);
+	assert_ptr_equal(bp->tx[2].ops, &unm_port_host_ops);
+	assert_ptr_equal(bp->rx[3].ops, &unm_port_host_ops);
 	unm_bport_close(bp);
 	info.rx_lo = 3;
 	assert_int_equal(fake_port_try_open(d, &info, fds, &bp), 0); /* bound alone */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * BPF programs as netmapd needs them: a few instructions, written down as such and loaded with
+ * bpf(2), so that neither a compiler nor a library for them is needed.
+ */
+#ifndef UNM_DAEMON_BPF_H
+#define UNM_DAEMON_BPF_H
+
+#include <linux/bpf.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline struct bpf_insn
+unm_bpf_insn(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
+{
+	return (struct bpf_insn){
+		.code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf, .off = off, .imm = imm};
+}
+
+static inline struct bpf_insn
+unm_bpf_mov(uint8_t dst, uint8_t src)
+{
+	return unm_bpf_insn(BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0);
+}
+
+static inline struct bpf_insn
+unm_bpf_set(uint8_t dst, int32_t value)
+{
+	return unm_bpf_insn(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, value);
+}
+
+static inline struct bpf_insn
+unm_bpf_call(int32_t function)
+{
+	return unm_bpf_insn(BPF_JMP | BPF_CALL, 0, 0, 0, function);
+}
+
+static inline struct bpf_insn
+unm_bpf_exit(void)
+{
+	return unm_bpf_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+/** unm_bpf() - bpf(2). Return: what it gives, or -errno. */
+int unm_bpf(int cmd, union bpf_attr *attr);
+
+/**
+ * unm_bpf_load() - load a program
+ * @type, @attach_type: BPF_PROG_TYPE_*; BPF_* or 0
+ * @flags: BPF_F_*
+ *
+ * Return: descriptor; -EPERM; -EINVAL, -EACCES (the kernel does not take it), -errno.
+ */
+int unm_bpf_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,
+	const struct bpf_insn *code, size_t n);
+
+#endif

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Host rings: towards the kernel's own stack on an interface (spec 13).
+ *
+ * Each has a queue of the TAP that netmapd has put beside the interface (daemon/hoststack.h). One
+ * system call is one frame there, so frames cross it as large as TCP makes them:
+ *
+ *   rx   a super-frame of up to 64 KiB is read into private memory, and cut into the ring's slots
+ *        as a VALE port would have it (vale/put_fp.h), checksums done. With less room than one may
+ *        need it stays in the kernel's queue, unless the ring is empty and will never have more
+ *   tx   segments of one stream that follow one another are joined (vale/gro_fp.h); a frame whose
+ *        checksum was left to an offload says so in its header
+ *
+ * A host tx ring never blocks: what the kernel does not take is dropped and counted.
+ *
+ * Transparent mode (spec 13.4): what a client gives back on an NIC's rx ring with NS_FORWARD is
+ * written to the stack as if it were on a host tx ring; what it gives back on the first host rx
+ * ring goes to the NIC's tx rings by exchange of buffers, if its binding has them all.
+ */
+/* Syscalls: read write writev */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "port/internal.h"
+#include "shm/clock.h"
+#include "vale/gro_fp.h"
+#include "vale/put_fp.h"
+#include "vale/vnet.h"
+
+#define ETH_HDR_LEN 14u
+#define MAX_FRAGS   64				      /* NETMAP_MAX_FRAGS */
+#define FRAME_MAX   (UNM_VNET_HDR_MAX + 18u + 65535u) /* header, tagged Ethernet, IP packet */
+#define USUAL_SLOTS 48u /* of a super-frame of a stream in full-size segments */
+
+/* Private memory of a bound host rx ring. */
+struct unm_host_rx {
+	struct unm_vale_src *src; /* what put_fp.h wants of a sender */
+	struct unm_peer *peer;	  /* and of a receiver: the ring */
+	uint8_t frame[FRAME_MAX + 1];
+};
+
+int
+unm_host_ring_init(struct unm_bring *r)
+{
+	struct unm_host_rx *h;
+
+	r->ops = &unm_port_host_ops;
+	if (!r->is_rx)
+		return 0;
+	h = malloc(sizeof(*h));
+	if (h == NULL)
+		return -ENOMEM;
+	h->src = calloc(1, sizeof(*h->src));
+	h->peer = calloc(1, sizeof(*h->peer));
+	r->host = h;
+	if (h->src == NULL || h->peer == NULL) {
+		unm_host_ring_fini(r);
+		return -ENOMEM;
+	}
+	h->src->hdr_len = UNM_VNET_HDR_MAX;
+	if (getrandom(&h->src->ip6_id, sizeof(h->src->ip6_id), GRND_NONBLOCK) < 0)
+		h->src->ip6_id = unm_now_coarse_ns(); /* early at boot */
+	h->peer->n_bufs = r->n_bufs;
+	h->peer->buf_size = r->buf_size;
+	h->peer->bufs = r->bufs;
+	h->peer->max_frame = ETH_HDR_LEN + UINT16_MAX;
+	h->peer->lacks = UNM_VNET_LACKS_ALL;
+	return 0;
+}
+
+void
+unm_host_ring_fini(struct unm_bring *r)
+{
+	struct unm_host_rx *h = r->host;
+
+	if (h == NULL)
+		return;
+	free(h->src);
+	free(h->peer);
+	free(h);
+	r->host = NULL;
+}
+
+/* --- from the stack --- */
+
+static const struct unm_bring *
+first_host_rx(const struct unm_bport *bp)
+{
+	const uint32_t n_nic = UNM_READ_ONCE(bp->seg->ports[bp->info.port].n_rx_rings);
+
+	return bp->info.rx_lo <= n_nic && n_nic - bp->info.rx_lo < bp->n_rx
+		       ? &bp->rx[n_nic - bp->info.rx_lo]
+		       : NULL;
+}
+
+/* Tx rings of the NIC that the binding has; 0 unless it has them all. */
+static uint32_t
+all_nic_tx(const struct unm_bport *bp)
+{
+	const uint32_t n = UNM_READ_ONCE(bp->seg->ports[bp->info.port].n_tx_rings);
+
+	return bp->info.tx_lo == 0 && n <= bp->n_tx ? n : 0;
+}
+
+/* Exchange the buffers of a released slot and one that a tx ring has free. */
+static void
+exchange(struct netmap_slot *from, struct netmap_slot *to)
+{
+	const struct netmap_slot f = unm_slot_load(from), t = unm_slot_load(to);
+	struct netmap_slot v = f;
+
+	v.flags = (uint16_t)(NS_BUF_CHANGED | (f.flags & NS_MOREFRAG));
+	unm_slot_store(to, v);
+	v = f;
+	v.buf_idx = t.buf_idx;
+	v.ptr = t.ptr;
+	v.flags = NS_BUF_CHANGED;
+	unm_slot_store(from, v);
+}
+
+/* Slots from @pos on that hold a frame; at most up to @head. */
+static uint32_t
+frame_slots(const struct unm_bring *r, uint32_t pos, uint32_t head)
+{
+	uint32_t n = 0;
+
+	while (pos != head) { /* less than num_slots turns */
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+
+		n++;
+		pos = unm_pos_next(pos, r->num_slots);
+		if (!(v.flags & NS_MOREFRAG))
+			break;
+	}
+	return n;
+}
+
+/*
+ * Move released frames of a host rx ring to the NIC's tx rings, as the client would by itself: its
+ * own head and cur move. What finds no room is lost.
+ */
+static void
+pass_down(struct unm_bring *r, uint32_t head)
+{
+	const bool all =
+		UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_FORWARD;
+	const uint32_t n_tx = all_nic_tx(r->bp), n = r->num_slots;
+	uint32_t pos = unm_own_hwcur(r), i = 0, k;
+
+	while (pos != head) { /* less than num_slots turns */
+		const uint32_t taken = frame_slots(r, pos, head);
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+
+		while (i < n_tx && (all || (v.flags & NS_FORWARD))) { /* rings */
+			struct unm_bring *tx = &r->bp->tx[i];
+			uint32_t to = UNM_READ_ONCE(tx->ring->head);
+			const uint32_t end = UNM_READ_ONCE(tx->ring->tail);
+
+			if (to >= tx->num_slots || end >= tx->num_slots ||
+				unm_pos_dist(to, end, tx->num_slots) < taken) {
+				i++;
+				continue;
+			}
+			for (k = 0; k < taken; k++) {
+				exchange(&r->ring->slot[unm_pos_add(pos, k, n)],
+					&tx->ring->slot[to]);
+				to = unm_pos_next(to, tx->num_slots);
+			}
+			UNM_WRITE_ONCE(tx->ring->cur, to);
+			unm_store_release(&tx->ring->head, to);
+			UNM_WRITE_ONCE(r->bp->has_forwarded, true);
+			break;
+		}
+		pos = unm_pos_add(pos, taken, n);
+	}
+}
+
+static int
+host_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct unm_host_rx *h = r->host;
+	struct unm_kring *k = r->kring;
+	const struct unm_peer_ring to = {.ring = r->ring, .kring = k, .num_slots = r->num_slots};
+	const uint32_t given_back = unm_pos_dist(unm_own_hwcur(r), head, r->num_slots);
+	const struct unm_frame f = {.n_frags = 1};
+	struct unm_spot sp;
+	uint32_t i;
+
+	if (given_back > 0) {
+		if (r == first_host_rx(r->bp) && unm_ring_forwards(r))
+			pass_down(r, head);
+		unm_kring_publish_hwcur(k, head);
+		unm_count(&k->n_pkts, given_back);
+	}
+	unm_spot_open(&sp, h->src, h->peer, &to);
+	for (i = 0; i < r->num_slots && sp.room > 0; i++) { /* frames */
+		struct unm_frame one = f;
+		ssize_t len;
+
+		if (sp.room < USUAL_SLOTS && sp.pos != head)
+			break;
+		len = read(r->fd, h->frame, sizeof(h->frame));
+		if (len <= 0)
+			break; /* EAGAIN, EINTR; EBADFD: the TAP is gone, and stays silent */
+		if (len < (ssize_t)(UNM_VNET_HDR_MAX + ETH_HDR_LEN))
+			continue;
+		h->src->frags[0] = (struct unm_frag){.data = h->frame, .len = (uint32_t)len};
+		one.total = (uint32_t)len;
+		if (unm_put_general(h->src, &sp, &one) != UNM_PUT_DONE)
+			sp.full++;
+	}
+	unm_spot_close(&sp, k);
+	*tail = sp.pos;
+	return 0;
+}
+
+/* --- to the stack --- */
+
+/* What is to be written next: a frame, or segments that are being joined. */
+struct batch {
+	struct unm_bring *r;
+	int fd;
+	uint64_t *drops;
+	struct unm_gro gro;
+	struct iovec payload[UNM_GRO_SEGS];
+	uint64_t pkts, bytes;
+};
+
+/* Why did the kernel refuse a frame? */
+static enum unm_drop
+refusal(int error, size_t len)
+{
+	if (error == EAGAIN || error == ENOBUFS || error == ENOMEM)
+		return UNM_DROP_RX_FULL;
+	if (error != EINVAL)
+		return UNM_DROP_NO_PORT; /* EIO: it is down */
+	return len < UNM_VNET_HDR_MAX + ETH_HDR_LEN ? UNM_DROP_RUNT : UNM_DROP_OFFLOAD;
+}
+
+/* Hand @n frames to the kernel as one. The first entry begins with a virtio-net header. */
+static void
+write_frames(struct batch *b, const struct iovec *iov, int n_iov, uint32_t n)
+{
+	ssize_t len;
+
+	do { /* a signal does not come between for ever */
+		len = writev(b->fd, iov, n_iov);
+	} while (len < 0 && errno == EINTR);
+	if (len >= 0) {
+		b->pkts += n;
+		b->bytes += (uint64_t)len - UNM_VNET_HDR_MAX;
+	} else {
+		size_t total = 0;
+		int i;
+
+		for (i = 0; i < n_iov; i++)
+			total += iov[i].iov_len;
+		unm_count(&b->drops[refusal(errno, total)], n);
+	}
+}
+
+/* Write what has been begun. */
+static void
+flush(struct batch *b)
+{
+	struct unm_segment *s = &b->gro.first;
+	uint8_t vnet[UNM_VNET_HDR_MAX];
+	struct iovec iov[UNM_GRO_SEGS + 1];
+
+	if (b->gro.n == 1) {
+		unm_segment_vnet(s, vnet);
+		iov[0] = (struct iovec){.iov_base = vnet, .iov_len = sizeof(vnet)};
+		iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->frame, .iov_len = s->len};
+		write_frames(b, iov, 2, 1);
+	} else if (b->gro.n > 1) {
+		unm_gro_finish(&b->gro);
+		iov[0] = (struct iovec){
+			.iov_base = s->o.head, .iov_len = UNM_VNET_HDR_MAX + s->o.head_len};
+		memcpy(iov + 1, b->payload, b->gro.n * sizeof(iov[0]));
+		write_frames(b, iov, (int)b->gro.n + 1, b->gro.n);
+	}
+	b->gro.n = 0;
+}
+
+/* A frame in one slot. */
+static void
+put_single(struct batch *b, const uint8_t *data, uint32_t len)
+{
+	struct unm_segment s;
+
+	unm_segment_parse(&s, data, len);
+	if (b->gro.n == 0 || !unm_gro_add(&b->gro, &s)) {
+		flush(b);
+		unm_gro_begin(&b->gro, &s);
+	}
+	b->payload[b->gro.n - 1] =
+		(struct iovec){.iov_base = (void *)(uintptr_t)(data + s.o.head_len),
+			.iov_len = s.proto != 0 ? s.len - s.o.head_len : 0};
+}
+
+/* A frame in several slots, written as it is. */
+static void
+put_multi(struct batch *b, struct iovec *iov, int n_iov)
+{
+	static const uint8_t plain[UNM_VNET_HDR_MAX];
+
+	flush(b);
+	iov[0] = (struct iovec){.iov_base = (void *)(uintptr_t)plain, .iov_len = sizeof(plain)};
+	write_frames(b, iov, n_iov, 1);
+}
+
+/* The frame at @pos. Return: the slots it takes; 0 if its end is not there yet. */
+static uint32_t
+take_frame(struct batch *b, uint32_t pos, uint32_t head)
+{
+	struct unm_bring *r = b->r;
+	struct iovec iov[MAX_FRAGS + 1];
+	enum unm_drop reason = UNM_DROP_N;
+	uint32_t taken = 0;
+	int n_iov = 1;
+
+	while (pos != head) { /* less than num_slots turns */
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+		uint8_t *data = unm_slot_data(r, &v);
+
+		taken++;
+		pos = unm_pos_next(pos, r->num_slots);
+		if (data == NULL && v.len <= r->buf_size)
+			reason = UNM_DROP_BAD_SLOT;
+		else if (data == NULL || taken > MAX_FRAGS)
+			reason = UNM_DROP_TOO_LONG;
+		else
+			iov[n_iov++] = (struct iovec){.iov_base = data, .iov_len = v.len};
+		if (v.flags & NS_MOREFRAG)
+			continue;
+		if (reason != UNM_DROP_N)
+			unm_count(&b->drops[reason], 1);
+		else if (taken == 1)
+			put_single(b, data, v.len);
+		else
+			put_multi(b, iov, n_iov);
+		return taken;
+	}
+	return 0;
+}
+
+static int
+host_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	struct batch b = {.r = r, .fd = r->fd, .drops = r->kring->drops};
+	uint32_t pos = unm_own_hwcur(r);
+
+	while (pos != head) { /* each turn takes slots or ends */
+		const uint32_t taken = take_frame(&b, pos, head);
+
+		if (taken == 0)
+			break;
+		pos = unm_pos_add(pos, taken, r->num_slots);
+	}
+	flush(&b);
+	unm_kring_publish_hwcur(r->kring, pos);
+	unm_count(&r->kring->n_pkts, b.pkts);
+	unm_count(&r->kring->n_bytes, b.bytes);
+	*tail = unm_tx_tail_all_free(r, pos);
+	return 0;
+}
+
+void
+unm_host_pass_up(struct unm_bring *r, uint32_t head)
+{
+	const bool all =
+		UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_FORWARD;
+	/* An rx ring of an NIC has nobody else who counts there. */
+	struct batch b = {.r = r, .fd = r->stack_fd, .drops = r->kring->drops};
+	uint32_t pos = unm_own_hwcur(r);
+
+	while (pos != head) { /* each turn takes slots or ends */
+		struct netmap_slot *slot = &r->ring->slot[pos];
+		const struct netmap_slot v = unm_slot_load(slot);
+		uint32_t taken = frame_slots(r, pos, head);
+
+		if ((all || (v.flags & NS_FORWARD)) && v.len >= ETH_HDR_LEN) {
+			taken = take_frame(&b, pos, head);
+			unm_slot_store_len_flags(slot, v.len, (uint16_t)(v.flags & ~NS_FORWARD));
+		}
+		if (taken == 0)
+			break; /* its end has not been given back */
+		pos = unm_pos_add(pos, taken, r->num_slots);
+	}
+	flush(&b);
+}
+
+static uint32_t
+host_tx_done(const struct unm_bring *r)
+{
+	return unm_own_hwcur(r);
+}
+
+const struct unm_port_ops unm_port_host_ops = {
+	.txsync = host_txsync,
+	.rxsync = host_rxsync,
+	.tx_done = host_tx_done,
+};
