@@ -56,3 +56,13 @@ load chain
 		[ "$(tcpdump -n -r "$DIR/$f.pcap" 2>/dev/null | wc -l)" -gt 50 ]
 	done
 }
+
+# The other end is the interface's own host stack, behind its host rings.
+@test "veth - nm-bridge - host rings" {
+	make_chain
+	end_a_veth
+	ns_b=$ns_m IF_B=ma
+	address "$ns_b" ma "$ADDR_B/24"
+	start ba 'Ready to go' "$BUILD/tools/nm-bridge/nm-bridge" -w 0 netmap:ma
+	prove
+}
