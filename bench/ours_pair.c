@@ -9,12 +9,14 @@
  * Buffers are prepared once and not written again, unless --numbered. With several receivers the
  * slots of a sender's ring address them in turn. Before the start every port announces its address,
  * so nothing is flooded, and receivers drop what they got of that. Frames that a full receiver
- * makes a switch drop do not count.
+ * makes a switch drop do not count. Monitors read what they are shown like receivers, whose CPU they
+ * share.
  */
 #include "ours_port.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #define MAX_RECEIVERS 64
 #define IDLE_SLOTS    128 /* nothing but announcements goes there */
@@ -25,7 +27,10 @@ static uint32_t opt_burst = 256;
 static uint32_t opt_senders = 1;
 static uint32_t opt_receivers = 1;
 static uint32_t opt_idle_ports;
+static uint32_t opt_monitors;
+static const char *opt_watch = "r";
 static bool opt_one_process;
+static bool opt_one_core;
 static bool opt_spin;
 static bool opt_numbered;
 static enum ours_kind kind;
@@ -37,8 +42,13 @@ static const struct bench_opt opts[] = {
 	{"senders", BENCH_U32, &opt_senders, 1, 32, "sending processes; they share the first CPUs"},
 	{"receivers", BENCH_U32, &opt_receivers, 1, MAX_RECEIVERS, "receiving ports"},
 	{"idle-ports", BENCH_U32, &opt_idle_ports, 0, 1000, "further ports that do nothing"},
+	{"monitors", BENCH_U32, &opt_monitors, 0, 32, "monitors of the first receiver, or sender"},
+	{"watch", BENCH_STRING, &opt_watch, 0, 0,
+		"what they see: t of the sender, r of the receiver, with z zero-copy (default r)"},
 	{"one-process", BENCH_FLAG, &opt_one_process, 0, 0,
 		"one process serves all receiving ports"},
+	{"one-core", BENCH_FLAG, &opt_one_core, 0, 0,
+		"one sender and one receiver take turns on the first CPU; monitors have the last"},
 	{"spin", BENCH_FLAG, &opt_spin, 0, 0, "sync by ioctl all the time instead of poll"},
 	{"numbered", BENCH_FLAG, &opt_numbered, 0, 0,
 		"write a number into each frame; one pair only"},
@@ -200,6 +210,75 @@ run_receiver(struct bench_run *run, struct bench_stat *stat, void *arg)
 	return err < 0 ? err : 0;
 }
 
+/* ---- both on one CPU ----------------------------------------------------------------------- */
+
+/* A burst there, the same burst out: what the stream itself costs, whoever else has a CPU. */
+static int
+run_both(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	struct nmport_d *s = ours_open(kind, 's', 0, 0), *r = ours_open(kind, 'r', 0, 0);
+	struct bench_check check = {.numbered = opt_numbered};
+	uint64_t number = 0;
+	int err = s == NULL || r == NULL ? -EIO : 0;
+
+	(void)arg;
+	if (err != 0)
+		return err;
+	bench_barrier(run);
+	if (kind == OURS_VALE) {
+		err = ours_announce(s, OURS_SENDER);
+		if (err == 0)
+			err = ours_announce(r, OURS_RECEIVER);
+	}
+	bench_barrier(run);
+	if (err == 0)
+		err = ours_drain(r);
+	prepare_buffers(ours_tx(s), OURS_SENDER);
+	bench_barrier(run);
+	while (err == 0 && !bench_stop(run)) {
+		bench_count(&stat->sent, fill(ours_tx(s), &number));
+		err = ours_sync(s, NIOCTXSYNC);
+		if (err == 0)
+			err = ours_sync(r, NIOCRXSYNC);
+		bench_count(&stat->packets, empty(ours_rx(r), &check));
+		bench_count(&stat->batches, 1);
+	}
+	stat->errors = bench_check_errors(&check);
+	nmport_close(r);
+	nmport_close(s);
+	return err;
+}
+
+/* ---- monitors ------------------------------------------------------------------------------ */
+
+/* Read all that one is shown: its figures are not counted, but its work is done. */
+static int
+run_monitor(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	struct bench_check check = {.numbered = false};
+	struct nmport_d *d;
+	struct pollfd p;
+
+	(void)arg;
+	bench_barrier(run); /* what it watches is open then */
+	d = ours_open_monitor(kind, strchr(opt_watch, 't') != NULL ? 's' : 'r', opt_watch);
+	if (d == NULL)
+		return -EIO;
+	bench_barrier(run);
+	bench_barrier(run);
+	p = (struct pollfd){.fd = d->fd, .events = POLLIN};
+	while (!bench_stop(run)) {
+		const int n = poll(&p, 1, OURS_POLL_MS);
+
+		if (n > 0 && (p.revents & POLLERR))
+			break; /* what it watches has ended first */
+		if (n > 0)
+			bench_count(&stat->packets, empty(ours_rx(d), &check));
+	}
+	nmport_close(d);
+	return 0;
+}
+
 /* ---- idle ports ---------------------------------------------------------------------------- */
 
 static int
@@ -235,6 +314,12 @@ start_sides(struct bench_run *run, uint32_t n_cpus)
 	const uint32_t n_processes = opt_one_process ? 1 : opt_receivers;
 	const uint32_t last = n_cpus - 1;
 
+	if (opt_one_core) {
+		bench_side(run, "both", 0, true, run_both, NULL);
+		for (uint32_t i = 0; i < opt_monitors; i++)
+			bench_side(run, "monitor", last, false, run_monitor, NULL);
+		return;
+	}
 	for (uint32_t i = 0; i < n_processes; i++) {
 		receivers[i].first = i;
 		receivers[i].n = opt_one_process ? opt_receivers : 1;
@@ -243,6 +328,8 @@ start_sides(struct bench_run *run, uint32_t n_cpus)
 	for (uint32_t i = 0; i < opt_senders; i++)
 		bench_side(run, "sender", last > 0 ? i % last : 0, false, run_sender,
 			(void *)(uintptr_t)i);
+	for (uint32_t i = 0; i < opt_monitors; i++)
+		bench_side(run, "monitor", last, false, run_monitor, NULL);
 	if (opt_idle_ports > 0)
 		bench_side(run, "idle", last, false, run_idle, NULL);
 }
@@ -260,6 +347,10 @@ main(int argc, char **argv)
 	kind = ours_kind(opt_kind);
 	if (kind == OURS_PIPE && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
 		bench_say("a pipe has one sender and one receiver; use --kind vale for more");
+		return 2;
+	}
+	if (opt_one_core && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
+		bench_say("--one-core: one sender and one receiver only");
 		return 2;
 	}
 	if (opt_numbered && (opt_senders > 1 || opt_receivers > 1)) {

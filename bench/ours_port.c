@@ -36,24 +36,42 @@ ours_raise_limits(void)
 	}
 }
 
-struct nmport_d *
-ours_open(enum ours_kind kind, char role, uint32_t number, uint32_t slots)
+/* @rest: what follows the port in its name. */
+static struct nmport_d *
+open_port(enum ours_kind kind, char role, uint32_t number, const char *rest)
 {
 	const int group = (int)getppid(); /* the same for all sides of a measurement */
 	struct nmport_d *d;
-	char name[64], conf[32] = "";
+	char name[96];
 
-	if (slots != 0)
-		snprintf(conf, sizeof(conf), "@conf:slots=%u", slots);
 	if (kind == OURS_PIPE)
 		snprintf(name, sizeof(name), "netmap:bench%d%c%u%s", group, role == 's' ? '{' : '}',
-			number, conf);
+			number, rest);
 	else
-		snprintf(name, sizeof(name), "valebench%d:%c%u%s", group, role, number, conf);
+		snprintf(name, sizeof(name), "valebench%d:%c%u%s", group, role, number, rest);
 	d = nmport_open(name);
 	if (d == NULL)
 		bench_say("cannot open %s: %s", name, strerror(errno));
 	return d;
+}
+
+struct nmport_d *
+ours_open(enum ours_kind kind, char role, uint32_t number, uint32_t slots)
+{
+	char conf[32] = "";
+
+	if (slots != 0)
+		snprintf(conf, sizeof(conf), "@conf:slots=%u", slots);
+	return open_port(kind, role, number, conf);
+}
+
+struct nmport_d *
+ours_open_monitor(enum ours_kind kind, char role, const char *flags)
+{
+	char rest[32];
+
+	snprintf(rest, sizeof(rest), "/%sR", flags);
+	return open_port(kind, role, 0, rest);
 }
 
 struct netmap_ring *

@@ -40,6 +40,14 @@ void ours_raise_limits(void);
  */
 struct nmport_d *ours_open(enum ours_kind kind, char role, uint32_t number, uint32_t slots);
 
+/**
+ * ours_open_monitor() - watch port number 0 of a role
+ * @flags: letters of a port name: t, r, z
+ *
+ * Return: as ours_open().
+ */
+struct nmport_d *ours_open_monitor(enum ours_kind kind, char role, const char *flags);
+
 /* Transmit and receive ring of a port; each has one of either. */
 struct netmap_ring *ours_tx(const struct nmport_d *d);
 struct netmap_ring *ours_rx(const struct nmport_d *d);
