@@ -184,6 +184,7 @@ free_rings(struct unm_bport *bp)
 		unm_host_ring_fini(&bp->tx[i]);
 		unm_mons_free(bp->tx[i].mons);
 		unm_mons_free(bp->tx[i].peer_mons);
+		free(bp->tx[i].sent);
 	}
 	free(bp->tx);
 }

@@ -74,32 +74,92 @@ tx_taken(const struct unm_bring *r)
 	return r->ops->tx_taken != NULL ? r->ops->tx_taken(r) : r->ops->tx_done(r);
 }
 
-/* Show what the sync is about to take, but not again what the last one could not. */
+/*
+ * Slots from @first up to @head are to be shown. Return: the first of them that was not yet, by a
+ * sync that could not take it, or by somebody who was killed before he had.
+ */
+static uint32_t
+not_shown(const struct unm_bring *r, uint32_t first, uint32_t head)
+{
+	const uint32_t n = r->num_slots, shown = UNM_READ_ONCE(r->kring->mon_shown);
+
+	if (UNM_READ_ONCE(r->kring->mon_from) != first || shown >= n ||
+		unm_pos_dist(first, shown, n) > unm_pos_dist(first, head, n))
+		return first;
+	return shown;
+}
+
+/* Slots from @first up to @shown have been; @taken: the ring has gone on up to there. */
+static void
+note_shown(struct unm_bring *r, uint32_t taken, uint32_t shown)
+{
+	UNM_WRITE_ONCE(r->kring->mon_shown, shown);
+	unm_store_release(&r->kring->mon_from, taken == shown ? UNM_NONE : taken);
+}
+
+/* Show what the sync is about to take. */
 static void
 show_tx(struct unm_bring *r, uint32_t head, struct unm_watch *w)
 {
 	const struct unm_mon_src src = source(r, r->ring, r->kring, true);
-	const uint32_t n = r->num_slots, done = tx_taken(r);
+	const uint32_t n = r->num_slots, taken = tx_taken(r);
 	const uint32_t oldest = unm_pos_next(w->old_tail, n);
-	const uint32_t shown = UNM_READ_ONCE(r->kring->mon_shown);
-	uint32_t from = done;
 
-	w->shown = done;
-	/* A pipe's word may be nonsense: oldest <= done <= head, going round. */
-	if (done >= n || unm_pos_dist(oldest, done, n) > unm_pos_dist(oldest, head, n))
+	w->shown = taken;
+	/* A pipe's word may be nonsense: oldest <= taken <= head, going round. */
+	if (taken >= n || unm_pos_dist(oldest, taken, n) > unm_pos_dist(oldest, head, n))
 		return;
-	if (UNM_READ_ONCE(r->kring->mon_from) == done && shown < n &&
-		unm_pos_dist(done, shown, n) <= unm_pos_dist(done, head, n))
-		from = shown;
 	/* VALE sends what it has of a frame that is not whole */
-	w->shown = r->ops == &unm_port_vale_ops ? head : whole_frames(r, from, head);
-	unm_mons_show(w->mons, w->slot, &src, from, w->shown);
+	w->shown = r->ops == &unm_port_vale_ops ? head : whole_frames(r, taken, head);
+	unm_mons_show(w->mons, w->slot, &src, not_shown(r, taken, w->shown), w->shown);
+}
+
+/* Give the monitor what the client gives back. */
+static void
+exchange_rx(struct unm_bring *r, uint32_t hwcur, uint32_t head, struct unm_watch *w)
+{
+	const struct unm_mon_src src = source(r, r->ring, r->kring, false);
+
+	unm_mons_exchange(w->mons, w->slot, &src, not_shown(r, hwcur, head), head);
+	note_shown(r, hwcur, head);
 }
 
 static bool
 has_room(const struct unm_bring *r)
 {
 	return r->ops->rx_has_room == NULL || r->ops->rx_has_room(r);
+}
+
+/*
+ * A pipe's receiver may keep the buffers and give others back: note what is sent. No memory: then
+ * all is taken for gone.
+ */
+static void
+note_sent(struct unm_bring *r, uint32_t head, const struct unm_watch *w)
+{
+	const uint32_t n = r->num_slots;
+	uint32_t pos = unm_pos_next(w->old_tail, n);
+
+	if (r->peer_ring == NULL || !unm_mons_take_buffers(w->mons))
+		return;
+	if (r->sent == NULL)
+		r->sent = calloc(n, sizeof(*r->sent));
+	for (; r->sent != NULL && pos != head;
+		pos = unm_pos_next(pos, n)) /* less than num_slots turns */
+		r->sent[pos] = UNM_READ_ONCE(r->ring->slot[pos].buf_idx);
+}
+
+/* Reclaimed slots are the zero-copy monitor's. */
+static void
+exchange_tx(struct unm_bring *r, uint32_t tail, const struct unm_watch *w)
+{
+	struct unm_mon_src src = source(r, r->ring, r->kring, true);
+	const uint32_t n = r->num_slots;
+
+	src.sent = r->sent;
+	if (r->peer_ring == NULL || r->sent != NULL)
+		unm_mons_exchange(w->mons, w->slot, &src, unm_pos_next(w->old_tail, n),
+			unm_pos_next(tail, n));
 }
 
 void
@@ -116,43 +176,31 @@ unm_watch_before(struct unm_bring *r, uint32_t head, struct unm_watch *w)
 		w->old_tail =
 			old < r->num_slots ? old : unm_pos_prev(unm_own_hwcur(r), r->num_slots);
 		show_tx(r, head, w);
+		note_sent(r, head, w);
 	} else {
-		const struct unm_mon_src src = source(r, r->ring, r->kring, false);
 		const uint32_t hwcur = unm_own_hwcur(r);
 
 		w->old_tail = old < r->num_slots ? old : hwcur;
 		w->makes_room = r->ops->rx_arrives_here && head != hwcur && !has_room(r);
-		unm_mons_exchange(w->mons, w->slot, &src, hwcur, head);
+		if (head != hwcur)
+			exchange_rx(r, hwcur, head, w);
 	}
-}
-
-/* Slots that were shown and have to wait are not shown again. */
-static void
-note_shown(struct unm_bring *r, const struct unm_watch *w)
-{
-	const uint32_t done = tx_taken(r);
-
-	UNM_WRITE_ONCE(r->kring->mon_from, done == w->shown ? UNM_NONE : done);
-	UNM_WRITE_ONCE(r->kring->mon_shown, w->shown);
 }
 
 void
 unm_watch_after(struct unm_bring *r, uint32_t tail, struct unm_watch *w)
 {
-	const uint32_t n = r->num_slots;
-
 	if (w->mons == NULL)
 		return;
 	if (!r->is_rx) {
-		const struct unm_mon_src src = source(r, r->ring, r->kring, true);
-
-		note_shown(r, w);
-		unm_mons_exchange(w->mons, w->slot, &src, unm_pos_next(w->old_tail, n),
-			unm_pos_next(tail, n));
-	} else if (r->ops->rx_arrives_here) {
+		note_shown(r, tx_taken(r), w->shown);
+		exchange_tx(r, tail, w);
+	} else {
 		const struct unm_mon_src src = source(r, r->ring, r->kring, false);
 
-		unm_mons_show(w->mons, w->slot, &src, w->old_tail, tail);
+		note_shown(r, unm_own_hwcur(r), unm_own_hwcur(r)); /* all is given back */
+		if (r->ops->rx_arrives_here)
+			unm_mons_show(w->mons, w->slot, &src, w->old_tail, tail);
 	}
 	if (r->is_rx && w->makes_room)
 		unm_mons_wake_all(w->mons);

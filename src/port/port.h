@@ -85,6 +85,7 @@ struct unm_bring {
 	/* Who watches it, or the ring at the other end of the pipe. W: who syncs the ring in this process */
 	struct unm_mons *mons;
 	struct unm_mons *peer_mons;
+	uint32_t *sent; /* pipe: buffers of the slots that were sent, for zero-copy monitors */
 	/*
 	 * VALE, lossless: receivers below have the flooded frame at hwcur already. W: who syncs the
 	 * ring in this process

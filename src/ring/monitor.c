@@ -158,6 +158,17 @@ unm_mons_get(
 	return m;
 }
 
+bool
+unm_mons_take_buffers(const struct unm_mons *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->n; i++)
+		if (m->view[i].is_zcopy)
+			return true;
+	return false;
+}
+
 void
 unm_mons_free(struct unm_mons *m)
 {

@@ -92,6 +92,8 @@ struct unm_mon_src {
 	uint32_t n_bufs, buf_size;
 	uint64_t offset_mask;
 	uint64_t region_uid; /* for unm_mons_exchange() */
+	/* For the same: buffers that the slots had when they were sent. NULL: they have kept them */
+	const uint32_t *sent;
 	bool is_tx;
 	/* Copy NS_INDIRECT payload. Return: false if it can't be read. NULL: the flag means nothing */
 	bool (*fetch)(uint64_t addr, uint32_t len, void *dst);
@@ -109,9 +111,14 @@ void unm_mons_show(struct unm_mons *m, uint32_t slot, const struct unm_mon_src *
 /**
  * unm_mons_exchange() - give the buffers of slots [from, to), which are done with, to the zero-copy
  * monitor, for as many of its own
+ *
+ * A frame whose buffers its receiver has kept, and given others back for, can't be shown any more.
  */
 void unm_mons_exchange(struct unm_mons *m, uint32_t slot, const struct unm_mon_src *src,
 	uint32_t from, uint32_t to);
+
+/* Is there a zero-copy monitor among them? */
+bool unm_mons_take_buffers(const struct unm_mons *m);
 
 /* Wake those who got something, and wait for it. Without locks held. Return: number of signals. */
 unsigned int unm_mons_wake(struct unm_mons *m);

@@ -8,7 +8,7 @@
 #include "shm/lock.h"
 
 /* Frames between the prefetch of a buffer and the copy into it: its client has read it last. */
-#define PREFETCH_AHEAD 6u
+#define PREFETCH_AHEAD 16u
 
 /*
  * A lock that does not come free belongs to somebody who was stopped in the middle of a batch. He
@@ -256,18 +256,61 @@ exchange_slots(struct unm_swap *x, struct netmap_slot *mine, struct netmap_slot 
 	unm_store_release(&x->is_open, 0); /* after both */
 }
 
+/* The end of the frame at @pos, and whether its buffers are still those that were sent. */
+static uint32_t
+frame_end(const struct unm_mon_src *src, uint32_t pos, uint32_t to, bool *is_there)
+{
+	bool end = false;
+
+	*is_there = true;
+	while (pos != to && !end) { /* less than num_slots turns */
+		const struct netmap_slot v = unm_slot_load(&src->ring->slot[pos]);
+
+		*is_there = *is_there && v.buf_idx == src->sent[pos];
+		end = !(v.flags & NS_MOREFRAG);
+		pos = unm_pos_next(pos, src->num_slots);
+	}
+	return pos;
+}
+
+/* Leave out frames that are gone. Return: where the first other one begins. */
+static uint32_t
+skip_gone(struct mon_place *p, const struct unm_mon_src *src, uint32_t from, uint32_t to)
+{
+	while (from != to) { /* each turn leaves out a frame, or ends */
+		bool is_there;
+		const uint32_t end = frame_end(src, from, to, &is_there);
+
+		if (is_there)
+			break;
+		p->lost++;
+		from = end;
+	}
+	return from;
+}
+
 static void
 exchange_range(struct mon_place *p, const struct unm_mons *m, struct unm_swap *x,
 	const struct unm_mon_src *src, uint32_t from, uint32_t to)
 {
 	const uint16_t mark = src->is_tx ? NS_TXMON : 0;
 
-	while (from != to) { /* at most the free slots: skip_oldest() */
-		struct netmap_slot *theirs = &src->ring->slot[from], *mine = &p->ring->slot[p->pos];
-		const struct netmap_slot v = unm_slot_load(theirs);
-		const uint32_t idx = UNM_READ_ONCE(mine->buf_idx);
-		uint16_t flags = (v.flags & (KEPT_FLAGS | NS_TXMON)) | mark;
+	bool inside = false;
 
+	for (;;) { /* at most the free slots: skip_oldest() */
+		struct netmap_slot *theirs, *mine = &p->ring->slot[p->pos];
+		const uint32_t idx = UNM_READ_ONCE(mine->buf_idx);
+		struct netmap_slot v;
+		uint16_t flags;
+
+		if (src->sent != NULL && !inside)
+			from = skip_gone(p, src, from, to);
+		if (from == to)
+			return;
+		theirs = &src->ring->slot[from];
+		v = unm_slot_load(theirs);
+		flags = (v.flags & (KEPT_FLAGS | NS_TXMON)) | mark;
+		inside = (v.flags & NS_MOREFRAG) != 0;
 		if (!unm_buf_idx_ok(idx, p->n_bufs)) {
 			p->lost +=
 				count_frames(src, from, to); /* its client has put nonsense there */

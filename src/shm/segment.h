@@ -287,8 +287,8 @@ struct unm_kring {
 	uint64_t n_bytes; /* tx only */
 	uint64_t n_wakes; /* eventfd writes made by syncs of this ring */
 	/*
-	 * tx, watched by a monitor: the last sync ended at @mon_from, but slots up to @mon_shown
-	 * have been shown already
+	 * Watched by a monitor: the next slot to be taken (tx) or given back (rx) is @mon_from, but
+	 * slots up to @mon_shown have been shown already
 	 */
 	uint32_t mon_from;
 	uint32_t mon_shown;

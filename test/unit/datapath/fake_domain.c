@@ -321,6 +321,37 @@ fake_wake_all(struct fake_domain *d)
 		must(write(d->eventfd[i], &one, sizeof(one)) == (ssize_t)sizeof(one), "eventfd");
 }
 
+static struct netmap_slot *
+slot_of(struct fake_domain *d, const struct unm_kring *k, uint32_t pos)
+{
+	char *base = d->regions[d->region_of[k->port]].region.base;
+
+	return &((struct netmap_ring *)(void *)(base + k->ring_ofs))->slot[pos];
+}
+
+void
+fake_monitors_repair(struct fake_domain *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->kring_top; i++) {
+		struct unm_kring *k = &d->seg.krings[i];
+		struct unm_swap *x = &k->swap;
+		struct netmap_slot *mine, *theirs;
+
+		if (!x->is_open)
+			continue;
+		mine = slot_of(d, k, x->pos);
+		theirs = slot_of(d, &d->seg.krings[x->of], x->of_pos);
+		must(mine->buf_idx == x->mine || mine->buf_idx == x->theirs,
+			"one of the two buffers");
+		must(theirs->buf_idx == x->mine || theirs->buf_idx == x->theirs, "one of the two");
+		mine->buf_idx = x->theirs;
+		theirs->buf_idx = x->mine;
+		x->is_open = 0;
+	}
+}
+
 unsigned int
 fake_client_died(struct fake_domain *d, uint32_t slot)
 {

@@ -85,6 +85,9 @@ void fake_port_set_state(struct fake_domain *d, uint32_t port, uint32_t state, u
 void fake_port_set_offsets(
 	struct fake_domain *d, uint32_t port, unsigned int bits, uint32_t max, uint32_t gap);
 
+/* Finish the exchange of buffers that a dead client has left in the ring of a zero-copy monitor, as netmapd does. */
+void fake_monitors_repair(struct fake_domain *d);
+
 /* What netmapd does when the client @slot is dead: break its locks, wake everybody. Return: locks broken. */
 unsigned int fake_client_died(struct fake_domain *d, uint32_t slot);
 void fake_wake_all(struct fake_domain *d);

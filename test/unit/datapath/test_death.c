@@ -28,7 +28,7 @@
 #define MAX_PARTS   8
 
 static struct fake_domain *d;
-static struct unm_bport *port[4];
+static struct unm_bport *port[6];
 static const char *scenario;
 
 /* Shared memory: where it is, and its copy. */
@@ -108,6 +108,7 @@ bury(void)
 {
 	uint32_t i;
 
+	fake_monitors_repair(d);
 	CHECK(fake_client_died(d, CHILD_SLOT) <= 3);
 	for (i = 0; i < d->kring_top; i++) {
 		CHECK(d->seg.krings[i].busy == 0);
@@ -354,6 +355,114 @@ pipe_sleeper(void)
 	teardown(2);
 }
 
+/* --- pipes with monitors: 2 copies from port 0, 3 and 4 take the buffers of port 0 and of port 1 --- */
+
+static void
+watched_setup(const char *name)
+{
+	const uint32_t zcopy = UNM_MONF_TX | UNM_MONF_RX | UNM_MONF_ZCOPY;
+	uint32_t i;
+
+	pipe_setup(name);
+	fake_monitor_add(d, 0, UNM_MONF_TX | UNM_MONF_RX, 1, SLOTS, 0);
+	fake_monitor_add(d, 0, zcopy, 1, SLOTS, 0);
+	fake_monitor_add(d, 1, zcopy, 1, SLOTS, 0);
+	for (i = 2; i < 5; i++)
+		port[i] = fake_port_open(d, i);
+}
+
+/* The buffers that netmapd would take back now are those that it has given: see pipe_merge() in daemon/rings.c. */
+static void
+watched_buffers(void)
+{
+	const struct unm_kring *tx = port[0]->tx[0].kring, *rx = port[1]->rx[0].kring;
+	uint8_t seen[N_BUFS] = {0};
+	uint32_t p, i;
+
+	for (i = 0; i < 5; i++) {
+		const struct unm_bring *r = i < 2 ? &port[i]->tx[0] : &port[i]->rx[0];
+
+		for (p = 0; p < SLOTS; p++) {
+			const uint32_t oldest = unm_pos_next(tx->pub_tail, SLOTS);
+			const bool lent = i == 0 && unm_pos_dist(oldest, p, SLOTS) <
+							    unm_pos_dist(oldest, rx->hwtail, SLOTS);
+			const uint32_t idx = (lent ? &port[1]->rx[0] : r)->ring->slot[p].buf_idx;
+
+			CHECK(idx >= 2 && idx < N_BUFS && seen[idx]++ == 0 && !pipe_taken[idx]);
+		}
+	}
+}
+
+/* What a monitor has is whole and in order; there may be gaps, as the dead one may have shown less, and repetitions. */
+static void
+watched_take(struct unm_bport *bp)
+{
+	struct unm_bring *rx = &bp->rx[0];
+
+	sync_rx(bp);
+	for (; ring_space(rx) > 0; ring_advance(rx, 1)) {
+		const struct netmap_slot *s = &rx->ring->slot[rx->ring->head];
+		uint32_t flow;
+		uint64_t seq;
+
+		CHECK(traffic_check(ring_buf(rx, rx->ring->head), s->len, &flow, &seq));
+		CHECK(seq < pipe_seq + 16);
+	}
+	sync_rx(bp);
+}
+
+static void
+watched_check(void)
+{
+	uint32_t i;
+
+	bury();
+	watched_buffers();
+	watched_take(port[2]);
+	pipe_check();
+	watched_buffers();
+	for (i = 2; i < 5; i++)
+		CHECK(port[i]->rx[0].kring->swap.is_open == 0);
+}
+
+static void
+watched_sender(void)
+{
+	uint32_t i;
+
+	watched_setup("watched pipe, sender");
+	for (i = 0; i < 6; i++)
+		pipe_put(1, 0);
+	sync_tx(port[0]);
+	sync_rx(port[1]);
+	for (i = 0; i < 4; i++)
+		pipe_take_and_swap();
+	sync_rx(port[1]);
+	pipe_put(2, 0);
+	pipe_put(1, 0);
+	unm_bport_arm(port[2], POLLIN);
+	unm_bport_arm(port[3], POLLIN);
+	at_every_step(pipe_tx_op, watched_check);
+	teardown(5);
+}
+
+static void
+watched_receiver(void)
+{
+	uint32_t i;
+
+	watched_setup("watched pipe, receiver");
+	for (i = 0; i < 9; i++)
+		pipe_put(1, 0);
+	sync_tx(port[0]);
+	sync_rx(port[1]);
+	for (i = 0; i < 5; i++)
+		pipe_take_and_swap();
+	unm_bport_arm(port[4], POLLIN);
+	at_every_step(pipe_rx_op, watched_check);
+	teardown(5);
+}
+
 static uint32_t vale_seq;    /* number of the next frame, below 32 */
 static uint32_t vale_due[4]; /* frames for each receiver: a bit for each number */
 
@@ -552,6 +661,8 @@ main(void)
 	pipe_sender();
 	pipe_receiver();
 	pipe_sleeper();
+	watched_sender();
+	watched_receiver();
 	vale_sender();
 	vale_waiter();
 	vale_lossless();
