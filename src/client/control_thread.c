@@ -43,12 +43,15 @@
 static int kick_fd = -1;
 static uint32_t running; /* 0 no, 1 yes; taken by compare and swap */
 
-/* Sleep until the session hangs up, a kick, or @timeout_ms. Return: false if it was the timeout. */
+/*
+ * Sleep until the session hangs up, a kick, a binding that somebody waits for where we don't see it
+ * (@ready_fd), or @timeout_ms. Return: false if it was the timeout.
+ */
 static bool
-sleep_watching(int session_fd, int timeout_ms)
+sleep_watching(int session_fd, int ready_fd, int timeout_ms)
 {
 	struct pollfd pfd[N_WATCHED] = {
-		{kick_fd, POLLIN, 0}, {session_fd, 0, 0}, {unm_fdready_watch_fd(), POLLIN, 0}};
+		{kick_fd, POLLIN, 0}, {session_fd, 0, 0}, {ready_fd, POLLIN, 0}};
 	uint64_t count;
 
 	if (UNM_REAL(poll)(pfd, N_WATCHED, timeout_ms) <= 0)
@@ -72,7 +75,10 @@ wake_own(struct unm_desc *d, void *arg)
 			b->event_fd, &one, sizeof(one)); /* full counter: it is awake anyway */
 }
 
-/* Let @pause_ms pass without netmapd, unless something happens. */
+/*
+ * Let @pause_ms pass without netmapd, unless there is a kick. The bindings that are watched for
+ * raw waits are signalled by ourselves here: watching them too would end each sleep at once.
+ */
 static void
 sit_out(int pause_ms)
 {
@@ -80,7 +86,8 @@ sit_out(int pause_ms)
 
 	for (left = pause_ms; left > 0; left -= LOOK_MS) {
 		unm_desc_for_each(wake_own, NULL);
-		if (sleep_watching(-1, left < LOOK_MS ? left : LOOK_MS))
+		unm_fdready_signalled();
+		if (sleep_watching(-1, -1, left < LOOK_MS ? left : LOOK_MS))
 			return;
 	}
 }
@@ -108,7 +115,7 @@ control_main(void *arg)
 			unm_epoch_collect();
 		if (unm_session_revive(had_failed) == 0) {
 			pause_ms = 0;
-			sleep_watching(unm_session_fd(), -1);
+			sleep_watching(unm_session_fd(), unm_fdready_watch_fd(), -1);
 			continue;
 		}
 		if (pause_ms == 0)

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define N_KILLS 5
 
@@ -195,7 +196,41 @@ new_client_joins(void)
 	CHECK_EQ(kill(daemon, SIGTERM), 0);
 }
 
+static uint64_t
+cpu_us(void)
+{
+	struct rusage u;
+
+	CHECK_EQ(getrusage(RUSAGE_SELF, &u), 0);
+	return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 +
+	       (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+/*
+ * While there is no netmapd the library looks 50 times a second, no more: also with a port that is
+ * waited for in ways that it does not see, which it signals itself (one did nothing else).
+ */
+static void
+absence_costs_little(void)
+{
+	pid_t daemon = start_netmapd();
+	struct ct_port p;
+	uint64_t before;
+
+	CHECK_EQ(setenv("UNETMAP_FD_READY", "1", 1), 0);
+	p = ct_port("vale0:a", 0);
+	CHECK_EQ(ioctl(p.fd, NIOCRXSYNC, NULL), 0);
+	kill_netmapd(daemon);
+	usleep(200000);
+	before = cpu_us();
+	usleep(1000000);
+	CHECK(cpu_us() - before < 100000);
+	CHECK_EQ(unsetenv("UNETMAP_FD_READY"), 0);
+	ct_close(&p);
+}
+
 static const struct ct_case cases[] = {
+	{"absence_costs_little", absence_costs_little},
 	{"new_client_joins", new_client_joins},
 	{"pipe_traffic", pipe_traffic},
 	{"vale_traffic", vale_traffic},
