@@ -529,10 +529,26 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	return ret;
 }
 
+/* Is the interface on a switch? Then it waits for its next worker. */
+static bool
+is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
+{
+	const struct unm_dport *p;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		const char *part = strchr(p->name, ':');
+
+		if (!p->is_dying && (p->flags & UNM_PORTF_ATTACHED) && part != NULL &&
+			strcmp(part + 1, nic->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 nic_idle(struct unm_domain *dom, struct unm_dport *port)
 {
-	if (port->n_pipes == 0)
+	if (port->n_pipes == 0 && (port->nic == NULL || !is_attached(dom, port)))
 		unm_dport_remove(dom, port);
 }
 

@@ -93,6 +93,8 @@ parse_vale(struct unm_name *n, struct unm_reason *why)
 	snprintf(n->port, sizeof(n->port), "%s", colon + 1);
 	if (strncmp(n->port, TAP_PREFIX, strlen(TAP_PREFIX)) == 0)
 		return parse_tap(n, n->port + strlen(TAP_PREFIX), why);
+	if (strchr(n->port, '%') != NULL)
+		return parse_tap(n, n->port, why);
 	len = strlen(n->port);
 	if (len == 0 || len > 15)
 		return unm_fail(why, -ENOMEM, "'%s': the port's name must have 1 to 15 characters",

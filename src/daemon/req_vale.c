@@ -81,6 +81,41 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	return ret;
 }
 
+/*
+ * A network interface: the switch port lies in its region, so that the worker exchanges buffers,
+ * and has a ring for each of its queues.
+ */
+static int
+attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
+	struct unm_dregion *region, struct unm_dport **out)
+{
+	struct unm_geometry geo = {.region = region}, nic_geo = geo;
+	struct unm_dport *nic = NULL;
+	struct unm_name nic_name;
+	int ret = unm_name_parse(name->port, &nic_name, &c->why);
+
+	if (ret == 0 && unm_dport_find(&c->srv->dom, nic_name.full) != NULL)
+		ret = unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", nic_name.full);
+	if (ret == 0)
+		ret = unm_nic_open(&c->srv->dom, &nic_name, &nic_geo, &nic, &c->why);
+	if (ret < 0)
+		return ret;
+	geo.region = nic->region;
+	geo.n_tx = unm_dport_nic_tx(nic);
+	geo.n_rx = unm_dport_nic_rx(nic);
+	geo.tx_slots =
+		unm_hint(reg->nr_tx_slots, nic->tx_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+	geo.rx_slots =
+		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+	ret = unm_vale_new(
+		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
+	if (ret == 0)
+		unm_worker_attach(c->srv, *out);
+	else
+		unm_port_release(&c->srv->dom, nic);
+	return ret;
+}
+
 static int
 attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
 	struct unm_dregion *region, struct unm_dport **out)
@@ -93,11 +128,13 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 			port->flags & (UNM_PORTF_ATTACHED | UNM_PORTF_PERSISTENT)
 				? "attached already"
 				: "a port that a client has open");
-	if (name->ifname[0] != '\0')
+	if (strncmp(name->port, "tap:", 4) == 0)
 		return attach_tap(c, name, reg, region, out);
 	port = unm_persistent_find(dom, name->port);
 	if (port != NULL)
 		return unm_persistent_attach(c->srv, port, name, out, &c->why);
+	if (name->netns[0] != '\0')
+		return attach_nic(c, name, reg, region, out);
 	if (!unm_interface_exists(name->port))
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
@@ -105,10 +142,7 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 			name->port, name->port, name->port);
 	if (unm_tap_is_tap(name->port))
 		return attach_tap(c, name, reg, region, out);
-	return unm_fail(&c->why, -ENXIO,
-		"'%s' is a network interface, which this version can't attach; use a TAP: "
-		"%s:tap:NAME",
-		name->port, name->sw);
+	return attach_nic(c, name, reg, region, out);
 }
 
 /* The name of a VALE port, as ATTACH and DETACH need it. Return: as unm_name_parse(). */
@@ -153,22 +187,20 @@ unm_req_vale_attach(struct unm_ctrl *c)
 	return ret;
 }
 
-/* A TAP, or a persistent port that is on another switch too. */
+/* A TAP, an interface, or a persistent port that is on another switch too. */
 static void
 detach_far(struct unm_ctrl *c, struct unm_dport *port)
 {
-	const char *part = strchr(port->name, ':') + 1; /* a VALE port's name has one */
-	char tap_name[UNM_NAME_SIZE + 8];
-	struct unm_dport *tap;
+	char far_name[UNM_NAME_SIZE + 8];
+	struct unm_dport *far;
 
-	snprintf(tap_name, sizeof(tap_name), "%s%s",
-		strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
+	unm_worker_far_name(&c->srv->dom, port->name, far_name, sizeof(far_name));
 	unm_worker_detach(c->srv, port);
 	unm_loop_poll_hangups(&c->srv->loop); /* what it had open is closed now */
 	unm_dport_remove(&c->srv->dom, port);
-	tap = unm_dport_find(&c->srv->dom, tap_name);
-	if (tap != NULL)
-		unm_port_release(&c->srv->dom, tap); /* the worker may be gone already */
+	far = unm_dport_find(&c->srv->dom, far_name);
+	if (far != NULL)
+		unm_port_release(&c->srv->dom, far); /* the worker may be gone already */
 }
 
 int

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "daemon/child.h"
+#include "daemon/kinds.h"
 #include "daemon/persistent.h"
+#include "daemon/tap.h"
 
 struct unm_worker {
 	struct unm_child child;
@@ -30,23 +32,24 @@ port_of(const struct unm_worker *w)
 	return unm_dport_find(&w->child.srv->dom, w->port_name);
 }
 
-/*
- * "tap:IF%NETNS" of the port "vale0:tap:IF%NETNS", or of "vale0:IF"; a persistent port IF as it is
- * known
- */
-static void
-far_name(const struct unm_worker *w, char *out, size_t size)
+void
+unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, size_t size)
 {
-	const char *part = strchr(w->port_name, ':');
+	const char *part = strchr(attached, ':');
 	const struct unm_dport *port;
+	bool is_nic;
 
-	part = part != NULL ? part + 1 : w->port_name;
-	port = unm_persistent_find(&w->child.srv->dom, part);
+	part = part != NULL ? part + 1 : attached;
+	port = unm_persistent_find(dom, part);
 	if (port != NULL) {
 		snprintf(out, size, "%s", port->name);
 		return;
 	}
-	snprintf(out, size, "%s%s", strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
+	port = unm_dport_find(dom, part);
+	is_nic = port != NULL ? port->kind == UNM_PORT_NIC
+			      : strchr(part, '%') != NULL ||
+					(unm_interface_exists(part) && !unm_tap_is_tap(part));
+	snprintf(out, size, "%s%s", is_nic || strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 }
 
 static void
@@ -55,7 +58,7 @@ exec_worker(const struct unm_child *c, const char *path)
 	const struct unm_worker *w = worker_of(c);
 	char far[UNM_NAME_SIZE + 8];
 
-	far_name(w, far, sizeof(far));
+	unm_worker_far_name(&c->srv->dom, w->port_name, far, sizeof(far));
 	execl(path, c->ops->program, w->port_name, far, (char *)NULL);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers: processes that forward between a VALE switch and what can't run the library itself, now
- * TAP interfaces.
+ * Workers: processes that forward between a VALE switch and what can't run the library itself:
+ * network interfaces and TAPs.
  *
  * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so
  * that no other client gets it, and starts the worker, which opens that port and the TAP. It
@@ -12,6 +12,13 @@
 #define UNM_DAEMON_WORKER_H
 
 #include "daemon/server.h"
+
+/**
+ * unm_worker_far_name() - what is behind the ATTACHED port of the given name: "tap:IF%NETNS" of
+ * "vale0:tap:IF%NETNS", or of "vale0:IF" if IF is a TAP; "IF%NETNS" of an interface; a persistent
+ * port as it is known
+ */
+void unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, size_t size);
 
 /** unm_worker_attach() - start a worker for @port, which is ATTACHED. */
 void unm_worker_attach(struct unm_server *srv, struct unm_dport *port);

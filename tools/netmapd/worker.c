@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nm-worker: forwards between a port of a VALE switch and a TAP, or another port. netmapd starts it
+ * nm-worker: forwards between a port of a VALE switch and a TAP, a network interface, or another
+ * port. netmapd starts it
  * for VALE_ATTACH; it is not for use by hand.
  *
  * An ordinary netmap client. Both ports are in one region, so frames move by exchanging buffers. A
@@ -234,6 +235,8 @@ static int
 open_lanes(const char *vale, const char *far)
 {
 	const bool is_tap = strncmp(far, "tap:", 4) == 0;
+	/* A TAP or an interface: a lane for each queue. Another switch's port: one for all rings */
+	const bool has_queues = is_tap || strncmp(far, "vale", 4) != 0;
 	int i, n = 1;
 
 	if (is_tap) {
@@ -241,9 +244,9 @@ open_lanes(const char *vale, const char *far)
 		set_header(vale, VNET_HDR);
 	}
 	for (i = 0; i < n; i++) {
-		open_end(&lanes[i].vale, vale, is_tap ? i : -1);
-		open_end(&lanes[i].far, far, is_tap ? i : -1);
-		if (is_tap && lanes[i].far.port->reg.nr_rx_rings <= MAX_LANES)
+		open_end(&lanes[i].vale, vale, has_queues ? i : -1);
+		open_end(&lanes[i].far, far, has_queues ? i : -1);
+		if (has_queues && lanes[i].far.port->reg.nr_rx_rings <= MAX_LANES)
 			n = lanes[i].far.port->reg.nr_rx_rings;
 	}
 	return n;
