@@ -7,6 +7,7 @@
  * attached.
  */
 #include "daemon/admin.h"
+#include "daemon/nic.h"
 
 #include <errno.h>
 #include <linux/memfd.h>
@@ -159,9 +160,11 @@ cmd_set(struct command *c)
 		return set_forward(c, c->word[3]);
 	if (strcmp(c->word[2], "ageing") == 0)
 		return set_ageing(c, c->word[3]);
+	if (strcmp(c->word[2], "mode") == 0 || strcmp(c->word[2], "uplink") == 0)
+		return unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &c->why);
 	return unm_fail(&c->why, -EINVAL,
-		"'%s' can't be set: lossless (of a port), ageing (of a switch) or forward (of an "
-		"interface)",
+		"'%s' can't be set: lossless (of a port), ageing (of a switch), mode, uplink or "
+		"forward (of an interface)",
 		c->word[2]);
 }
 

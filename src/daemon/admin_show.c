@@ -12,6 +12,7 @@
 
 #include "daemon/admin.h"
 #include "daemon/bitmap.h"
+#include "daemon/nic.h"
 #include "shm/atomic.h"
 
 #define FDB_TICK_S 2u /* vale/fdb.h */
@@ -98,6 +99,45 @@ show_counters(struct unm_json *j, const struct unm_dport *p)
 	show_drops(j, p, 0, p->n_tx);
 }
 
+/* What is behind a network interface's port. */
+static void
+show_nic(struct unm_json *j, const struct unm_dport *p)
+{
+	const struct unm_nic *nic = p->nic;
+	const struct unm_nic_state *st = nic->st;
+	struct unm_xsk_drops sum = {0}, one;
+	uint64_t copied = 0, calls = 0;
+	uint32_t i;
+
+	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
+		copied += counter(&st->txq[i].n_copied) + counter(&st->rxq[i].n_copied);
+		calls += counter(&st->txq[i].n_kicks) + counter(&st->rxq[i].n_kicks);
+		if (unm_xsk_statistics(p->port_fds[i], &one) < 0)
+			continue;
+		sum.rx_full += one.rx_full;
+		sum.rx_invalid += one.rx_invalid;
+		sum.tx_invalid += one.tx_invalid;
+	}
+	unm_json_open(j, "interface", '{');
+	unm_json_str(j, "name", nic->ifname);
+	unm_json_u64(j, "index", nic->ifindex);
+	unm_json_str(j, "netns", nic->netns);
+	unm_json_str(j, "mode", unm_nic_mode_name(st->mode));
+	unm_json_str(j, "slower_because", nic->reason);
+	unm_json_bool(j, "up", nic->is_up);
+	unm_json_bool(j, "watched", nic->watch != NULL);
+	unm_json_u64(j, "mtu", nic->mtu);
+	unm_json_u64(j, "window", st->n_window);
+	unm_json_u64(j, "frame_room", st->frame_room);
+	unm_json_bool(j, "multi_buffer", st->is_multi_buffer);
+	unm_json_u64(j, "copied", copied);
+	unm_json_u64(j, "calls", calls);
+	unm_json_u64(j, "kernel_missed", sum.rx_full);
+	unm_json_u64(j, "kernel_rx_invalid", sum.rx_invalid);
+	unm_json_u64(j, "kernel_tx_invalid", sum.tx_invalid);
+	unm_json_close(j, '}');
+}
+
 static void
 show_port(struct unm_json *j, const struct unm_dport *p)
 {
@@ -136,6 +176,8 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 		unm_json_u64(j, "worker_pid", p->worker_pid > 0 ? (uint64_t)p->worker_pid : 0);
 	unm_json_u64(j, "created_s", p->created_ns / 1000000000u);
 	show_counters(j, p);
+	if (p->nic != NULL)
+		show_nic(j, p);
 	unm_json_close(j, '}');
 }
 

@@ -158,7 +158,7 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->flags =
 		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
 				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN |
-				      UNM_PORTF_FORWARD);
+				      UNM_PORTF_FORWARD | UNM_PORTF_STOPPED);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;
@@ -328,8 +328,8 @@ check_binding(const struct unm_dport *port, const struct unm_bind_info *info,
 }
 
 static int
-take_port_fds(
-	struct unm_dport *port, int *fds, const struct unm_bind_info *info, struct unm_reason *why)
+take_port_fds(struct unm_domain *dom, struct unm_dport *port, int *fds,
+	const struct unm_bind_info *info, struct unm_reason *why)
 {
 	uint32_t i;
 
@@ -337,7 +337,7 @@ take_port_fds(
 		port->kind != UNM_PORT_MONITOR)
 		return 0;
 	if (port->kind == UNM_PORT_NIC && port->nic == NULL) {
-		const int ret = unm_nic_adopt(port, fds + UNM_BIND_FDS,
+		const int ret = unm_nic_adopt(dom, port, fds + UNM_BIND_FDS,
 			info->n_host_fds > 0 ? info->host_fd : info->n_port_fds, why);
 
 		if (ret < 0)
@@ -422,7 +422,7 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 	if (ret == 0)
 		ret = check_binding(port, info, &b, why);
 	if (ret == 0)
-		ret = take_port_fds(port, fds, info, why);
+		ret = take_port_fds(&srv->dom, port, fds, info, why);
 	if (ret == 0) {
 		ret = unm_dseg_claim_binding(seg, port->idx, fds[4], b.idx, b.gen);
 		if (ret < 0)

@@ -10,12 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/nic_probe.h"
+
 enum value_kind {
 	VALUE_U32,
 	VALUE_U64,
 	VALUE_BOOL,
 	VALUE_GROUP,
 	VALUE_LEVEL,
+	VALUE_NIC_MODE,
 };
 
 struct key {
@@ -36,6 +39,10 @@ static const struct key keys[] = {
 	{"limits", "ports", VALUE_U32, FIELD(ports), 0, 1000000},
 	{"vale", "slots", VALUE_U32, FIELD(slots), 1, 4096},
 	{"vale", "ageing", VALUE_U32, FIELD(ageing_s), 0, UNM_CONFIG_MAX_AGEING_S},
+	{"nic", "mode", VALUE_NIC_MODE, FIELD(nic_mode), 0, 0},
+	{"nic", "buffers", VALUE_U32, FIELD(nic_buffers), 4096, 1048576},
+	{"nic", "busy_poll", VALUE_U32, FIELD(nic_busy_poll_us), 0, 10000},
+	{"nic", "uplink", VALUE_BOOL, FIELD(nic_may_take_uplink), 0, 0},
 	{"daemon", "huge_pages", VALUE_BOOL, FIELD(use_huge_pages), 0, 0},
 	{"daemon", "seccomp", VALUE_BOOL, FIELD(use_seccomp), 0, 0},
 	{"daemon", "idle_exit", VALUE_U32, FIELD(idle_exit_s), 0, 86400},
@@ -60,6 +67,7 @@ unm_config_defaults(struct unm_config *cfg)
 	cfg->clients = 16384;
 	cfg->slots = 1024;
 	cfg->ageing_s = 300;
+	cfg->nic_buffers = 32768;
 	cfg->use_huge_pages = true;
 	cfg->use_seccomp = true;
 	cfg->idle_exit_s = 10;
@@ -161,6 +169,13 @@ set_value(const struct reading *r, const struct key *k, const char *value)
 			return unm_fail(r->why, -EINVAL,
 				"%s:%d: log_level = '%s': error, warning, info or debug is needed",
 				r->path, line, value);
+		return 0;
+	case VALUE_NIC_MODE:
+		*(int *)(void *)field = unm_nic_mode_by_name(value);
+		if (*(int *)(void *)field < 0)
+			return unm_fail(r->why, -EINVAL,
+				"%s:%d: mode = '%s': " UNM_NIC_MODES " is needed", r->path, line,
+				value);
 		return 0;
 	}
 	return -EINVAL;

@@ -35,6 +35,11 @@ struct unm_config {
 	/* [vale] */
 	uint32_t slots;
 	uint32_t ageing_s;
+	/* [nic] */
+	int nic_mode; /* enum unm_nic_mode; 0 = the best that works */
+	uint32_t nic_buffers;
+	uint32_t nic_busy_poll_us;
+	bool nic_may_take_uplink;
 	/* [daemon] */
 	bool use_huge_pages;
 	bool use_seccomp;     /* limit system calls after the start */

@@ -45,6 +45,8 @@ struct unm_domain;
 struct unm_dbinding;
 struct unm_giveback;
 struct unm_nic;
+struct unm_nic_setting;
+struct unm_loop;
 
 struct unm_dring {
 	uint32_t obj; /* first ring object in the region, or UNM_NONE */
@@ -125,6 +127,11 @@ struct unm_port_defaults {
 	uint32_t vale_slots;
 	uint32_t max_ports; /* 0 = as many as the tables hold */
 	uint32_t ageing_s;
+	/* of network interfaces */
+	int nic_mode; /* enum unm_nic_mode, 0: the best that works */
+	uint32_t nic_buffers;
+	uint32_t nic_busy_poll_us;
+	bool nic_may_take_uplink;
 };
 
 struct unm_domain {
@@ -138,6 +145,8 @@ struct unm_domain {
 	uint32_t n_reap;	  /* ports that unm_domain_reap() has to look at */
 	struct unm_giveback *givebacks; /* lists of extra buffers that are still to be freed */
 	struct unm_port_defaults defaults;
+	struct unm_nic_setting *nic_settings;
+	struct unm_loop *loop; /* of the server; NULL in tests */
 };
 
 /* Everything that makes a new port. */
@@ -203,6 +212,9 @@ void unm_dport_set_vnet_hdr(struct unm_dport *port, uint32_t len, uint32_t lacks
 
 /** unm_dport_set_link() - take the link up or down, publish, and wake whoever has to know. */
 void unm_dport_set_link(struct unm_dport *port, bool is_up);
+
+/** unm_dport_rename() - a live port has another name from now on. */
+void unm_dport_rename(struct unm_domain *dom, struct unm_dport *port, const char *name);
 
 /** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
 void unm_dport_update(struct unm_dport *port);

@@ -24,11 +24,9 @@
 #include "daemon/nic_host.h"
 #include "shm/xsk_ring.h"
 
-#define PAGE	     UINT64_C(4096)
-#define HUGE_PAGE    UINT64_C(2097152)
-#define SEALS	     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-#define MIN_WINDOW   32768u
-#define ETH_OVERHEAD 18u /* header and one VLAN tag */
+#define PAGE	  UINT64_C(4096)
+#define HUGE_PAGE UINT64_C(2097152)
+#define SEALS	  (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static uint32_t
 power_of_two(uint32_t n)
@@ -136,6 +134,7 @@ make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct un
 	st->ifindex = nic->ifindex;
 	st->is_multi_buffer = s->is_multi_buffer;
 	st->is_unaligned = s->is_unaligned;
+	st->is_busy_polled = wish->sizes.busy_poll_us > 0;
 	st->lead = w->lead;
 	st->stride = wish->stride;
 	st->n_window = w->n_bufs;
@@ -308,6 +307,8 @@ free_nic(struct unm_nic *nic)
 {
 	if (nic != NULL && nic->st != NULL)
 		munmap(nic->st, nic->st_size);
+	if (nic != NULL)
+		unm_nic_unwatch(nic);
 	free(nic);
 }
 
@@ -328,11 +329,13 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	struct unm_reason *why)
 {
 	struct unm_nic_wish wish = {
+		.mode = (enum unm_nic_mode)unm_nic_mode_for(dom, spec->name),
 		.n_queues = spec->n_tx,
 		.sizes = {.tx = power_of_two(spec->tx_slots),
 			.comp = power_of_two(spec->tx_slots),
 			.rx = power_of_two(spec->rx_slots),
-			.fill = power_of_two(spec->rx_slots)},
+			.fill = power_of_two(spec->rx_slots),
+			.busy_poll_us = dom->defaults.nic_busy_poll_us},
 		.stride = spec->region->info.buf_size,
 		.is_contiguous = spec->region->info.flags & UNM_REGIONF_HUGE,
 	};
@@ -346,7 +349,8 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	int ret, state_fd = -1;
 
 	ret = map_window(spec->region,
-		unm_hint(2 * per_queue * wish.n_queues, 0, MIN_WINDOW, UINT32_MAX), &w, why);
+		unm_hint(2 * per_queue * wish.n_queues, 0, dom->defaults.nic_buffers, UINT32_MAX),
+		&w, why);
 	if (ret < 0)
 		return ret;
 	wish.umem = w.map;
@@ -357,6 +361,12 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	if (ret < 0)
 		return ret;
 	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
+	if (!sockets.is_multi_buffer && dev->mtu + UNM_ETH_OVERHEAD > sockets.frame_room) {
+		unm_nic_sockets_close(&sockets);
+		return unm_fail(why, -EINVAL,
+			"'%s' has frames of up to %u bytes, a buffer here takes %u: lower its MTU",
+			dev->name, dev->mtu + UNM_ETH_OVERHEAD, sockets.frame_room);
+	}
 	state_fd = ret = make_state(nic, &wish, &sockets, &w, why);
 	/* A driver's own rings are filled from a wire, the stack's hook also from this machine. */
 	if (ret >= 0)
@@ -379,11 +389,13 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	take_sockets(port, &sockets, state_fd);
 	unm_nic_host_join(port, &host);
 	port->nic = nic;
+	port->max_frame = dev->mtu + UNM_ETH_OVERHEAD;
 	memcpy(port->mac, dev->mac, sizeof(port->mac));
 	if (!dev->has_carrier)
 		port->flags |= UNM_PORTF_LINK_DOWN;
 	unm_dport_activate(port);
 	unm_dport_link(dom, port);
+	unm_nic_watch(dom, port); /* without it changes go unnoticed, nothing worse */
 	*out = port;
 	return 0;
 }
@@ -423,8 +435,29 @@ adopt_state(struct unm_nic *nic, const struct unm_dport *port, int fd, uint32_t 
 	return check_state(nic->st, nic->st_size, port, n);
 }
 
+/* Where the port's name says that the interface is. */
+static int
+watch_in_netns(struct unm_domain *dom, struct unm_dport *port)
+{
+	int ns, home, ret;
+
+	if (port->nic->netns[0] == '\0')
+		return unm_nic_watch(dom, port);
+	ns = unm_netns_open(port->nic->netns);
+	if (ns < 0)
+		return ns; /* without a name by now: its sockets go on all the same */
+	home = unm_netns_enter(ns);
+	close(ns);
+	if (home < 0)
+		return home;
+	ret = unm_nic_watch(dom, port);
+	unm_netns_leave(home);
+	return ret;
+}
+
 int
-unm_nic_adopt(struct unm_dport *port, const int *fds, uint32_t n_fds, struct unm_reason *why)
+unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, uint32_t n_fds,
+	struct unm_reason *why)
 {
 	const uint32_t n = n_fds - UNM_NIC_FDS_XDP(0); /* queues */
 	struct unm_name name;
@@ -445,6 +478,11 @@ unm_nic_adopt(struct unm_dport *port, const int *fds, uint32_t n_fds, struct unm
 	memcpy(nic->netns, name.netns, sizeof(nic->netns));
 	nic->ifindex = nic->st->ifindex;
 	port->nic = nic;
+	if (watch_in_netns(dom, port) == -ENODEV) {
+		free_nic(nic);
+		port->nic = NULL;
+		return unm_fail(why, -ENXIO, "'%s': the interface is gone", port->name);
+	}
 	return 0;
 }
 
@@ -471,12 +509,16 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 		return unm_fail(why, -ENXIO, "there is no network interface '%s'", name->full);
 	if (!dev.is_ethernet)
 		return unm_fail(why, -EINVAL, "'%s' does not carry Ethernet frames", name->full);
+	ret = unm_nic_check_uplink(dom, name->full, dev.name, why);
+	if (ret < 0)
+		return ret;
 	choose_geometry(&dev, geo, &spec);
 	nic = calloc(1, sizeof(*nic));
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	nic->ifindex = dev.ifindex;
 	nic->mtu = dev.mtu;
+	nic->is_up = dev.is_up;
 	memcpy(nic->ifname, name->ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name->netns, sizeof(nic->netns));
 	ret = make_port(dom, &dev, geo, &spec, nic, out, why);
@@ -529,9 +571,8 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	return ret;
 }
 
-/* Is the interface on a switch? Then it waits for its next worker. */
-static bool
-is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
+bool
+unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
 {
 	const struct unm_dport *p;
 
@@ -548,7 +589,8 @@ is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
 static void
 nic_idle(struct unm_domain *dom, struct unm_dport *port)
 {
-	if (port->n_pipes == 0 && (port->nic == NULL || !is_attached(dom, port)))
+	/* One that is on a switch waits for its next worker. */
+	if (port->n_pipes == 0 && (port->nic == NULL || !unm_nic_is_attached(dom, port)))
 		unm_dport_remove(dom, port);
 }
 

@@ -6,6 +6,10 @@
 #include "daemon/domain.h"
 #include "daemon/nic_probe.h"
 
+#define UNM_ETH_OVERHEAD 18u /* header and one VLAN tag */
+
+struct unm_nic_watch;
+
 struct unm_nic {
 	struct unm_nic_state *st; /* mapped */
 	uint64_t st_size;
@@ -13,6 +17,8 @@ struct unm_nic {
 	char ifname[UNM_IFNAME_SIZE];
 	char netns[UNM_NAME_SIZE]; /* empty: netmapd's own */
 	uint32_t mtu;
+	bool is_up;
+	struct unm_nic_watch *watch;	  /* NULL: nobody tells us of changes */
 	char reason[UNM_NIC_REASON_SIZE]; /* why no faster mode */
 };
 
@@ -22,6 +28,50 @@ struct unm_nic {
  *
  * Return: 0, or -EINVAL with the reason.
  */
-int unm_nic_adopt(struct unm_dport *port, const int *fds, uint32_t n, struct unm_reason *why);
+int unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, uint32_t n,
+	struct unm_reason *why);
+
+/** unm_nic_is_attached() - is the interface on a switch? */
+bool unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic);
+
+/**
+ * unm_nic_watch() - follow what becomes of the interface; called in its namespace
+ *
+ * Return: 0; -ENODEV: there is no such interface (any more); other errnos: nobody follows it.
+ */
+int unm_nic_watch(struct unm_domain *dom, struct unm_dport *port);
+void unm_nic_unwatch(struct unm_nic *nic);
+
+/** unm_nic_xdp_id() - number of the XDP program on an interface of the current namespace, or 0. */
+uint32_t unm_nic_xdp_id(uint32_t ifindex);
+
+/* What the administrator wants of interface @name, open or not. */
+struct unm_nic_setting {
+	struct unm_nic_setting *next;
+	char name[UNM_NAME_SIZE];
+	int mode; /* enum unm_nic_mode, 0: the best; negative: as netmapd.conf says */
+	bool may_take_uplink;
+};
+
+/**
+ * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink". Return: 0,
+ * -EINVAL, -ENOMEM, each with the reason.
+ */
+int unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
+	struct unm_reason *why);
+
+/** unm_nic_forget_settings() - free them. */
+void unm_nic_forget_settings(struct unm_domain *dom);
+
+/** unm_nic_mode_for() - the mode demanded for port @name, 0: the best that works. */
+int unm_nic_mode_for(const struct unm_domain *dom, const char *name);
+
+/**
+ * unm_nic_check_uplink() - may interface @ifname of the current namespace be taken as port @name?
+ *
+ * Return: 0, or -EPERM with the reason: it is the only way out, and nobody has agreed.
+ */
+int unm_nic_check_uplink(
+	const struct unm_domain *dom, const char *name, const char *ifname, struct unm_reason *why);
 
 #endif

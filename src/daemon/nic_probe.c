@@ -8,7 +8,7 @@
  * frames that cross a page, as every second one does here, unless the region is on huge pages: there
  * chunks are aligned, and a frame may have what is left of 2048 bytes behind the headroom.
  */
-#include "daemon/nic_probe.h"
+#include "daemon/nic.h"
 
 #include "daemon/hoststack.h"
 
@@ -168,10 +168,16 @@ static int
 fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
 	int error, struct unm_reason *why)
 {
+	char holder[48];
+
 	switch (error) {
 	case -EBUSY:
-		return unm_fail(why, -EBUSY, "'%s' is in use by another AF_XDP or XDP program: %s",
-			dev->name, s->reason);
+		unm_xdp_prog_name(unm_nic_xdp_id(dev->ifindex), holder, sizeof(holder));
+		return unm_fail(why, -EBUSY,
+			"'%s' is in use by another XDP program, %s (xdp-loader status, bpftool "
+			"link): "
+			"end it, or: nmctl set %s mode packet",
+			dev->name, holder, dev->name);
 	case -EPERM:
 	case -EACCES:
 		return unm_fail(why, -EPERM,

@@ -46,6 +46,8 @@ int unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 
 void unm_nic_sockets_close(struct unm_nic_sockets *s);
 
+#define UNM_NIC_MODES "auto, xdp-zerocopy, xdp, xdp-generic or packet"
+
 /** unm_nic_mode_name() - as it is configured and shown: "xdp-zerocopy", "xdp", ... */
 const char *unm_nic_mode_name(uint32_t mode);
 

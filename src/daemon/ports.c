@@ -10,6 +10,7 @@
 #include "daemon/domain.h"
 #include "daemon/format.h"
 #include "daemon/monitors.h"
+#include "daemon/nic.h"
 #include "daemon/pending.h"
 #include "shm/atomic.h"
 
@@ -385,6 +386,17 @@ unm_dport_set_link(struct unm_dport *port, bool is_up)
 }
 
 void
+unm_dport_rename(struct unm_domain *dom, struct unm_dport *port, const char *name)
+{
+	struct unm_seg_port *e = &port->seg->ports[port->idx];
+
+	unm_dport_unlink(dom, port);
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	unm_dport_link(dom, port);
+	memcpy(e->name, port->name, sizeof(e->name)); /* for display, and for the next netmapd */
+}
+
+void
 unm_dport_update(struct unm_dport *port)
 {
 	struct unm_seg_port *e = &port->seg->ports[port->idx];
@@ -492,6 +504,7 @@ unm_domain_fini(struct unm_domain *dom)
 	 * netmapd.
 	 */
 	unm_giveback_fini(dom);
+	unm_nic_forget_settings(dom);
 	while (dom->ports != NULL)
 		dport_drop(dom, dom->ports);
 	while (dom->segs != NULL) {

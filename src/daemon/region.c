@@ -17,6 +17,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/region_map.h"
+#include "shm/nic.h"
 #include "shm/segment.h"
 
 #define PAGE	  UINT64_C(4096)
@@ -96,7 +97,11 @@ unm_region_set_fini(struct unm_region_set *set)
 	}
 }
 
-/* Fill the geometry of @info: pools one after another, each from a page boundary on. */
+/*
+ * Fill the geometry of @info: pools one after another, each from a page boundary on. In the global
+ * region, which interfaces use, buffers begin a headroom further, so that aligned chunks of AF_XDP
+ * can be laid over them (shm/nic.h).
+ */
 static void
 lay_out(struct unm_region_info *info, const struct unm_region_shape *s)
 {
@@ -107,9 +112,11 @@ lay_out(struct unm_region_info *info, const struct unm_region_shape *s)
 	info->ring_num = s->ring_num;
 	info->ring_size = s->ring_size;
 	info->buf_ofs = info->ring_ofs + round_up((uint64_t)s->ring_num * s->ring_size, PAGE);
+	if (info->flags & UNM_REGIONF_GLOBAL)
+		info->buf_ofs += UNM_NIC_HEADROOM;
 	info->buf_num = s->buf_num;
 	info->buf_size = s->buf_size;
-	info->size = info->buf_ofs + round_up((uint64_t)s->buf_num * s->buf_size, PAGE);
+	info->size = round_up(info->buf_ofs + (uint64_t)s->buf_num * s->buf_size, PAGE);
 }
 
 static uint32_t

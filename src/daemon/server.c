@@ -395,6 +395,10 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 		.vale_slots = cfg->slots,
 		.max_ports = cfg->ports,
 		.ageing_s = cfg->ageing_s,
+		.nic_mode = cfg->nic_mode,
+		.nic_buffers = cfg->nic_buffers,
+		.nic_busy_poll_us = cfg->nic_busy_poll_us,
+		.nic_may_take_uplink = cfg->nic_may_take_uplink,
 	};
 	int ret;
 
@@ -407,6 +411,7 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	srv->reap_pause_ns = REAP_INTERVAL_NS;
 	srv->listener.fd = -1;
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
+	srv->dom.loop = &srv->loop;
 	srv->slots_used = calloc(UNM_BITMAP_WORDS(65536), sizeof(uint64_t));
 	if (srv->slots_used == NULL)
 		return -ENOMEM;

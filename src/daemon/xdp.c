@@ -46,6 +46,21 @@ register_umem(int fd, const struct unm_xsk_umem *umem)
 	return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof(reg)) < 0 ? -errno : 0;
 }
 
+/* The queue's work is done by who syncs it, not by interrupts. */
+static int
+set_busy_poll(int fd, uint32_t us)
+{
+	const int value = (int)us, one = 1, budget = 64;
+
+	if (us == 0)
+		return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &one, sizeof(one)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &value, sizeof(value)) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget)) < 0)
+		return -errno;
+	return 0;
+}
+
 int
 unm_xsk_open(const struct unm_xsk_umem *umem, const struct unm_xsk_sizes *sizes)
 {
@@ -64,6 +79,8 @@ unm_xsk_open(const struct unm_xsk_umem *umem, const struct unm_xsk_sizes *sizes)
 		ret = set_ring(fd, XDP_RX_RING, sizes->rx);
 	if (ret == 0)
 		ret = set_ring(fd, XDP_TX_RING, sizes->tx);
+	if (ret == 0)
+		ret = set_busy_poll(fd, sizes->busy_poll_us);
 	if (ret == 0) {
 		/* A smaller one costs speed, nothing else. */
 		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)) == 0)
@@ -271,7 +288,10 @@ unm_xdp_prog_name(uint32_t id, char *out, size_t size)
 	union bpf_attr attr;
 	int fd;
 
-	snprintf(out, size, "program %u", id);
+	if (id == 0)
+		snprintf(out, size, "or its queues by another AF_XDP socket");
+	else
+		snprintf(out, size, "program %u", id);
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_id = id;
 	fd = unm_bpf(BPF_PROG_GET_FD_BY_ID, &attr);

@@ -21,6 +21,7 @@
 
 struct unm_xsk_sizes {
 	uint32_t tx, rx, fill, comp; /* powers of two */
+	uint32_t busy_poll_us;	     /* the kernel polls the driver for so long; 0 = not */
 };
 
 /* A UMEM to be: memory mapped in this process, and how it is cut into frames. */

@@ -62,6 +62,7 @@ struct nic_port {
 	uint32_t n_window, n_bounce, frame_room;
 	bool is_multi_buffer;
 	bool has_open_sums;
+	bool is_busy_polled;
 	struct nic_tx *tx; /* as many as the bport's rings */
 	struct nic_rx *rx;
 };
@@ -491,6 +492,10 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	finish_rx(x, from);
 	unm_kring_publish_hwcur(r->kring, head);
 	end = unm_xsk_produced(&x->rx);
+	if (p->is_busy_polled && end == from) {
+		recvfrom(r->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL); /* polls the driver */
+		end = unm_xsk_produced(&x->rx);
+	}
 	if (end - from > x->rx.mask + 1)
 		end = from;				    /* a stray store */
 	room = unm_pos_dist(pos, unm_pos_prev(head, n), n); /* one slot stays empty */
@@ -553,6 +558,7 @@ take_state(struct nic_port *p, const struct unm_bport *bp, uint32_t n_queues)
 	p->frame_room = st->frame_room;
 	p->is_multi_buffer = st->is_multi_buffer;
 	p->has_open_sums = st->has_open_sums;
+	p->is_busy_polled = st->is_busy_polled;
 	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION ||
 		st->n_queues != n_queues || p->stride != region->buf_size ||
 		p->n_window > region->buf_num || p->lead > UINT32_MAX ||

@@ -171,6 +171,12 @@ unm_bport_gone(const struct unm_bport *bp)
 		0);
 }
 
+static inline bool
+is_stopped(const struct unm_bport *bp)
+{
+	return (UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_PORTF_STOPPED) != 0;
+}
+
 int
 unm_bring_sync_at(
 	struct unm_bring *r, uint32_t head, uint32_t cur, uint32_t *hwcur, uint32_t *hwtail)
@@ -179,7 +185,7 @@ unm_bring_sync_at(
 	uint32_t start, tail;
 	int err;
 
-	if (slot == 0 || unm_bport_gone(r->bp))
+	if (slot == 0 || unm_bport_gone(r->bp) || is_stopped(r->bp))
 		return -EIO;
 	if (unm_lock_try_or_mark(&r->kring->busy, slot) != 0)
 		return -EBUSY;
@@ -229,9 +235,9 @@ sync_all(struct unm_bport *bp, struct unm_bring *rings, uint32_t n)
 
 	if (unm_bport_gone(bp))
 		return -ENXIO;
-	if (slot == 0)
-		return -EIO;
 	unm_link_take(bp);
+	if (slot == 0 || is_stopped(bp))
+		return -EIO;
 	for (i = 0; i < n; i++) { /* at most UNM_PORT_MAX_RINGS */
 		const int e = sync_ring(&rings[i], slot);
 
@@ -338,7 +344,7 @@ unm_bport_poll(struct unm_bport *bp, short events)
 	const uint32_t slot = bp->env->slot();
 	short got = 0;
 
-	if (unm_bport_gone(bp) || slot == 0)
+	if (unm_bport_gone(bp) || slot == 0 || is_stopped(bp))
 		return POLLERR;
 	if ((events & POLL_OUT) || !(bp->info.nr_flags & NR_NO_TX_POLL))
 		got |= poll_tx(bp, slot, (events & POLL_OUT) != 0);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -203,8 +204,49 @@ check_tap(struct doctor *d)
 }
 
 static void
+check_xdp(struct doctor *d)
+{
+	const int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		finding(d, NOTE, "AF_XDP", "a kernel from 5.4 on, built with CONFIG_XDP_SOCKETS",
+			"this kernel has none: interfaces are reached by AF_PACKET");
+	else if (fd < 0)
+		finding(d, NOTE, "AF_XDP", "use the system instance (a netmapd that root runs)",
+			"you can't open interfaces (%s)", strerror(errno));
+	else
+		finding(d, OK, "AF_XDP", NULL, "there are sockets for interfaces");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+check_interface(struct doctor *d, const char *port, struct json_object *nic)
+{
+	const char *why = field_str(nic, "slower_because");
+
+	finding(d, OK, "interface", NULL, "%s: mode %s%s%s", port, field_str(nic, "mode"),
+		why[0] != '\0' ? "; " : "", why);
+	if (!field_bool(nic, "up"))
+		finding(d, NOTE, "interface", "ip link set IF up", "%s: it is down", port);
+	if (field_u64(nic, "copied") > 0)
+		finding(d, NOTE, "interface",
+			"open interfaces before ports that take many buffers, or raise [nic] "
+			"buffers in netmapd.conf",
+			"%s: %" PRIu64 " frames were copied, as their buffers are not among those "
+			"that the kernel knows",
+			port, field_u64(nic, "copied"));
+	if (field_u64(nic, "kernel_missed") > 0)
+		finding(d, NOTE, "interface",
+			"let its program read faster, or open it with more slots",
+			"%s: %" PRIu64 " frames were dropped by the kernel for want of room", port,
+			field_u64(nic, "kernel_missed"));
+}
+
+static void
 check_port(struct doctor *d, struct json_object *p)
 {
+	struct json_object *nic = field_obj(p, "interface");
 	struct json_object *drops = field_obj(p, "dropped");
 	const char *name = field_str(p, "name");
 
@@ -213,6 +255,8 @@ check_port(struct doctor *d, struct json_object *p)
 		field_bool(p, "huge_pages") ? "huge pages" : "ordinary pages",
 		field_u64(p, "users"), field_bool(p, "lossless") ? ", lossless" : "",
 		field_bool(p, "attached") ? ", driven by a worker" : "");
+	if (nic != NULL)
+		check_interface(d, name, nic);
 	if (field_bool(p, "attached") && field_u64(p, "worker_pid") == 0)
 		finding(d, PROBLEM, "worker", "see netmapd's log (journalctl -u netmapd)",
 			"%s: its worker does not run", name);
@@ -333,6 +377,7 @@ cmd_doctor(struct nmctl *n)
 	check_cpus(&d);
 	check_limits(&d);
 	check_tap(&d);
+	check_xdp(&d);
 	check_instance(&d);
 	if (n->json) {
 		nmt_json_end_array(&d.j);

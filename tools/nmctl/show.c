@@ -90,6 +90,20 @@ print_drops(struct json_object *o)
 	printf("\n");
 }
 
+/* How an interface is reached, and why not in a faster way. */
+static void
+interface_line(struct json_object *nic)
+{
+	const char *why = field_str(nic, "slower_because");
+
+	printf("    mode %s", field_str(nic, "mode"));
+	if (field_u64(nic, "copied") > 0)
+		printf(", %" PRIu64 " frames copied", field_u64(nic, "copied"));
+	if (field_u64(nic, "kernel_missed") > 0)
+		printf(", %" PRIu64 " missed by the kernel", field_u64(nic, "kernel_missed"));
+	printf("%s%s%s\n", why[0] != '\0' ? " (" : "", why, why[0] != '\0' ? ")" : "");
+}
+
 static void
 port_line(struct json_object *p)
 {
@@ -116,6 +130,8 @@ port_line(struct json_object *p)
 		field_bool(p, "persistent") ? " persistent" : "",
 		field_bool(p, "attached") ? " attached" : "",
 		field_bool(p, "closing") ? " closing" : "");
+	if (field_obj(p, "interface") != NULL)
+		interface_line(field_obj(p, "interface"));
 	print_drops(p);
 }
 

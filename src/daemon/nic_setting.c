@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the administrator wants of interfaces (nmctl set, netmapd.conf), and the one question that is
+ * asked back: whoever works on a machine over the network should not lose it by a typing error.
+ */
+/* Syscalls: openat */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/nic.h"
+
+#define ROUTES	    "/proc/self/net/route"
+#define ROUTES6	    "/proc/self/net/ipv6_route"
+#define RTF_UP	    0x1u
+#define RTF_REJECT  0x200u
+#define UPLINKS_MAX 8
+
+static struct unm_nic_setting *
+find(const struct unm_domain *dom, const char *name)
+{
+	struct unm_nic_setting *s;
+
+	for (s = dom->nic_settings; s != NULL; s = s->next) {
+		if (strcmp(s->name, name) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static struct unm_nic_setting *
+find_or_make(struct unm_domain *dom, const char *name)
+{
+	struct unm_nic_setting *s = find(dom, name);
+
+	if (s != NULL)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->mode = -1;
+	s->may_take_uplink = dom->defaults.nic_may_take_uplink;
+	s->next = dom->nic_settings;
+	dom->nic_settings = s;
+	return s;
+}
+
+int
+unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
+	struct unm_reason *why)
+{
+	const bool is_mode = strcmp(key, "mode") == 0;
+	const int mode = is_mode ? unm_nic_mode_by_name(value) : 0;
+	struct unm_nic_setting *s;
+	struct unm_name n;
+	int ret = unm_name_parse(name, &n, why);
+
+	if (ret < 0)
+		return ret;
+	if (n.kind != UNM_NAME_PLAIN)
+		return unm_fail(why, -EINVAL, "'%s' is no network interface", n.full);
+	if (mode < 0)
+		return unm_fail(why, -EINVAL, "'%s' is no mode: " UNM_NIC_MODES, value);
+	if (!is_mode && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return unm_fail(why, -EINVAL, "uplink is yes or no, not '%s'", value);
+	s = find_or_make(dom, n.full);
+	if (s == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	if (is_mode)
+		s->mode = mode;
+	else
+		s->may_take_uplink = value[0] == 'y';
+	return 0;
+}
+
+void
+unm_nic_forget_settings(struct unm_domain *dom)
+{
+	while (dom->nic_settings != NULL) {
+		struct unm_nic_setting *s = dom->nic_settings;
+
+		dom->nic_settings = s->next;
+		free(s);
+	}
+}
+
+int
+unm_nic_mode_for(const struct unm_domain *dom, const char *name)
+{
+	const struct unm_nic_setting *s = find(dom, name);
+
+	return s != NULL && s->mode >= 0 ? s->mode : dom->defaults.nic_mode;
+}
+
+/* Interfaces of default routes. */
+struct uplinks {
+	char name[UPLINKS_MAX][UNM_IFNAME_SIZE];
+	int n;
+};
+
+static void
+add_uplink(struct uplinks *u, const char *name)
+{
+	int i;
+
+	for (i = 0; i < u->n; i++)
+		if (strcmp(u->name[i], name) == 0)
+			return;
+	if (u->n < UPLINKS_MAX)
+		snprintf(u->name[u->n++], UNM_IFNAME_SIZE, "%s", name);
+}
+
+static void
+read_routes(struct uplinks *u)
+{
+	char line[256], name[UNM_IFNAME_SIZE];
+	FILE *f = fopen(ROUTES, "re");
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) { /* bounded by the table */
+		unsigned int dest, gateway, flags, mask;
+
+		if (sscanf(line, "%15s %x %x %x %*d %*d %*d %x", name, &dest, &gateway, &flags,
+			    &mask) == 5 &&
+			dest == 0 && mask == 0 && (flags & RTF_UP) && !(flags & RTF_REJECT))
+			add_uplink(u, name);
+	}
+	if (f != NULL)
+		fclose(f);
+	f = fopen(ROUTES6, "re");
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		unsigned int plen, flags;
+		char dest[33];
+
+		if (sscanf(line, "%32s %x %*s %*x %*s %*x %*x %*x %x %15s", dest, &plen, &flags,
+			    name) == 4 &&
+			plen == 0 && strspn(dest, "0") == 32 && (flags & RTF_UP) &&
+			!(flags & RTF_REJECT) && strcmp(name, "lo") != 0)
+			add_uplink(u, name);
+	}
+	if (f != NULL)
+		fclose(f);
+}
+
+int
+unm_nic_check_uplink(
+	const struct unm_domain *dom, const char *name, const char *ifname, struct unm_reason *why)
+{
+	const struct unm_nic_setting *s = find(dom, name);
+	struct uplinks u = {.n = 0};
+
+	if (s != NULL ? s->may_take_uplink : dom->defaults.nic_may_take_uplink)
+		return 0;
+	read_routes(&u);
+	if (u.n != 1 || strcmp(u.name[0], ifname) != 0)
+		return 0;
+	return unm_fail(why, -EPERM,
+		"'%s' has the only default route: what uses it would lose the network. If that is "
+		"wanted: nmctl set %s uplink yes",
+		name, name);
+}

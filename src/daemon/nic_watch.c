@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What becomes of an open interface: a netlink socket for each, in the interface's namespace, tells
+ * of links. Each message is only a reason to ask for the present state, so that none may be missed.
+ *
+ *   carrier lost, back     the port's link (port/link.h)
+ *   taken down             its rings stop: syncs fail with EIO, polls with POLLERR, until it is up
+ *   renamed                so is the port, unless a switch knows it by its name
+ *   removed, moved away    the port ends: its clients have a zombie
+ */
+/* Syscalls: socket bind sendto recvfrom recvmsg */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/loop.h"
+#include "daemon/nic.h"
+
+#define MAX_MESSAGES 64 /* read in one go; the loop calls again */
+
+struct unm_nic_watch {
+	struct unm_source src;
+	struct unm_domain *dom;
+	struct unm_dport *port;
+};
+
+/* The present state of an interface, as RTM_GETLINK tells it. */
+struct link_state {
+	char name[UNM_IFNAME_SIZE];
+	bool is_up, has_carrier;
+	uint32_t mtu;
+	uint32_t prog_id; /* of an XDP program, 0 = none */
+};
+
+static int
+open_netlink(uint32_t groups)
+{
+	struct sockaddr_nl sa = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(fd);
+		return -errno;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static void
+take_xdp(const struct rtattr *xdp, struct link_state *s)
+{
+	const struct rtattr *a = RTA_DATA(xdp);
+	int len = (int)RTA_PAYLOAD(xdp);
+
+	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		/* Several modes at once have an id each; any will do. */
+		if ((a->rta_type == IFLA_XDP_PROG_ID || a->rta_type == IFLA_XDP_DRV_PROG_ID ||
+			    a->rta_type == IFLA_XDP_SKB_PROG_ID ||
+			    a->rta_type == IFLA_XDP_HW_PROG_ID) &&
+			RTA_PAYLOAD(a) >= sizeof(uint32_t))
+			memcpy(&s->prog_id, RTA_DATA(a), sizeof(uint32_t));
+	}
+}
+
+static void
+take_attributes(const struct nlmsghdr *h, struct link_state *s)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *a = IFLA_RTA(ifi);
+	int len = (int)IFLA_PAYLOAD(h);
+
+	s->is_up = ifi->ifi_flags & IFF_UP;
+	s->has_carrier = ifi->ifi_flags & IFF_RUNNING;
+	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		const size_t n = RTA_PAYLOAD(a);
+
+		switch (a->rta_type & NLA_TYPE_MASK) {
+		case IFLA_IFNAME:
+			snprintf(s->name, sizeof(s->name), "%.*s", (int)n, (char *)RTA_DATA(a));
+			break;
+		case IFLA_MTU:
+			if (n >= sizeof(s->mtu))
+				memcpy(&s->mtu, RTA_DATA(a), sizeof(s->mtu));
+			break;
+		case IFLA_XDP:
+			take_xdp(a, s);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* Ask on socket @fd, which may have other messages before the answer. */
+static int
+ask(int fd, uint32_t ifindex, struct link_state *out)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg ifi;
+	} req = {
+		.h = {.nlmsg_len = sizeof(req),
+			.nlmsg_type = RTM_GETLINK,
+			.nlmsg_flags = NLM_F_REQUEST},
+		.ifi = {.ifi_index = (int)ifindex},
+	};
+	static union {
+		struct nlmsghdr h;
+		char bytes[32768];
+	} answer; /* netmapd has one thread */
+	const struct nlmsghdr *h = &answer.h;
+	ssize_t n;
+
+	if (send(fd, &req, sizeof(req), 0) < 0)
+		return -errno;
+	n = recv(fd, &answer, sizeof(answer), 0);
+	if (n < 0)
+		return -errno;
+	if (!NLMSG_OK(h, (size_t)n))
+		return -EPROTO;
+	if (h->nlmsg_type == NLMSG_ERROR)
+		return -ENODEV;
+	if (h->nlmsg_type != RTM_NEWLINK)
+		return -EPROTO;
+	memset(out, 0, sizeof(*out));
+	take_attributes(h, out);
+	return 0;
+}
+
+uint32_t
+unm_nic_xdp_id(uint32_t ifindex)
+{
+	const int fd = open_netlink(0);
+	struct link_state s;
+	int ret;
+
+	if (fd < 0)
+		return 0;
+	ret = ask(fd, ifindex, &s);
+	close(fd);
+	return ret == 0 ? s.prog_id : 0;
+}
+
+/* --- changes --- */
+
+/* A switch knows an attached interface by the name of its port. */
+static void
+rename_port(struct unm_domain *dom, struct unm_dport *port, const char *ifname)
+{
+	char name[UNM_NAME_SIZE];
+
+	if (unm_nic_is_attached(dom, port))
+		return;
+	snprintf(name, sizeof(name), "%s%s%.46s", ifname, port->nic->netns[0] != '\0' ? "%" : "",
+		port->nic->netns);
+	if (unm_dport_find(dom, name) != NULL)
+		return; /* of an interface that has just been removed: its own watch says so */
+	unm_log(LOG_INFO, "%s is %s now", port->name, name);
+	unm_dport_rename(dom, port, name);
+}
+
+static void
+apply(struct unm_domain *dom, struct unm_dport *port, const struct link_state *s)
+{
+	struct unm_nic *nic = port->nic;
+	const uint32_t before = port->flags;
+
+	if (strcmp(s->name, nic->ifname) != 0) {
+		memcpy(nic->ifname, s->name, sizeof(nic->ifname));
+		rename_port(dom, port, s->name);
+	}
+	if (s->mtu != nic->mtu) {
+		nic->mtu = s->mtu;
+		port->max_frame = s->mtu + UNM_ETH_OVERHEAD;
+		unm_dport_update(port);
+	}
+	if (nic->is_up && !s->is_up)
+		port->flags |= UNM_PORTF_STOPPED;
+	else if (s->is_up)
+		port->flags &= ~UNM_PORTF_STOPPED;
+	nic->is_up = s->is_up;
+	if (port->flags != before || s->has_carrier == !!(port->flags & UNM_PORTF_LINK_DOWN))
+		unm_dport_set_link(port, s->has_carrier);
+}
+
+static void
+news(struct unm_source *src, uint32_t events)
+{
+	struct unm_nic_watch *w =
+		(struct unm_nic_watch *)(void *)((char *)src - offsetof(struct unm_nic_watch, src));
+	struct unm_dport *port = w->port;
+	struct link_state s;
+	char drain[64];
+	int i, ret;
+
+	(void)events;
+	/* What it says may be out of date, or may have been lost: only that there is something. */
+	for (i = 0; i < MAX_MESSAGES; i++) {
+		if (recv(src->fd, drain, sizeof(drain), MSG_DONTWAIT) < 0 && errno != ENOBUFS)
+			break;
+	}
+	ret = ask(src->fd, port->nic->ifindex, &s);
+	if (ret == 0) {
+		apply(w->dom, port, &s);
+	} else if (ret == -ENODEV) {
+		unm_log(LOG_INFO, "%s: the interface is gone from its namespace", port->name);
+		unm_nic_unwatch(port->nic);
+		unm_dport_remove(w->dom, port);
+	}
+}
+
+int
+unm_nic_watch(struct unm_domain *dom, struct unm_dport *port)
+{
+	struct unm_nic_watch *w = calloc(1, sizeof(*w));
+	struct link_state s;
+	int ret;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->dom = dom;
+	w->port = port;
+	w->src.ready = news;
+	w->src.fd = open_netlink(RTMGRP_LINK);
+	if (w->src.fd < 0 || dom->loop == NULL || unm_loop_add(dom->loop, &w->src, EPOLLIN) < 0) {
+		if (w->src.fd >= 0)
+			close(w->src.fd);
+		free(w);
+		return -EMFILE;
+	}
+	ret = ask(w->src.fd, port->nic->ifindex, &s); /* what happened before the socket listened */
+	port->nic->watch = w;
+	if (ret == 0)
+		apply(dom, port, &s);
+	return ret == -ENODEV ? ret : 0;
+}
+
+void
+unm_nic_unwatch(struct unm_nic *nic)
+{
+	struct unm_nic_watch *w = nic->watch;
+
+	if (w == NULL)
+		return;
+	nic->watch = NULL;
+	unm_loop_del(w->dom->loop, &w->src);
+	close(w->src.fd);
+	free(w);
+}
