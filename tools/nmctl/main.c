@@ -50,6 +50,8 @@ static const char help_text[] =
 	"  set PORT lossless on|off senders wait for room in its rings\n"
 	"  set PORT forward on|off  an interface's rx frames go on once seen, see nmctl(8)\n"
 	"  set SWITCH ageing SECS   forget addresses unheard for so long, 0: never\n"
+	"  set IF mode MODE         how an interface is reached, next time: auto, xdp, packet, ...\n"
+	"  set IF uplink yes|no     programs may take it although it has the only default route\n"
 	"  isolate create NAME socket=PATH allow=PATTERN ... [owner=UID:GID] [mode=OCTAL]\n"
 	"          [ports=N] [clients=N] [memory=BYTES] [rate=PPS]\n"
 	"                           make a socket for clients that are not trusted\n"
