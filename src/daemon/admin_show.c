@@ -112,7 +112,7 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
 		copied += counter(&st->txq[i].n_copied) + counter(&st->rxq[i].n_copied);
 		calls += counter(&st->txq[i].n_kicks) + counter(&st->rxq[i].n_kicks);
-		if (unm_xsk_statistics(p->port_fds[i], &one) < 0)
+		if (st->mode == UNM_NIC_PACKET || unm_xsk_statistics(p->port_fds[i], &one) < 0)
 			continue;
 		sum.rx_full += one.rx_full;
 		sum.rx_invalid += one.rx_invalid;

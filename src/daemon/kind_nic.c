@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,10 +23,12 @@
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
+#include "daemon/packet.h"
 #include "shm/xsk_ring.h"
 
 #define PAGE	  UINT64_C(4096)
 #define HUGE_PAGE UINT64_C(2097152)
+#define MAX_STALE 65536u /* frames in a socket's buffer */
 #define SEALS	  (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static uint32_t
@@ -144,7 +147,7 @@ make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct un
 	st->comp_size = wish->sizes.comp;
 	st->rx_size = wish->sizes.rx;
 	st->fill_size = wish->sizes.fill;
-	ret = unm_xsk_offsets(s->fds[0], st);
+	ret = s->mode == UNM_NIC_PACKET ? 0 : unm_xsk_offsets(s->fds[0], st);
 	if (ret == 0)
 		return fd;
 	munmap(st, size);
@@ -154,6 +157,14 @@ make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct un
 }
 
 /* --- rings --- */
+
+/* AF_PACKET: is there a program that keeps frames from the stack? Else its places are filled. */
+static bool
+has_guard(const struct unm_dport *port)
+{
+	return !unm_same_file(
+		port->port_fds[UNM_NIC_FD_MAP(1)], port->port_fds[UNM_NIC_FD_STATE(1)]);
+}
 
 /* Frames that came while nobody had the ring open go back to where the next ones come from. */
 static void
@@ -253,18 +264,38 @@ open_tx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
 	return 0;
 }
 
+/* Frames of before are nobody's; from now on they are ours alone. */
+static int
+open_packet(struct unm_dport *port, struct unm_reason *why)
+{
+	char byte;
+	uint32_t n;
+	int ret;
+
+	for (n = 0; n < MAX_STALE && recv(port->port_fds[0], &byte, 1, MSG_DONTWAIT) >= 0; n++)
+		continue;
+	if (!has_guard(port))
+		return 0;
+	ret = unm_packet_guard_set(port->port_fds[UNM_NIC_FD_MAP(1)], true);
+	return ret < 0 ? unm_fail(why, ret, "can't keep frames from the stack: %s", strerror(-ret))
+		       : 0;
+}
+
 static int
 nic_ring_opened(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 {
-	int ret;
+	const bool is_packet = port->nic->st->mode == UNM_NIC_PACKET;
+	int ret = 0;
 
 	if (i >= port->n_tx) {
-		i -= port->n_tx;
-		return i < unm_dport_nic_rx(port) ? open_rx(port, i, why) : 0;
+		if (i - port->n_tx >= unm_dport_nic_rx(port))
+			return 0;
+		return is_packet ? open_packet(port, why) : open_rx(port, i - port->n_tx, why);
 	}
 	if (i >= unm_dport_nic_tx(port))
 		return 0;
-	ret = open_tx(port, i, why);
+	if (!is_packet)
+		ret = open_tx(port, i, why);
 	if (ret == 0)
 		unm_nic_host_settle(port, UNM_NONE);
 	return ret;
@@ -276,11 +307,17 @@ nic_ring_closing(struct unm_dport *port, uint32_t i)
 	/* None: nobody has handed its sockets back after a restart, so they are gone. */
 	const struct unm_nic *nic = port->nic;
 
-	if (nic != NULL && i >= port->n_tx && i - port->n_tx < unm_dport_nic_rx(port))
-		unm_xdp_map_clear(
-			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);
 	if (i < unm_dport_nic_tx(port))
 		unm_nic_host_settle(port, i);
+	if (nic == NULL || i < port->n_tx || i - port->n_tx >= unm_dport_nic_rx(port))
+		return;
+	if (nic->st->mode == UNM_NIC_PACKET) {
+		if (has_guard(port))
+			unm_packet_guard_set(port->port_fds[UNM_NIC_FD_MAP(1)], false);
+	} else {
+		unm_xdp_map_clear(
+			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);
+	}
 }
 
 /* --- the port --- */
@@ -312,14 +349,21 @@ free_nic(struct unm_nic *nic)
 	free(nic);
 }
 
+static int
+dup_of(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 /* Hand what is open over to the port. */
 static void
 take_sockets(struct unm_dport *port, const struct unm_nic_sockets *s, int state_fd)
 {
 	memcpy(port->port_fds, s->fds, s->n * sizeof(s->fds[0]));
 	port->port_fds[UNM_NIC_FD_STATE(s->n)] = state_fd;
-	port->port_fds[UNM_NIC_FD_LINK(s->n)] = s->link_fd;
-	port->port_fds[UNM_NIC_FD_MAP(s->n)] = s->map_fd;
+	/* Every place has a descriptor: see has_guard(). */
+	port->port_fds[UNM_NIC_FD_LINK(s->n)] = s->link_fd >= 0 ? s->link_fd : dup_of(state_fd);
+	port->port_fds[UNM_NIC_FD_MAP(s->n)] = s->link_fd >= 0 ? s->map_fd : dup_of(state_fd);
 	port->n_port_fds = UNM_NIC_FDS_XDP(s->n);
 }
 
@@ -360,6 +404,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	munmap(w.map, w.len); /* the kernel keeps the pages */
 	if (ret < 0)
 		return ret;
+	spec->n_tx = spec->n_rx = sockets.n; /* a packet socket takes all queues */
 	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
 	if (!sockets.is_multi_buffer && dev->mtu + UNM_ETH_OVERHEAD > sockets.frame_room) {
 		unm_nic_sockets_close(&sockets);
@@ -513,6 +558,8 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	if (ret < 0)
 		return ret;
 	choose_geometry(&dev, geo, &spec);
+	if (unm_nic_mode_for(dom, name->full) == UNM_NIC_PACKET)
+		spec.n_tx = spec.n_rx = 1;
 	nic = calloc(1, sizeof(*nic));
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");

@@ -9,6 +9,7 @@
  * chunks are aligned, and a frame may have what is left of 2048 bytes behind the headroom.
  */
 #include "daemon/nic.h"
+#include "daemon/packet.h"
 
 #include "daemon/hoststack.h"
 
@@ -164,6 +165,28 @@ try_xdp(const struct unm_netdev *dev, const struct unm_nic_wish *wish, enum unm_
 	return ret;
 }
 
+/* The last resort: there is nothing that it needs of driver or memory. */
+static int
+try_packet(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct unm_nic_sockets *s)
+{
+	const int fd = unm_packet_open(dev->ifindex);
+
+	if (fd < 0) {
+		note(s, UNM_NIC_PACKET, "socket", fd);
+		return fd;
+	}
+	s->mode = UNM_NIC_PACKET;
+	s->fds[0] = fd;
+	s->n = 1;
+	s->is_unaligned = true;
+	s->is_multi_buffer = true;
+	s->frame_room = wish->stride;
+	s->link_fd = unm_packet_guard(dev->ifindex, &s->map_fd);
+	if (s->link_fd < 0)
+		note(s, UNM_NIC_PACKET, "received frames reach the stack too", s->link_fd);
+	return 0;
+}
+
 static int
 fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
 	int error, struct unm_reason *why)
@@ -222,7 +245,11 @@ unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 		if (ret == 0)
 			return 0;
 		if (ret == -EBUSY || ret == -EPERM || ret == -ENOMEM || ret == -ENOBUFS)
-			break; /* no other mode helps */
+			return fail(dev, wish, out, ret, why); /* no other mode helps */
 	}
+	if (wish->mode == 0 || wish->mode == UNM_NIC_PACKET)
+		ret = try_packet(dev, wish, out);
+	if (ret == 0)
+		return 0;
 	return fail(dev, wish, out, ret, why);
 }

@@ -167,14 +167,33 @@ unm_xdp_map_new(uint32_t n)
 }
 
 int
+unm_bpf_array_new(const char *name)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_ARRAY;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint32_t);
+	attr.max_entries = 1;
+	snprintf(attr.map_name, sizeof(attr.map_name), "%s", name);
+	return unm_bpf(BPF_MAP_CREATE, &attr);
+}
+
+int
 unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd)
 {
-	const uint32_t value = (uint32_t)xsk_fd;
+	return unm_bpf_map_set(map_fd, queue, (uint32_t)xsk_fd);
+}
+
+int
+unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value)
+{
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)&queue;
+	attr.key = (uintptr_t)&key;
 	attr.value = (uintptr_t)&value;
 	attr.flags = BPF_ANY;
 	return unm_bpf(BPF_MAP_UPDATE_ELEM, &attr);
@@ -259,16 +278,45 @@ unm_xdp_prog_new(int map_fd, const uint8_t *token)
 }
 
 int
-unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic)
+unm_bpf_verdict_prog(int map_fd, uint32_t otherwise)
+{
+	/* key = 0; v = bpf_map_lookup_elem(map, &key); return v != NULL ? *v : otherwise; */
+	const struct bpf_insn code[] = {
+		unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
+		unm_bpf_mov(BPF_REG_2, BPF_REG_10),
+		unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
+		unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map_fd),
+		unm_bpf_insn(0, 0, 0, 0, 0),
+		unm_bpf_call(BPF_FUNC_map_lookup_elem),
+		unm_bpf_insn(BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 2, 0),
+		unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_0, 0, 0),
+		unm_bpf_exit(),
+		unm_bpf_insn(BPF_ALU | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, (int32_t)otherwise),
+		unm_bpf_exit(),
+	};
+
+	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_guard", code,
+		sizeof(code) / sizeof(code[0]));
+}
+
+int
+unm_bpf_attach(int prog_fd, uint32_t ifindex, uint32_t type, uint32_t flags)
 {
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = (uint32_t)prog_fd;
 	attr.link_create.target_ifindex = ifindex;
-	attr.link_create.attach_type = BPF_XDP;
-	attr.link_create.flags = is_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+	attr.link_create.attach_type = type;
+	attr.link_create.flags = flags;
 	return unm_bpf(BPF_LINK_CREATE, &attr);
+}
+
+int
+unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic)
+{
+	return unm_bpf_attach(
+		prog_fd, ifindex, BPF_XDP, is_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
 }
 
 void

@@ -88,6 +88,19 @@ int unm_xdp_prog_new(int map_fd, const uint8_t *token);
  */
 int unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic);
 
+/** unm_bpf_array_new() - a table of one number. Return: descriptor or -errno. */
+int unm_bpf_array_new(const char *name);
+int unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value);
+
+/**
+ * unm_bpf_verdict_prog() - a program for a packet hook that returns the number in the table, or
+ * @otherwise without one. Return: descriptor or -errno.
+ */
+int unm_bpf_verdict_prog(int map_fd, uint32_t otherwise);
+
+/** unm_bpf_attach() - a link to an interface's hook of @type. Return: descriptor or -errno. */
+int unm_bpf_attach(int prog_fd, uint32_t ifindex, uint32_t type, uint32_t flags);
+
 /** unm_xdp_detach() - at once, whoever else holds the link. */
 void unm_xdp_detach(int link_fd);
 

@@ -15,6 +15,7 @@ extern const struct unm_port_ops unm_port_null_ops;
 extern const struct unm_port_ops unm_port_tap_ops;
 extern const struct unm_port_ops unm_port_sink_ops;
 extern const struct unm_port_ops unm_port_nic_ops;
+extern const struct unm_port_ops unm_port_packet_ops;
 extern const struct unm_port_ops unm_port_monitor_ops;
 extern const struct unm_port_ops unm_port_isolated_ops;
 extern const struct unm_port_ops unm_port_host_ops;

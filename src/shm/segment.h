@@ -85,7 +85,7 @@ enum unm_port_state {
  */
 #define UNM_PORTF_LINK_DOWN 0x20u
 /* A network interface that was taken down: syncs fail until it is up again (spec 12) */
-#define UNM_PORTF_STOPPED 0x80u
+#define UNM_PORTF_STOPPED 0x100u
 /* Of a monitor: the port that it watched has been closed; nothing will come any more */
 #define UNM_PORTF_ORPHAN 0x40u
 /* Frames that clients give back on rx rings go on between interface and stack (spec 13.4) */

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* AF_PACKET, for interfaces without AF_XDP. */
+#ifndef UNM_DAEMON_PACKET_H
+#define UNM_DAEMON_PACKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * unm_packet_open() - a socket that sends and receives the frames of interface @ifindex, of the
+ * current namespace
+ *
+ * Return: descriptor, or -errno.
+ */
+int unm_packet_open(uint32_t ifindex);
+
+/**
+ * unm_packet_guard() - keep received frames from the kernel's stack, as the other modes do
+ * @map_fd: written: the table for unm_packet_guard_set()
+ *
+ * Frames pass at first. The program ends with the last copy of the descriptor.
+ * Return: descriptor of the program's link, or -errno: this kernel has no such hook (before 6.6).
+ */
+int unm_packet_guard(uint32_t ifindex, int *map_fd);
+
+/** unm_packet_guard_set() - drop what the interface receives, or let it pass. */
+int unm_packet_guard_set(int map_fd, bool drops);
+
+#endif

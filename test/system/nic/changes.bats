@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: what happens to an open interface is seen by its port and its programs: carrier, down and up, a new name, another MTU, removal,
+# another namespace, somebody else's XDP program; and the only way out of a host is not taken unasked.
+
+load nic
+
+opened()
+{
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	port="ma%$ns_m"
+	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
+}
+
+is_so()
+{
+	[ "$("$1" "$2" "$3")" = "$4" ]
+}
+
+has_port()
+{
+	[ "$(json "len([p for p in d['ports'] if p['name'] == '$1'])" show ports)" -eq 1 ]
+}
+
+no_ports()
+{
+	[ "$(json "len([p for p in d['ports'] if not p['closing']])" show ports)" -eq 0 ]
+}
+
+@test "carrier, MTU and name" {
+	opened
+	ip -n "$ns_a" link set w0 down
+	wait_for 5 is_so port_field "$port" link False
+	ip -n "$ns_a" link set w0 up
+	wait_for 5 is_so port_field "$port" link True
+	ip -n "$ns_m" link set ma mtu 1400
+	wait_for 5 is_so port_field "$port" max_frame 1418
+	ip -n "$ns_m" link set ma name mz
+	wait_for 5 has_port "mz%$ns_m"
+	start tx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 100
+	wait_for 5 arrived "mz%$ns_m"
+}
+
+arrived()
+{
+	[ "$(port_field "$1" received)" -ge 100 ]
+}
+
+@test "taken down, the rings stop; removed or moved, they end" {
+	opened
+	ip -n "$ns_m" link set ma down
+	finish "$PID" 10 || :
+	wait_for 5 no_ports
+	ip -n "$ns_m" link set ma up
+	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
+	ip -n "$ns_m" link set ma netns "$ns_a"
+	finish "$PID" 10 || :
+	wait_for 5 no_ports
+	start rx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f rx -w 0 -W
+	ip -n "$ns_a" link del w0
+	finish "$PID" 10 || :
+	wait_for 5 no_ports
+}
+
+@test "the only default route is not taken unasked" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	address "$ns_m" ma 10.7.0.2/24
+	ip -n "$ns_m" route add default via 10.7.0.1
+	run timeout 10 "$PKT_GEN" -i "netmap:ma%$ns_m" -f tx -n 1 -w 0
+	[ "$status" -ne 0 ]
+	[[ "$output" == *uplink* ]]
+	nmctl set "ma%$ns_m" uplink yes
+	start tx Sent "$PKT_GEN" -i "netmap:ma%$ns_m" -f tx -n 1 -w 0
+}
+
+@test "two XDP programs: the second is refused with the first one's name" {
+	local object
+
+	command -v xdp-loader >/dev/null || skip "xdp-loader is not installed"
+	object=$(ls /usr/lib/*/bpf/xsk_def_xdp_prog.o 2>/dev/null | head -1)
+	[ -n "$object" ] || skip "there is no XDP program to load"
+	opened
+	run in_ns "$ns_m" xdp-loader load -m native ma "$object"
+	[ "$status" -ne 0 ]
+	stop "$PID" || :
+	wait_for 5 no_ports
+	in_ns "$ns_m" xdp-loader load -m native ma "$object" || skip "xdp-loader can't load here"
+	run timeout 10 "$PKT_GEN" -i "netmap:$port" -f tx -n 1 -w 0
+	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set ma xdp off
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"XDP program"* ]]
+}

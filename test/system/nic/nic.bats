@@ -1,0 +1,127 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: a netmap program sends and receives on a network interface, in every mode; a bridge between two of them moves buffers and copies
+# nothing, with the kernel's own programs on both sides, VLAN tags included; an interface on a switch forwards at once and costs nothing
+# while idle; whoever is killed, the interface works as before.
+
+load nic
+
+@test "pkt-gen sends and receives every frame" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -n 5000 -W
+	RX=$PID
+	start tx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 5000 -R 50000 -l 60
+	finish "$PID" 20
+	finish "$RX" 20
+	[ "$(moved_by tx)" -eq 5000 ]
+	[ "$(moved_by rx)" -eq 5000 ]
+}
+
+@test "a bridge between two interfaces copies nothing" {
+	bridged
+	start_bridge
+	ping_from "$ns_a" 10.7.0.2
+	ping_from "$ns_b" 10.7.0.1 -s 1472 -M do
+	start_in "$ns_b" iperf 'Server listening' iperf3 -s -1 --forceflush
+	in_ns "$ns_a" timeout 30 iperf3 -c 10.7.0.2 -t 1 -J >"$DIR/iperf.json"
+	grep -q sum_received "$DIR/iperf.json"
+	[ "$(interface_field "$end_a" copied)" -eq 0 ]
+	[ "$(interface_field "$end_b" copied)" -eq 0 ]
+	[ "$(port_field "$end_a" received)" -gt 500 ]
+}
+
+@test "every mode carries ARP, IP and VLAN tags" {
+	local mode ns
+
+	bridged
+	for ns in a b; do
+		ns=ns_$ns
+		ip -n "${!ns}" link add link w0 name v7 type vlan id 7
+	done
+	address "$ns_a" v7 10.8.0.1/24
+	address "$ns_b" v7 10.8.0.2/24
+	for mode in packet xdp-generic xdp; do
+		nmctl set "$end_a" mode "$mode"
+		nmctl set "$end_b" mode "$mode"
+		start_bridge
+		[ "$(interface_field "$end_a" mode)" = "$mode" ]
+		ip -n "$ns_a" neigh flush dev w0
+		ping_from "$ns_a" 10.7.0.2
+		ping_from "$ns_b" 10.7.0.1 -s 1472 -M do
+		ping_from "$ns_a" 10.8.0.2
+		stop "$BRIDGE" || :
+		wait_for 5 lacks_port "$end_a"
+	done
+}
+
+lacks_port()
+{
+	[ "$(json "len([p for p in d['ports'] if p['name'] == '$1'])" show ports)" -eq 0 ]
+}
+
+@test "an interface on a switch forwards at once and costs nothing when idle" {
+	local before
+
+	bridged
+	nmctl attach vale0 "$end_a"
+	vale_ctl -a "vale0:$end_b"
+	ping_from "$ns_a" 10.7.0.2
+	run vale_ctl -a "vale1:$end_a"
+	[ "$status" -ne 0 ]
+	before=$(($(cpu_ticks "$(worker_pid "vale0:$end_a")") + $(cpu_ticks "$(worker_pid "vale0:$end_b")")))
+	sleep 1
+	[ $(($(cpu_ticks "$(worker_pid "vale0:$end_a")") + $(cpu_ticks "$(worker_pid "vale0:$end_b")") - before)) -le 1 ]
+	in_ns "$ns_a" ping -q -c 3 -i 0.5 -W 1 10.7.0.2
+	vale_ctl -d "vale0:$end_a"
+	nmctl detach vale0 "$end_b"
+	[ "$(json "len(d['ports'])" show ports)" -eq 0 ]
+}
+
+@test "a killed client leaves the interface as it was" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	address "$ns_a" w0 10.7.0.1/24
+	address "$ns_m" ma 10.7.0.2/24
+	ping_from "$ns_a" 10.7.0.2
+	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -W
+	in_ns "$ns_a" ping -q -c 1 -W 1 10.7.0.2 && return 1
+	kill -KILL "$PID"
+	in_ns "$ns_a" ping -q -c 1 -w 1 -i 0.1 10.7.0.2
+	[ "$(json "d['memory'][0]['buffers']['used']" show memory)" -le 2 ] || wait_for 5 memory_is_free
+}
+
+memory_is_free()
+{
+	[ "$(json "sum(m['buffers']['used'] for m in d['memory'])" show memory)" -le 2 ]
+}
+
+@test "traffic goes on without netmapd, and the next one takes over" {
+	bridged
+	start_bridge
+	ping_from "$ns_a" 10.7.0.2
+	kill -KILL "$(daemon_pid)"
+	in_ns "$ns_a" ping -q -c 3 -i 0.2 -W 1 10.7.0.2
+	wait_for 10 nmctl show
+	wait_for 10 is_restored
+	ping_from "$ns_a" 10.7.0.2
+	[ "$(interface_field "$end_a" copied)" -eq 0 ]
+	stop "$BRIDGE" || :
+	wait_for 5 lacks_port "$end_a"
+}
+
+is_restored()
+{
+	[ "$(json "len(d['ports'])" show ports)" -eq 2 ]
+}
+
+@test "who may not open interfaces is told so" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	chmod 777 "$DIR"
+	run setpriv --reuid=65534 --regid=65534 --clear-groups env "UNETMAP_SOCKET=$DIR/netmapd.sock" \
+		timeout 10 "$PKT_GEN" -i netmap:lo -f tx -n 1 -w 0
+	[ "$status" -ne 0 ]
+	[[ "$output" == *root* ]]
+}
