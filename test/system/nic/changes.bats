@@ -31,13 +31,13 @@ no_ports()
 
 @test "carrier, MTU and name" {
 	opened
-	ip -n "$ns_a" link set w0 down
+	ip -n "$ns_a" link set dev w0 down
 	wait_for 5 is_so port_field "$port" link False
-	ip -n "$ns_a" link set w0 up
+	ip -n "$ns_a" link set dev w0 up
 	wait_for 5 is_so port_field "$port" link True
-	ip -n "$ns_m" link set ma mtu 1400
+	ip -n "$ns_m" link set dev ma mtu 1400
 	wait_for 5 is_so port_field "$port" max_frame 1418
-	ip -n "$ns_m" link set ma name mz
+	ip -n "$ns_m" link set dev ma name mz
 	wait_for 5 has_port "mz%$ns_m"
 	start tx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 100
 	wait_for 5 arrived "mz%$ns_m"
@@ -50,12 +50,12 @@ arrived()
 
 @test "taken down, the rings stop; removed or moved, they end" {
 	opened
-	ip -n "$ns_m" link set ma down
+	ip -n "$ns_m" link set dev ma down
 	finish "$PID" 10 || :
 	wait_for 5 no_ports
-	ip -n "$ns_m" link set ma up
+	ip -n "$ns_m" link set dev ma up
 	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
-	ip -n "$ns_m" link set ma netns "$ns_a"
+	ip -n "$ns_m" link set dev ma netns "$ns_a"
 	finish "$PID" 10 || :
 	wait_for 5 no_ports
 	start rx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f rx -w 0 -W
@@ -89,7 +89,7 @@ arrived()
 	wait_for 5 no_ports
 	in_ns "$ns_m" xdp-loader load -m native ma "$object" || skip "xdp-loader can't load here"
 	run timeout 10 "$PKT_GEN" -i "netmap:$port" -f tx -n 1 -w 0
-	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set ma xdp off
+	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set dev ma xdp off
 	[ "$status" -ne 0 ]
 	[[ "$output" == *"XDP program"* ]]
 }

@@ -8,8 +8,8 @@ load ../tap/tap
 wire()
 {
 	ip -n "$1" link add "$2" type veth peer name "$4" netns "$3"
-	ip -n "$1" link set "$2" up
-	ip -n "$3" link set "$4" up
+	ip -n "$1" link set dev "$2" up
+	ip -n "$3" link set dev "$4" up
 	in_ns "$1" ethtool -K "$2" tx off tso off gso off gro off >/dev/null
 	in_ns "$3" ethtool -K "$4" tx off tso off gso off gro off >/dev/null
 }

@@ -33,15 +33,11 @@ load nic
 }
 
 @test "every mode carries ARP, IP and VLAN tags" {
-	local mode ns
+	local mode
 
 	bridged
-	for ns in a b; do
-		ns=ns_$ns
-		ip -n "${!ns}" link add link w0 name v7 type vlan id 7
-	done
-	address "$ns_a" v7 10.8.0.1/24
-	address "$ns_b" v7 10.8.0.2/24
+	start_in "$ns_a" tagged '^ready' python3 "$TOP/test/system/nic/tagged.py" w0
+	"$UNETMAP_NETMAPD" --autostart 3>&-
 	for mode in packet xdp-generic xdp; do
 		nmctl set "$end_a" mode "$mode"
 		nmctl set "$end_b" mode "$mode"
@@ -50,7 +46,8 @@ load nic
 		ip -n "$ns_a" neigh flush dev w0
 		ping_from "$ns_a" 10.7.0.2
 		ping_from "$ns_b" 10.7.0.1 -s 1472 -M do
-		ping_from "$ns_a" 10.8.0.2
+		in_ns "$ns_b" timeout 10 tcpdump -i w0 -lnnexx -c 1 vlan 7 and ether proto 0x88b5 >"$DIR/tcpdump.out"
+		grep -q 'vlan 7, p 3' "$DIR/tcpdump.out"
 		stop "$BRIDGE" || :
 		wait_for 5 lacks_port "$end_a"
 	done
