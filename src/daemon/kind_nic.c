@@ -651,6 +651,12 @@ nic_release_memory(struct unm_dport *port)
 
 	if (st == NULL)
 		return;
+	/*
+	 * A client that has just been killed may be about to close its copies of the descriptors:
+	 * nothing must be received into the buffers by then.
+	 */
+	if (st->mode != UNM_NIC_PACKET)
+		unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(st->n_queues)]);
 	for (i = 0; i < port->n_port_fds; i++)
 		close(port->port_fds[i]);
 	port->n_port_fds = 0;

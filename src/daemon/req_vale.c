@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/persistent.h"
 #include "daemon/request.h"
@@ -223,6 +224,9 @@ unm_req_vale_detach(struct unm_ctrl *c)
 		unm_state_file_update(c->srv);
 		return ret;
 	}
+	if (unm_worker_is_polling(c->srv, port))
+		return unm_fail(&c->why, -EBUSY, "'%s' is polled: end that first (vale-ctl -P %s)",
+			name.full, name.full);
 	if (port->flags & UNM_PORTF_ATTACHED)
 		detach_far(c, port);
 	return 0; /* an ephemeral port stays, without an error: spec 16.5 */
@@ -249,8 +253,9 @@ port_by_idx(struct unm_domain *dom, const struct unm_dseg *seg, uint32_t from)
 	struct unm_dport *p, *best = NULL;
 
 	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->seg == seg && p->kind == UNM_PORT_VALE && !p->is_dying && !(p->flags & UNM_PORTF_DETACHED) &&
-			p->idx >= from && (best == NULL || p->idx < best->idx))
+		if (p->seg == seg && p->kind == UNM_PORT_VALE && !p->is_dying &&
+			!(p->flags & UNM_PORTF_DETACHED) && p->idx >= from &&
+			(best == NULL || p->idx < best->idx))
 			best = p;
 	}
 	return best;
@@ -381,16 +386,65 @@ unm_req_vale_delif(struct unm_ctrl *c)
 	return 0;
 }
 
+/* Which cores poll which rings (spec 16.8)? */
+static int
+check_polling(struct unm_ctrl *c, const struct nmreq_vale_polling *req, const struct unm_dport *nic)
+{
+	const long n = sysconf(_SC_NPROCESSORS_ONLN);
+	const uint32_t n_online = n > 0 ? (uint32_t)n : 1;
+	const bool is_single = req->nr_mode == NETMAP_POLLING_MODE_SINGLE_CPU;
+
+	if (!is_single && req->nr_mode != NETMAP_POLLING_MODE_MULTI_CPU)
+		return unm_fail(&c->why, -EINVAL, "%u is no polling mode", req->nr_mode);
+	if (req->nr_num_polling_cpus == 0 || req->nr_num_polling_cpus >= n_online ||
+		req->nr_first_cpu_id >= n_online ||
+		req->nr_num_polling_cpus > n_online - req->nr_first_cpu_id)
+		return unm_fail(&c->why, -EINVAL,
+			"polling takes at least one core, and leaves one: %u from core %u on of %u",
+			req->nr_num_polling_cpus, req->nr_first_cpu_id, n_online);
+	if (is_single ? req->nr_num_polling_cpus != 1
+		      : req->nr_num_polling_cpus > unm_dport_nic_rx(nic))
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' has %u rings: as many cores at most, and one in single mode",
+			nic->name, unm_dport_nic_rx(nic));
+	return 0;
+}
+
 int
 unm_req_vale_polling(struct unm_ctrl *c)
 {
+	const struct nmreq_vale_polling *req = c->body;
+	const bool enables = c->hdr->nr_reqtype == NETMAP_REQ_VALE_POLLING_ENABLE;
+	struct unm_polling polling = {0};
+	char far_name[UNM_NAME_SIZE + 8];
+	const struct unm_dport *far;
+	struct unm_dport *port;
 	struct unm_name name;
-	const int ret = unm_ctrl_parse_name(c, &name);
+	int ret = unm_ctrl_parse_name(c, &name);
 
 	if (ret < 0 || name.kind != UNM_NAME_VALE)
 		return unm_fail(&c->why, -EINVAL, "'%s' is no VALE port", name.full);
-	if (unm_port_find(&c->srv->dom, &name) == NULL)
+	port = unm_port_find(&c->srv->dom, &name);
+	if (port == NULL)
 		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
-	return unm_fail(&c->why, -EOPNOTSUPP,
-		"'%s' is no attached network interface: only these can be polled", name.full);
+	unm_worker_far_name(&c->srv->dom, port->name, far_name, sizeof(far_name));
+	far = unm_dport_find(&c->srv->dom, far_name);
+	if (!(port->flags & UNM_PORTF_ATTACHED) || far == NULL || far->kind != UNM_PORT_NIC)
+		return unm_fail(&c->why, -EOPNOTSUPP,
+			"'%s' is no attached network interface: only these can be polled",
+			name.full);
+	if (enables)
+		ret = check_polling(c, req, far);
+	if (ret < 0)
+		return ret;
+	if (unm_worker_is_polling(c->srv, port) == enables)
+		return unm_fail(&c->why, -EFAULT, "'%s' is%s polled already", name.full,
+			enables ? "" : " not");
+	if (enables) {
+		polling.mode = req->nr_mode;
+		polling.first_cpu = req->nr_first_cpu_id;
+		polling.n_cpus = req->nr_num_polling_cpus;
+	}
+	unm_worker_set_polling(c->srv, port, &polling);
+	return 0;
 }

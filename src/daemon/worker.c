@@ -17,6 +17,7 @@ struct unm_worker {
 	struct unm_child child;
 	struct unm_worker *next;
 	char port_name[UNM_NAME_SIZE];
+	struct unm_polling polling;
 };
 
 static struct unm_worker *
@@ -56,10 +57,16 @@ static void
 exec_worker(const struct unm_child *c, const char *path)
 {
 	const struct unm_worker *w = worker_of(c);
-	char far[UNM_NAME_SIZE + 8];
+	char far[UNM_NAME_SIZE + 8], cpus[48];
 
 	unm_worker_far_name(&c->srv->dom, w->port_name, far, sizeof(far));
-	execl(path, c->ops->program, w->port_name, far, (char *)NULL);
+	if (w->polling.mode == 0) {
+		execl(path, c->ops->program, w->port_name, far, (char *)NULL);
+		return;
+	}
+	snprintf(cpus, sizeof(cpus), "--poll=%u:%u:%u", w->polling.mode, w->polling.first_cpu,
+		w->polling.n_cpus);
+	execl(path, c->ops->program, cpus, w->port_name, far, (char *)NULL);
 }
 
 static void
@@ -143,6 +150,30 @@ end_worker(struct unm_server *srv, struct unm_worker *w)
 		}
 	}
 	free(w);
+}
+
+void
+unm_worker_set_polling(
+	struct unm_server *srv, struct unm_dport *port, const struct unm_polling *polling)
+{
+	struct unm_worker *w = find_worker(srv, port);
+
+	if (w != NULL)
+		end_worker(srv, w);
+	unm_loop_poll_hangups(&srv->loop); /* what it had open is closed now */
+	w = new_worker(srv, port);
+	if (w == NULL)
+		return;
+	w->polling = *polling;
+	unm_child_start(&w->child);
+}
+
+bool
+unm_worker_is_polling(struct unm_server *srv, const struct unm_dport *port)
+{
+	const struct unm_worker *w = find_worker(srv, port);
+
+	return w != NULL && w->polling.mode != 0;
 }
 
 void

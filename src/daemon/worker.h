@@ -20,6 +20,20 @@
  */
 void unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, size_t size);
 
+/* Cores that poll an attached interface (spec 16.8). */
+struct unm_polling {
+	uint32_t mode; /* NETMAP_POLLING_MODE_*, 0: none, the worker sleeps when idle */
+	uint32_t first_cpu, n_cpus;
+};
+
+/**
+ * unm_worker_set_polling() - end the worker of @port and start one that polls, or sleeps, from now
+ * on
+ */
+void unm_worker_set_polling(
+	struct unm_server *srv, struct unm_dport *port, const struct unm_polling *polling);
+bool unm_worker_is_polling(struct unm_server *srv, const struct unm_dport *port);
+
 /** unm_worker_attach() - start a worker for @port, which is ATTACHED. */
 void unm_worker_attach(struct unm_server *srv, struct unm_dport *port);
 

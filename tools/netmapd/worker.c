@@ -21,6 +21,7 @@
  * A lane works as long as there are frames, looks a little longer if that has paid lately
  * (src/client/spin.h), and sleeps in poll.
  */
+/* Syscalls: sched_setaffinity */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -43,16 +44,35 @@
 #define MAX_LANES 64 /* rings of a VALE port */
 #define VNET_HDR  12
 
+enum {
+	OPT_POLL = 256,
+};
+
+static const struct option long_options[] = {
+	{"poll", required_argument, NULL, OPT_POLL},
+	{NULL, 0, NULL, 0},
+};
+
 static const struct nmt_cli cli = {
 	.prog = "nm-worker",
 	.help = "nm-worker - forward between a VALE port and a TAP, started by netmapd\n"
 		"\n"
-		"usage: nm-worker VALEPORT TAPPORT\n"
+		"usage: nm-worker [--poll=MODE:CPU:N] VALEPORT TAPPORT\n"
 		"\n"
+		"  --poll=MODE:CPU:N  look for frames all the time, on N cores from CPU on; MODE "
+		"1:\n"
+		"             all rings on one core, 2: a core for each ring\n"
 		"  --help     this text\n"
 		"  --version  version\n",
 	.shortopts = "",
+	.longopts = long_options,
 };
+
+/* Cores that look for frames all the time (spec 16.8). */
+static struct {
+	unsigned int mode; /* NETMAP_POLLING_MODE_*, 0: none */
+	unsigned int first_cpu, n_cpus;
+} polling;
 
 struct end {
 	struct nmport_d *port;
@@ -217,11 +237,35 @@ sleep_until_news(struct lane *l)
 		unm_spin_slept(&l->spin, nmt_now_ns() - begin);
 }
 
+/* Take the core that polls lane @i. Return: does one? */
+static bool
+take_core(int i)
+{
+	const bool is_single = polling.mode == NETMAP_POLLING_MODE_SINGLE_CPU;
+	cpu_set_t set;
+
+	if (polling.mode == 0 || (!is_single && (unsigned int)i >= polling.n_cpus))
+		return false;
+	CPU_ZERO(&set);
+	CPU_SET(polling.first_cpu + (is_single ? 0 : (unsigned int)i), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		fprintf(stderr, "nm-worker: can't have core %u: %s\n", polling.first_cpu,
+			strerror(errno));
+	return true;
+}
+
 static void *
 run_lane(void *arg)
 {
 	struct lane *l = arg;
 
+	if (take_core((int)(l - lanes))) {
+		for (;;) { /* until a signal ends us, or a port is gone */
+			if (!forward(l))
+				sched_yield(); /* to other lanes of this core */
+			look(l);
+		}
+	}
 	for (;;) { /* until a signal ends us, or a port is gone */
 		if (forward(l))
 			look(l);
@@ -257,8 +301,10 @@ main(int argc, char **argv)
 {
 	int i, n, err;
 
-	while (nmt_cli_next(&cli, argc, argv) != -1)
-		continue; /* the two options that there are end the program */
+	while (nmt_cli_next(&cli, argc, argv) != -1) /* the others end the program */
+		if (sscanf(optarg, "%u:%u:%u", &polling.mode, &polling.first_cpu,
+			    &polling.n_cpus) != 3)
+			nmt_usage_error(&cli, "--poll '%s': MODE:CPU:N is needed", optarg);
 	if (argc - optind != 2)
 		nmt_usage_error(&cli, "a VALE port and a TAP port are needed");
 	n = open_lanes(argv[optind], argv[optind + 1]);

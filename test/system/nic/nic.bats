@@ -76,6 +76,20 @@ lacks_port()
 	[ "$(json "len(d['ports'])" show ports)" -eq 0 ]
 }
 
+@test "an attached interface can be polled" {
+	(($(nproc) > 1)) || skip "polling leaves one core"
+	bridged
+	nmctl attach vale0 "$end_a"
+	nmctl attach vale0 "$end_b"
+	vale_ctl -p "vale0:$end_a" -C 0,1
+	ping_from "$ns_a" 10.7.0.2
+	run vale_ctl -d "vale0:$end_a"
+	[ "$status" -ne 0 ]
+	vale_ctl -P "vale0:$end_a"
+	ping_from "$ns_b" 10.7.0.1
+	vale_ctl -d "vale0:$end_a"
+}
+
 @test "a killed client leaves the interface as it was" {
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
