@@ -130,7 +130,7 @@ static int open_xsk(struct xsk *x, const char *ifname, void *frames,
   if (err == 0 && receives) {
     unm_xsk_produce(&x->fill, x->fill_pos);
     x->map = unm_xdp_map_new(1);
-    prog = x->map < 0 ? x->map : unm_xdp_prog_new(x->map);
+    prog = x->map < 0 ? x->map : unm_xdp_prog_new(x->map, NULL);
     x->link = prog < 0 ? prog : unm_xdp_attach(prog, ifindex, false);
     err = x->link < 0 ? x->link : unm_xdp_map_set(x->map, 0, x->fd);
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* bpf(2). See bpf.h. */
-/* Syscalls: bpf */
+/* Which commands of bpf(2) may be used: tools/netmapd/confine.c */
 #include "daemon/bpf.h"
 
 #include <errno.h>

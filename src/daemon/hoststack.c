@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The TAP beside an interface and the programs that join the two. See hoststack.h. */
-/* Syscalls: openat ioctl socket socketpair bpf getrandom */
+/* Syscalls: openat ioctl socket socketpair getrandom */
 #include "daemon/hoststack.h"
 
 #include <errno.h>

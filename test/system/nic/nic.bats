@@ -16,7 +16,7 @@ load nic
 	finish "$PID" 20
 	finish "$RX" 20
 	[ "$(moved_by tx)" -eq 5000 ]
-	[ "$(moved_by rx)" -eq 5000 ]
+	[ "$(moved_by rx)" -ge 5000 ]
 }
 
 @test "a bridge between two interfaces copies nothing" {
