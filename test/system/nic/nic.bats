@@ -7,16 +7,17 @@
 
 load nic
 
+# Not more than a veth's queue holds: what a busy machine's receiver is late for would be lost there.
 @test "pkt-gen sends and receives every frame" {
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
-	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -n 5000 -W
+	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -n 200 -W
 	RX=$PID
-	start tx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 5000 -R 50000 -l 60
+	start tx Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 200 -R 50000 -l 60
 	finish "$PID" 20
 	finish "$RX" 20
-	[ "$(moved_by tx)" -eq 5000 ]
-	[ "$(moved_by rx)" -ge 5000 ]
+	[ "$(moved_by tx)" -eq 200 ]
+	[ "$(moved_by rx)" -ge 200 ]
 }
 
 @test "a bridge between two interfaces copies nothing" {
