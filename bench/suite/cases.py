@@ -13,6 +13,7 @@ import typing
 import capture
 import guests
 import iperf
+import isolated
 import peers
 import vm
 
@@ -55,6 +56,8 @@ CASES = [
          program("limit_copy")),
     Case("ours/vale-60", "VALE in poll, one sender, one receiver", program("ours_pair")),
     Case("ours/vale-spin-60", "VALE, both sides sync by ioctl", program("ours_pair", "--spin")),
+    Case("ours/isolated-60", "the same in poll, both sides isolated: a broker forwards",
+         isolated.program("ours_pair")),
     Case("ours/vale-250-ports-60", "VALE in poll, with 248 idle ports more",
          program("ours_pair", "--idle-ports", 248)),
     Case("ours/vale-4-senders-60", "VALE in poll, four senders share a CPU, one receiver",
@@ -102,6 +105,8 @@ CASES = [
          latency=True),
     Case("ours/vale-rtt", "one frame through VALE and back, both sides in poll",
          program("ours_rtt"), latency=True),
+    Case("ours/isolated-rtt", "the same, both sides isolated", isolated.program("ours_rtt"),
+         latency=True),
     Case("ours/pipe-rtt", "one frame through a pipe and back, both sides in poll",
          program("ours_rtt", "--kind", "pipe"), latency=True),
     Case("limit/wake-rtt-idle", "the same with 1 ms of rest before each",

@@ -47,7 +47,7 @@ class Env:
         """A path for a temporary file of this run."""
         return os.path.join(self.directory, name)
 
-    def program(self, name, *args, seconds):
+    def program(self, name, *args, seconds, environ=None):
         """Run one of our C programs and return the figures that it prints."""
         path = os.path.join(self.build, "bench", name)
         if not os.path.exists(path):
@@ -55,7 +55,7 @@ class Env:
         command = [path, *map(str, args), "--seconds", str(seconds), "--cpus",
                    ",".join(map(str, self.cpus))]
         try:
-            done = subprocess.run(command, env=self.environ, capture_output=True, text=True,
+            done = subprocess.run(command, env=environ or self.environ, capture_output=True, text=True,
                                   timeout=seconds + 120, check=False)
         except subprocess.TimeoutExpired:
             raise CannotRun(f"{name} did not end") from None

@@ -127,10 +127,12 @@ void
 unm_child_start(struct unm_child *c)
 {
 	char path[256];
-	pid_t pid;
+	pid_t pid = -1;
 
-	program_path(c->ops->program, path, sizeof(path));
-	pid = fork();
+	if (c->ops->prepare == NULL || c->ops->prepare(c) == 0) {
+		program_path(c->ops->program, path, sizeof(path));
+		pid = fork();
+	}
 	if (pid == 0)
 		become(c, path);
 	if (pid > 0) {

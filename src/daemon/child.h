@@ -15,6 +15,8 @@ struct unm_child;
 
 struct unm_child_ops {
 	const char *program; /* beside netmapd, or in libexec */
+	/* What it needs; NULL: nothing. Return: 0, or negative errno to try again later. */
+	int (*prepare)(struct unm_child *c);
 	/* In the new process: execl(@path, ...). Returning is a failure. */
 	void (*exec)(const struct unm_child *c, const char *path);
 	/* It runs now as process c->pid, or does not (0). */

@@ -122,6 +122,22 @@ exec_broker(const struct unm_child *c, const char *path)
 	execl(path, c->ops->program, iso->spec.name, (char *)NULL);
 }
 
+/* Nobody has the socket any more, if broker and netmapd have both ended: then another one. */
+static int
+prepare_broker(struct unm_child *c)
+{
+	struct unm_isolate *iso = isolate_of(c);
+	struct unm_reason why;
+
+	if (iso->listen_fd >= 0)
+		return 0;
+	iso->listen_fd = make_socket(&iso->spec, &why);
+	if (iso->listen_fd >= 0)
+		return 0;
+	unm_log(LOG_ERR, "isolate %s: %s", iso->spec.name, why.text);
+	return iso->listen_fd;
+}
+
 static void
 broker_changed(struct unm_child *c)
 {
@@ -136,6 +152,7 @@ broker_name(const struct unm_child *c)
 
 static const struct unm_child_ops broker_ops = {
 	.program = "nm-isolator",
+	.prepare = prepare_broker,
 	.exec = exec_broker,
 	.changed = broker_changed,
 	.name = broker_name,
@@ -287,13 +304,10 @@ unm_isolate_read(struct unm_server *srv, const char *line)
 static void
 take_over(struct unm_isolate *iso)
 {
-	const pid_t pid = iso->child.pid;
-	struct unm_reason why;
-
-	if (pid > 0)
-		unm_child_adopt(&iso->child, pid);
-	else if (start(iso, &why) < 0)
-		unm_log(LOG_ERR, "isolate %s: %s", iso->spec.name, why.text);
+	if (iso->child.pid > 0)
+		unm_child_adopt(&iso->child, iso->child.pid);
+	else
+		unm_child_start(&iso->child);
 }
 
 /* Does the configuration have it, exactly as it is? */

@@ -49,6 +49,7 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		.region = region,
 	};
 	struct unm_dport *pending = c->desc->pending.port;
+	const struct unm_dport *base;
 	struct unm_name name;
 	int ret;
 
@@ -66,6 +67,10 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		return unm_null_open(&c->srv->dom, label, &geo, out, &c->why);
 	}
 	ret = unm_ctrl_parse_name(c, &name);
+	if (ret < 0)
+		return ret;
+	base = name.kind == UNM_NAME_PIPE ? unm_dport_find(&c->srv->dom, name.base) : NULL;
+	ret = base != NULL ? check_isolation(c, base) : 0; /* it would be in its memory */
 	if (ret < 0)
 		return ret;
 	if (reg->nr_flags & MONITOR_FLAGS)

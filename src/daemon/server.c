@@ -7,7 +7,7 @@
  * holds, the end of the restore phase, the exit of an instance started on demand. An idle netmapd
  * sleeps without end.
  */
-/* Syscalls: accept4 getsockopt signalfd4 timerfd_create timerfd_settime openat */
+/* Syscalls: stat newfstatat accept4 getsockopt signalfd4 timerfd_create timerfd_settime openat */
 #include "daemon/server.h"
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +61,24 @@ is_in_group(int sock, gid_t primary, gid_t wanted)
 	return false;
 }
 
+/*
+ * Trust ends at a user namespace: who is this user, or root, in there need not be it out here. A
+ * process that can't be seen (pid 0, or hidden) is elsewhere too.
+ */
+static bool
+is_in_our_namespace(const struct unm_session *s)
+{
+	struct stat own, peer;
+	char path[40];
+
+	if (stat("/proc/self/ns/user", &own) < 0)
+		return true; /* no /proc, or a kernel without: nothing to tell apart */
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)s->pid);
+	if (s->pid > 0 && stat(path, &peer) == 0)
+		return peer.st_ino == own.st_ino && peer.st_dev == own.st_dev;
+	return s->uid == 0 && geteuid() != 0; /* root's are not for us to look at */
+}
+
 static void
 check_credentials(struct unm_session *s)
 {
@@ -74,6 +93,13 @@ check_credentials(struct unm_session *s)
 	}
 	s->pid = cred.pid;
 	s->uid = cred.uid;
+	if (!is_in_our_namespace(s)) {
+		s->is_denied = true;
+		unm_fail(&s->reason, -EPERM,
+			"a program in another user namespace (a container) is not trusted: make it "
+			"a socket with nmctl isolate create");
+		return;
+	}
 	if (cred.uid == geteuid() || cred.uid == 0 || is_in_group(s->src.fd, cred.gid, cfg->gid))
 		return;
 	s->is_denied = true;

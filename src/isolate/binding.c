@@ -199,6 +199,7 @@ destroy(struct unm_ibinding *b)
 static int
 open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
 {
+	const struct unm_bind_info *own;
 	int err;
 
 	b->fd = unm_desc_open(O_RDWR | O_CLOEXEC);
@@ -208,6 +209,10 @@ open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *w
 	err = b->own == NULL ? -ENOMEM : unm_ctrl(b->own, (uintptr_t)hdr);
 	if (err < 0)
 		return unm_fail(why, err, "%s", unm_last_error());
+	/* Whatever the name was: what leaves this process is the memory of one VALE port. */
+	own = &unm_desc_binding(b->own)->info;
+	if (own->kind != UNM_PORT_VALE || (own->region.flags & UNM_REGIONF_GLOBAL))
+		return unm_fail(why, -EOPNOTSUPP, "isolated clients open ports of VALE switches");
 	return 0;
 }
 
@@ -219,6 +224,7 @@ equip(struct unm_ibinding *b, const struct unm_idesc *d)
 	struct unm_bport *bp = own->bport;
 	int err;
 
+	bp->is_foreign = true;
 	b->pump.bport = bp;
 	b->pump.n_rings = bp->n_tx + bp->n_rx;
 	b->pump.rings = calloc(b->pump.n_rings + 1, sizeof(*b->pump.rings));
@@ -263,8 +269,8 @@ unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header
 		if (cost > br->policy.max_memory - br->memory)
 			err = unm_fail(why, -ENOMEM,
 				"this socket's clients may have %llu MiB in all, and %llu are in "
-				"use: "
-				"nmctl isolate create --max-memory",
+				"use "
+				"(memory= of nmctl isolate create)",
 				(unsigned long long)br->policy.max_memory >> 20,
 				(unsigned long long)br->memory >> 20);
 	}

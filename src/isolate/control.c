@@ -168,8 +168,8 @@ listener_ready(struct unm_source *src, uint32_t events)
 	}
 	if (br->n_sessions >= br->policy.max_clients) {
 		refuse(br, fd, EAGAIN,
-			"this socket serves as many clients as it may: nmctl isolate create "
-			"--max-clients");
+			"this socket serves as many clients as it may (clients= of nmctl isolate "
+			"create)");
 		return;
 	}
 	s = calloc(1, sizeof(*s));

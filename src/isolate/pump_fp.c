@@ -9,19 +9,17 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "isolate/bucket.h"
-#include "net/netmap.h"
-#include "ring/kring.h"
-#include "ring/slot.h"
+#include "isolate/turn_fp.h"
 #include "shm/clock.h"
 
-#define TURN_SLOTS	512u /* of a ring in a turn: more than this fits no level-1 cache */
-#define IDLE_ROUNDS	64u  /* after which a binding need not be looked at any more */
-#define ROUNDS_A_LOOK	16u  /* busy rounds between two looks at the descriptors */
-#define N_EVENTS	64
-#define MAX_FRAME_SLOTS 64u /* a frame is not cut in two for as long as it has no more */
+#define IDLE_ROUNDS   64u		/* after which a binding need not be looked at any more */
+#define ROUNDS_A_LOOK 16u		/* busy rounds between two looks at the descriptors */
+#define CALL_LIMIT_NS UINT64_C(2000000) /* waking a hundred threads takes a tenth of it */
+#define N_EVENTS      64
 
 struct unm_pump {
 	pthread_t thread;
@@ -43,110 +41,37 @@ struct unm_pump {
 
 /* --- one turn --- */
 
-/* Is start <= head <= tail, going round? All but @head are our own. */
-static inline bool
-head_ok(const struct unm_pump_ring *k, uint32_t head)
+static uint64_t
+cpu_now_ns(void)
 {
-	return head < k->num_slots && unm_pos_dist(k->head, head, k->num_slots) <=
-					      unm_pos_dist(k->head, k->tail, k->num_slots);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* At most @max slots of those up to @head, but not in the middle of a frame. */
-static uint32_t
-cut(const struct unm_pump_ring *k, uint32_t head, uint32_t max)
-{
-	const uint32_t n = k->num_slots;
-	uint32_t pos, i;
-
-	if (unm_pos_dist(k->head, head, n) <= max)
-		return head;
-	pos = unm_pos_add(k->head, max, n);
-	for (i = 0; i < MAX_FRAME_SLOTS && pos != head; i++) {
-		const struct netmap_slot s =
-			unm_slot_load(&k->ring->ring->slot[unm_pos_prev(pos, n)]);
-
-		if (!(s.flags & NS_MOREFRAG))
-			break;
-		pos = unm_pos_next(pos, n);
-	}
-	return pos;
-}
-
-/* Tell the client how far the ring has come. Return: does it sleep on it? */
-static bool
-publish(struct unm_pump_ring *k, uint32_t hwcur, uint32_t hwtail)
-{
-	const bool has_moved = hwtail != k->tail;
-
-	if (!has_moved && hwcur == k->hwcur)
-		return false;
-	k->hwcur = hwcur;
-	k->tail = hwtail;
-	unm_csb_write(k->ktoa, hwcur, hwtail);
-	if (!has_moved)
-		return false;
-	unm_full_fence(); /* pairs with the client's, before its last look */
-	if (__builtin_expect(UNM_READ_ONCE(k->atok->appl_need_kick) == 0, 1))
-		return false;
-	unm_exchange(&k->atok->appl_need_kick, 0);
-	return true;
-}
-
-/* Return: did anything move? */
-static bool
-turn_tx(struct unm_pump *p, struct unm_pump_binding *b, struct unm_pump_ring *k, bool *wakes)
-{
-	const struct unm_csb_view v = unm_csb_read(k->atok);
-	uint32_t head = k->head, hwcur, hwtail, n_new;
-
-	if (v.head != k->head && head_ok(k, v.head)) {
-		const uint32_t room = unm_bucket_room(&p->rate, TURN_SLOTS);
-
-		if (room > 0)
-			head = cut(k, v.head, room);
-		else
-			b->is_throttled = true;
-	}
-	if (head == k->head && !k->is_behind)
-		return false;
-	if (unm_bring_sync_at(k->ring, head, head, &hwcur, &hwtail) != 0)
-		return false;
-	n_new = unm_pos_dist(k->head, head, k->num_slots);
-	unm_bucket_take(&p->rate, n_new);
-	k->head = head;
-	k->is_behind = hwcur != head;
-	if (n_new == 0 && hwtail == k->tail)
-		return false;
-	*wakes |= publish(k, hwcur, hwtail);
-	return true;
-}
-
-static bool
-turn_rx(struct unm_pump_ring *k, bool *wakes)
-{
-	const struct unm_csb_view v = unm_csb_read(k->atok);
-	const uint32_t head = head_ok(k, v.head) ? v.head : k->head;
-	uint32_t hwcur, hwtail;
-
-	if (head == k->head && UNM_READ_ONCE(k->ring->kring->hwtail) == k->tail)
-		return false;
-	if (unm_bring_sync_at(k->ring, head, head, &hwcur, &hwtail) != 0)
-		return false;
-	if (head == k->head && hwtail == k->tail)
-		return false;
-	k->head = head;
-	*wakes |= publish(k, hwcur, hwtail);
-	return true;
-}
-
+/* The client has to learn that its port is no more. */
 static void
-call(struct unm_pump *p, const struct unm_pump_binding *b)
+give_up(struct unm_pump_binding *b)
 {
-	const uint64_t one = 1;
+	b->is_gone = true;
+	UNM_WRITE_ONCE(b->standin->state, UNM_PORT_DEAD);
+}
+
+/*
+ * Signal the client. What that costs is up to it: the kernel calls whoever it has put to wait on the
+ * eventfd, and these may be very many. Others would pay, so such a client loses its port.
+ */
+static void
+call(struct unm_pump *p, struct unm_pump_binding *b)
+{
+	const uint64_t begin = cpu_now_ns(), one = 1;
 
 	/* EAGAIN means that the counter is full: the client is as awake as can be. */
 	if (write(b->call_fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		p->stats.n_calls++;
+	if (__builtin_expect(cpu_now_ns() - begin > CALL_LIMIT_NS, 0))
+		give_up(b);
 }
 
 /* What the client has to know of its port besides packets. */
@@ -157,9 +82,10 @@ look_at_port(struct unm_pump *p, struct unm_pump_binding *b)
 	const uint32_t flags =
 		UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_PORTF_LINK_DOWN;
 
+	if (b->is_gone)
+		return;
 	if (unm_bport_gone(bp)) {
-		b->is_gone = true;
-		UNM_WRITE_ONCE(b->standin->state, UNM_PORT_DEAD);
+		give_up(b);
 		call(p, b);
 	} else if (flags != b->link_flags) {
 		b->link_flags = flags;
@@ -168,56 +94,21 @@ look_at_port(struct unm_pump *p, struct unm_pump_binding *b)
 	}
 }
 
+/* Return: did anything move? */
 static bool
 turn(struct unm_pump *p, struct unm_pump_binding *b)
 {
-	bool wakes = false, moved = false;
-	uint32_t i;
+	uint32_t done;
 
-	b->is_throttled = false;
 	if (b->is_gone)
 		return false;
-	for (i = 0; i < b->n_rings; i++) { /* at most UNM_SEG_NKRINGS_ISO */
-		struct unm_pump_ring *k = &b->rings[i];
-
-		if (k->is_rx ? turn_rx(k, &wakes) : turn_tx(p, b, k, &wakes))
-			moved = true;
-	}
-	if (wakes)
+	done = unm_turn(b, &p->rate);
+	if (done & UNM_TURN_CALL)
 		call(p, b);
-	return moved;
+	return (done & UNM_TURN_MOVED) != 0;
 }
 
 /* --- hot and armed --- */
-
-static void
-set_need_kick(const struct unm_pump_binding *b, bool is_asleep)
-{
-	uint32_t i;
-
-	for (i = 0; i < b->n_rings; i++) {
-		const struct unm_pump_ring *k = &b->rings[i];
-		const uint32_t held = k->is_rx ? unm_pos_dist(k->head, k->tail, k->num_slots) : 0;
-
-		/*
-		 * A client that gives slots back need not wake us for it while there is room for
-		 * more: who fills it does.
-		 */
-		UNM_WRITE_ONCE(k->ktoa->kern_need_kick,
-			is_asleep && (!k->is_rx || held >= k->num_slots / 2));
-	}
-}
-
-static bool
-is_behind(const struct unm_pump_binding *b)
-{
-	uint32_t i;
-
-	for (i = 0; i < b->n_rings; i++)
-		if (b->rings[i].is_behind)
-			return true;
-	return false;
-}
 
 static void
 heat(struct unm_pump *p, struct unm_pump_binding *b)
@@ -225,7 +116,7 @@ heat(struct unm_pump *p, struct unm_pump_binding *b)
 	b->n_idle = 0;
 	if (b->is_hot)
 		return;
-	set_need_kick(b, false);
+	unm_turn_need_kick(b, false);
 	b->is_hot = true;
 	p->hot[p->n_hot++] = b;
 }
@@ -239,10 +130,10 @@ arm(struct unm_pump *p, uint32_t i)
 {
 	struct unm_pump_binding *b = p->hot[i];
 
-	set_need_kick(b, true);
-	unm_bport_arm(b->bport, (short)(POLLIN | (is_behind(b) ? POLLOUT : 0)));
+	unm_turn_need_kick(b, true);
+	unm_bport_arm(b->bport, (short)(POLLIN | (unm_turn_is_behind(b) ? POLLOUT : 0)));
 	if (turn(p, b)) {
-		set_need_kick(b, false);
+		unm_turn_need_kick(b, false);
 		b->n_idle = 0;
 		return;
 	}
@@ -332,7 +223,7 @@ drain(struct unm_pump *p, struct unm_pump_binding *b)
 {
 	uint32_t n;
 
-	for (n = 0; n < UNM_RING_MAX_SLOTS && turn(p, b); n += TURN_SLOTS)
+	for (n = 0; n < UNM_RING_MAX_SLOTS && turn(p, b); n += UNM_TURN_SLOTS)
 		continue;
 }
 

@@ -56,6 +56,8 @@ ask(struct unm_irequest *r, struct copy *c, struct unm_desc *own)
 	struct unm_desc *scratch = own == NULL ? unm_device_hold(r->br->scratch_fd) : NULL;
 	int err = -EIO;
 
+	unm_bucket_take(&r->s->requests, 1);
+
 	if (own != NULL || scratch != NULL)
 		err = unm_ctrl(own != NULL ? own : scratch, (uintptr_t)&c->hdr);
 	if (scratch != NULL)
@@ -95,9 +97,8 @@ check_size(struct unm_irequest *r, const struct nmreq_register *reg)
 	if (bytes <= r->br->policy.max_memory - r->br->memory)
 		return 0;
 	return unm_fail(&r->why, -ENOMEM,
-		"this socket's clients may have %llu MiB in all, and %llu are in use: nmctl "
-		"isolate "
-		"create --max-memory",
+		"this socket's clients may have %llu MiB in all, and %llu are in use "
+		"(memory= of nmctl isolate create)",
 		(unsigned long long)r->br->policy.max_memory >> 20,
 		(unsigned long long)r->br->memory >> 20);
 }
@@ -110,6 +111,9 @@ do_register(struct unm_irequest *r, struct copy *c)
 
 	if (r->desc->binding != NULL)
 		return unm_fail(&r->why, -EBUSY, "this descriptor is registered already");
+	if (reg->nr_mode == NR_REG_NULL)
+		return unm_fail(
+			&r->why, -EOPNOTSUPP, "isolated clients open ports of VALE switches");
 	if (reg->nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON))
 		return unm_fail(&r->why, -EOPNOTSUPP,
 			"isolated clients can't monitor: it shows what is others'");
@@ -124,7 +128,7 @@ do_register(struct unm_irequest *r, struct copy *c)
 		return unm_fail(&r->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
 	if (r->br->n_bindings >= r->br->policy.max_ports)
 		return unm_fail(&r->why, -ENOSPC,
-			"this socket allows %u ports at once: nmctl isolate create --max-ports",
+			"this socket allows %u ports at once (ports= of nmctl isolate create)",
 			r->br->policy.max_ports);
 	err = check_name(r, c);
 	if (err == 0)

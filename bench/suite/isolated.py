@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Our C programs behind a socket for isolated clients: the same measurement, with a broker in between."""
+
+import contextlib
+import json
+import os
+
+from measure import CannotRun, command
+
+
+@contextlib.contextmanager
+def socket_of(env):
+    """A socket that allows everything on VALE; its broker shares the CPUs of the measurement."""
+    path = env.path("isolated.sock")
+    nmctl = os.path.join(env.build, "tools", "nmctl", "nmctl")
+    command(nmctl, "isolate", "create", "bench", f"socket={path}", "allow=vale*", "ports=256",
+            "memory=4G", env=env.environ)
+    shown = json.loads(command(nmctl, "-j", "isolate", "show", "bench", env=env.environ))
+    broker = shown["isolates"][0]["broker_pid"]
+    if broker == 0:
+        raise CannotRun("there is no broker")
+    for task in os.listdir(f"/proc/{broker}/task"):
+        os.sched_setaffinity(int(task), set(env.cpus))
+    yield path
+    command(nmctl, "isolate", "remove", "bench", env=env.environ)
+
+
+def program(name, *args):
+    """As cases.program(), both sides isolated."""
+    def measure(env, seconds):
+        path = env.keep("isolated", lambda: socket_of(env))
+        return env.program(name, *args, seconds=seconds, environ=dict(env.environ, UNETMAP_SOCKET=path))
+    return measure

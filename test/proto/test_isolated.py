@@ -1,0 +1,442 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""The socket of an isolate: every message good, short, long and forbidden, each request that a policy has a say in,
+floods, and descriptors that nobody asked for. Whatever one client does, another one is served."""
+import atexit
+import errno
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import time
+
+import unmproto as u
+
+KIND_ISOLATED = 9
+HELLOF_ISOLATED = 2
+GLOBAL_REGION = 1
+F_GET_SEALS, SEALS = 1034, 1 | 2 | 4  # SEAL, SHRINK, GROW
+BIND_FDS = 5
+BUF = 2176
+
+brokers = set()
+
+
+def end_brokers():
+    """They outlive a netmapd that is killed."""
+    for pid in brokers:
+        try:
+            with open("/proc/%d/comm" % pid) as f:
+                if f.read().startswith("nm-isolator"):
+                    os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+atexit.register(end_brokers)
+
+
+class Isolate:
+    """A socket of a policy, for the length of a test."""
+
+    def __init__(self, daemon, *words, name="i"):
+        self.admin = daemon.session()
+        self.name = name
+        self.path = os.path.join(daemon.dir, name + ".sock")
+        err, text = self.admin.admin("isolate", "create", name, "socket=" + self.path, *words)
+        u.expect(err, 0, "create: " + text)
+        self.note_broker()
+
+    def note_broker(self):
+        err, text = self.admin.admin("isolate", "show", self.name)
+        u.expect(err, 0, text)
+        row = json.loads(text)["isolates"][0]
+        if row["broker_pid"]:
+            brokers.add(row["broker_pid"])
+        return row
+
+    def session(self, hello=True):
+        return u.Session(self.path, hello)
+
+    def check_alive(self):
+        s = self.session()
+        d = s.open()
+        r = s.register(d, "vale0:alive")
+        u.expect(r.error, 0, "another client: " + r.text)
+        r.close()
+        d.close()
+        s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if exc[0] is None:
+            self.check_alive()
+        err, text = self.admin.admin("isolate", "remove", self.name)
+        if exc[0] is None:
+            u.expect(err, 0, text)
+        self.admin.close()
+
+
+def hello(daemon):
+    """The answer says that this is no netmapd; a library of another release is told so."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session(hello=False)
+        u.expect(s.request(u.OPEN, bytes(24)).error, errno.EPROTO, "before HELLO")
+        ans = s.hello(version=99)
+        u.expect(ans.error, errno.EPROTO, "another version")
+        assert b"install the same release" in ans.body, ans.body
+        ans = s.hello()
+        u.expect(ans.error, 0, "HELLO")
+        fields = u.HELLO_BODY.unpack(ans.body)
+        assert fields[1] > 0 and fields[4] == HELLOF_ISOLATED, fields
+        again = s.hello()
+        assert u.HELLO_BODY.unpack(again.body)[1] == fields[1], "the same slot"
+        t = i.session()
+        assert t.slot != fields[1]
+        s.close()
+        t.close()
+
+
+def lengths(daemon):
+    """Too short, too long, and with descriptors that do not belong there: EPROTO, and the session goes on."""
+    bodies = {u.HELLO: 184, u.OPEN: 24, u.CTRL: 200 + 88, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_WAKE: 16,
+              u.RESTORE: 8 + u.BIND_INFO_SIZE, u.RESTORE_DONE: 0, u.UNBIND: 16}
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session()
+        null = os.open("/dev/null", os.O_RDONLY)
+        for kind, size in bodies.items():
+            wrong = [size - 1] if size > 0 else []
+            wrong += [size + 1] if kind != u.CTRL else [200 + 88 + 4096 + 8]
+            for n in wrong:
+                u.expect(s.request(kind, bytes(n)).error, errno.EPROTO, "type %d, %d bytes" % (kind, n))
+                time.sleep(0.011)  # within what a client may ask
+            if kind not in (u.OPEN, u.RESTORE):
+                u.expect(s.request(kind, bytes(size), [null, null]).error, errno.EPROTO, "type %d, two fds" % kind)
+        u.expect(s.request(u.OPEN, bytes(24)).error, errno.EPROTO, "no descriptor")
+        for _ in range(40):
+            u.expect(s.request(u.OPEN, bytes(24), [null] * 64).error, errno.EPROTO, "64 descriptors")
+        os.close(null)
+        s.close()
+
+
+def forbidden(daemon):
+    """What is about others is refused with EPERM, what nobody knows with EOPNOTSUPP."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session()
+        for kind in (u.GET_REGION, u.GET_QUEUES, u.LOCK_STUCK, u.BROKER):
+            for n in (0, 8, 80, 4000):
+                u.expect(s.request(kind, bytes(n)).error, errno.EPERM, "type %d" % kind)
+        err, text = s.admin("show", "ports")
+        u.expect(err, errno.EPERM, "nmctl")
+        assert "isolated" in text, text
+        for kind in (0, u.FIRST_UNKNOWN, 200, 65535):
+            u.expect(s.request(kind).error, errno.EOPNOTSUPP, "type %d" % kind)
+        s.close()
+        t = i.session(hello=False)
+        u.expect(t.admin("stop")[0], errno.EPERM, "nmctl stop without HELLO")
+        t.close()
+
+
+def only_its_own(daemon):
+    """A binding comes with five descriptors, sealed, of which the region is this port's alone, and no larger."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s, t = i.session(), i.session()
+        d = s.open()
+        r = s.register(d, "vale0:a", tx_slots=64, rx_slots=64)
+        u.expect(r.error, 0, r.text)
+        assert r.info.kind == KIND_ISOLATED and len(r.fds) == BIND_FDS and r.info.n_port_fds == 0
+        assert not r.info.region_flags & GLOBAL_REGION
+        assert r.info.region_size < 2 << 20, r.info.region_size
+        assert r.info.buf_num == 2 + 128, r.info.buf_num
+        for fd in (r.fds[1], r.fds[3]):
+            assert fcntl.fcntl(fd, F_GET_SEALS) & SEALS == SEALS
+            for size in (0, 1 << 30):
+                try:
+                    os.ftruncate(fd, size)
+                    raise AssertionError("a sealed file was resized")
+                except OSError as e:
+                    u.expect(e.errno, errno.EPERM, "resize")
+        assert os.fstat(r.fds[3]).st_size == r.info.seg_size
+        e = t.open()
+        u.expect(t.register(e, "vale0:a").error, errno.EBUSY, "another client of this socket")
+        trusted = daemon.session()
+        f = trusted.open()
+        q = trusted.register(f, "vale0:a")
+        u.expect(q.error, errno.EBUSY, "a trusted client, who would share its memory")
+        assert "isolated" in q.text, q.text
+        u.expect(trusted.register(f, "vale0:a{1").error, errno.EBUSY, "a pipe in its memory")
+        mem = r.reg()["mem_id"]
+        u.expect(trusted.register(f, "vale0:t", mem_id=mem).error, errno.EBUSY, "its memory by number")
+        q = trusted.register(f, "vale0:t")
+        u.expect(q.error, 0, "trusted, same switch")
+        u.expect(t.register(e, "vale0:t").error, errno.EBUSY, "what a trusted client has open")
+        u.expect(t.register(e, "vale0:b").error, 0, "a port of its own")
+        for x in (d, e, f, s, t, trusted, r, q):
+            x.close()
+
+
+def policy(daemon):
+    """Names, kinds and options that the socket does not allow."""
+    with Isolate(daemon, "allow=vale0:*", "allow=vale1:web", "allow=p{1", "allow=*tap*") as i:
+        s = i.session()
+        d = s.open()
+        for name in ("vale2:x", "vale1:web2", "vale01:x", "vale1:", "vale", "", "vale1:WEB"):
+            u.expect(s.register(d, name).error, errno.EACCES if name.startswith("vale") else errno.EOPNOTSUPP,
+                     "name '%s'" % name)
+        for name in ("p{1", "p}1", "tap:x", "eth0", "vale0:a{1", "netmap:eth0"):
+            u.expect(s.register(d, name).error, errno.EOPNOTSUPP, "kind of '%s'" % name)
+        for flags in (u.MONITOR_TX, u.MONITOR_RX, u.MONITOR_RX | u.ZCOPY, u.ZCOPY):
+            u.expect(s.register(d, "vale0:a", flags=flags).error, errno.EOPNOTSUPP, "monitor")
+        u.expect(s.register(d, "vale0:a", mem_id=1).error, errno.EACCES, "the global region")
+        time.sleep(0.2)
+        r = s.register(d, "vale0:a", mode=u.NULL)
+        assert r.error != 0, "a null port has the global region"
+        for kind in (u.OPT_EXTMEM, u.OPT_CSB, u.OPT_EVENTFDS, u.OPT_MODE, 77):
+            r = s.register(d, "vale0:a", options=[u.option(kind, bytes(104))])
+            u.expect(r.error, errno.EOPNOTSUPP, "option %d" % kind)
+        null = os.open("/dev/null", os.O_RDWR)
+        r = s.register(d, "vale0:a", options=[u.option(u.OPT_EXTMEM, bytes(104))], extmem=(null, 0))
+        u.expect(r.error, errno.EOPNOTSUPP, "memory of its own")
+        os.close(null)
+        for reqtype, body in ((u.VALE_ATTACH, 64), (u.VALE_DETACH, 8), (u.VALE_NEWIF, 16), (u.VALE_DELIF, 0),
+                              (u.POLLING_ENABLE, 16), (u.POLLING_DISABLE, 16)):
+            r = s.ctrl(d, reqtype, "vale0:a", bytes(body))
+            u.expect(r.error, errno.EPERM, "request %d" % reqtype)
+            assert "isolated" in r.text, r.text
+        u.expect(s.register(d, "vale1:web").error, 0, "allowed by name")
+        u.expect(s.register(d, "vale0:a").error, errno.EBUSY, "registered already")
+        d.close()
+        s.close()
+
+
+def limits(daemon):
+    """Ports, memory and clients have the limits that were set."""
+    with Isolate(daemon, "allow=vale0:*", "ports=3", "clients=4", "memory=12M") as i:
+        s = i.session()
+        descs = [s.open() for _ in range(4)]
+        for n in range(2):
+            u.expect(s.register(descs[n], "vale0:p%d" % n, tx_slots=64, rx_slots=64).error, 0, "port %d" % n)
+        r = s.register(descs[2], "vale0:big", tx_slots=4096, rx_slots=4096)
+        u.expect(r.error, errno.ENOMEM, "memory")
+        assert "MiB" in r.text, r.text
+        u.expect(s.register(descs[2], "vale0:extra", extra=100000).error, errno.ENOMEM, "extra buffers")
+        u.expect(s.register(descs[2], "vale0:p2", tx_slots=64, rx_slots=64).error, 0, "port 2")
+        r = s.register(descs[3], "vale0:p3", tx_slots=64, rx_slots=64)
+        u.expect(r.error, errno.ENOSPC, "one too many")
+        descs[0].close()
+        u.expect(s.register(descs[3], "vale0:p3", tx_slots=64, rx_slots=64).error, 0, "in its place")
+        more = [i.session() for _ in range(3)]
+        t = i.session(hello=False)
+        t.seq = 0
+        kind, ans = t.recv()
+        u.expect(ans.error, errno.EAGAIN, "a client too many")
+        for x in descs[1:] + more + [s, t]:
+            x.close()
+
+
+def memory_is_counted_once(daemon):
+    """Opening and closing for ever takes no more than the port has; the pages go with the port."""
+    with Isolate(daemon, "allow=vale0:*", "memory=8M", "clients=8") as i:
+        s = i.session()
+        kept = []
+        for n in range(20):
+            d = s.open()
+            r = s.register(d, "vale0:a", tx_slots=256, rx_slots=256)
+            u.expect(r.error, 0, "time %d: %s" % (n, r.text))
+            kept.append(os.dup(r.fds[1]))
+            r.close()
+            d.close()
+            time.sleep(0.03)
+        deadline = time.monotonic() + 5
+        while sum(os.fstat(fd).st_blocks for fd in kept) * 512 > 2 << 20:
+            assert time.monotonic() < deadline, "regions that were kept still have memory"
+            time.sleep(0.02)
+        for fd in kept:
+            os.close(fd)
+        s.close()
+
+
+def binding_by_others(daemon):
+    """GET_BINDING, GET_WAKE and UNBIND of a descriptor whose id one knows; RESTORE brings back open ones only."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s, t = i.session(), i.session()
+        d = s.open()
+        u.expect(t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE)).error, errno.ENXIO, "unknown id")
+        ans = t.request(u.GET_BINDING, d.id + bytes(u.GET_BINDING_SIZE - 16))
+        u.expect(ans.error, errno.ENXIO, "open")
+        assert len(ans.fds) == 1
+        ans.close()
+        r = s.register(d, "vale0:a")
+        u.expect(r.error, 0, r.text)
+        ans = t.request(u.GET_BINDING, d.id + bytes(u.GET_BINDING_SIZE - 16))
+        u.expect(ans.error, 0, "registered")
+        assert len(ans.fds) == BIND_FDS
+        ans.close()
+        ans = t.request(u.GET_WAKE, struct.pack("<QII", r.info.seg_uid, 0, 0))
+        u.expect(ans.error, 0, "wake")
+        assert len(ans.fds) == 1
+        ans.close()
+        u.expect(t.request(u.GET_WAKE, struct.pack("<QII", r.info.seg_uid ^ 2, 0, 0)).error, errno.ESTALE, "guess")
+        u.expect(t.request(u.UNBIND, bytes(16)).error, errno.EBADF, "unknown id")
+        u.expect(s.request(u.UNBIND, d.id).error, 0, "unbind")
+        u.expect(s.register(d, "vale0:b").error, 0, "again")
+        e = u.Desc()
+        body = struct.pack("<II", 1, 0) + e.id + bytes(u.BIND_INFO_SIZE - 16)
+        u.expect(s.request(u.RESTORE, body, [e.d.fileno()] * 5).error, errno.ESTALE, "a binding that never was")
+        body = struct.pack("<II", 0, 0) + e.id + bytes(u.BIND_INFO_SIZE - 16)
+        u.expect(s.request(u.RESTORE, body, [e.d.fileno()]).error, 0, "an open descriptor")
+        u.expect(s.request(u.RESTORE_DONE).error, 0, "done")
+        u.expect(s.register(e, "vale0:c").error, 0, "which can be registered")
+        for x in (d, e, s, t, r):
+            x.close()
+
+
+def list_shows_what_is_allowed(daemon):
+    """VALE_LIST by number leaves out the ports of others; PORT_INFO_GET and headers by name only of what is allowed."""
+    with Isolate(daemon, "allow=vale0:mine*", "allow=vale0:alive") as i:
+        trusted = daemon.session()
+        others = []
+        for n in range(8):
+            f = trusted.open()
+            u.expect(trusted.register(f, "vale0:other%d" % n).error, 0, "other")
+            others.append(f)
+        s = i.session()
+        d, probe = s.open(), s.open()
+        u.expect(s.register(d, "vale0:mine1").error, 0, "mine")
+        seen, bridge, port = [], 0, 0
+        for _ in range(4):
+            time.sleep(0.1)
+            r = s.ctrl(probe, u.VALE_LIST, "", struct.pack("<HHI", bridge, 0, port))
+            if r.error:
+                u.expect(r.error, errno.ENOENT, "the end")
+                break
+            seen.append(r.name)
+            bridge, _, port = struct.unpack_from("<HHI", r.body)
+            port += 1
+        assert seen == ["vale0:mine1"], seen
+        u.expect(s.ctrl(probe, u.PORT_INFO_GET, "vale0:other1", bytes(32)).error, errno.EACCES, "port info")
+        u.expect(s.ctrl(probe, u.PORT_INFO_GET, "vale0:mine1", bytes(32)).error, 0, "port info")
+        u.expect(s.ctrl(probe, u.PORT_HDR_SET, "vale0:other1", struct.pack("<II", 12, 0)).error, errno.EACCES, "hdr")
+        u.expect(s.ctrl(probe, u.PORT_HDR_SET, "vale0:mine1", struct.pack("<II", 12, 0)).error, 0, "header")
+        u.expect(s.ctrl(probe, u.POOLS_INFO_GET, "", bytes(64)).error, errno.EINVAL, "memory of whom?")
+        for x in others + [d, probe, s, trusted]:
+            x.close()
+
+
+def a_flood_is_the_flooders_own(daemon):
+    """One client asks as fast as it can, another one does not read its answers: a third is answered at once."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        flood, deaf, third = i.session(), i.session(), i.session()
+        flood.sock.setblocking(False)
+        deaf.sock.setblocking(False)
+        msg = u.HDR.pack(u.MAGIC, u.GET_BINDING, 0, u.HDR.size + u.GET_BINDING_SIZE, 1, 0, 0) + bytes(u.GET_BINDING_SIZE)
+        slowest = 0
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            for s in (flood, deaf):
+                for _ in range(50):
+                    try:
+                        s.sock.send(msg)
+                    except OSError:
+                        break
+            begin = time.monotonic()
+            third.hello()
+            slowest = max(slowest, time.monotonic() - begin)
+            time.sleep(0.02)
+        assert slowest < 0.5, slowest
+        for s in (flood, deaf, third):
+            s.close()
+
+
+def garbage(daemon):
+    """What is no message ends the session that sent it, and no other."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session()
+        for data in (b"x", bytes(23), bytes(24), bytes(65536),
+                     u.HDR.pack(u.MAGIC, u.HELLO, 0, 1 << 30, 1, 0, 0), u.HDR.pack(u.MAGIC, u.HELLO, 5, 24, 1, 0, 0)):
+            t = i.session(hello=False)
+            t.send_raw(data)
+            try:
+                assert t.sock.recv(100) == b"", "hung up"
+            except ConnectionResetError:
+                pass
+            t.close()
+        silent = [i.session(hello=False) for _ in range(20)]
+        u.expect(s.hello().error, 0, "the other one")
+        for t in silent + [s]:
+            t.close()
+
+
+def descriptors_of_all_kinds(daemon):
+    """What is handed over as D must be a socket that bears its name."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session()
+        d, other = u.Desc(), u.Desc()
+        r, w = os.pipe()
+        for fd in (0, r, w, d.c.fileno(), other.d.fileno(), s.sock.fileno()):
+            u.expect(s.request(u.OPEN, d.id + bytes(8), [fd]).error, errno.EINVAL, "fd %d" % fd)
+        u.expect(s.request(u.OPEN, d.id + bytes(8), [d.d.fileno()]).error, 0, "the right one")
+        u.expect(s.request(u.OPEN, d.id + bytes(8), [d.d.fileno()]).error, errno.EEXIST, "twice")
+        many, err = [], 0
+        for _ in range(400):
+            x = u.Desc()
+            many.append(x)
+            err = s.request(u.OPEN, x.id + bytes(8), [x.d.fileno()]).error
+            if err:
+                break
+        u.expect(err, errno.EMFILE, "descriptors that are never registered")
+        for x in many + [d, other, s]:
+            x.close()
+        os.close(r)
+        os.close(w)
+
+
+def commands(daemon):
+    """isolate create, show and remove: what is wrong is said."""
+    s = daemon.session()
+    path = os.path.join(daemon.dir, "c.sock")
+    for words in (("create",), ("create", "x"), ("create", "x", "socket=" + path), ("create", "x", "allow=v"),
+                  ("create", "x/y", "socket=" + path, "allow=v"), ("create", "x", "socket=rel", "allow=v"),
+                  ("create", "x", "socket=" + path, "allow=v", "ports=0"), ("remove",), ("show", "a", "b"), ("what",)):
+        err, text = s.admin("isolate", *words)
+        u.expect(err, errno.EINVAL, " ".join(words))
+        assert text, words
+    u.expect(s.admin("isolate", "remove", "x")[0], errno.ENOENT, "remove what is not there")
+    with open(path, "w"):
+        pass
+    u.expect(s.admin("isolate", "create", "x", "socket=" + path, "allow=v")[0], errno.EEXIST, "a file is there")
+    os.unlink(path)
+    u.expect(s.admin("isolate", "create", "x", "socket=" + daemon.path, "allow=v")[0], errno.EEXIST, "netmapd's own")
+    u.expect(s.admin("isolate", "create", "x", "socket=/no/such/dir/s", "allow=v")[0], errno.ENOENT, "no directory")
+    with Isolate(daemon, "allow=vale0:*", "mode=0620", "owner=12345:23456") as i:
+        st = os.stat(i.path)
+        assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (12345, 23456, 0o620), st
+        u.expect(s.admin("isolate", "create", "i", "socket=" + path, "allow=v")[0], errno.EEXIST, "name in use")
+        u.expect(s.admin("isolate", "create", "j", "socket=" + i.path, "allow=v")[0], errno.EEXIST, "path in use")
+    assert not os.path.exists(i.path), "the socket goes with the isolate"
+    s.close()
+
+
+def a_broker_is_who_was_started_as_one(daemon):
+    """BROKER from anybody else is refused."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = daemon.session()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sock.bind(i.path + "x")
+        sock.listen()
+        for name in (b"i", b"j", b""):
+            body = struct.pack("<32sII", name, 0, 0)
+            u.expect(s.request(u.BROKER, body, [sock.fileno()]).error, errno.EPERM, "as %s" % name)
+        sock.close()
+        os.unlink(i.path + "x")
+        s.close()
+
+
+if __name__ == "__main__":
+    u.run([hello, lengths, forbidden, only_its_own, policy, limits, memory_is_counted_once, binding_by_others,
+           list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
+           a_broker_is_who_was_started_as_one])
