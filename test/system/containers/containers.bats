@@ -1,0 +1,114 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves the recipes of docs/containers.md with plain namespaces: a program in a container without any capability (other user, network,
+# mount, pid, UTS and IPC namespaces) exchanges packets with a TAP in another namespace and with its like; programs that were not linked
+# with the library do so under nmrun; the socket may be mounted where the library looks by itself; another user may be given one; what is
+# not allowed is refused with a sentence; netmapd's own socket admits nobody from another user namespace; a container that is killed
+# leaves nothing behind.
+
+load ../tap/tap
+
+# container COMMAND...: no capability, no mapping of users, the socket SOCK
+container()
+{
+	env "UNETMAP_SOCKET=${SOCK:-$DIR/web/netmapd.sock}" UNETMAP_NO_AUTOSTART=1 LC_ALL=C \
+		unshare --user --net --mount --pid --uts --ipc --fork --kill-child "$@" 3>&-
+}
+
+# start_container NAME READY COMMAND...: as start of tap.bash
+start_container()
+{
+	local name=$1 ready=$2
+
+	shift 2
+	start "$name" "$ready" env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1 LC_ALL=C \
+		unshare --user --net --mount --pid --uts --ipc --fork --kill-child "$@"
+}
+
+# ports_used N
+ports_used()
+{
+	[ "$(json "d['isolates'][0]['ports_used']" isolate show web)" -eq "$1" ]
+}
+
+need_userns()
+{
+	unshare --user --net --mount --pid --uts --ipc --fork true 2>/dev/null || skip "no user namespaces"
+}
+
+# isolate WORD...: the socket "web"
+isolate()
+{
+	mkdir -p "$DIR/web"
+	nmctl isolate create web "socket=$DIR/web/netmapd.sock" "$@"
+}
+
+@test "ping from a TAP in one namespace to a program in a container without capabilities" {
+	need_userns
+	make_ns a
+	nmctl attach vale0 tap:t0 "netns=$ns_a"
+	address "$ns_a" t0 10.9.0.1/24
+	isolate 'allow=vale0:web*'
+	container grep -q '^CapEff:.0000000000000000$' /proc/self/status
+	start_container peer '^ready' "$TAP_PEER" vale0:web1 10.9.0.2
+	ping_from "$ns_a" 10.9.0.2
+	ping_from "$ns_a" 10.9.0.2 -s 1400
+	ports_used 1
+
+	# Killed as a whole: the port ends, and can be had again
+	kill -KILL "$PID"
+	wait_for 10 ports_used 0
+	start_container again '^ready' "$TAP_PEER" vale0:web1 10.9.0.2
+	ping_from "$ns_a" 10.9.0.2
+	kill -KILL "$PID"
+}
+
+@test "two containers, pkt-gen to pkt-gen, under nmrun; what the socket does not allow" {
+	need_userns
+	isolate 'allow=vale0:*' ports=2
+	start_container rx 'waiting for initial packets' "$NMRUN" "$PKT_GEN" -i vale0:rx -f rx -T 200
+	rx=$PID
+	container "$NMRUN" "$PKT_GEN" -i vale0:tx -f tx -n 100000 -b 64 >"$DIR/tx.out" 2>&1
+	grep -q '^Sent 100000 packets' "$DIR/tx.out"
+	wait_for 10 grep -qE '[1-9][0-9.]* *[KM]?pps' "$DIR/rx.err"
+	for what in vale1:x 'vale0:a{1' netmap:lo tap:t0; do
+		run ! container timeout 20 "$PKT_GEN" -i "$what" -f rx -w 0
+		echo "$output"
+		[[ $output == *"cannot open $what"*": "*"isolate"* ]]
+	done
+	run -1 container "$BUILD/tools/nmctl/nmctl" show ports
+	[[ $output == *"isolated clients"* ]]
+	kill -KILL "$rx"
+}
+
+@test "a program that was not linked with the library, the socket at its usual place" {
+	need_userns
+	[ "$(id -u)" -eq 0 ] || skip "mounting over /run takes root"
+	isolate 'allow=vale*' ports=64
+	env -u UNETMAP_SOCKET UNETMAP_NO_AUTOSTART=1 unshare --user --map-root-user --net --mount --pid --fork --kill-child sh -euc '
+		mount -t tmpfs none /run
+		mkdir /run/unetmap
+		mount --bind "$1" /run/unetmap
+		"$2" "$3"' sh "$DIR/web" "$NMRUN" "$PLAIN" 3>&-
+}
+
+@test "another user, by owner and mode" {
+	[ "$(id -u)" -eq 0 ] || skip "becoming somebody else takes root"
+	isolate 'allow=vale0:*' owner=12345:23456 mode=0600
+	chmod 711 "$DIR" "$DIR/web"
+	as=(env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1 setpriv --clear-groups --inh-caps=-all)
+	timeout 20 "${as[@]}" --reuid=12345 --regid=23456 "$PKT_GEN" -i vale0:tx -f tx -n 1000 3>&-
+	run ! timeout 20 "${as[@]}" --reuid=12346 --regid=23456 "$PKT_GEN" -i vale0:tx -f tx -n 1000 -w 0
+	[[ $output == *"Permission denied"* ]]
+}
+
+@test "netmapd's own socket admits nobody from another user namespace" {
+	need_userns
+	nmctl create p0
+	SOCK=$UNETMAP_SOCKET run ! container timeout 20 "$PKT_GEN" -i vale0:x -f rx -w 0
+	echo "$output"
+	[[ $output == *"another user namespace"*"nmctl isolate create"* ]]
+	# The same user out here is served
+	timeout 20 "$PKT_GEN" -i vale0:tx -f tx -n 1000 -w 0
+}
