@@ -31,6 +31,7 @@
 #include "client/fdtab.h"
 #include "client/process.h"
 #include "client/real.h"
+#include "client/spin.h"
 #include "client/sealed.h"
 #include "shm/atomic.h"
 
@@ -233,7 +234,9 @@ say_hello(void)
 		return explain_silence(-EPROTO);
 	session.instance = ans.instance;
 	session.is_system = (ans.flags & UNM_HELLOF_SYSTEM) != 0;
-	session.is_isolated = (ans.flags & UNM_HELLOF_ISOLATED) != 0;
+	UNM_WRITE_ONCE(session.is_isolated, (ans.flags & UNM_HELLOF_ISOLATED) != 0);
+	if (session.is_isolated)
+		unm_spin_set_default(UNM_SPIN_BROKER_US);
 	UNM_WRITE_ONCE(unm_process_page->slot, ans.slot);
 	return 0;
 }
@@ -472,6 +475,12 @@ unm_session_slot(void)
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
 	return slot;
+}
+
+bool
+unm_session_is_isolated(void)
+{
+	return UNM_READ_ONCE(session.is_isolated);
 }
 
 int

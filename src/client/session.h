@@ -64,6 +64,9 @@ uint32_t unm_session_slot(void);
 /* Where netmapd was found, or looked for, last; "" if it never was. */
 const char *unm_session_path(void);
 
+/* Is a broker at the other end? Cheap; false before the first connection. */
+bool unm_session_is_isolated(void);
+
 /* Descriptor for the control thread to watch for hang-up; -1: none. */
 int unm_session_fd(void);
 

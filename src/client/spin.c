@@ -11,7 +11,14 @@
 #define PRICE_MAX  4096u
 #define UNSET	   UINT32_MAX
 
-static uint32_t setting_us = UNSET;
+static uint32_t setting_us = UNSET, default_us = UNM_SPIN_DEFAULT_US;
+
+void
+unm_spin_set_default(uint32_t us)
+{
+	UNM_WRITE_ONCE(default_us, us);
+	UNM_WRITE_ONCE(setting_us, UNSET); /* found out again at the next look */
+}
 
 static uint64_t
 full_ns(void)
@@ -22,10 +29,10 @@ full_ns(void)
 		const char *text = getenv("UNETMAP_SPIN_US");
 		char *end = NULL;
 		const unsigned long v =
-			text != NULL ? strtoul(text, &end, 10) : UNM_SPIN_DEFAULT_US;
+			text != NULL ? strtoul(text, &end, 10) : UNM_READ_ONCE(default_us);
 
 		us = text != NULL && (end == text || *end != '\0' || v > UNM_SPIN_MAX_US)
-			     ? UNM_SPIN_DEFAULT_US
+			     ? UNM_READ_ONCE(default_us)
 			     : (uint32_t)v;
 		UNM_WRITE_ONCE(setting_us, us);
 	}

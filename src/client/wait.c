@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@
 #include "client/fdready.h"
 #include "client/fdtab.h"
 #include "client/real.h"
+#include "client/session.h"
 #include "client/sleeper.h"
 #include "shm/clock.h"
 
@@ -298,6 +300,8 @@ look_longer(struct wait *w, struct unm_thread *t)
 		return 0;
 	end = unm_now_ns() + budget;
 	do { /* bounded by the budget */
+		if (unm_session_is_isolated())
+			sched_yield(); /* the broker may be waiting for this very processor */
 		for (i = 0; i < pauses; i++)
 			unm_cpu_relax();
 		if (pauses < SPIN_PAUSES_MAX)

@@ -19,6 +19,7 @@
 #define IDLE_ROUNDS   64u		/* after which a binding need not be looked at any more */
 #define ROUNDS_A_LOOK 16u		/* busy rounds between two looks at the descriptors */
 #define CALL_LIMIT_NS UINT64_C(2000000) /* waking a hundred threads takes a tenth of it */
+#define CALL_STRIKES  5u /* calls in a row above the limit: one may be the machine's fault */
 #define N_EVENTS      64
 
 struct unm_pump {
@@ -27,6 +28,7 @@ struct unm_pump {
 	int command_fd;
 	struct unm_pump_binding **hot;
 	uint32_t n_hot, n_bindings, size;
+	bool has_full; /* in this round a client was seen that has much to read */
 	struct unm_spin spin;
 	struct unm_bucket rate;
 	struct unm_pump_stats stats;
@@ -70,7 +72,9 @@ call(struct unm_pump *p, struct unm_pump_binding *b)
 	/* EAGAIN means that the counter is full: the client is as awake as can be. */
 	if (write(b->call_fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		p->stats.n_calls++;
-	if (__builtin_expect(cpu_now_ns() - begin > CALL_LIMIT_NS, 0))
+	if (__builtin_expect(cpu_now_ns() - begin <= CALL_LIMIT_NS, 1))
+		b->n_slow_calls = 0;
+	else if (++b->n_slow_calls == CALL_STRIKES)
 		give_up(b);
 }
 
@@ -103,6 +107,7 @@ turn(struct unm_pump *p, struct unm_pump_binding *b)
 	if (b->is_gone)
 		return false;
 	done = unm_turn(b, &p->rate);
+	p->has_full = p->has_full || (done & UNM_TURN_FULL);
 	if (done & UNM_TURN_CALL)
 		call(p, b);
 	return (done & UNM_TURN_MOVED) != 0;
@@ -357,7 +362,10 @@ pump_main(void *arg)
 
 	for (;;) { /* until the process ends */
 		unm_bucket_fill(&p->rate, unm_now_ns());
+		p->has_full = false;
 		if (play_round(p)) {
+			if (p->has_full)
+				sched_yield(); /* to whoever has to read it, if here */
 			if (++n_busy % ROUNDS_A_LOOK == 0)
 				take_events(p, 0);
 			continue;

@@ -88,7 +88,7 @@ turn_rx(struct unm_pump_ring *k)
 {
 	const struct unm_csb_view v = unm_csb_read(k->atok);
 	const uint32_t head = head_ok(k, v.head) ? v.head : k->head;
-	uint32_t hwcur, hwtail;
+	uint32_t hwcur, hwtail, done;
 
 	if (head == k->head && UNM_READ_ONCE(k->ring->kring->hwtail) == k->tail)
 		return 0;
@@ -97,7 +97,9 @@ turn_rx(struct unm_pump_ring *k)
 	if (head == k->head && hwtail == k->tail)
 		return 0;
 	k->head = head;
-	return UNM_TURN_MOVED | publish(k, hwcur, hwtail);
+	done = UNM_TURN_MOVED | publish(k, hwcur, hwtail);
+	return unm_pos_dist(head, hwtail, k->num_slots) >= k->num_slots / 2 ? done | UNM_TURN_FULL
+									    : done;
 }
 
 uint32_t

@@ -42,15 +42,17 @@ struct unm_pump_binding {
 
 	/* The pump's own */
 	bool is_hot;
-	bool is_gone;	   /* the port was taken away */
-	bool is_throttled; /* has frames to send, and the rate is used up */
-	uint32_t n_idle;   /* rounds without work */
+	bool is_gone;	       /* the port was taken away */
+	bool is_throttled;     /* has frames to send, and the rate is used up */
+	uint32_t n_idle;       /* rounds without work */
+	uint32_t n_slow_calls; /* in a row */
 	uint32_t link_flags;
 };
 
 /* What a turn has done. */
 #define UNM_TURN_MOVED 1u /* something has moved */
 #define UNM_TURN_CALL  2u /* the client sleeps on it */
+#define UNM_TURN_FULL  4u /* a ring is full of what the client has not read yet, or nearly so */
 
 /**
  * unm_turn() - each ring of @b once, at most UNM_TURN_SLOTS slots of it

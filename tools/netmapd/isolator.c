@@ -14,6 +14,7 @@
 #include "client/fdtab.h"
 #include "client/process.h"
 #include "client/session.h"
+#include "client/spin.h"
 #include "confine.h"
 #include "isolate/broker.h"
 #include "nmt_cli.h"
@@ -108,6 +109,7 @@ main(int argc, char **argv)
 	}
 	if (err < 0)
 		nmt_die(&cli, "%s: no listening socket: %s", broker.name, strerror(-err));
+	unm_spin_set_default(UNM_SPIN_BROKER_US);
 	unm_session_on_restore(introduce_again);
 	learn_policy();
 	err = confine_broker();
