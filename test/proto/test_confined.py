@@ -27,12 +27,12 @@ def daemon_json(s):
 def gives_up_privileges():
     mine = status(os.getpid())
     d = u.Daemon()
+    s = d.session()  # it answers once it is through with that
     st = status(d.proc.pid)
     u.expect(st["NoNewPrivs"], "1", "no new privileges")
     if os.geteuid() == 0:
         u.expect(int(st["CapEff"], 16), int(mine["CapEff"], 16) & KEPT, "capabilities")
         u.expect(int(st["CapPrm"], 16), int(mine["CapEff"], 16) & KEPT, "permitted capabilities")
-    s = d.session()
     if daemon_json(s)["syscall_filter"]:
         u.expect(int(st["Seccomp_filters"]), int(mine["Seccomp_filters"]) + 1, "filters")
     else:
