@@ -96,13 +96,14 @@ make(void)
 		{.flags = 0}, {.flags = UNM_PORTF_LOSSLESS}, {.hdr_len = HDR_LEN}, {.flags = 0}};
 	uint32_t i;
 
-	domain = fake_domain_new(UNM_SEG_VALE, 2 + 4 * SLOTS, BUF_SIZE);
+	domain = fake_domain_new(UNM_SEG_VALE, 2 + 2 * N_PORTS * SLOTS, BUF_SIZE);
 	for (i = 0; i < N_PORTS; i++) {
 		struct fake_geometry g = ports[i];
 
 		g.kind = UNM_PORT_VALE;
 		g.n_tx = g.n_rx = 1;
 		g.slots = SLOTS;
+		g.buf_size = BUF_SIZE; /* memory of its own, as every isolated client has */
 		fake_port_add(domain, &g);
 	}
 	for (i = 0; i < N_CLIENTS; i++)
