@@ -57,6 +57,24 @@ load chain
 	done
 }
 
+@test "veth - VALE - TAP: the interface is attached" {
+	make_chain
+	end_a_veth
+	end_b_tap vale0
+	vale_ctl -a vale0:ma
+	prove
+	vale_ctl -d vale0:ma
+}
+
+@test "veth - VALE - veth: both interfaces are attached" {
+	make_chain
+	end_a_veth
+	end_b_veth
+	vale_ctl -a vale0:ma
+	vale_ctl -a vale0:mb
+	prove
+}
+
 # The other end is the interface's own host stack, behind its host rings.
 @test "veth - nm-bridge - host rings" {
 	make_chain
