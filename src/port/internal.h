@@ -36,6 +36,11 @@ unm_ring_forwards(const struct unm_bring *r)
 /* Pass slots hwcur ... @head - 1 of an NIC's rx ring up to the stack, as far as they are to go. */
 void unm_host_pass_up(struct unm_bring *r, uint32_t head);
 
+/* Pipes (pipe_fp.c), for joined rings too: r->peer_* are set. As in struct unm_port_ops. */
+int unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail);
+int unm_pipe_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail);
+uint32_t unm_pipe_tx_done(const struct unm_bring *r);
+
 /* A tx ring whose slots before hwcur have all been sent: what its client may fill. */
 static inline uint32_t
 unm_tx_tail_all_free(const struct unm_bring *r, uint32_t hwcur)

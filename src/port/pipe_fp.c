@@ -13,6 +13,10 @@
  * nothing that two crashes could leave in disagreement; a sync that was killed half-way has
  * published nothing and the next one repeats it.
  *
+ * On a pipe slot i of one ring is slot i of the other. Rings of two NIC ports that are joined
+ * (join.h) were in use before, each at a position of its own: there slot i of A's is slot
+ * i + peer_delta of B's. Positions below are A's unless they say otherwise.
+ *
  * A returned slot (with the buffer that B left there) is copied back by A's next txsync, not by B:
  * B's rxsync then writes one word, and A reads lines that it wrote itself unless B changed them.
  *
@@ -28,15 +32,38 @@
  */
 #define PREFETCH_SLOTS 8u
 
-/* B's view of the queue's end, which A's txsync alone writes. */
+/* Where slot @i of A's ring is in B's. */
+static inline uint32_t
+to_peer(const struct unm_bring *r, uint32_t i)
+{
+	return unm_pos_add(i, r->peer_delta, r->num_slots);
+}
+
+static inline uint32_t
+from_peer(const struct unm_bring *r, uint32_t i)
+{
+	return unm_pos_dist(r->peer_delta, i, r->num_slots);
+}
+
+/* The queue's end, which A's txsync alone writes, in B's kring. */
 static inline uint32_t
 queue_end(const struct unm_bring *r)
 {
-	return unm_kring_load_hwtail(r->peer_kring, r->num_slots, 0);
+	return from_peer(r, unm_kring_load_hwtail(r->peer_kring, r->num_slots, 0));
 }
 
-static uint32_t
-pipe_tx_done(const struct unm_bring *r)
+/* From slot @i of A's ring, how many slots before @to lie in a row in both rings? */
+static inline uint32_t
+row_len(const struct unm_bring *r, uint32_t i, uint32_t to)
+{
+	const uint32_t mine = (to > i ? to : r->num_slots) - i;
+	const uint32_t theirs = r->num_slots - to_peer(r, i);
+
+	return mine < theirs ? mine : theirs;
+}
+
+uint32_t
+unm_pipe_tx_done(const struct unm_bring *r)
 {
 	return queue_end(r);
 }
@@ -155,16 +182,16 @@ four_good_idx(const struct four_slots *f, uint32_t n_bufs)
 }
 
 /*
- * Push slots [from, to), no wrap between them, while they are plain: no flags, a good index and
- * length. A line of four at a time.
+ * Push @n slots from @from on, in a row in both rings, while they are plain: no flags, a good index
+ * and length. A line of four at a time.
  * Return: how many. Several times as fast as the general loop, which takes the rest.
  */
 static uint32_t
-push_plain(struct unm_bring *r, uint32_t from, uint32_t to, uint64_t *bytes)
+push_plain(struct unm_bring *r, uint32_t from, uint32_t n, uint64_t *bytes)
 {
 	const struct netmap_slot *ts = &r->ring->slot[from];
-	struct netmap_slot *ps = &r->peer_ring->slot[from];
-	const uint32_t n = to - from, n_bufs = r->n_bufs, size = r->buf_size;
+	struct netmap_slot *ps = &r->peer_ring->slot[to_peer(r, from)];
+	const uint32_t n_bufs = r->n_bufs, size = r->buf_size;
 	word_vec sum = {0}; /* at most UNM_RING_MAX_SLOTS lengths of 16 bits */
 	uint32_t i;
 
@@ -201,7 +228,7 @@ push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 		struct netmap_slot s;
 
 		if (!inside && mask == 0) {
-			const uint32_t done = push_plain(r, i, head > i ? head : n, &bytes);
+			const uint32_t done = push_plain(r, i, row_len(r, i, head), &bytes);
 
 			if (done > 0) {
 				pkts += done;
@@ -210,7 +237,7 @@ push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 			}
 		}
 		s = safe_slot(r, unm_slot_load(ts), mask);
-		unm_slot_store(&r->peer_ring->slot[i], s);
+		unm_slot_store(&r->peer_ring->slot[to_peer(r, i)], s);
 		if (s.flags & NS_BUF_CHANGED)
 			UNM_WRITE_ONCE(ts->flags, s.flags & (uint16_t)~NS_BUF_CHANGED);
 		i = unm_pos_next(i, n);
@@ -231,15 +258,15 @@ push_slots(struct unm_bring *r, uint32_t from, uint32_t head)
 }
 
 /*
- * Take back slots [from, to), no wrap between them, that hold a good index: four at a time. Return:
- * how many.
+ * Take back @n slots from @from on, in a row in both rings, that hold a good index: four at a time.
+ * Return: how many.
  */
 static uint32_t
-pull_plain(struct unm_bring *r, uint32_t from, uint32_t to)
+pull_plain(struct unm_bring *r, uint32_t from, uint32_t n)
 {
-	const struct netmap_slot *ps = &r->peer_ring->slot[from];
+	const struct netmap_slot *ps = &r->peer_ring->slot[to_peer(r, from)];
 	struct netmap_slot *ts = &r->ring->slot[from];
-	const uint32_t n = to - from, n_bufs = r->n_bufs;
+	const uint32_t n_bufs = r->n_bufs;
 	uint32_t i;
 
 	for (i = 0; i + 4 <= n; i += 4) { /* at most the slots of the ring */
@@ -266,14 +293,14 @@ pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
 		struct netmap_slot s;
 
 		if (mask == 0) {
-			const uint32_t done = pull_plain(r, i, to > i ? to : n);
+			const uint32_t done = pull_plain(r, i, row_len(r, i, to));
 
 			if (done > 0) {
 				i = unm_pos_add(i, done, n);
 				continue;
 			}
 		}
-		s = unm_slot_load(&r->peer_ring->slot[i]);
+		s = unm_slot_load(&r->peer_ring->slot[to_peer(r, i)]);
 		if ((s.ptr & mask) > r->buf_size)
 			s.ptr &= ~mask;
 		if (unm_buf_idx_ok(s.buf_idx, r->n_bufs))
@@ -282,8 +309,16 @@ pull_slots(struct unm_bring *r, uint32_t from, uint32_t to)
 	}
 }
 
-static int
-pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+/* What the receiver has given back ends here. @fallback: if its word holds no position */
+static inline uint32_t
+released_by_peer(const struct unm_bring *r, uint32_t fallback)
+{
+	return from_peer(
+		r, unm_kring_load_hwcur(r->peer_kring, r->num_slots, to_peer(r, fallback)));
+}
+
+int
+unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const uint32_t n = r->num_slots;
 	const uint32_t from = queue_end(r);
@@ -293,7 +328,7 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	 * released counts as taken back.
 	 */
 	const uint32_t oldest = old_tail < n ? unm_pos_next(old_tail, n)
-					     : unm_kring_load_hwcur(r->peer_kring, n, from);
+					     : released_by_peer(r, from);
 	const uint32_t n_out = unm_pos_dist(oldest, head, n);
 	uint32_t end = from, released;
 
@@ -306,13 +341,13 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (end != from) {
 		if (__builtin_expect(unm_is_watched(r->peer_kring), 0))
 			unm_show_to_peer(r, from, end);
-		unm_kring_publish_hwtail(r->peer_kring, end);
+		unm_kring_publish_hwtail(r->peer_kring, to_peer(r, end));
 		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */
 		unm_count(&r->kring->n_wakes,
 			unm_wake_ring(r->bp->env, r->bp->seg, r->peer_kring,
 				UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
 	}
-	released = unm_kring_load_hwcur(r->peer_kring, n, end);
+	released = released_by_peer(r, end);
 	/*
 	 * oldest <= released <= end <= head; else the peer's word is nonsense, and nothing is taken
 	 * back
@@ -325,8 +360,8 @@ pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	return 0;
 }
 
-static int
-pipe_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+int
+unm_pipe_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_kring *k = r->kring;
 	const uint32_t released = unm_own_hwcur(r);
@@ -342,7 +377,7 @@ pipe_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 }
 
 const struct unm_port_ops unm_port_pipe_ops = {
-	.txsync = pipe_txsync,
-	.rxsync = pipe_rxsync,
-	.tx_done = pipe_tx_done,
+	.txsync = unm_pipe_txsync,
+	.rxsync = unm_pipe_rxsync,
+	.tx_done = unm_pipe_tx_done,
 };

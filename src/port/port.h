@@ -79,9 +79,11 @@ struct unm_bring {
 	int fd;			  /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
 	struct unm_host_rx *host; /* host rx ring: its private memory */
 	int stack_fd; /* NIC rx ring: queue for what is passed up to the stack, else -1 */
-	/* Pipe: the other side of this ring */
+	/* Pipe, joined NIC: the other side of this ring; joined: where it was met (join.h) */
 	struct unm_kring *peer_kring;
 	struct netmap_ring *peer_ring;
+	uint32_t peer_delta; /* tx: slot i is slot i + peer_delta of the peer's; pipe: 0 */
+	uint32_t join_gen;
 	/* Who watches it, or the ring at the other end of the pipe. W: who syncs the ring in this process */
 	struct unm_mons *mons;
 	struct unm_mons *peer_mons;
