@@ -12,6 +12,7 @@
 
 #include "daemon/admin.h"
 #include "daemon/bitmap.h"
+#include "daemon/join.h"
 #include "daemon/nic.h"
 #include "shm/atomic.h"
 
@@ -28,6 +29,7 @@ static const char *const drop_names[UNM_DROP_N] = {
 	[UNM_DROP_POLICY] = "policy",
 	[UNM_DROP_OFFLOAD] = "offload",
 	[UNM_DROP_LINK_DOWN] = "link_down",
+	[UNM_DROP_JOINED] = "joined",
 };
 
 static uint64_t
@@ -96,7 +98,30 @@ show_counters(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "missed", missed);
 	unm_json_u64(j, "wakes", wakes);
 	unm_json_u64(j, "reinits", reinits);
-	show_drops(j, p, 0, p->n_tx);
+	show_drops(j, p, 0, p->n_tx + p->n_rx); /* of an rx ring: joined ones only */
+}
+
+/* Is it one end of a veth pair whose other end is open too, and do frames go straight there? */
+static void
+show_join(struct unm_json *j, const struct unm_dport *p)
+{
+	const struct unm_dport *peer = p->join_with;
+	const char *state = "";
+	uint32_t n = 0, i;
+
+	for (i = 0; i < p->n_tx + p->n_rx; i++)
+		n += unm_join_state_of(p, i) == UNM_JOIN_JOINED;
+	if (n > 0)
+		state = "joined";
+	else if (peer != NULL && p->region != peer->region)
+		state = "other memory";
+	else if (peer != NULL && p->tx_slots != peer->rx_slots && p->rx_slots != peer->tx_slots)
+		state = "other number of slots";
+	else if (peer != NULL)
+		state = "through the kernel";
+	unm_json_str(j, "veth_peer", peer != NULL ? peer->name : "");
+	unm_json_str(j, "veth_state", state);
+	unm_json_u64(j, "joined_rings", n);
 }
 
 /* What is behind a network interface's port. */
@@ -174,6 +199,8 @@ show_port(struct unm_json *j, const struct unm_dport *p)
 	unm_json_bool(j, "closing", p->is_dying);
 	if (p->flags & UNM_PORTF_ATTACHED)
 		unm_json_u64(j, "worker_pid", p->worker_pid > 0 ? (uint64_t)p->worker_pid : 0);
+	if (p->kind == UNM_PORT_NIC)
+		show_join(j, p);
 	unm_json_u64(j, "created_s", p->created_ns / 1000000000u);
 	show_counters(j, p);
 	if (p->nic != NULL)
@@ -219,8 +246,8 @@ show_ring(struct unm_json *j, const struct unm_dport *p, uint32_t i)
 	unm_json_u64(j, "reinits", counter(&k->n_reinits));
 	unm_json_bool(j, "sleeper", UNM_READ_ONCE(k->want) != 0);
 	unm_json_u64(j, "held_by", UNM_READ_ONCE(k->busy) & 0xffff);
-	if (!is_rx)
-		show_drops(j, p, i, i + 1);
+	unm_json_bool(j, "joined", unm_join_state_of(p, i) == UNM_JOIN_JOINED);
+	show_drops(j, p, i, i + 1);
 	unm_json_close(j, '}');
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
+#include "daemon/join.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
@@ -129,8 +130,7 @@ check_ring_objs(const struct unm_dport *port)
 	uint32_t i, k;
 
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
-		const uint32_t run =
-			unm_pool_n_objs(pool, unm_format_ring_bytes(unm_dport_ring_slots(port, i)));
+		const uint32_t run = unm_dport_ring_objs(port, i);
 
 		for (k = 0; k < run; k++) {
 			if (!unm_pool_holds(pool, port->rings[i].obj + k))
@@ -206,6 +206,7 @@ adopt_port(struct unm_domain *dom, struct unm_dseg *seg, struct unm_dregion *reg
 		return unm_fail(why, -EINVAL, "the rings of '%s' are not in the allocation map",
 			en->e.name);
 	}
+	port->dom = dom;
 	unm_dregion_get(region);
 	seg->n_refs++;
 	port->next = dom->ports;
@@ -510,8 +511,7 @@ settle_pools(struct unm_server *srv)
 	for (p = srv->dom.ports; p != NULL; p = p->next) {
 		for (i = 0; i < p->n_tx + p->n_rx; i++)
 			unm_pool_mark_run(&p->region->rings, p->rings[i].obj,
-				unm_pool_n_objs(&p->region->rings,
-					unm_format_ring_bytes(unm_dport_ring_slots(p, i))));
+				unm_dport_ring_objs(p, i));
 	}
 	for (r = srv->dom.regions.first; r != NULL; r = r->next) {
 		unm_pool_store(&r->ifs);
@@ -576,6 +576,7 @@ void
 unm_adopt_finish(struct unm_server *srv)
 {
 	struct unm_domain *dom = &srv->dom;
+	struct unm_dport *p;
 	struct unm_dseg *seg;
 
 	for (seg = dom->segs; seg != NULL; seg = seg->next) {
@@ -584,12 +585,15 @@ unm_adopt_finish(struct unm_server *srv)
 	}
 	link_bases(dom);
 	unm_monitors_adopt(srv);
+	unm_join_adopt(dom);
 	settle_pools(srv);
 	settle_ports(srv);
 	for (seg = dom->segs; seg != NULL; seg = seg->next) {
 		seg->is_adopted = false;
 		unm_dseg_wake(seg);
 	}
+	for (p = dom->ports; p != NULL; p = p->next)
+		unm_join_update(p);
 	unm_domain_seg_drop_unused(dom);
 	unm_region_set_drop_unused(&dom->regions);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
+#include "daemon/join.h"
 #include "daemon/monitors.h"
 #include "daemon/nic_host.h"
 #include "net/netmap.h"
@@ -437,6 +438,7 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 	if (port->ops->bound != NULL)
 		port->ops->bound(dom, port, b);
 	wake_room_waiters(port);
+	unm_join_rings(port);
 	return 0;
 }
 

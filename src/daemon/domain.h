@@ -82,9 +82,15 @@ struct unm_port_kind_ops {
 	void (*free)(struct unm_dport *port);
 	/* There is a new binding; may be NULL. */
 	void (*bound)(struct unm_domain *dom, struct unm_dport *port, const struct unm_dbinding *b);
+	/*
+	 * While ring @i was joined with another one, its position has become @pos: where the kernel
+	 * path has to go on. Guarded; may be called again with the same. May be NULL.
+	 */
+	void (*ring_moved)(struct unm_dport *port, uint32_t i, uint32_t pos);
 };
 
 struct unm_dport {
+	struct unm_domain *dom;
 	struct unm_dport *next;	     /* all ports */
 	struct unm_dport *next_hash; /* same bucket */
 	char name[UNM_NAME_SIZE];
@@ -105,6 +111,8 @@ struct unm_dport {
 	uint32_t n_pending;	/* requests under way that will bind it: see pending.h */
 	struct unm_dport *peer; /* pipe: the other end */
 	struct unm_dport *base; /* pipe: whose region it uses */
+	struct unm_dport *join_with; /* NIC: the other end of its veth pair; see join.h */
+	bool is_joining;	/* to be linked or parted, once nobody syncs */
 	uint32_t n_pipes;	/* ports that have this one as base */
 	/* Monitor (monitors.h): the port that it watches, NULL: none any more */
 	struct unm_dport *watched;
@@ -275,6 +283,16 @@ unm_dport_host_rx_shown(const struct unm_dport *port)
 struct unm_kring *unm_dport_kring(const struct unm_dport *port, uint32_t i);
 uint32_t unm_dport_ring_slots(const struct unm_dport *port, uint32_t i);
 uint64_t unm_dport_ring_ofs(const struct unm_dport *port, uint32_t i);
+/* objects of the region's ring pool that it takes */
+uint32_t unm_dport_ring_objs(const struct unm_dport *port, uint32_t i);
+
+/**
+ * unm_dring_guard() - keep all others from ring @i: take the words that guard its positions
+ *
+ * Return: 0, or -EBUSY: they could not be had now. unm_dring_unguard() lets go.
+ */
+int unm_dring_guard(const struct unm_dport *port, uint32_t i);
+void unm_dring_unguard(const struct unm_dport *port, uint32_t i);
 
 /**
  * unm_dring_open() - give ring @i buffers and a fresh state; a ring that is open already is left

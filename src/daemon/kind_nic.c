@@ -19,11 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/join.h"
 #include "daemon/kinds.h"
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
 #include "daemon/packet.h"
+#include "daemon/veth.h"
 #include "shm/xsk_ring.h"
 
 #define PAGE	  UINT64_C(4096)
@@ -339,14 +341,50 @@ choose_geometry(
 		UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
 }
 
+static struct unm_nic *
+new_nic(void)
+{
+	struct unm_nic *nic = calloc(1, sizeof(*nic));
+
+	if (nic != NULL)
+		nic->veth_fd = -1;
+	return nic;
+}
+
 static void
 free_nic(struct unm_nic *nic)
 {
-	if (nic != NULL && nic->st != NULL)
+	if (nic == NULL)
+		return;
+	if (nic->st != NULL)
 		munmap(nic->st, nic->st_size);
-	if (nic != NULL)
-		unm_nic_unwatch(nic);
+	if (nic->veth_fd >= 0)
+		close(nic->veth_fd);
+	unm_nic_unwatch(nic);
 	free(nic);
+}
+
+/*
+ * Is the port one end of a veth pair whose other end is open too? Without an
+ * answer frames go through the kernel.
+ */
+static void
+meet_other_end(struct unm_dport *port)
+{
+	struct unm_nic *nic = port->nic;
+	struct unm_dport *p;
+
+	if (nic->veth_fd < 0 || nic->st->mode == UNM_NIC_PACKET)
+		return;
+	for (p = port->dom->ports; p != NULL; p = p->next) {
+		if (p == port || p->is_dying || p->nic == NULL || p->nic->veth_fd < 0 ||
+			p->nic->st->mode == UNM_NIC_PACKET ||
+			!unm_veth_is_pair(
+				nic->veth_fd, nic->ifindex, p->nic->veth_fd, p->nic->ifindex))
+			continue;
+		unm_join_pair(port, p);
+		return;
+	}
 }
 
 static int
@@ -440,6 +478,8 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 		port->flags |= UNM_PORTF_LINK_DOWN;
 	unm_dport_activate(port);
 	unm_dport_link(dom, port);
+	nic->veth_fd = unm_veth_socket(port->port_fds[0]);
+	meet_other_end(port);
 	unm_nic_watch(dom, port); /* without it changes go unnoticed, nothing worse */
 	*out = port;
 	return 0;
@@ -512,7 +552,7 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 		unm_name_parse(port->name, &name, why) < 0)
 		return unm_fail(
 			why, -EINVAL, "'%s': wrong descriptors of an interface", port->name);
-	nic = calloc(1, sizeof(*nic));
+	nic = new_nic();
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	if (adopt_state(nic, port, fds[UNM_NIC_FD_STATE(n)], n) < 0) {
@@ -522,12 +562,14 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 	memcpy(nic->ifname, name.ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name.netns, sizeof(nic->netns));
 	nic->ifindex = nic->st->ifindex;
+	nic->veth_fd = unm_veth_socket(fds[0]);
 	port->nic = nic;
 	if (watch_in_netns(dom, port) == -ENODEV) {
 		free_nic(nic);
 		port->nic = NULL;
 		return unm_fail(why, -ENXIO, "'%s': the interface is gone", port->name);
 	}
+	meet_other_end(port);
 	return 0;
 }
 
@@ -560,7 +602,7 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	choose_geometry(&dev, geo, &spec);
 	if (unm_nic_mode_for(dom, name->full) == UNM_NIC_PACKET)
 		spec.n_tx = spec.n_rx = 1;
-	nic = calloc(1, sizeof(*nic));
+	nic = new_nic();
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	nic->ifindex = dev.ifindex;
@@ -633,6 +675,19 @@ unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
 	return false;
 }
 
+/* Joined rings moved on while the kernel's did not. */
+static void
+nic_ring_moved(struct unm_dport *port, uint32_t i, uint32_t pos)
+{
+	uint64_t *taken;
+
+	if (port->nic == NULL)
+		return; /* nobody has handed its sockets back: it ends */
+	taken = i < port->n_tx ? &port->nic->st->txq[i].taken
+			       : &port->nic->st->rxq[i - port->n_tx].taken;
+	unm_store_release64(taken, unm_nic_pair(pos, unm_nic_pair_pos(*taken)));
+}
+
 static void
 nic_idle(struct unm_domain *dom, struct unm_dport *port)
 {
@@ -680,6 +735,7 @@ nic_free(struct unm_dport *port)
 const struct unm_port_kind_ops unm_kind_nic = {
 	.label = "nic",
 	.idle = nic_idle,
+	.ring_moved = nic_ring_moved,
 	.ring_opened = nic_ring_opened,
 	.ring_closing = nic_ring_closing,
 	.release_memory = nic_release_memory,

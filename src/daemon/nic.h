@@ -14,6 +14,7 @@ struct unm_nic {
 	struct unm_nic_state *st; /* mapped */
 	uint64_t st_size;
 	uint32_t ifindex;
+	int veth_fd; /* asks about it: veth.h */
 	char ifname[UNM_IFNAME_SIZE];
 	char netns[UNM_NAME_SIZE]; /* empty: netmapd's own */
 	uint32_t mtu;

@@ -9,6 +9,7 @@
 
 #include "daemon/domain.h"
 #include "daemon/format.h"
+#include "daemon/join.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
 #include "daemon/pending.h"
@@ -170,6 +171,17 @@ unm_domain_seg_drop_unused(struct unm_domain *dom)
 	}
 }
 
+uint32_t
+unm_dport_ring_objs(const struct unm_dport *port, uint32_t i)
+{
+	const uint32_t n = unm_dport_ring_slots(port, i);
+	uint64_t bytes = unm_format_ring_bytes(n);
+
+	if (port->kind == UNM_PORT_NIC && i >= port->n_tx)
+		bytes += (uint64_t)n * sizeof(uint32_t); /* spares: port/join.h */
+	return unm_pool_n_objs(&port->region->rings, bytes);
+}
+
 static void
 free_ring_objs(struct unm_dport *port)
 {
@@ -178,8 +190,7 @@ free_ring_objs(struct unm_dport *port)
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		if (port->rings[i].obj != UNM_NONE)
 			unm_pool_free_run(&port->region->rings, port->rings[i].obj,
-				unm_pool_n_objs(&port->region->rings,
-					unm_format_ring_bytes(unm_dport_ring_slots(port, i))));
+				unm_dport_ring_objs(port, i));
 	}
 }
 
@@ -190,9 +201,8 @@ alloc_ring_objs(struct unm_dport *port, struct unm_reason *why)
 	uint32_t i;
 
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
-		const uint32_t run =
-			unm_pool_n_objs(pool, unm_format_ring_bytes(unm_dport_ring_slots(port, i)));
-		const int ret = unm_pool_alloc_run(pool, run, &port->rings[i].obj, why);
+		const int ret = unm_pool_alloc_run(
+			pool, unm_dport_ring_objs(port, i), &port->rings[i].obj, why);
 
 		if (ret < 0)
 			return ret;
@@ -217,6 +227,8 @@ init_krings(struct unm_dport *port)
 		k->mon_from = UNM_NONE;
 		k->mon_next[UNM_MON_OF_TX] = k->mon_next[UNM_MON_OF_RX] = UNM_NONE;
 		k->mon_of[UNM_MON_OF_TX] = k->mon_of[UNM_MON_OF_RX] = UNM_NONE;
+		k->join_peer = UNM_NONE;
+		k->join_state = UNM_JOIN_NONE;
 		if (k->is_rx && k->num_slots > 0)
 			k->hwtail = k->num_slots - 1; /* closed: full */
 	}
@@ -243,6 +255,8 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		port->peer->peer = NULL;
 	if (port->ops->free != NULL)
 		port->ops->free(port);
+	if (port->join_with != NULL)
+		port->join_with->join_with = NULL;
 	free(port->rings);
 	free(port);
 }
@@ -276,6 +290,7 @@ unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, struct u
 	if (port == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	snprintf(port->name, sizeof(port->name), "%s", spec->name);
+	port->dom = dom;
 	port->kind = spec->kind;
 	port->ops = spec->ops;
 	port->flags = spec->flags;
@@ -382,6 +397,7 @@ unm_dport_set_link(struct unm_dport *port, bool is_up)
 	else
 		port->flags |= UNM_PORTF_LINK_DOWN;
 	unm_dport_update(port);
+	unm_join_update(port);
 	unm_dseg_wake(port->seg); /* its own clients, and those who wait for room in it */
 }
 
@@ -492,6 +508,7 @@ unm_domain_reap(struct unm_domain *dom)
 			if (port->rings[i].is_closing && unm_dring_close(port, i) < 0)
 				n_left++;
 		}
+		n_left += unm_join_retry(port);
 		want_reap(dom, port, n_left > 0);
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "daemon/domain.h"
 #include "daemon/format.h"
+#include "daemon/join.h"
 #include "shm/lock.h"
 
 #define GUARD_TRIES    10
@@ -52,8 +53,8 @@ try_word(uint32_t *word)
 	return -EBUSY;
 }
 
-static int
-guard(const struct unm_dport *port, uint32_t i)
+int
+unm_dring_guard(const struct unm_dport *port, uint32_t i)
 {
 	struct unm_kring *k = unm_dport_kring(port, i);
 
@@ -67,8 +68,8 @@ guard(const struct unm_dport *port, uint32_t i)
 }
 
 /* Who was turned away meanwhile may have gone to sleep on what it knew before. */
-static void
-unguard(const struct unm_dport *port, uint32_t i)
+void
+unm_dring_unguard(const struct unm_dport *port, uint32_t i)
 {
 	struct unm_kring *k = unm_dport_kring(port, i);
 
@@ -122,12 +123,12 @@ open_with(struct unm_dport *port, uint32_t i, const uint32_t *bufs, struct unm_r
 
 	if (ret < 0)
 		return unm_fail(why, -ENOMEM, "can't write a ring into the memory region");
-	if (guard(port, i) < 0)
+	if (unm_dring_guard(port, i) < 0)
 		return unm_fail(why, -EBUSY,
 			"ring %u of this port is still held by another client; try again", i);
 	set_positions(port, i, true);
 	clear_offsets(unm_dport_kring(port, i));
-	unguard(port, i);
+	unm_dring_unguard(port, i);
 	ring->is_open = true;
 	ring->is_virgin = true;
 	ring->offset_bits = 0;
@@ -232,13 +233,13 @@ unm_dring_close(struct unm_dport *port, uint32_t i)
 		 * under its lock either.
 		 */
 		if (port->is_dying) {
-			if (guard(port, i) < 0)
+			if (unm_dring_guard(port, i) < 0)
 				return -EBUSY;
-			unguard(port, i);
+			unm_dring_unguard(port, i);
 		}
 		return 0;
 	}
-	if (guard(port, i) < 0) {
+	if (unm_join_part(port, i, true) < 0 || unm_dring_guard(port, i) < 0) {
 		ring->is_closing = true;
 		return -EBUSY;
 	}
@@ -250,7 +251,7 @@ unm_dring_close(struct unm_dport *port, uint32_t i)
 		set_positions(port, i, false);
 	if (port->ops->ring_closing != NULL)
 		port->ops->ring_closing(port, i);
-	unguard(port, i);
+	unm_dring_unguard(port, i);
 	reclaim_bufs(port, i);
 	ring->is_open = false;
 	ring->is_closing = false;

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "port/join.h"
 #include "port/monitor.h"
 #include "ring/wake.h"
 
@@ -298,6 +299,9 @@ unm_bport_fds(const struct unm_bport *bp, short events, struct pollfd *out, unsi
 		if (r->fd < 0 || !(events & mask))
 			continue;
 		if (r->is_rx && r->ops->rx_has_room != NULL && !r->ops->rx_has_room(r))
+			continue;
+		/* The socket of a joined tx ring has always room; the ring may have none. */
+		if (!r->is_rx && bp->info.kind == UNM_PORT_NIC && unm_join_is_on(r))
 			continue;
 		out[n].fd = r->fd;
 		out[n].events = r->is_rx ? POLLIN : POLLOUT;

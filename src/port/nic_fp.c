@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "port/internal.h"
+#include "port/join.h"
 #include "shm/xsk_ring.h"
 #include "vale/complete_fp.h"
 
@@ -259,19 +259,29 @@ fill_tx(struct unm_bring *r, const struct nic_port *p, struct nic_tx *t, uint32_
 	return none;
 }
 
+/* The slot after the last one that has a descriptor; *@producer: the end of these. */
+static uint32_t
+tx_position(const struct unm_bring *r, const struct nic_tx *t, uint32_t *producer)
+{
+	const uint64_t word = load64(&t->q->taken);
+	const uint32_t pos = unm_nic_pair_slot(word);
+	uint32_t since;
+
+	*producer = UNM_READ_ONCE(*t->tx.producer);
+	since = *producer - unm_nic_pair_pos(word);
+	return pos < r->num_slots && since < r->num_slots ? unm_pos_add(pos, since, r->num_slots)
+							  : unm_own_hwcur(r);
+}
+
 static int
-nic_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+kernel_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const struct nic_port *p = port_of(r);
 	struct nic_tx *t = tx_of(r);
-	const uint64_t word = load64(&t->q->taken);
-	uint32_t producer = UNM_READ_ONCE(*t->tx.producer);
-	const uint32_t since = producer - unm_nic_pair_pos(word);
-	uint32_t pos = unm_nic_pair_slot(word), done, i;
+	uint32_t producer, done, i;
+	uint32_t pos = tx_position(r, t, &producer);
 	struct sent sent = {0, 0};
 
-	pos = pos < r->num_slots && since < r->num_slots ? unm_pos_add(pos, since, r->num_slots)
-							 : unm_own_hwcur(r);
 	done = reap(t, producer);
 	for (i = 0; i < r->num_slots; i++) { /* frames that are left out */
 		const struct frame f = fill_tx(r, p, t, head, done, &pos, &producer, &sent);
@@ -294,6 +304,37 @@ nic_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 					   r->num_slots)
 				 : pos;
 	return 0;
+}
+
+/* For unm_join_offer(): has the kernel sent what it got from this ring? */
+static bool
+is_drained(struct unm_bring *r)
+{
+	struct nic_tx *t = tx_of(r);
+	uint32_t producer;
+	const uint32_t pos = tx_position(r, t, &producer);
+
+	commit(&t->q->taken, unm_nic_pair(pos, producer));
+	unm_kring_publish_hwcur(r->kring, pos);
+	kick(r, t, producer);
+	return reap(t, producer) == producer;
+}
+
+static int
+nic_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	enum unm_join how = unm_join_look(r);
+
+	if (__builtin_expect(how == UNM_JOIN_MEET, 0))
+		how = unm_join_offer(r, is_drained, UNM_READ_ONCE(r->kring->n_pkts) != 0);
+	switch (how) {
+	case UNM_JOIN_ON:
+		return unm_pipe_txsync(r, head, tail);
+	case UNM_JOIN_HALT:
+		return unm_join_stay(r, tail);
+	default:
+		return kernel_txsync(r, head, tail);
+	}
 }
 
 /* Slots whose frames the kernel has not looked at yet are still to be flushed. */
@@ -453,7 +494,7 @@ complete_sum(const struct unm_bring *r, uint32_t pos, uint32_t n_seg)
 	unm_csum_complete(iov, n_seg);
 }
 
-/* Frames that have more pieces than the ring could ever hold: back to the kernel. */
+/* Frames that no slot will get: back to the kernel. */
 static void
 rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t fill, uint32_t n)
 {
@@ -462,7 +503,6 @@ rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t 
 	for (i = 0; i < n; i++)
 		*unm_xsk_addr(&x->fill, fill + i) =
 			unm_nic_frame(p->st, frame_to_idx(p, unm_xsk_desc(&x->rx, pos + i)->addr));
-	unm_count(&x->q->n_too_long, 1);
 }
 
 static bool
@@ -476,7 +516,7 @@ nic_rx_has_room(const struct unm_bring *r)
 }
 
 static int
-nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+kernel_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const struct nic_port *p = port_of(r);
 	struct nic_rx *x = rx_of(r);
@@ -506,6 +546,7 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 			break;
 		if (n_seg > room) {
 			rx_give_back(p, x, from, from + n_pool, n_seg);
+			unm_count(&x->q->n_too_long, 1);
 			from += n_seg;
 			continue;
 		}
@@ -539,6 +580,50 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	}
 	*tail = pos;
 	return 0;
+}
+
+/*
+ * The ring is joined, and frames come through the kernel: the other interface's host has sent them.
+ * The ring's slots are not ours to fill.
+ */
+static void
+drop_late(struct unm_bring *r)
+{
+	struct nic_rx *x = rx_of(r);
+	const uint64_t word = load64(&x->q->taken);
+	const uint32_t from = unm_nic_pair_pos(word);
+	const uint32_t n = unm_xsk_produced(&x->rx) - from;
+
+	if (__builtin_expect(n == 0, 1) || n > x->rx.mask + 1)
+		return;
+	rx_give_back(port_of(r), x, from, from + UNM_READ_ONCE(x->q->n_pool), n);
+	commit(&x->q->taken, unm_nic_pair(unm_nic_pair_slot(word), from + n));
+	finish_rx(x, from + n);
+	unm_count(&r->kring->drops[UNM_DROP_JOINED], n);
+}
+
+static bool
+nothing_waits(const struct nic_rx *x)
+{
+	return unm_xsk_produced(&x->rx) == unm_nic_pair_pos(load64(&x->q->taken));
+}
+
+static int
+nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
+{
+	const enum unm_join how = unm_join_look(r);
+	int err;
+
+	if (how == UNM_JOIN_ON) {
+		drop_late(r);
+		return unm_pipe_rxsync(r, head, tail);
+	}
+	if (__builtin_expect(how == UNM_JOIN_HALT, 0))
+		return unm_join_stay(r, tail);
+	err = kernel_rxsync(r, head, tail);
+	if (__builtin_expect(how == UNM_JOIN_MEET, 0) && err == 0)
+		unm_join_answer(r, head, *tail == head && nothing_waits(rx_of(r)));
+	return err;
 }
 
 /* --- open, close --- */

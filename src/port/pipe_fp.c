@@ -327,8 +327,8 @@ unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	 * The oldest slot that was not taken back. If somebody scribbled on our word, all that is
 	 * released counts as taken back.
 	 */
-	const uint32_t oldest = old_tail < n ? unm_pos_next(old_tail, n)
-					     : released_by_peer(r, from);
+	const uint32_t oldest =
+		old_tail < n ? unm_pos_next(old_tail, n) : released_by_peer(r, from);
 	const uint32_t n_out = unm_pos_dist(oldest, head, n);
 	uint32_t end = from, released;
 
@@ -339,7 +339,9 @@ unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (from != head && unm_pos_dist(oldest, from, n) < n_out)
 		end = push_slots(r, from, head);
 	if (end != from) {
-		if (__builtin_expect(unm_is_watched(r->peer_kring), 0))
+		/* A NIC's rxsync shows what arrives, joined or not. */
+		if (__builtin_expect(unm_is_watched(r->peer_kring), 0) &&
+			!r->ops->rx_arrives_here)
 			unm_show_to_peer(r, from, end);
 		unm_kring_publish_hwtail(r->peer_kring, to_peer(r, end));
 		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */

@@ -84,6 +84,7 @@ struct unm_bring {
 	struct netmap_ring *peer_ring;
 	uint32_t peer_delta; /* tx: slot i is slot i + peer_delta of the peer's; pipe: 0 */
 	uint32_t join_gen;
+	uint64_t join_after_ns; /* tx: not offered again before */
 	/* Who watches it, or the ring at the other end of the pipe. W: who syncs the ring in this process */
 	struct unm_mons *mons;
 	struct unm_mons *peer_mons;

@@ -118,6 +118,11 @@ enum unm_drop {
 	/* its virtio-net header is wrong, or its payload can't be cut to fit the receiver */
 	UNM_DROP_OFFLOAD,
 	UNM_DROP_LINK_DOWN, /* the sender's or the receiver's link is down */
+	/*
+	 * Of an rx ring that is joined with the other end of its veth pair: what came through the
+	 * kernel. W: its sync
+	 */
+	UNM_DROP_JOINED,
 	UNM_DROP_N,
 };
 
@@ -275,7 +280,17 @@ struct unm_kring {
 	uint32_t mon_next[2];
 	uint32_t mon_of[2];
 	struct unm_swap swap;
-	uint32_t geo_pad2[8];
+	/*
+	 * Joined NIC rings (port/join.h). W: netmapd, holding @busy of both rings; @join_state and
+	 * @join_offer also the syncs of the rings that have them, from one value to the next
+	 */
+	uint32_t join_peer;  /* kring of the other ring, or UNM_NONE */
+	uint32_t join_gen;   /* changes with each new peer */
+	uint32_t join_state; /* rx: enum unm_join_state */
+	uint32_t join_delta; /* rx: tx slot i is rx slot i + delta. W: its sync, before JOINED */
+	uint32_t join_ready; /* rx: its client syncs. W: its sync; the tx ring's clears it */
+	uint32_t join_offer; /* tx: enum unm_join_offer */
+	uint32_t geo_pad2[2];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */
 	uint32_t busy __attribute__((
@@ -311,6 +326,26 @@ struct unm_kring {
 	/* Sleepers. W: sleeper sets to 1, waker clears before it signals */
 	uint32_t want __attribute__((aligned(128)));
 	uint32_t want_pad[31];
+};
+
+/*
+ * State of a pair of joined rings, in the rx ring's kring: the one word that says what its slots
+ * and those of the tx ring mean.
+ */
+enum unm_join_state {
+	UNM_JOIN_NONE = 0,
+	UNM_JOIN_LINKED, /* each has its own buffers and frames go through the kernel, until the two
+			    have agreed. Exits: JOINED (rxsync), NONE (netmapd) */
+	UNM_JOIN_JOINED, /* a pipe. Exit: PARTING (netmapd) */
+	UNM_JOIN_PARTING, /* netmapd is at it, or was when it died: no sync touches the rings. Exit:
+			     NONE (netmapd) */
+};
+
+/* What a tx ring says to its rx ring in LINKED. */
+enum unm_join_offer {
+	UNM_OFFER_NONE = 0,
+	UNM_OFFER_MADE, /* nothing of mine is on its way. Exits: TAKEN (rxsync), NONE (txsync) */
+	UNM_OFFER_TAKEN, /* the rx ring goes to JOINED: the tx ring stays as it is */
 };
 
 static_assert(sizeof(struct unm_seg_hdr) == 384, "segment header");
