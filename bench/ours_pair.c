@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ours_pair.c - throughput from senders to receivers through our pipes and VALE switches.
+ * ours_pair.c - throughput from senders to receivers through our pipes, VALE switches and NIC ports.
  *
  * Only the public API is used, the way that pkt-gen uses it: a sender fills slots up to its burst
  * and syncs; a receiver syncs, reads one word of each frame and gives the slots back. With --spin
@@ -33,10 +33,13 @@ static bool opt_one_process;
 static bool opt_one_core;
 static bool opt_spin;
 static bool opt_numbered;
+static uint32_t opt_receiver_slots;
 static enum ours_kind kind;
 
 static const struct bench_opt opts[] = {
-	{"kind", BENCH_STRING, &opt_kind, 0, 0, "vale or pipe (default vale)"},
+	{"kind", BENCH_STRING, &opt_kind, 0, 0, "vale, pipe or nic (default vale)"},
+	{"from", BENCH_STRING, &ours_nics[0], 0, 0, "nic: interface of the sender, IF%NETNS"},
+	{"to", BENCH_STRING, &ours_nics[1], 0, 0, "nic: interface of the receiver"},
 	{"frame", BENCH_U32, &opt_frame, BENCH_MIN_FRAME, BENCH_MAX_FRAME, "bytes of a frame"},
 	{"burst", BENCH_U32, &opt_burst, 1, 4096, "frames a sync, at most"},
 	{"senders", BENCH_U32, &opt_senders, 1, 32, "sending processes; they share the first CPUs"},
@@ -50,6 +53,9 @@ static const struct bench_opt opts[] = {
 	{"one-core", BENCH_FLAG, &opt_one_core, 0, 0,
 		"one sender and one receiver take turns on the first CPU; monitors have the last"},
 	{"spin", BENCH_FLAG, &opt_spin, 0, 0, "sync by ioctl all the time instead of poll"},
+	{"receiver-slots", BENCH_U32, &opt_receiver_slots, 0, 4096,
+		"of a receiver's rings, 0 the default; with other ones than the sender's, the two "
+		"ends of a veth pair are not joined"},
 	{"numbered", BENCH_FLAG, &opt_numbered, 0, 0,
 		"write a number into each frame; one pair only"},
 };
@@ -147,7 +153,7 @@ static int
 open_receivers(struct receiver *r)
 {
 	for (uint32_t i = 0; i < r->n; i++) {
-		r->port[i] = ours_open(kind, 'r', r->first + i, 0);
+		r->port[i] = ours_open(kind, 'r', r->first + i, opt_receiver_slots);
 		if (r->port[i] == NULL)
 			return -EIO;
 		r->fds[i] = (struct pollfd){.fd = r->port[i]->fd, .events = POLLIN};
@@ -338,15 +344,15 @@ int
 main(int argc, char **argv)
 {
 	struct bench_conf conf = {.program = "ours_pair",
-		.purpose = "Sends frames through a pipe or a VALE switch.",
+		.purpose = "Sends frames through a pipe, a VALE switch or two interfaces.",
 		.opts = opts,
 		.n_opts = sizeof(opts) / sizeof(opts[0])};
 	struct bench_run *run;
 
 	bench_parse(&conf, argc, argv);
 	kind = ours_kind(opt_kind);
-	if (kind == OURS_PIPE && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
-		bench_say("a pipe has one sender and one receiver; use --kind vale for more");
+	if (kind != OURS_VALE && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
+		bench_say("a pipe or NIC has one sender and one receiver; use --kind vale for more");
 		return 2;
 	}
 	if (opt_one_core && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {

@@ -17,6 +17,8 @@
 #define QUIET_NS    UINT64_C(20000000)
 #define NAP_NS	    UINT64_C(100000)
 
+const char *ours_nics[2] = {"", ""};
+
 enum ours_kind
 ours_kind(const char *text)
 {
@@ -24,7 +26,9 @@ ours_kind(const char *text)
 		return OURS_VALE;
 	if (strcmp(text, "pipe") == 0)
 		return OURS_PIPE;
-	bench_say("--kind: \"%.40s\" is neither vale nor pipe", text);
+	if (strcmp(text, "nic") == 0)
+		return OURS_NIC;
+	bench_say("--kind: \"%.40s\" is neither vale nor pipe nor nic", text);
 	exit(2);
 }
 
@@ -51,6 +55,8 @@ open_port(enum ours_kind kind, char role, uint32_t number, const char *rest)
 	if (kind == OURS_PIPE)
 		snprintf(name, sizeof(name), "netmap:bench%d%c%u%s", group, role == 's' ? '{' : '}',
 			number, rest);
+	else if (kind == OURS_NIC)
+		snprintf(name, sizeof(name), "netmap:%s%s", ours_nics[role == 'r'], rest);
 	else
 		snprintf(name, sizeof(name), "valebench%d:%c%u%s", group, role, number, rest);
 	d = nmport_open(name);

@@ -19,12 +19,15 @@
 
 #define OURS_POLL_MS  200 /* how long sides block before they look at the stop flag again */
 
-enum ours_kind { OURS_VALE, OURS_PIPE };
+enum ours_kind { OURS_VALE, OURS_PIPE, OURS_NIC };
+
+/* OURS_NIC: names of the ports of the sending and of the receiving side, without "netmap:". */
+extern const char *ours_nics[2];
 
 /**
  * ours_kind() - read the value of --kind
  *
- * Ends the process with status 2 and a message when it is neither "vale" nor "pipe".
+ * Ends the process with status 2 and a message when it is neither "vale" nor "pipe" nor "nic".
  */
 enum ours_kind ours_kind(const char *text);
 

@@ -98,6 +98,42 @@ def with_daemon(figures, name, child, before):
     return figures
 
 
+# ---- our own ports on a veth pair ----------------------------------------------------------------
+
+
+class VethPair:
+    """The two ends of one veth pair, each in a namespace of its own."""
+
+    def __init__(self, env):
+        self.ports = []
+        holders = []
+        for _ in range(2):
+            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            holders.append(holder)
+            Wires.wait_for_namespace(holder)
+        command("ip", "link", "add", "joint", "type", "veth", "peer", "name", "joinr")
+        for name, holder in zip(("joint", "joinr"), holders):
+            command("ip", "link", "set", name, "netns", str(holder.pid))
+            command("nsenter", "--net", "--target", str(holder.pid), "sh", "-c",
+                    "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
+                    f"ip link set {name} up")
+            self.ports.append(f"{name}%pid:{holder.pid}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass  # goes with the namespaces
+
+
+def veth(*args):
+    def measure(env, seconds):
+        pair = env.keep("veth pair", lambda: VethPair(env))
+        return env.program("ours_pair", "--kind", "nic", "--from", pair.ports[0], "--to",
+                           pair.ports[1], *args, seconds=seconds)
+    return measure
+
+
 # ---- Linux bridge --------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 /* See join_rig.h. */
 #include "join_rig.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -237,10 +238,14 @@ rig_open(struct rig *rig, unsigned int end)
 	const uint8_t desc_id[16] = {0};
 	struct unm_reason why = {""};
 	struct unm_bind_info info;
+	int ret;
 
 	e->out->tx_pos = 0;
 	e->in->rx_pos = 0;
-	CHECK(unm_bind(&rig->dom, e->port, &wish, &e->binding, &why) == 0);
+	do {
+		ret = unm_bind(&rig->dom, e->port, &wish, &e->binding, &why);
+	} while (ret == -EINPROGRESS); /* each step opens a ring, or more */
+	CHECK(ret == 0);
 	unm_bind_info(&e->binding, desc_id, &info);
 	info.kind = UNM_PORT_BASE; /* whose operations are replaced by ours */
 	CHECK(unm_bport_open(&e->bp, &env, &rig->seg, &rig->region, &info, NULL) == 0);

@@ -118,7 +118,7 @@ every_position(void **state)
 	uint32_t unread, before;
 
 	for (unread = 0; unread < RIG_SLOTS; unread++) {
-		for (before = 0; before < 3; before++) {
+		for (before = 0; before < 2; before++) {
 			join(rig);
 			rig_send(rig, 0, before * 6 + 1);
 			rig_send(rig, 1, before);
