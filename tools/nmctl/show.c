@@ -118,14 +118,16 @@ port_line(struct json_object *p)
 			field_u64(p, "host_tx_rings"), field_u64(p, "host_rx_rings"));
 	snprintf(slots, sizeof(slots), "%" PRIu64 "/%" PRIu64, field_u64(p, "tx_slots"),
 		field_u64(p, "rx_slots"));
-	printf("%-24s %-5s %5" PRIu64 " %4" PRIu64 " %7s %11s %8s %8s %8s %8s%s%s%s%s%s%s\n",
+	printf("%-24s %-5s %5" PRIu64 " %4" PRIu64 " %7s %11s %8s %8s %8s %8s%s%s%s%s%s%s%s\n",
 		field_str(p, "name"), field_str(p, "kind"), field_u64(p, "users"),
 		field_u64(p, "memory"), rings, slots,
 		format_count(sent, (double)field_u64(p, "sent")),
 		format_count(received, (double)field_u64(p, "received")),
 		format_count(missed, (double)field_u64(p, "missed")),
 		format_count(dropped, (double)dropped_total(p)),
-		field_bool(p, "link") ? "" : " down", field_bool(p, "lossless") ? " lossless" : "",
+		field_bool(p, "link") ? "" : " down",
+		field_u64(p, "joined_rings") > 0 ? " joined" : "",
+		field_bool(p, "lossless") ? " lossless" : "",
 		field_bool(p, "forward") ? " forward" : "",
 		field_bool(p, "persistent") ? " persistent" : "",
 		field_bool(p, "attached") ? " attached" : "",
