@@ -352,7 +352,8 @@ main(int argc, char **argv)
 	bench_parse(&conf, argc, argv);
 	kind = ours_kind(opt_kind);
 	if (kind != OURS_VALE && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {
-		bench_say("a pipe or NIC has one sender and one receiver; use --kind vale for more");
+		bench_say(
+			"a pipe or NIC has one sender and one receiver; use --kind vale for more");
 		return 2;
 	}
 	if (opt_one_core && (opt_senders > 1 || opt_receivers > 1 || opt_idle_ports > 0)) {

@@ -43,7 +43,8 @@ wire_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (how == UNM_JOIN_HALT)
 		return unm_join_stay(r, tail);
 	pthread_mutex_lock(&w->mutex);
-	for (pos = w->tx_pos; pos != head && w->n < RIG_WIRE; pos = unm_pos_next(pos, r->num_slots)) {
+	for (pos = w->tx_pos; pos != head && w->n < RIG_WIRE;
+		pos = unm_pos_next(pos, r->num_slots)) {
 		const struct netmap_slot s = unm_slot_load(&r->ring->slot[pos]);
 		const uint32_t at = (w->first + w->n++) % RIG_WIRE;
 
@@ -194,8 +195,8 @@ rig_init(struct rig *rig, uint32_t slots0, uint32_t slots1)
 	add_port(rig, 1, slots1, region);
 	rig->n_free = region->bufs.n_free;
 	rig->region.info = region->info;
-	rig->region.base = mmap(
-		NULL, region->info.size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+	rig->region.base =
+		mmap(NULL, region->info.size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
 	CHECK(rig->region.base != MAP_FAILED);
 	CHECK(unm_seg_attach(&rig->seg, rig->end[0].port->seg->hdr, rig->end[0].port->seg->size) ==
 		0);
@@ -318,8 +319,8 @@ rig_send(struct rig *rig, unsigned int end, uint32_t n)
 
 	CHECK(unm_bport_txsync(e->bp) == 0);
 	for (i = 0; i < n && ring_space(e->bp->tx) > 0; i++, e->sent++)
-		ring_send_frame(e->bp->tx, TRAFFIC_MIN_LEN + (uint32_t)(e->sent % 20), 1, 0, end,
-			e->sent);
+		ring_send_frame(
+			e->bp->tx, TRAFFIC_MIN_LEN + (uint32_t)(e->sent % 20), 1, 0, end, e->sent);
 	CHECK(unm_bport_txsync(e->bp) == 0);
 	return i;
 }
@@ -334,8 +335,8 @@ rig_receive(struct rig *rig, unsigned int end, uint32_t n)
 
 	CHECK(unm_bport_rxsync(e->bp) == 0);
 	for (i = 0; i < n && ring_space(rx) > 0; i++) {
-		CHECK(traffic_check(ring_buf(rx, rx->ring->head), rx->ring->slot[rx->ring->head].len,
-			&flow, &seq));
+		CHECK(traffic_check(ring_buf(rx, rx->ring->head),
+			rx->ring->slot[rx->ring->head].len, &flow, &seq));
 		CHECK(flow == 1 - end && seq == e->got);
 		e->got++;
 		ring_advance(rx, 1);

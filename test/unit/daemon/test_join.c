@@ -221,7 +221,8 @@ reader_swaps(void **state)
 	rig_send(rig, 0, 10);
 	assert_int_equal(unm_bport_rxsync(rig->end[1].bp), 0);
 	for (i = 0; i < 6; i++) { /* 2 to 7: some will be given back, some not */
-		struct netmap_slot *s = &rx->ring->slot[unm_pos_add(rx->ring->head, 2 + i, RIG_SLOTS)];
+		struct netmap_slot *s =
+			&rx->ring->slot[unm_pos_add(rx->ring->head, 2 + i, RIG_SLOTS)];
 		const uint32_t mine = extra[i];
 
 		memcpy(rx->bufs + (size_t)mine * rx->buf_size,
@@ -300,6 +301,74 @@ other_slots(void **state)
 	rig_send(&rig, 0, 3);
 	drain(&rig);
 	rig_fini(&rig);
+}
+
+/* --- traffic while they join and part --- */
+
+struct side {
+	struct rig *rig;
+	uint32_t stop;
+};
+
+static void *
+send_run(void *arg)
+{
+	struct side *s = arg;
+	uint64_t seed = 1;
+
+	while (UNM_READ_ONCE(s->stop) == 0)
+		rig_send(s->rig, 0, traffic_random(&seed) % RIG_SLOTS);
+	return NULL;
+}
+
+static void *
+receive_run(void *arg)
+{
+	struct side *s = arg;
+	uint64_t seed = 2;
+
+	while (UNM_READ_ONCE(s->stop) == 0)
+		rig_receive(s->rig, 1, traffic_random(&seed) % 4 == 0 ? 3 : ALL);
+	return NULL;
+}
+
+static void
+wait_state(struct rig *rig, uint32_t state)
+{
+	const uint64_t until = traffic_now_ns() + UINT64_C(20000000000);
+
+	while (rig_state(rig, 0) != state) {
+		assert_true(traffic_now_ns() < until);
+		unm_domain_reap(&rig->dom);
+		usleep(200);
+	}
+}
+
+static void
+under_traffic(void **state)
+{
+	struct side side = {.rig = *state};
+	struct rig *rig = side.rig;
+	pthread_t sender, receiver;
+	uint64_t seed = 3;
+	uint32_t i;
+
+	assert_int_equal(pthread_create(&sender, NULL, send_run, &side), 0);
+	assert_int_equal(pthread_create(&receiver, NULL, receive_run, &side), 0);
+	for (i = 0; i < 20; i++) {
+		pair(rig);
+		wait_state(rig, UNM_JOIN_JOINED);
+		usleep(traffic_random(&seed) % 3000);
+		unm_join_unpair(rig->end[0].port);
+		wait_state(rig, UNM_JOIN_NONE);
+		usleep(traffic_random(&seed) % 3000);
+	}
+	UNM_WRITE_ONCE(side.stop, 1);
+	pthread_join(sender, NULL);
+	pthread_join(receiver, NULL);
+	unm_domain_reap(&rig->dom);
+	drain(rig);
+	rig_check_buffers(rig, NULL, 0);
 }
 
 /* --- netmapd is killed --- */
@@ -399,6 +468,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(busy_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_answer, setup, teardown),
 		cmocka_unit_test(other_slots),
+		cmocka_unit_test_setup_teardown(under_traffic, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere, setup, teardown),
 	};
