@@ -218,6 +218,15 @@ host_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	return 0;
 }
 
+static bool
+host_rx_has_room(const struct unm_bring *r)
+{
+	const uint32_t n = r->num_slots, head = unm_own_hwcur(r);
+	const uint32_t held = unm_pos_dist(head, unm_kring_load_hwtail(r->kring, n, head), n);
+
+	return held == 0 || n - 1 - held >= USUAL_SLOTS;
+}
+
 /* --- to the stack --- */
 
 /* What is to be written next: a frame, or segments that are being joined. */
@@ -404,4 +413,6 @@ const struct unm_port_ops unm_port_host_ops = {
 	.txsync = host_txsync,
 	.rxsync = host_rxsync,
 	.tx_done = host_tx_done,
+	.rx_has_room = host_rx_has_room,
+	.rx_arrives_here = true,
 };

@@ -48,11 +48,7 @@ static int
 sync_kind(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct unm_kring *k = r->kring;
-	int err;
-
-	if (__builtin_expect(r->stack_fd >= 0, 0) && unm_ring_forwards(r))
-		unm_host_pass_up(r, head);
-	err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
+	const int err = r->is_rx ? r->ops->rxsync(r, head, tail) : r->ops->txsync(r, head, tail);
 
 	if (err != 0)
 		return err;
@@ -79,6 +75,9 @@ sync_watched(struct unm_bring *r, uint32_t head, uint32_t *tail)
 static int
 sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
+	/* Before a monitor gets the buffers */
+	if (__builtin_expect(r->stack_fd >= 0, 0) && unm_ring_forwards(r))
+		unm_host_pass_up(r, head);
 	if (__builtin_expect(unm_is_watched(r->kring), 0))
 		return sync_watched(r, head, tail);
 	return sync_kind(r, head, tail);

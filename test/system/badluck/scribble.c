@@ -267,6 +267,8 @@ open_and_broadcast(const char *name)
 
 	if (port == NULL)
 		die(name);
+	if (strchr(name, '/') != NULL)
+		return; /* a monitor can't */
 	memset(f->dst, 0xff, sizeof(f->dst));
 	bl_frame_mac(f->src, SCRIBBLER, false);
 	f->stream = BL_STREAM_ANNOUNCE;

@@ -242,4 +242,6 @@ def all_are_killed():
     survive([(True, True)] * 10 * TIMES)
 
 
-run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, netmapd_is_killed_while_it_takes_over, all_are_killed)
+if __name__ == "__main__":
+    run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, netmapd_is_killed_while_it_takes_over,
+        all_are_killed)

@@ -2,7 +2,7 @@
 /*
  * One side of a stream of numbered and checksummed frames, for the tests in this directory.
  *
- * usage: bl-traffic send|recv PORT STATUSFILE [options]      (see usage_text)
+ * usage: bl-traffic send|recv|watch PORT STATUSFILE [options]      (see usage_text)
  *
  * It begins paused. SIGUSR1: go. SIGUSR2: pause. SIGTERM: hand over what is queued, print the counters as JSON, end. The tests
  * send an order until the status file shows it, as a signal may come just before a poll that then sleeps: the order is noticed
@@ -42,7 +42,8 @@
 #define NS_PER_S       UINT64_C(1000000000)
 
 static const char usage_text[] =
-	"usage: bl-traffic send|recv PORT STATUSFILE [options]\n"
+	"usage: bl-traffic send|recv|watch PORT STATUSFILE [options]\n"
+	"  watch: a receiver that sends nothing, for monitors\n"
 	"  -s N      stream (default 1)\n"
 	"  -r N      which life of the sender this is (default 1)\n"
 	"  -l N[:M]  frame lengths, 60 ... 16000 (default 60:1500)\n"
@@ -62,7 +63,7 @@ struct side {
 };
 
 static struct {
-	bool is_sender, is_pipe, is_broadcast, is_stubborn;
+	bool is_sender, is_watcher, is_pipe, is_broadcast, is_stubborn;
 	uint16_t stream;
 	uint32_t run, min_len, max_len, burst;
 	uint64_t rate_pps;
@@ -435,7 +436,8 @@ take_frames(void)
 static void
 run_receiver(void)
 {
-	announce();
+	if (!bl.is_watcher)
+		announce();
 	while (order == BL_RUNNING) /* until told otherwise */
 		if (wait_for(POLLIN))
 			take_frames();
@@ -485,8 +487,11 @@ print_json(void)
 	       ", \"received\": %" PRIu64 ", \"missing\": %" PRIu64 ", \"torn\": %" PRIu64
 	       ", \"reordered\": %" PRIu64 ", \"foreign\": %" PRIu64 ", \"max_delay_us\": %" PRIu64
 	       ", \"max_call_us\": %" PRIu64 ", \"errors\": %" PRIu64 "}\n",
-		bl.is_sender ? "send" : "recv", st->filled, st->accepted, st->received, st->missing,
-		st->torn, st->late, st->foreign, st->max_delay_us, st->max_call_us, st->n_errors);
+		bl.is_sender	? "send"
+		: bl.is_watcher ? "watch"
+				: "recv",
+		st->filled, st->accepted, st->received, st->missing, st->torn, st->late,
+		st->foreign, st->max_delay_us, st->max_call_us, st->n_errors);
 }
 
 /* --- start --- */
@@ -551,9 +556,11 @@ parse_options(int argc, char **argv)
 			usage();
 	}
 	if (argc - optind != 3 || bl.burst == 0 ||
-		(strcmp(argv[optind], "send") != 0 && strcmp(argv[optind], "recv") != 0))
+		(strcmp(argv[optind], "send") != 0 && strcmp(argv[optind], "recv") != 0 &&
+			strcmp(argv[optind], "watch") != 0))
 		usage();
 	bl.is_sender = argv[optind][0] == 's';
+	bl.is_watcher = argv[optind][0] == 'w';
 }
 
 static void
@@ -588,8 +595,10 @@ open_port(const char *name)
 	if (bl.port == NULL)
 		die(name);
 	bl.is_pipe = strpbrk(name, "{}") != NULL;
-	side_init(&bl.tx, NETMAP_TXRING(bl.port->nifp, bl.port->first_tx_ring));
 	side_init(&bl.rx, NETMAP_RXRING(bl.port->nifp, bl.port->first_rx_ring));
+	if (bl.is_watcher)
+		return;
+	side_init(&bl.tx, NETMAP_TXRING(bl.port->nifp, bl.port->first_tx_ring));
 	bl.slot_seq = calloc(bl.tx.n_slots, sizeof(*bl.slot_seq));
 	if (bl.slot_seq == NULL)
 		die("calloc");
