@@ -153,10 +153,12 @@ unm_nic_check_uplink(
 	if (s != NULL ? s->may_take_uplink : dom->defaults.nic_may_take_uplink)
 		return 0;
 	read_routes(&u);
-	if (u.n != 1 || strcmp(u.name[0], ifname) != 0)
+	if (strcmp(ifname, "lo") != 0 && (u.n != 1 || strcmp(u.name[0], ifname) != 0))
 		return 0;
-	return unm_fail(why, -EPERM,
-		"'%s' has the only default route: what uses it would lose the network. If that is "
-		"wanted: nmctl set %s uplink yes",
-		name, name);
+	return unm_fail(why, -EPERM, "'%s' %s. If that is wanted: nmctl set %s uplink yes", name,
+		strcmp(ifname, "lo") == 0
+			? "is what programs of this machine talk to each other by: they could no "
+			  "more"
+			: "has the only default route: what uses it would lose the network",
+		name);
 }

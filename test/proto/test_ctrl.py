@@ -51,7 +51,7 @@ def register_checks(daemon):
         ("vale0:a", dict(mode=u.ONE_SW), errno.EINVAL), ("vale0:a", dict(mode=u.ONE_NIC, ringid=1), errno.EINVAL),
         ("vale0:a", dict(mem_id=999), errno.EINVAL), ("vale0:a", dict(csb=1), errno.EINVAL),
         ("vale0:a", dict(flags=u.MONITOR_TX), errno.EINVAL), ("nosuch", {}, errno.ENXIO), ("", {}, errno.ENXIO),
-        ("lo", {}, errno.ENXIO), ("vale0:lo", {}, errno.EINVAL), ("x" * 40, {}, errno.ENXIO),
+        ("lo", {}, errno.EPERM), ("vale0:lo", {}, errno.EINVAL), ("x" * 40, {}, errno.ENXIO),
         ("vale0", {}, errno.ENOMEM), ("vale0:", {}, errno.ENOMEM), ("vale-0:a", {}, errno.ENOMEM),
         ("vale" + "1" * 12 + ":a", {}, errno.ENOMEM), ("vale0:" + "p" * 16, {}, errno.ENOMEM),
         ("{1", {}, errno.EINVAL), ("p{", {}, errno.EINVAL), ("p}", {}, errno.EINVAL), ("a{b{c", {}, errno.EINVAL),

@@ -139,7 +139,7 @@ def attach_and_detach(daemon):
     def mode(m, ring=0):
         return u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, ring, m, 0, 0) + bytes(8)
 
-    for name, body, want in (("eth0", ATTACH, errno.EINVAL), ("vale0:nosuch", ATTACH, errno.EINVAL), ("vale0:lo", ATTACH, errno.ENXIO),
+    for name, body, want in (("eth0", ATTACH, errno.EINVAL), ("vale0:nosuch", ATTACH, errno.EINVAL), ("vale0:lo", ATTACH, errno.EPERM),
                              ("vale0:lo", mode(u.NIC_SW), errno.EINVAL), ("vale0:lo", mode(u.ONE_NIC), errno.EINVAL),
                              ("vale0:lo", mode(u.ALL_NIC, 1), errno.EINVAL), ("vale0", ATTACH, errno.ENOMEM)):
         r = s.ctrl(c, u.VALE_ATTACH, name, body)
@@ -211,7 +211,7 @@ def queries(daemon):
     s = daemon.session()
     c, d = s.open(), s.open()
     r = s.ctrl(c, u.PORT_INFO_GET, "", bytes(32))
-    u.expect((r.error, struct.unpack_from("<Q", r.body)[0], struct.unpack_from("<H", r.body, 24)[0]), (0, 2965438464, 1), "global region")
+    u.expect((r.error, struct.unpack_from("<Q", r.body)[0], struct.unpack_from("<H", r.body, 24)[0]), (0, 2965442560, 1), "global region")
     u.expect(s.ctrl(c, u.PORT_INFO_GET, "", bytes(24) + struct.pack("<H", 99) + bytes(6)).error, errno.EINVAL, "unknown region")
     r = s.ctrl(c, u.PORT_INFO_GET, "vale0:q", bytes(8) + struct.pack("<IIHH", 64, 0, 3, 0) + bytes(12))
     u.expect(struct.unpack_from("<IIHHHH", r.body, 8), (64, 1024, 3, 1, 1, 1), "port made for an instant")

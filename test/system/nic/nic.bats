@@ -132,8 +132,8 @@ is_restored()
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
 	chmod 777 "$DIR"
-	run setpriv --reuid=65534 --regid=65534 --clear-groups env "UNETMAP_SOCKET=$DIR/netmapd.sock" \
-		timeout 10 "$PKT_GEN" -i netmap:lo -f tx -n 1 -w 0
+	run ip netns exec "$ns_m" setpriv --reuid=65534 --regid=65534 --clear-groups env "UNETMAP_SOCKET=$DIR/netmapd.sock" \
+		timeout 10 "$PKT_GEN" -i netmap:ma -f tx -n 1 -w 0
 	[ "$status" -ne 0 ]
 	[[ "$output" == *root* ]]
 }
