@@ -30,9 +30,9 @@
 #include "shm/xsk_ring.h"
 
 #define RING_SIZE 1024u
-#define N_FRAMES (4 * RING_SIZE)
-#define HEADROOM 256u
-#define POLL_MS 200
+#define N_FRAMES  (4 * RING_SIZE)
+#define HEADROOM  256u
+#define POLL_MS	  200
 
 static uint32_t opt_frame = BENCH_MIN_FRAME;
 static uint32_t opt_batch = 256;
@@ -41,242 +41,248 @@ static const char *opt_tx = "", *opt_rx = "", *opt_in = "", *opt_out = "";
 static const char *opt_tx_ns = "", *opt_rx_ns = "", *opt_mid_ns = "";
 
 static const struct bench_opt opts[] = {
-    {"frame", BENCH_U32, &opt_frame, BENCH_MIN_FRAME, BENCH_MAX_FRAME,
-     "bytes of a frame"},
-    {"batch", BENCH_U32, &opt_batch, 1, RING_SIZE, "frames a system call"},
-    {"unaligned", BENCH_FLAG, &opt_unaligned, 0, 0,
-     "chunks of 2304 bytes that overlap"},
-    {"tx", BENCH_STRING, &opt_tx, 0, 0, "interface to send to"},
-    {"rx", BENCH_STRING, &opt_rx, 0, 0, "interface to receive from"},
-    {"in", BENCH_STRING, &opt_in, 0, 0, "interface to forward from"},
-    {"out", BENCH_STRING, &opt_out, 0, 0, "interface to forward to"},
-    {"tx-ns", BENCH_STRING, &opt_tx_ns, 0, 0,
-     "the sender's namespace, like /proc/1/ns/net"},
-    {"rx-ns", BENCH_STRING, &opt_rx_ns, 0, 0, "the receiver's namespace"},
-    {"mid-ns", BENCH_STRING, &opt_mid_ns, 0, 0, "the forwarder's namespace"},
+	{"frame", BENCH_U32, &opt_frame, BENCH_MIN_FRAME, BENCH_MAX_FRAME, "bytes of a frame"},
+	{"batch", BENCH_U32, &opt_batch, 1, RING_SIZE, "frames a system call"},
+	{"unaligned", BENCH_FLAG, &opt_unaligned, 0, 0, "chunks of 2304 bytes that overlap"},
+	{"tx", BENCH_STRING, &opt_tx, 0, 0, "interface to send to"},
+	{"rx", BENCH_STRING, &opt_rx, 0, 0, "interface to receive from"},
+	{"in", BENCH_STRING, &opt_in, 0, 0, "interface to forward from"},
+	{"out", BENCH_STRING, &opt_out, 0, 0, "interface to forward to"},
+	{"tx-ns", BENCH_STRING, &opt_tx_ns, 0, 0, "the sender's namespace, like /proc/1/ns/net"},
+	{"rx-ns", BENCH_STRING, &opt_rx_ns, 0, 0, "the receiver's namespace"},
+	{"mid-ns", BENCH_STRING, &opt_mid_ns, 0, 0, "the forwarder's namespace"},
 };
 
 /* A socket with its rings, and our positions in them. */
 struct xsk {
-  int fd, link, map;
-  struct unm_xsk_ring rx, tx, fill, comp;
-  uint32_t rx_pos, tx_pos, fill_pos, comp_pos;
+	int fd, link, map;
+	struct unm_xsk_ring rx, tx, fill, comp;
+	uint32_t rx_pos, tx_pos, fill_pos, comp_pos;
 };
 
 /* The chunk of a frame whose data is at @addr, as the kernel says it. */
-static uint64_t chunk_of(uint64_t addr) {
-  return opt_unaligned ? addr & ((UINT64_C(1) << 48) - 1) : addr - HEADROOM;
+static uint64_t
+chunk_of(uint64_t addr)
+{
+	return opt_unaligned ? addr & ((UINT64_C(1) << 48) - 1) : addr - HEADROOM;
 }
 
-static int failed(const char *what, const char *name, int err) {
-  bench_say("%s \"%s\": %s", what, name, strerror(-err));
-  return err;
+static int
+failed(const char *what, const char *name, int err)
+{
+	bench_say("%s \"%s\": %s", what, name, strerror(-err));
+	return err;
 }
 
-static int enter_namespace(const char *path) {
-  int fd, err = 0;
+static int
+enter_namespace(const char *path)
+{
+	int fd, err = 0;
 
-  if (path[0] == '\0')
-    return 0;
-  fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
-    err = failed("cannot enter the namespace", path, -errno);
-  if (fd >= 0)
-    close(fd);
-  return err;
+	if (path[0] == '\0')
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
+		err = failed("cannot enter the namespace", path, -errno);
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
-static int map_rings(struct xsk *x) {
-  struct unm_nic_state ofs;
-  int err = unm_xsk_offsets(x->fd, &ofs);
+static int
+map_rings(struct xsk *x)
+{
+	struct unm_nic_state ofs;
+	int err = unm_xsk_offsets(x->fd, &ofs);
 
-  if (err == 0)
-    err = unm_xsk_ring_map(&x->rx, x->fd, XDP_PGOFF_RX_RING, &ofs.rx_ofs,
-                           RING_SIZE, sizeof(struct xdp_desc));
-  if (err == 0)
-    err = unm_xsk_ring_map(&x->tx, x->fd, XDP_PGOFF_TX_RING, &ofs.tx_ofs,
-                           RING_SIZE, sizeof(struct xdp_desc));
-  if (err == 0)
-    err = unm_xsk_ring_map(&x->fill, x->fd, XDP_UMEM_PGOFF_FILL_RING,
-                           &ofs.fill_ofs, RING_SIZE, sizeof(uint64_t));
-  if (err == 0)
-    err = unm_xsk_ring_map(&x->comp, x->fd, XDP_UMEM_PGOFF_COMPLETION_RING,
-                           &ofs.comp_ofs, RING_SIZE, sizeof(uint64_t));
-  return err;
+	if (err == 0)
+		err = unm_xsk_ring_map(&x->rx, x->fd, XDP_PGOFF_RX_RING, &ofs.rx_ofs, RING_SIZE,
+			sizeof(struct xdp_desc));
+	if (err == 0)
+		err = unm_xsk_ring_map(&x->tx, x->fd, XDP_PGOFF_TX_RING, &ofs.tx_ofs, RING_SIZE,
+			sizeof(struct xdp_desc));
+	if (err == 0)
+		err = unm_xsk_ring_map(&x->fill, x->fd, XDP_UMEM_PGOFF_FILL_RING, &ofs.fill_ofs,
+			RING_SIZE, sizeof(uint64_t));
+	if (err == 0)
+		err = unm_xsk_ring_map(&x->comp, x->fd, XDP_UMEM_PGOFF_COMPLETION_RING,
+			&ofs.comp_ofs, RING_SIZE, sizeof(uint64_t));
+	return err;
 }
 
 /* A socket on queue 0 of @ifname, over @frames; its received frames begin with
  * number @first. */
-static int open_xsk(struct xsk *x, const char *ifname, void *frames,
-                    uint32_t first, bool receives) {
-  const struct unm_xsk_umem umem = {.addr = frames,
-                                    .len = N_FRAMES * BENCH_BUF_SIZE,
-                                    .chunk = BENCH_BUF_SIZE +
-                                             (opt_unaligned ? HEADROOM : 0),
-                                    .is_unaligned = opt_unaligned};
-  const struct unm_xsk_sizes sizes = {RING_SIZE, RING_SIZE, RING_SIZE,
-                                      RING_SIZE, 0};
-  const uint32_t ifindex = if_nametoindex(ifname), zero = 0;
-  int prog, err;
+static int
+open_xsk(struct xsk *x, const char *ifname, void *frames, uint32_t first, bool receives)
+{
+	const struct unm_xsk_umem umem = {.addr = frames,
+		.len = N_FRAMES * BENCH_BUF_SIZE,
+		.chunk = BENCH_BUF_SIZE + (opt_unaligned ? HEADROOM : 0),
+		.is_unaligned = opt_unaligned};
+	const struct unm_xsk_sizes sizes = {RING_SIZE, RING_SIZE, RING_SIZE, RING_SIZE, 0};
+	const uint32_t ifindex = if_nametoindex(ifname), zero = 0;
+	int prog, err;
 
-  memset(x, 0, sizeof(*x));
-  x->fd = unm_xsk_open(&umem, &sizes);
-  err = x->fd < 0 ? x->fd : unm_xsk_bind(x->fd, ifindex, zero, -1, 0);
-  if (err == 0)
-    err = map_rings(x);
-  for (; err == 0 && receives && x->fill_pos < RING_SIZE; x->fill_pos++)
-    *unm_xsk_addr(&x->fill, x->fill_pos) =
-        (uint64_t)(first + x->fill_pos) * BENCH_BUF_SIZE;
-  if (err == 0 && receives) {
-    unm_xsk_produce(&x->fill, x->fill_pos);
-    x->map = unm_xdp_map_new(1);
-    prog = x->map < 0 ? x->map : unm_xdp_prog_new(x->map, NULL);
-    x->link = prog < 0 ? prog : unm_xdp_attach(prog, ifindex, false);
-    err = x->link < 0 ? x->link : unm_xdp_map_set(x->map, 0, x->fd);
-  }
-  return err == 0 ? 0 : failed("cannot open an AF_XDP socket on", ifname, err);
+	memset(x, 0, sizeof(*x));
+	x->fd = unm_xsk_open(&umem, &sizes);
+	err = x->fd < 0 ? x->fd : unm_xsk_bind(x->fd, ifindex, zero, -1, 0);
+	if (err == 0)
+		err = map_rings(x);
+	for (; err == 0 && receives && x->fill_pos < RING_SIZE; x->fill_pos++)
+		*unm_xsk_addr(&x->fill, x->fill_pos) =
+			(uint64_t)(first + x->fill_pos) * BENCH_BUF_SIZE;
+	if (err == 0 && receives) {
+		unm_xsk_produce(&x->fill, x->fill_pos);
+		x->map = unm_xdp_map_new(1);
+		prog = x->map < 0 ? x->map : unm_xdp_prog_new(x->map, NULL);
+		x->link = prog < 0 ? prog : unm_xdp_attach(prog, ifindex, false);
+		err = x->link < 0 ? x->link : unm_xdp_map_set(x->map, 0, x->fd);
+	}
+	return err == 0 ? 0 : failed("cannot open an AF_XDP socket on", ifname, err);
 }
 
-static int kick(const struct xsk *x, const char *name) {
-  if (send(x->fd, NULL, 0, MSG_DONTWAIT) < 0 && errno != EAGAIN &&
-      errno != ENOBUFS && errno != EBUSY)
-    return failed("cannot send on", name, -errno);
-  return 0;
+static int
+kick(const struct xsk *x, const char *name)
+{
+	if (send(x->fd, NULL, 0, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS &&
+		errno != EBUSY)
+		return failed("cannot send on", name, -errno);
+	return 0;
 }
 
-static int send_frames(struct bench_run *run, struct bench_stat *stat,
-                       void *arg) {
-  char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
-  int err = enter_namespace(opt_tx_ns);
-  struct xsk x;
+static int
+send_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	int err = enter_namespace(opt_tx_ns);
+	struct xsk x;
 
-  (void)arg; /* sides know all they need from the options */
-  if (err == 0)
-    err = open_xsk(&x, opt_tx, frames, 0, false);
-  if (err != 0)
-    return err;
-  for (uint32_t i = 0; i < N_FRAMES; i++)
-    bench_frame(frames + (size_t)i * BENCH_BUF_SIZE, opt_frame, 2, 1,
-                BENCH_WORD);
-  bench_barrier(run);
-  while (err == 0 && !bench_stop(run)) {
-    const uint32_t room = RING_SIZE - (x.tx_pos - x.comp_pos);
-    const uint32_t n = room < opt_batch ? room : opt_batch;
+	(void)arg; /* sides know all they need from the options */
+	if (err == 0)
+		err = open_xsk(&x, opt_tx, frames, 0, false);
+	if (err != 0)
+		return err;
+	for (uint32_t i = 0; i < N_FRAMES; i++)
+		bench_frame(frames + (size_t)i * BENCH_BUF_SIZE, opt_frame, 2, 1, BENCH_WORD);
+	bench_barrier(run);
+	while (err == 0 && !bench_stop(run)) {
+		const uint32_t room = RING_SIZE - (x.tx_pos - x.comp_pos);
+		const uint32_t n = room < opt_batch ? room : opt_batch;
 
-    for (uint32_t i = 0; i < n; i++, x.tx_pos++) {
-      struct xdp_desc *d = unm_xsk_desc(&x.tx, x.tx_pos);
+		for (uint32_t i = 0; i < n; i++, x.tx_pos++) {
+			struct xdp_desc *d = unm_xsk_desc(&x.tx, x.tx_pos);
 
-      d->addr = (uint64_t)(x.tx_pos % N_FRAMES) * BENCH_BUF_SIZE;
-      d->len = opt_frame;
-      d->options = 0;
-    }
-    unm_xsk_produce(&x.tx, x.tx_pos);
-    err = kick(&x, opt_tx);
-    bench_count(opt_rx[0] == '\0' ? &stat->packets : &stat->sent,
-                unm_xsk_produced(&x.comp) - x.comp_pos);
-    x.comp_pos = unm_xsk_produced(&x.comp);
-    unm_xsk_consume(&x.comp, x.comp_pos);
-  }
-  return err;
+			d->addr = (uint64_t)(x.tx_pos % N_FRAMES) * BENCH_BUF_SIZE;
+			d->len = opt_frame;
+			d->options = 0;
+		}
+		unm_xsk_produce(&x.tx, x.tx_pos);
+		err = kick(&x, opt_tx);
+		bench_count(opt_rx[0] == '\0' ? &stat->packets : &stat->sent,
+			unm_xsk_produced(&x.comp) - x.comp_pos);
+		x.comp_pos = unm_xsk_produced(&x.comp);
+		unm_xsk_consume(&x.comp, x.comp_pos);
+	}
+	return err;
 }
 
-static int receive_frames(struct bench_run *run, struct bench_stat *stat,
-                          void *arg) {
-  char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
-  int err = enter_namespace(opt_rx_ns);
-  struct pollfd p = {.events = POLLIN};
-  struct xsk x;
+static int
+receive_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	int err = enter_namespace(opt_rx_ns);
+	struct pollfd p = {.events = POLLIN};
+	struct xsk x;
 
-  (void)arg;
-  if (err == 0)
-    err = open_xsk(&x, opt_rx, frames, 0, true);
-  if (err != 0)
-    return err;
-  p.fd = x.fd;
-  bench_barrier(run);
-  while (!bench_stop(run)) {
-    const uint32_t end = unm_xsk_produced(&x.rx);
+	(void)arg;
+	if (err == 0)
+		err = open_xsk(&x, opt_rx, frames, 0, true);
+	if (err != 0)
+		return err;
+	p.fd = x.fd;
+	bench_barrier(run);
+	while (!bench_stop(run)) {
+		const uint32_t end = unm_xsk_produced(&x.rx);
 
-    if (end == x.rx_pos) {
-      poll(&p, 1, POLL_MS);
-      continue;
-    }
-    bench_count(&stat->packets, end - x.rx_pos);
-    bench_count(&stat->batches, 1);
-    for (; x.rx_pos != end;
-         x.rx_pos++, x.fill_pos++) /* at most the ring's size */
-      *unm_xsk_addr(&x.fill, x.fill_pos) =
-          chunk_of(unm_xsk_desc(&x.rx, x.rx_pos)->addr);
-    unm_xsk_consume(&x.rx, x.rx_pos);
-    unm_xsk_produce(&x.fill, x.fill_pos);
-  }
-  return 0;
+		if (end == x.rx_pos) {
+			poll(&p, 1, POLL_MS);
+			continue;
+		}
+		bench_count(&stat->packets, end - x.rx_pos);
+		bench_count(&stat->batches, 1);
+		for (; x.rx_pos != end; x.rx_pos++, x.fill_pos++) /* at most the ring's size */
+			*unm_xsk_addr(&x.fill, x.fill_pos) =
+				chunk_of(unm_xsk_desc(&x.rx, x.rx_pos)->addr);
+		unm_xsk_consume(&x.rx, x.rx_pos);
+		unm_xsk_produce(&x.fill, x.fill_pos);
+	}
+	return 0;
 }
 
-static int forward_frames(struct bench_run *run, struct bench_stat *stat,
-                          void *arg) {
-  char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
-  int err = enter_namespace(opt_mid_ns);
-  struct pollfd p = {.events = POLLIN};
-  struct xsk in, out;
+static int
+forward_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
+{
+	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	int err = enter_namespace(opt_mid_ns);
+	struct pollfd p = {.events = POLLIN};
+	struct xsk in, out;
 
-  (void)arg;
-  if (err == 0)
-    err = open_xsk(&in, opt_in, frames, 0, true);
-  if (err == 0)
-    err = open_xsk(&out, opt_out, frames, RING_SIZE, false);
-  if (err != 0)
-    return err;
-  p.fd = in.fd;
-  bench_barrier(run);
-  while (err == 0 && !bench_stop(run)) {
-    const uint32_t end = unm_xsk_produced(&in.rx);
-    const uint32_t done = unm_xsk_produced(&out.comp);
+	(void)arg;
+	if (err == 0)
+		err = open_xsk(&in, opt_in, frames, 0, true);
+	if (err == 0)
+		err = open_xsk(&out, opt_out, frames, RING_SIZE, false);
+	if (err != 0)
+		return err;
+	p.fd = in.fd;
+	bench_barrier(run);
+	while (err == 0 && !bench_stop(run)) {
+		const uint32_t end = unm_xsk_produced(&in.rx);
+		const uint32_t done = unm_xsk_produced(&out.comp);
 
-    /* What has been sent can be received into again. */
-    for (; out.comp_pos != done; out.comp_pos++, in.fill_pos++)
-      *unm_xsk_addr(&in.fill, in.fill_pos) =
-          chunk_of(*unm_xsk_addr(&out.comp, out.comp_pos));
-    unm_xsk_consume(&out.comp, out.comp_pos);
-    unm_xsk_produce(&in.fill, in.fill_pos);
-    if (end == in.rx_pos) {
-      poll(&p, 1, POLL_MS);
-      continue;
-    }
-    bench_count(opt_rx[0] == '\0' ? &stat->packets : &stat->sent,
-                end - in.rx_pos);
-    for (; in.rx_pos != end && out.tx_pos - out.comp_pos < RING_SIZE;
-         in.rx_pos++, out.tx_pos++) {
-      struct xdp_desc *d = unm_xsk_desc(&out.tx, out.tx_pos);
+		/* What has been sent can be received into again. */
+		for (; out.comp_pos != done; out.comp_pos++, in.fill_pos++)
+			*unm_xsk_addr(&in.fill, in.fill_pos) =
+				chunk_of(*unm_xsk_addr(&out.comp, out.comp_pos));
+		unm_xsk_consume(&out.comp, out.comp_pos);
+		unm_xsk_produce(&in.fill, in.fill_pos);
+		if (end == in.rx_pos) {
+			poll(&p, 1, POLL_MS);
+			continue;
+		}
+		bench_count(opt_rx[0] == '\0' ? &stat->packets : &stat->sent, end - in.rx_pos);
+		for (; in.rx_pos != end && out.tx_pos - out.comp_pos < RING_SIZE;
+			in.rx_pos++, out.tx_pos++) {
+			struct xdp_desc *d = unm_xsk_desc(&out.tx, out.tx_pos);
 
-      *d = *unm_xsk_desc(&in.rx, in.rx_pos);
-      d->options = 0;
-    }
-    unm_xsk_consume(&in.rx, in.rx_pos);
-    unm_xsk_produce(&out.tx, out.tx_pos);
-    err = kick(&out, opt_out);
-  }
-  return err;
+			*d = *unm_xsk_desc(&in.rx, in.rx_pos);
+			d->options = 0;
+		}
+		unm_xsk_consume(&in.rx, in.rx_pos);
+		unm_xsk_produce(&out.tx, out.tx_pos);
+		err = kick(&out, opt_out);
+	}
+	return err;
 }
 
-int main(int argc, char **argv) {
-  struct bench_conf conf = {
-      .program = "peer_xsk",
-      .purpose =
-          "Sends, receives or forwards frames straight on AF_XDP sockets.",
-      .opts = opts,
-      .n_opts = sizeof(opts) / sizeof(opts[0])};
-  struct bench_run *run;
+int
+main(int argc, char **argv)
+{
+	struct bench_conf conf = {.program = "peer_xsk",
+		.purpose = "Sends, receives or forwards frames straight on AF_XDP sockets.",
+		.opts = opts,
+		.n_opts = sizeof(opts) / sizeof(opts[0])};
+	struct bench_run *run;
 
-  bench_parse(&conf, argc, argv);
-  run = bench_new(&conf, false);
-  if (opt_rx[0] != '\0')
-    bench_side(run, "receiver", 1, true, receive_frames, NULL);
-  if (opt_in[0] != '\0')
-    bench_side(run, "forwarder", 1, opt_rx[0] == '\0', forward_frames, NULL);
-  if (opt_tx[0] != '\0')
-    bench_side(run, "sender", 0, opt_rx[0] == '\0' && opt_in[0] == '\0',
-               send_frames, NULL);
-  bench_release(run);
-  return bench_finish_rate(run, opt_frame);
+	bench_parse(&conf, argc, argv);
+	run = bench_new(&conf, false);
+	if (opt_rx[0] != '\0')
+		bench_side(run, "receiver", 1, true, receive_frames, NULL);
+	if (opt_in[0] != '\0')
+		bench_side(run, "forwarder", 1, opt_rx[0] == '\0', forward_frames, NULL);
+	if (opt_tx[0] != '\0')
+		bench_side(run, "sender", 0, opt_rx[0] == '\0' && opt_in[0] == '\0', send_frames,
+			NULL);
+	bench_release(run);
+	return bench_finish_rate(run, opt_frame);
 }

@@ -47,7 +47,7 @@ make(const char *path)
 		return NULL;
 	}
 	sa = UNM_REAL(mmap)(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (sa == MAP_FAILED)
+	if (sa == MAP_FAILED || sa == NULL) /* never NULL, which cppcheck does not know */
 		return NULL;
 	sa->sun_family = AF_UNIX;
 	memcpy(sa->sun_path, path, strlen(path) + 1);

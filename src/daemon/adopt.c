@@ -510,8 +510,8 @@ settle_pools(struct unm_server *srv)
 	}
 	for (p = srv->dom.ports; p != NULL; p = p->next) {
 		for (i = 0; i < p->n_tx + p->n_rx; i++)
-			unm_pool_mark_run(&p->region->rings, p->rings[i].obj,
-				unm_dport_ring_objs(p, i));
+			unm_pool_mark_run(
+				&p->region->rings, p->rings[i].obj, unm_dport_ring_objs(p, i));
 	}
 	for (r = srv->dom.regions.first; r != NULL; r = r->next) {
 		unm_pool_store(&r->ifs);

@@ -108,12 +108,12 @@ struct unm_dport {
 	uint32_t kring_base;
 	struct unm_dring *rings; /* n_tx tx rings, then n_rx rx rings */
 	uint32_t n_bindings;
-	uint32_t n_pending;	/* requests under way that will bind it: see pending.h */
-	struct unm_dport *peer; /* pipe: the other end */
-	struct unm_dport *base; /* pipe: whose region it uses */
+	uint32_t n_pending;	     /* requests under way that will bind it: see pending.h */
+	struct unm_dport *peer;	     /* pipe: the other end */
+	struct unm_dport *base;	     /* pipe: whose region it uses */
 	struct unm_dport *join_with; /* NIC: the other end of its veth pair; see join.h */
-	bool is_joining;	/* to be linked or parted, once nobody syncs */
-	uint32_t n_pipes;	/* ports that have this one as base */
+	bool is_joining;	     /* to be linked or parted, once nobody syncs */
+	uint32_t n_pipes;	     /* ports that have this one as base */
 	/* Monitor (monitors.h): the port that it watches, NULL: none any more */
 	struct unm_dport *watched;
 	uint32_t mon_flags;	 /* UNM_MONF_* */
@@ -126,7 +126,7 @@ struct unm_dport {
 	int port_fds[UNM_MAX_PORT_FDS]; /* what its clients get: see UNM_BIND_FDS */
 	uint32_t n_port_fds;
 	uint32_t host_fd, n_host_fds; /* of these, queues of the host rings */
-	struct unm_nic *nic; /* of a network interface, else NULL */
+	struct unm_nic *nic;	      /* of a network interface, else NULL */
 	int worker_pid; /* ATTACHED: who forwards for this port; 0 = nobody at the moment */
 	uint64_t created_ns;
 };

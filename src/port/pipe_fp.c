@@ -340,8 +340,7 @@ unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 		end = push_slots(r, from, head);
 	if (end != from) {
 		/* A NIC's rxsync shows what arrives, joined or not. */
-		if (__builtin_expect(unm_is_watched(r->peer_kring), 0) &&
-			!r->ops->rx_arrives_here)
+		if (__builtin_expect(unm_is_watched(r->peer_kring), 0) && !r->ops->rx_arrives_here)
 			unm_show_to_peer(r, from, end);
 		unm_kring_publish_hwtail(r->peer_kring, to_peer(r, end));
 		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */

@@ -96,7 +96,7 @@ struct unm_nic_state {
 	 * headroom, and the address that of the data).
 	 */
 	uint32_t is_unaligned;
-	uint32_t has_open_sums; /* frames may come with checksums that are still to be done */
+	uint32_t has_open_sums;	 /* frames may come with checksums that are still to be done */
 	uint32_t is_busy_polled; /* rxsync calls the kernel when there is nothing */
 	uint32_t state_pad[9];
 

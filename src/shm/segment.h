@@ -344,7 +344,7 @@ enum unm_join_state {
 /* What a tx ring says to its rx ring in LINKED. */
 enum unm_join_offer {
 	UNM_OFFER_NONE = 0,
-	UNM_OFFER_MADE, /* nothing of mine is on its way. Exits: TAKEN (rxsync), NONE (txsync) */
+	UNM_OFFER_MADE,	 /* nothing of mine is on its way. Exits: TAKEN (rxsync), NONE (txsync) */
 	UNM_OFFER_TAKEN, /* the rx ring goes to JOINED: the tx ring stays as it is */
 };
 

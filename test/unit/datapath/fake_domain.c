@@ -156,9 +156,9 @@ ring_add(struct fake_domain *d, uint32_t port, uint32_t id, bool is_rx, uint32_t
 		ring->slot[i].len = (uint16_t)ri->buf_size;
 	}
 	/* with an array of spares behind the slots (port/join.h), whether it is used or not */
-	fr->ring_top += (sizeof(*ring) + slots * (sizeof(struct netmap_slot) + sizeof(uint32_t)) +
-				4095) &
-			~4095ul;
+	fr->ring_top +=
+		(sizeof(*ring) + slots * (sizeof(struct netmap_slot) + sizeof(uint32_t)) + 4095) &
+		~4095ul;
 	must(fr->ring_top <= ri->buf_ofs, "enough room for rings for this test");
 }
 
