@@ -143,11 +143,12 @@ struct unm_seg_hdr {
 	uint64_t port_ofs;
 	uint64_t bind_ofs;
 	uint64_t kring_ofs;
+	uint64_t csb_ofs; /* isolated only, else 0 */
+	/* All above is the same for ever: netmapd puts it right when a member has written there */
 	uint32_t
 		max_ageing_s; /* seconds until an unheard MAC is forgotten, 0 = never. W: netmapd */
 	/* clock tick up to which the MAC table was swept. W: any sender, by compare and swap */
 	uint32_t fdb_tick;
-	uint64_t csb_ofs; /* isolated only, else 0. W: once */
 	uint32_t hdr_pad2[2];
 
 	/* Read at each sync by everyone, written at each change of a port or binding. W: netmapd */
