@@ -121,6 +121,37 @@ used_is()
 	wait_for 10 used_is 2
 }
 
+@test "named by a process and by a file of its namespace" {
+	make_pair
+	start_in "$ns_a" holder ready sh -c 'echo ready; exec sleep 1000'
+	A="va%pid:$PID"
+	receiver "vb@netns=/run/netns/$ns_b"
+	B="vb%/run/netns/$ns_b" # as it is shown
+	sender "$A"
+	wait_for 10 is_joined "$B"
+	[ "$(port_field "$B" veth_peer)" = "$A" ]
+	stop "$TX" INT
+	stop "$RX" INT
+}
+
+@test "a link that is down parts them, an interface that moves ends its port" {
+	make_pair
+	receiver "$B"
+	sender "$A"
+	wait_for 10 is_joined "$B"
+	ip -n "$ns_a" link set va down
+	wait_for 10 state_is "$B" ''  # pkt-gen has ended on its error, as it does for netmap
+	ip -n "$ns_a" link set va up
+	wait_for 10 has_carrier "$ns_b" vb
+	sender "$A"
+	wait_for 10 is_joined "$B"
+	ip -n "$ns_b" link set vb netns "$ns_a"
+	wait_for 10 state_is "$A" ''
+	wait_for 10 is_gone "$RX"
+	stop "$TX" INT || :
+	wait_for 10 used_is 2
+}
+
 @test "other numbers of slots: through the kernel" {
 	make_pair
 	receiver "$B@conf:slots=512"
