@@ -78,6 +78,15 @@ CASES = [
     Case("ours/vale-1500", "VALE in poll, 1500-byte frames", program("ours_pair", "--frame", 1500)),
     Case("peer/testpmd-memif-1500", "DPDK testpmd over memif, 1500-byte frames",
          peers.testpmd_memif(1500)),
+    # Under a monitor. Sender and receiver share a CPU, so that the monitor has one.
+    Case("ours/vale-one-core-60", "VALE, one core for both sides",
+         program("ours_pair", "--one-core")),
+    Case("ours/vale-monitored-60", "the same, and a copy monitor of the receiver reads on the other core",
+         program("ours_pair", "--one-core", "--monitors", 1)),
+    Case("ours/pipe-one-core-60", "pipe, one core for both sides",
+         program("ours_pair", "--one-core", "--kind", "pipe")),
+    Case("ours/pipe-monitored-60", "the same under a copy monitor",
+         program("ours_pair", "--one-core", "--kind", "pipe", "--monitors", 1)),
     # TCP super-frames of 64 KiB.
     Case("ours/vale-cut-1514", "VALE, 64-KiB TCP frames cut into 45 and summed, one core for both sides",
          program("ours_gso")),
