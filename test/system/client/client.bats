@@ -36,6 +36,7 @@ ct()
 @test "waits" { ct ct_waits; }
 @test "requests, legacy requests, external memory" { ct ct_requests; }
 @test "CSB mode and the sync loop" { ct ct_csb; }
+@test "monitors" { ct ct_monitor; }
 @test "fork, exec, passing on, closing, dying" { ct ct_life; }
 @test "waits that bypass the C library" { ct ct_rawwait; }
 @test "netmapd dies and comes back under traffic" { ct ct_restart; }
