@@ -203,8 +203,9 @@ def everybody_is_killed():
 def hostile():
     """It overwrites its rings, its buffers and all the memory that it has by descriptor, tables too in the end."""
     with Domain() as d:
-        pairs = [d.pair("vale0:a", "vale0:b", 1, "-t", 100, "-k", "-l", "60:4000"),
-                 d.pair("netmap:p{1", "netmap:p}1", 2, "-t", 100, "-k", "-l", "60:4000")]
+        args = ("-k", "-t", 100, "-l", "60:4000")
+        pairs = [[d.start(role, port, "-s", n, *args).wait_open().go() for role, port in (("recv", rx), ("send", tx))]
+                 for n, (tx, rx) in enumerate((("vale0:a", "vale0:b"), ("netmap:p{1", "netmap:p}1")), 1)]
         log = open(os.path.join(d.dir, "scribbler"), "w+")
         proc = subprocess.Popen([os.environ["BL_SCRIBBLE"], "3", "vale0:b/rt", "netmap:p}1/rt"], env=d.env,
                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -221,6 +221,7 @@ def clients_end_meanwhile():
     with Domain(env={"UNETMAP_NO_AUTOSTART": "1"}) as d:
         pid = d.start_daemon()
         pairs = d.pair("netmap:p{1", "netmap:p}1", 1), d.pair("vale0:tx", "vale0:rx", 2, lossless=True)
+        pairs[1][1].wait_progress("received")  # how to wake whom is known
         os.kill(pid, signal.SIGKILL)
         d.bury_daemon(pid)
         for t in pairs[0]:
