@@ -94,6 +94,7 @@ fill_ring(struct unm_ibinding *b, uint32_t i, struct unm_kring *standin)
 	standin->offset_max = r->kring->offset_max;
 	standin->offset_gap = r->kring->offset_gap;
 	standin->offset_mask = r->kring->offset_mask;
+	standin->mon_head = UNM_NONE; /* the broker's own syncs show frames to monitors */
 	standin->hwcur = k->head;
 	standin->last_head = k->head;
 	standin->pub_tail = k->tail;

@@ -19,8 +19,14 @@ struct unm_watch {
 void unm_watch_before(struct unm_bring *r, uint32_t head, struct unm_watch *w);
 void unm_watch_after(struct unm_bring *r, uint32_t tail, struct unm_watch *w);
 
-/* Pipe: slots [from, to) are in the peer's rx ring, and the peer will see them next. */
+/*
+ * Pipe: slots [from, to) are in the peer's rx ring, and the peer will see them next. Nobody may be
+ * watching: then what was known of monitors is dropped.
+ */
 void unm_show_to_peer(struct unm_bring *r, uint32_t from, uint32_t to);
+
+/* Joined NIC rings: the peer's monitors have to fetch what has arrived, if nobody else does. */
+void unm_wake_watchers(struct unm_bring *r);
 
 /*
  * rxsync of a ring that somebody else owns: what has come is taken into the ring, nothing is given

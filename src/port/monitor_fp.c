@@ -213,21 +213,36 @@ unm_watch_after(struct unm_bring *r, uint32_t tail, struct unm_watch *w)
 		unm_mons_wake(w->mons);
 }
 
+/* Monitors of the ring at the other end, or NULL. */
+static struct unm_mons *
+peer_mons(struct unm_bring *r)
+{
+	const struct unm_bport *bp = r->bp;
+
+	return unm_mons_get(
+		&r->peer_mons, bp->env, bp->seg, (uint32_t)(r->peer_kring - bp->seg->krings));
+}
+
 void
 unm_show_to_peer(struct unm_bring *r, uint32_t from, uint32_t to)
 {
-	const struct unm_bport *bp = r->bp;
 	const struct unm_mon_src src = source(r, r->peer_ring, r->peer_kring, false);
-	const uint32_t slot = bp->env->slot();
-	struct unm_mons *mons = NULL;
+	const uint32_t slot = r->bp->env->slot();
+	struct unm_mons *mons = slot != 0 ? peer_mons(r) : NULL;
 
-	if (slot != 0)
-		mons = unm_mons_get(&r->peer_mons, bp->env, bp->seg,
-			(uint32_t)(r->peer_kring - bp->seg->krings));
 	if (mons == NULL)
 		return;
 	unm_mons_show(mons, slot, &src, from, to);
 	unm_mons_wake(mons);
+}
+
+void
+unm_wake_watchers(struct unm_bring *r)
+{
+	struct unm_mons *mons = peer_mons(r);
+
+	if (mons != NULL)
+		unm_mons_wake_all(mons);
 }
 
 /* --- the monitor as a port --- */

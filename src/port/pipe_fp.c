@@ -339,14 +339,19 @@ unm_pipe_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (from != head && unm_pos_dist(oldest, from, n) < n_out)
 		end = push_slots(r, from, head);
 	if (end != from) {
+		const bool is_watched = unm_is_watched(r->peer_kring);
+
 		/* A NIC's rxsync shows what arrives, joined or not. */
-		if (__builtin_expect(unm_is_watched(r->peer_kring), 0) && !r->ops->rx_arrives_here)
+		if (__builtin_expect(is_watched || r->peer_mons != NULL, 0) &&
+			!r->ops->rx_arrives_here)
 			unm_show_to_peer(r, from, end);
 		unm_kring_publish_hwtail(r->peer_kring, to_peer(r, end));
 		UNM_WRITE_ONCE(r->kring->hwcur, end); /* for display; queue_end() is the truth */
 		unm_count(&r->kring->n_wakes,
 			unm_wake_ring(r->bp->env, r->bp->seg, r->peer_kring,
 				UNM_READ_ONCE(r->peer_kring->port), UNM_WANT_RX));
+		if (__builtin_expect(is_watched, 0) && r->ops->rx_arrives_here)
+			unm_wake_watchers(r);
 	}
 	released = released_by_peer(r, end);
 	/*

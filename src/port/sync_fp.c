@@ -78,7 +78,7 @@ sync_checked(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	/* Before a monitor gets the buffers */
 	if (__builtin_expect(r->stack_fd >= 0, 0) && unm_ring_forwards(r))
 		unm_host_pass_up(r, head);
-	if (__builtin_expect(unm_is_watched(r->kring), 0))
+	if (__builtin_expect(unm_is_watched(r->kring) || r->mons != NULL, 0))
 		return sync_watched(r, head, tail);
 	return sync_kind(r, head, tail);
 }

@@ -145,6 +145,11 @@ unm_mons_get(
 	const uint32_t epoch = unm_load_acquire(&seg->hdr->epoch);
 	struct unm_mons *old = *mp, *m;
 
+	if (!unm_is_watched(&seg->krings[kring_idx])) {
+		*mp = NULL;
+		drop_views(old, NULL);
+		return NULL;
+	}
 	if (__builtin_expect(old != NULL && old->epoch == epoch && old->retry_ns == 0, 1))
 		return old;
 	if (old != NULL && old->epoch == epoch && unm_now_coarse_ns() < old->retry_ns)

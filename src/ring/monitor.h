@@ -75,7 +75,8 @@ struct unm_mons {
 
 /**
  * unm_mons_get() - the monitors of ring @kring_idx as of now
- * @m: NULL at first; follows the list, and is the caller's
+ * @m: NULL at first; follows the list, and is the caller's. When nobody watches any more it is
+ *     NULL again, and memory is let go: so it is to be asked for while it is not
  *
  * May ask netmapd for a region, so it may block: not with a lock held that others wait for.
  * Return: *m, or NULL: nobody watches, or no memory.

@@ -256,7 +256,7 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 	uint32_t start = 0, i;
 	int reason;
 
-	if (__builtin_expect(unm_is_watched(pr->kring), 0))
+	if (__builtin_expect(unm_is_watched(pr->kring) || pr->mons != NULL, 0))
 		mons = unm_mons_get(&pr->mons, s->env, s->seg, pr->kring_idx);
 	reason = ring_lock(s, p, pr);
 	if (reason == 0) {

@@ -364,6 +364,27 @@ come_and_go(void **state)
 	assert_int_equal(vale_pending(&v, 1), 6);
 }
 
+/* When the last one has gone the sender lets go of its memory. */
+static void
+memory_is_let_go(void **state)
+{
+	(void)state;
+	watch(1, UNM_MONF_RX, SLOTS, 2048);
+	vale_send(&v, 0, 1, 60, 1);
+	vale_txsync(&v, 0);
+	vale_drain(&v, 1);
+	assert_true(shown(mon) == 1);
+	{
+		const unsigned int before = fake_region_refs;
+
+		fake_monitor_unlink(v.d, mon_port, 0, fake_kring(v.d, 1, true, 0));
+		vale_send(&v, 0, 1, 60, 2);
+		vale_txsync(&v, 0);
+		vale_drain(&v, 1);
+		assert_true(fake_region_refs < before - 1); /* the sender's and the receiver's */
+	}
+}
+
 /* Lists and rings full of nonsense. */
 static void
 nonsense(void **state)
@@ -681,6 +702,7 @@ main(void)
 		TEST(no_memory),
 		TEST(stuck_lock),
 		TEST(come_and_go),
+		TEST(memory_is_let_go),
 		TEST(nonsense),
 		TEST(orphan),
 		TEST(sends_nothing),
