@@ -236,5 +236,4 @@ def hostile():
 
 
 if __name__ == "__main__":
-    # hostile() is open: a pipe's receiver ends (exit 3) under it. Not run until that is understood.
-    run(sees_all, reads_nothing, is_told, everybody_is_killed)
+    run(sees_all, reads_nothing, is_told, everybody_is_killed, hostile)
