@@ -177,7 +177,7 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 		const uint32_t idx = UNM_READ_ONCE(slot[pos].buf_idx), len = f->total;
 		const uint8_t *src = f->eth - hdr_len, *next;
 		uint8_t *dst = bufs + (size_t)idx * size;
-		uint8_t vnet[2];
+		uint8_t vnet[2] = {0, 0};
 
 		if (f->n_frags != 1 || len > cap || idx - UNM_BUF_FIRST >= n_good)
 			break;

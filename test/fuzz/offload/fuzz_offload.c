@@ -105,9 +105,9 @@ set_up(const struct setting *s, struct unm_spot *sp)
 	*sp = (struct unm_spot){.ring = ring, .p = peer, .n = SLOTS};
 	sp->pos = s->start % SLOTS;
 	sp->room = s->room % SLOTS;
-	sp->cap = peer->buf_size < UINT16_MAX ? peer->buf_size : UINT16_MAX;
-	if (s->gap != 0 && s->gap < sp->cap)
-		sp->cap = s->gap;
+	sp->limits.cap = peer->buf_size < UINT16_MAX ? peer->buf_size : UINT16_MAX;
+	if (s->gap != 0 && s->gap < sp->limits.cap)
+		sp->limits.cap = s->gap;
 }
 
 static uint8_t *
@@ -171,14 +171,14 @@ check_frames(const struct unm_spot *sp, uint32_t first, uint8_t gso_type)
 	while (at != sp->pos) { /* less than SLOTS turns */
 		const struct netmap_slot *s = &ring->slot[at];
 
-		must(s->len <= sp->cap && s->len <= sizeof(frame) - len);
+		must(s->len <= sp->limits.cap && s->len <= sizeof(frame) - len);
 		memcpy(frame + len, buffer(at), s->len);
 		check_behind(at, s->len);
 		memset(buffer(at), CANARY, s->len);
 		len += s->len;
 		at = unm_pos_next(at, SLOTS);
 		if (s->flags & NS_MOREFRAG) {
-			must(s->len == sp->cap && at != sp->pos);
+			must(s->len == sp->limits.cap && at != sp->pos);
 			continue;
 		}
 		must(len >= peer->hdr_len + 14);
