@@ -245,7 +245,7 @@ cmd_delete(struct command *c)
 	return as_request(c, c->word[1], NULL, unm_req_vale_delif);
 }
 
-/* attach SWITCH PORT [queues=N] */
+/* attach SWITCH PORT [queues=N] [host] */
 static int
 cmd_attach(struct command *c)
 {
@@ -253,15 +253,20 @@ cmd_attach(struct command *c)
 	struct nmreq_vale_attach req = {.reg = {.nr_mode = NR_REG_ALL_NIC}};
 	char name[UNM_NAME_SIZE * 2];
 	uint32_t n_queues = 0;
+	unsigned int i;
 	int ret;
 
-	if (c->n != 3 && c->n != 4)
+	if (c->n < 3)
 		return unm_fail(&c->why, -EINVAL, "attach needs a switch and a port");
-	if (c->n == 4) {
-		if (strncmp(c->word[3], key, strlen(key)) != 0)
-			return unm_fail(&c->why, -EINVAL, "'%s': queues=1...%u is expected",
-				c->word[3], UNM_MAX_TAP_QUEUES);
-		ret = parse_u32(c, c->word[3] + strlen(key), UNM_MAX_TAP_QUEUES, &n_queues);
+	for (i = 3; i < c->n; i++) {
+		if (strcmp(c->word[i], "host") == 0) {
+			req.reg.nr_mode = NR_REG_NIC_SW;
+			continue;
+		}
+		if (strncmp(c->word[i], key, strlen(key)) != 0)
+			return unm_fail(&c->why, -EINVAL, "'%s': queues=1...%u or host is expected",
+				c->word[i], UNM_MAX_TAP_QUEUES);
+		ret = parse_u32(c, c->word[i] + strlen(key), UNM_MAX_TAP_QUEUES, &n_queues);
 		if (ret == 0 && n_queues == 0)
 			ret = unm_fail(&c->why, -EINVAL, "a TAP has at least one queue");
 		if (ret < 0)

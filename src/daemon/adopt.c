@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/format.h"
+#include "daemon/host_port.h"
 #include "daemon/join.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
@@ -158,7 +159,7 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->flags =
 		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
 				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN |
-				      UNM_PORTF_FORWARD | UNM_PORTF_STOPPED);
+				      UNM_PORTF_FORWARD | UNM_PORTF_STOPPED | UNM_PORTF_HOST_SIDE);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;
@@ -550,6 +551,8 @@ settle_ports(struct unm_server *srv)
 		}
 		if (p->kind == UNM_PORT_NIC)
 			unm_nic_host_settle(p, UNM_NONE);
+		if (p->kind == UNM_PORT_NIC && p->nic != NULL)
+			unm_host_port_settle(dom, p);
 		unm_dport_update(p);
 		if ((p->flags & UNM_PORTF_ATTACHED) && p->n_bindings == 0)
 			unm_worker_attach(srv, p);

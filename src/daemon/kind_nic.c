@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/host_port.h"
 #include "daemon/join.h"
 #include "daemon/kinds.h"
 #include "daemon/netns.h"
@@ -605,6 +606,7 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	nic = new_nic();
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	unm_host_port_end(dom, name->full); /* of one whose sockets were lost */
 	nic->ifindex = dev.ifindex;
 	nic->mtu = dev.mtu;
 	nic->is_up = dev.is_up;
@@ -613,6 +615,8 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	ret = make_port(dom, &dev, geo, &spec, nic, out, why);
 	if (ret < 0)
 		free_nic(nic);
+	else
+		unm_host_port_settle(dom, *out);
 	return ret;
 }
 
@@ -692,8 +696,10 @@ static void
 nic_idle(struct unm_domain *dom, struct unm_dport *port)
 {
 	/* One that is on a switch waits for its next worker. */
-	if (port->n_pipes == 0 && (port->nic == NULL || !unm_nic_is_attached(dom, port)))
-		unm_dport_remove(dom, port);
+	if (port->n_pipes > 0 || (port->nic != NULL && unm_nic_is_attached(dom, port)))
+		return;
+	unm_host_port_end(dom, port->name);
+	unm_dport_remove(dom, port);
 }
 
 /* The kernel's buffers, once nothing of it is left that could write to them. */

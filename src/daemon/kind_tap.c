@@ -5,12 +5,14 @@
  *
  * The interface is made when the port is opened and goes with it, unless it was there before as a
  * persistent one. While it is attached to a switch the port stays, whatever becomes of the worker.
+ * "tap:IF^" is the TAP beside an interface, which has its queues: see host_port.h.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/host_port.h"
 #include "daemon/kinds.h"
 #include "daemon/tap.h"
 
@@ -20,7 +22,8 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 {
 	const uint32_t tx = unm_hint(geo->n_tx, 1, 1, UNM_MAX_TAP_QUEUES);
 	const uint32_t rx = unm_hint(geo->n_rx, 1, 1, UNM_MAX_TAP_QUEUES);
-	const uint32_t n = tx > rx ? tx : rx;
+	const struct unm_dport *nic = unm_host_port_nic(dom, name->full);
+	const uint32_t n = nic != NULL ? nic->n_host_fds : tx > rx ? tx : rx;
 	struct unm_port_spec spec = {
 		.kind = UNM_PORT_TAP,
 		.ops = &unm_kind_tap,
@@ -41,7 +44,8 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 
 	if (spec.seg == NULL)
 		return -ENOMEM;
-	ret = unm_tap_open_queues(name, n, fds, why);
+	ret = nic != NULL ? unm_host_port_queues(nic, fds, why)
+			  : unm_tap_open_queues(name, n, fds, why);
 	if (ret < 0)
 		return ret;
 	ret = unm_dport_new(dom, &spec, &port, why);

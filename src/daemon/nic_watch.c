@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/host_port.h"
 #include "daemon/loop.h"
 #include "daemon/nic.h"
 
@@ -196,6 +197,7 @@ news(struct unm_source *src, uint32_t events)
 {
 	struct unm_nic_watch *w =
 		(struct unm_nic_watch *)(void *)((char *)src - offsetof(struct unm_nic_watch, src));
+	struct unm_domain *dom = w->dom;
 	struct unm_dport *port = w->port;
 	struct link_state s;
 	char drain[64];
@@ -209,11 +211,12 @@ news(struct unm_source *src, uint32_t events)
 	}
 	ret = ask(src->fd, port->nic->ifindex, &s);
 	if (ret == 0) {
-		apply(w->dom, port, &s);
+		apply(dom, port, &s);
 	} else if (ret == -ENODEV) {
 		unm_log(LOG_INFO, "%s: the interface is gone from its namespace", port->name);
-		unm_nic_unwatch(port->nic);
-		unm_dport_remove(w->dom, port);
+		unm_host_port_end(dom, port->name);
+		unm_nic_unwatch(port->nic); /* frees @w */
+		unm_dport_remove(dom, port);
 	}
 }
 

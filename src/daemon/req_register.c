@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/host_port.h"
 #include "daemon/isolate.h"
 #include "daemon/monitors.h"
 #include "daemon/persistent.h"
@@ -78,6 +79,19 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 	return unm_port_open(&c->srv->dom, &name, &geo, out, &c->why);
 }
 
+/* Does process @pid forward for the host's side of an interface? */
+static bool
+is_worker(const struct unm_server *srv, pid_t pid)
+{
+	const struct unm_dport *p;
+
+	for (p = srv->dom.ports; p != NULL; p = p->next) {
+		if ((p->flags & UNM_PORTF_HOST_SIDE) && !p->is_dying && p->worker_pid == pid)
+			return true;
+	}
+	return false;
+}
+
 static int
 check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct unm_dport *port)
 {
@@ -92,6 +106,17 @@ check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct un
 			"'%s' links two switches, as '%s' too: detach that one first (vale-ctl -d "
 			"%s)",
 			port->name, second->name, second->name);
+	if (port->kind == UNM_PORT_NIC && unm_host_port_tap(&c->srv->dom, port) != NULL &&
+		reg->nr_mode != NR_REG_ALL_NIC && reg->nr_mode != NR_REG_ONE_NIC)
+		return unm_fail(&c->why, -EBUSY,
+			"'%s' is attached to a switch with its host rings: detach it first",
+			port->name);
+	if (port->kind == UNM_PORT_TAP && unm_host_port_nic(&c->srv->dom, port->name) != NULL &&
+		!is_worker(c->srv, c->s->pid))
+		return unm_fail(&c->why, -EBUSY,
+			"'%s' is the host's side of an interface: open that (IF^), or attach it to "
+			"a switch (vale-ctl -h)",
+			port->name);
 	if (port->vnet_hdr_len != 0 && !(reg->nr_flags & NR_ACCEPT_VNET_HDR))
 		return unm_fail(&c->why, -EIO,
 			"'%s' has virtio-net headers: open it with NR_ACCEPT_VNET_HDR", port->name);

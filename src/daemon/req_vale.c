@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/host_port.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
@@ -82,6 +83,19 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	return ret;
 }
 
+/* Its host's side, as vale0:IF^, a TAP of the same region. */
+static int
+attach_host(struct unm_ctrl *c, struct unm_dport *nic, const struct unm_name *name,
+	const struct nmreq_register *reg, struct unm_dport **out)
+{
+	struct nmreq_register host = *reg;
+	struct unm_geometry geo = {.region = nic->region}, tap_geo;
+
+	host.nr_tx_rings = host.nr_rx_rings = (uint16_t)nic->n_host_fds;
+	attached_geometry(&c->srv->dom, &host, &geo, &tap_geo);
+	return unm_host_port_attach(&c->srv->dom, nic, name->sw, &tap_geo, &geo, out, &c->why);
+}
+
 /*
  * A network interface: the switch port lies in its region, so that the worker exchanges buffers,
  * and has a ring for each of its queues.
@@ -91,7 +105,7 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	struct unm_dregion *region, struct unm_dport **out)
 {
 	struct unm_geometry geo = {.region = region}, nic_geo = geo;
-	struct unm_dport *nic = NULL;
+	struct unm_dport *nic = NULL, *host = NULL;
 	struct unm_name nic_name;
 	int ret = unm_name_parse(name->port, &nic_name, &c->why);
 
@@ -110,11 +124,19 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
 	ret = unm_vale_new(
 		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
-	if (ret == 0)
-		unm_worker_attach(c->srv, *out);
-	else
+	if (ret == 0 && reg->nr_mode == NR_REG_NIC_SW) {
+		ret = attach_host(c, nic, name, reg, &host);
+		if (ret < 0)
+			unm_dport_remove(&c->srv->dom, *out);
+	}
+	if (ret < 0) {
 		unm_port_release(&c->srv->dom, nic);
-	return ret;
+		return ret;
+	}
+	unm_worker_attach(c->srv, *out);
+	if (host != NULL)
+		unm_worker_attach(c->srv, host);
+	return 0;
 }
 
 static int
@@ -123,15 +145,20 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 {
 	struct unm_domain *dom = &c->srv->dom;
 	struct unm_dport *port = unm_port_find(dom, name);
+	bool is_tap;
 
 	if (port != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is %s", port->name,
 			port->flags & (UNM_PORTF_ATTACHED | UNM_PORTF_PERSISTENT)
 				? "attached already"
 				: "a port that a client has open");
+	is_tap = strncmp(name->port, "tap:", 4) == 0 || unm_tap_is_tap(name->port);
+	port = unm_persistent_find(dom, name->port);
+	if (reg->nr_mode == NR_REG_NIC_SW && (is_tap || port != NULL))
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' has no host rings: attach it without them (vale-ctl -a)", name->full);
 	if (strncmp(name->port, "tap:", 4) == 0)
 		return attach_tap(c, name, reg, region, out);
-	port = unm_persistent_find(dom, name->port);
 	if (port != NULL)
 		return unm_persistent_attach(c->srv, port, name, out, &c->why);
 	if (name->netns[0] != '\0')
@@ -141,7 +168,7 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
 			"one, tap:%s attaches a TAP",
 			name->port, name->port, name->port);
-	if (unm_tap_is_tap(name->port))
+	if (is_tap)
 		return attach_tap(c, name, reg, region, out);
 	return attach_nic(c, name, reg, region, out);
 }
@@ -170,11 +197,10 @@ unm_req_vale_attach(struct unm_ctrl *c)
 
 	if (ret < 0)
 		return ret;
-	if (req->reg.nr_mode != NR_REG_ALL_NIC || req->reg.nr_ringid != 0)
+	if ((req->reg.nr_mode != NR_REG_ALL_NIC && req->reg.nr_mode != NR_REG_NIC_SW) ||
+		req->reg.nr_ringid != 0)
 		return unm_fail(&c->why, -EINVAL,
-			req->reg.nr_mode == NR_REG_NIC_SW
-				? "'%s' has no host rings: attach it without them (vale-ctl -a)"
-				: "'%s': ATTACH takes all rings: nr_mode ALL_NIC, nr_ringid 0",
+			"'%s': ATTACH takes all rings: nr_mode ALL_NIC or NIC_SW, nr_ringid 0",
 			name.full);
 	ret = unm_ctrl_region(c, req->reg.nr_mem_id, &region);
 	if (ret == 0)
@@ -193,10 +219,14 @@ static void
 detach_far(struct unm_ctrl *c, struct unm_dport *port)
 {
 	char far_name[UNM_NAME_SIZE + 8];
-	struct unm_dport *far;
+	struct unm_dport *far, *host = unm_host_port_of(&c->srv->dom, port);
 
 	unm_worker_far_name(&c->srv->dom, port->name, far_name, sizeof(far_name));
 	unm_worker_detach(c->srv, port);
+	if (host != NULL) {
+		unm_worker_detach(c->srv, host);
+		unm_dport_remove(&c->srv->dom, host);
+	}
 	unm_loop_poll_hangups(&c->srv->loop); /* what it had open is closed now */
 	unm_dport_remove(&c->srv->dom, port);
 	far = unm_dport_find(&c->srv->dom, far_name);
@@ -227,6 +257,10 @@ unm_req_vale_detach(struct unm_ctrl *c)
 	if (unm_worker_is_polling(c->srv, port))
 		return unm_fail(&c->why, -EBUSY, "'%s' is polled: end that first (vale-ctl -P %s)",
 			name.full, name.full);
+	if (port->flags & UNM_PORTF_HOST_SIDE)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' goes with its interface: detach that (vale-ctl -d without the ^)",
+			name.full);
 	if (port->flags & UNM_PORTF_ATTACHED)
 		detach_far(c, port);
 	return 0; /* an ephemeral port stays, without an error: spec 16.5 */

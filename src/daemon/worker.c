@@ -41,6 +41,11 @@ unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, siz
 	bool is_nic;
 
 	part = part != NULL ? part + 1 : attached;
+	port = unm_dport_find(dom, attached);
+	if (port != NULL && (port->flags & UNM_PORTF_HOST_SIDE)) {
+		snprintf(out, size, "tap:%s", part);
+		return;
+	}
 	port = unm_persistent_find(dom, part);
 	if (port != NULL) {
 		snprintf(out, size, "%s", port->name);

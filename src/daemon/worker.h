@@ -15,8 +15,8 @@
 
 /**
  * unm_worker_far_name() - what is behind the ATTACHED port of the given name: "tap:IF%NETNS" of
- * "vale0:tap:IF%NETNS", or of "vale0:IF" if IF is a TAP; "IF%NETNS" of an interface; a persistent
- * port as it is known
+ * "vale0:tap:IF%NETNS", or of "vale0:IF" if IF is a TAP; "IF%NETNS" of an interface; "tap:IF^" of
+ * the host's side of one; a persistent port as it is known
  */
 void unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, size_t size);
 

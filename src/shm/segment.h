@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION	      3u
+#define UNM_SEG_VERSION	      4u
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
@@ -90,6 +90,8 @@ enum unm_port_state {
 #define UNM_PORTF_ORPHAN 0x40u
 /* Frames that clients give back on rx rings go on between interface and stack (spec 13.4) */
 #define UNM_PORTF_FORWARD 0x80u
+/* With ATTACHED: "vale0:IF^", the host's side of an interface (spec 16.5) */
+#define UNM_PORTF_HOST_SIDE 0x200u
 
 /* What a monitor watches (unm_seg_port.mon_flags). */
 #define UNM_MONF_TX	      0x1u

@@ -140,7 +140,7 @@ def attach_and_detach(daemon):
         return u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, ring, m, 0, 0) + bytes(8)
 
     for name, body, want in (("eth0", ATTACH, errno.EINVAL), ("vale0:nosuch", ATTACH, errno.EINVAL), ("vale0:lo", ATTACH, errno.EPERM),
-                             ("vale0:lo", mode(u.NIC_SW), errno.EINVAL), ("vale0:lo", mode(u.ONE_NIC), errno.EINVAL),
+                             ("vale0:lo", mode(u.NIC_SW), errno.EPERM), ("vale0:lo", mode(u.ONE_NIC), errno.EINVAL),
                              ("vale0:lo", mode(u.ALL_NIC, 1), errno.EINVAL), ("vale0", ATTACH, errno.ENOMEM)):
         r = s.ctrl(c, u.VALE_ATTACH, name, body)
         u.expect(r.error, want, "attach %s: %s" % (name, r.text))

@@ -42,8 +42,10 @@ static const char help_text[] =
 	"  create NAME [slots=N] [rings=N] [memory=ID]\n"
 	"                           make a persistent port\n"
 	"  delete NAME              remove it\n"
-	"  attach SWITCH PORT [netns=NETNS] [queues=N]\n"
-	"                           put a persistent port or a TAP (tap:NAME) on a switch\n"
+	"  attach SWITCH PORT [netns=NETNS] [queues=N] [host]\n"
+	"                           put a persistent port, a TAP (tap:NAME) or an interface on a "
+	"switch;\n"
+	"                           host: the interface's network stack as well\n"
 	"  detach SWITCH PORT [netns=NETNS]\n"
 	"                           take it off\n"
 	"  link PORT up|down        plug in or pull a port's cable\n"
@@ -177,40 +179,44 @@ value_of(const char *word, const char *key)
 }
 
 /*
- * SWITCH tap:NAME netns=NETNS is SWITCH tap:NAME%NETNS for netmapd. Attach (with queues=N) and
- * detach.
+ * SWITCH NAME netns=NETNS is SWITCH NAME%NETNS for netmapd, where NAME is an interface or tap:NAME.
+ * Attach (with queues=N, host) and detach.
  */
 static int
 cmd_attach(struct nmctl *n)
 {
 	const bool is_attach = strcmp(n->args[0], "attach") == 0;
 	char port[128];
-	char *args[4];
-	unsigned int i;
+	char *args[5];
+	unsigned int i, n_args = 3;
+	bool has_queues = false, has_host = false;
 	int len;
 
 	args[0] = n->args[0];
 	args[1] = n->args[1];
 	args[2] = n->args[2];
-	args[3] = NULL;
 	for (i = 3; i < n->n_args; i++) {
 		const char *netns = value_of(n->args[i], "netns");
 
-		if (strncmp(n->args[2], "tap:", 4) == 0 && netns != NULL && args[2] != port) {
+		if (netns != NULL && args[2] != port) {
 			len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], netns);
 			if (len < 0 || (size_t)len >= sizeof(port))
 				nmt_usage_error(&cli, "%s: the names are too long", n->args[0]);
 			args[2] = port;
-		} else if (is_attach && value_of(n->args[i], "queues") != NULL && args[3] == NULL) {
-			args[3] = n->args[i];
+		} else if (is_attach && value_of(n->args[i], "queues") != NULL && !has_queues) {
+			has_queues = true;
+			args[n_args++] = n->args[i];
+		} else if (is_attach && strcmp(n->args[i], "host") == 0 && !has_host) {
+			has_host = true;
+			args[n_args++] = n->args[i];
 		} else {
 			nmt_usage_error(&cli,
-				"%s: '%s': after tap:NAME only netns=NETNS%s can follow",
-				n->args[0], n->args[i], is_attach ? " and queues=N" : "");
+				"%s: '%s': after the port only netns=NETNS%s can follow",
+				n->args[0], n->args[i], is_attach ? ", queues=N and host" : "");
 		}
 	}
 	n->args = args;
-	n->n_args = args[3] != NULL ? 4 : 3;
+	n->n_args = n_args;
 	return pass_on(n);
 }
 
@@ -223,7 +229,7 @@ static const struct {
 	{"stats", cmd_stats, 1, 2},
 	{"create", pass_on, 2, 5},
 	{"delete", pass_on, 2, 2},
-	{"attach", cmd_attach, 3, 5},
+	{"attach", cmd_attach, 3, 6},
 	{"detach", cmd_attach, 3, 4},
 	{"link", pass_on, 3, 3},
 	{"set", pass_on, 4, 4},

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: vale-ctl -h puts an interface and its host's stack on a switch as two ports. The stack talks with default offloads over the wire and
+# to the switch's other ports; programs do not get its rings meanwhile; whichever worker is killed, it goes on; netmapd may die; detaching gives
+# everything back, and so does the death of all.
+
+load nic
+
+# h0 in ns_h (10.9.0.1) is attached with its host's stack; w0 in ns_w (10.9.0.2) is the other end of its wire; t0 in ns_t (10.9.0.3) a TAP on the
+# switch
+attached()
+{
+	make_ns h w t
+	ip -n "$ns_h" link add h0 type veth peer name w0 netns "$ns_w"
+	address "$ns_h" h0 10.9.0.1/24
+	address "$ns_w" w0 10.9.0.2/24
+	nmctl attach vale0 "tap:t0%$ns_t"
+	address "$ns_t" t0 10.9.0.3/24
+	vale_ctl -h "vale0:h0%$ns_h"
+}
+
+# tcp_from NS ADDRESS NS2: a second of it, default offloads; bits a second in BPS
+tcp_from()
+{
+	start_in "$3" iperf 'Server listening' iperf3 -s -1 --forceflush
+	in_ns "$1" timeout 60 iperf3 -c "$2" -t 1 -J >"$DIR/iperf.json"
+	finish "$PID" 20
+	rm -f "$DIR"/iperf.out "$DIR"/iperf.err
+	BPS=$(python3 -c 'import json,sys; print(int(json.load(open(sys.argv[1]))["end"]["sum_received"]["bits_per_second"]))' "$DIR/iperf.json")
+	echo "# $1 -> $2: $BPS bit/s" >&3
+	[ "$BPS" -gt 20000000 ]
+}
+
+all_reach()
+{
+	ping_from "$ns_h" 10.9.0.2 && ping_from "$ns_h" 10.9.0.3 && ping_from "$ns_w" 10.9.0.3 && ping_from "$ns_t" 10.9.0.1
+}
+
+is_plain()
+{
+	lacks_if "$ns_h" h0^ && ping_from "$ns_h" 10.9.0.2
+}
+
+@test "the stack, the wire and a TAP of one switch: ping and TCP" {
+	attached
+	vale_ctl -l | tee "$DIR/list"
+	grep -q "vale0:h0^%$ns_h " "$DIR/list"
+	all_reach
+	ping_from "$ns_h" 10.9.0.2 -s 1472 -M do
+	ping_from "$ns_t" 10.9.0.1 -s 9000 # in fragments
+	tcp_from "$ns_h" 10.9.0.2 "$ns_w"
+	tcp_from "$ns_w" 10.9.0.1 "$ns_h"
+	tcp_from "$ns_h" 10.9.0.3 "$ns_t"
+	tcp_from "$ns_t" 10.9.0.1 "$ns_h"
+	tcp_from "$ns_t" 10.9.0.2 "$ns_w"
+	[ "$(port_field "vale0:h0^%$ns_h" sent)" -gt 0 ]
+}
+
+@test "nobody else has its rings; its ports come and go together" {
+	attached
+	ping_from "$ns_h" 10.9.0.2
+	for name in "netmap:h0@netns=$ns_h" "netmap:h0^@netns=$ns_h" "netmap:tap:h0^%$ns_h" "vale0:h0^%$ns_h"; do
+		run timeout 10 "$PKT_GEN" -i "$name" -f rx -n 1 -w 0
+		[ "$status" -ne 0 ]
+		[[ "$output" != *"Ready..."* ]]
+	done
+	run vale_ctl -h "vale0:h0%$ns_h"
+	[ "$status" -ne 0 ]
+	run vale_ctl -d "vale0:h0^%$ns_h"
+	[ "$status" -ne 0 ]
+	all_reach
+	vale_ctl -d "vale0:h0%$ns_h"
+	[ "$(json "len([p for p in d['ports'] if 'h0' in p['name']])" show ports)" -eq 0 ]
+	wait_for 5 is_plain
+	ping_from "$ns_w" 10.9.0.1
+	nmctl attach vale0 h0 "netns=$ns_h" host
+	all_reach
+	vale_ctl -d "vale0:h0%$ns_h"
+	vale_ctl -a "vale0:h0%$ns_h"
+	wait_for 5 reaches "$ns_t" 10.9.0.2
+	in_ns "$ns_h" ping -q -c 1 -W 1 10.9.0.2 && return 1
+	run vale_ctl -h "vale0:tap:t0%$ns_t"
+	[ "$status" -ne 0 ]
+}
+
+reaches()
+{
+	ping_from "$@"
+}
+
+# Workers, confined as they are, can't start one.
+next_netmapd()
+{
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	wait_for 10 nmctl show >/dev/null
+	wait_for 20 has_workers
+}
+
+has_workers()
+{
+	[ "$(json "len([p for p in d['ports'] if p.get('worker_pid', 0) > 0])" show ports)" -eq 3 ]
+}
+
+@test "killed: either worker, netmapd, all of them" {
+	local daemon pid which
+
+	attached
+	all_reach
+	kill -KILL "$(worker_pid "vale0:h0^%$ns_h")"
+	wait_for 10 all_reach
+	kill -KILL "$(worker_pid "vale0:h0%$ns_h")"
+	wait_for 10 all_reach
+	daemon=$(daemon_pid)
+	kill -KILL "$daemon"
+	all_reach
+	next_netmapd
+	wait_for 10 all_reach
+	# netmapd and one of the two
+	for which in "h0" "h0^"; do
+		pid=$(worker_pid "vale0:$which%$ns_h")
+		daemon=$(daemon_pid)
+		kill -STOP "$daemon" # so that it does not start the next worker
+		kill -KILL "$pid" "$daemon"
+		next_netmapd
+		wait_for 20 all_reach
+	done
+	daemon=$(daemon_pid)
+	pid="$(worker_pid "vale0:h0%$ns_h") $(worker_pid "vale0:h0^%$ns_h") $(worker_pid "vale0:tap:t0%$ns_t")"
+	kill -STOP "$daemon"
+	kill -KILL $pid "$daemon"
+	wait_for 5 is_plain
+}
+
+@test "the interface goes away while it is attached" {
+	attached
+	all_reach
+	ip -n "$ns_w" link del w0
+	wait_for 5 lacks_if "$ns_h" h0^
+	vale_ctl -d "vale0:h0%$ns_h"
+	[ "$(json "len([p for p in d['ports'] if 'h0' in p['name']])" show ports)" -eq 0 ]
+}
