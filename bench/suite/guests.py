@@ -48,9 +48,7 @@ def bridge(_):
     for n, mac in enumerate(MAC):
         command("ip", "tuntap", "add", f"gtap{n}", "mode", "tap", "vnet_hdr")
         command("ip", "link", "set", f"gtap{n}", "master", "gbridge", "up")
-        nics.append(
-            guest.Nic(mac=mac, vectors=None, backend=f"tap,ifname=gtap{n},script=no,downscript=no")
-        )
+        nics.append(guest.Nic(mac=mac, backend=f"tap,ifname=gtap{n},script=no,downscript=no"))
     return nics, []
 
 
@@ -58,7 +56,7 @@ def stream(env):
     """Cards joined by a UNIX stream between the two QEMUs; the first one listens."""
     address = f"addr.type=unix,addr.path={env.path('gstream')}"
     return [
-        guest.Nic(mac=m, vectors=None, backend=f"stream,server={on},{address}")
+        guest.Nic(mac=m, backend=f"stream,server={on},{address}")
         for m, on in zip(MAC, ("on", "off"))
     ], []
 

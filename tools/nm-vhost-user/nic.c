@@ -17,6 +17,8 @@
 #define FIRST_PAUSE_MS	 50
 #define LONGEST_PAUSE_MS 1000
 #define BACKLOG		 4
+/* A front end that has just begun to start its rings is let through with it. */
+#define HANG_UP_MS 200
 
 static void connect_or_wait(struct vh_nic *n);
 
@@ -125,6 +127,33 @@ disconnect(struct vh_nic *n)
 	unm_loop_unwatch(n->loop, unm_vu_fault_fd(n->backend));
 	unm_vu_backend_free(n->backend);
 	n->backend = NULL;
+	n->peer = 0;
+}
+
+/* The process at the other end of a connection; 0: not to be known. */
+static pid_t
+peer_of(int sock)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
+}
+
+/* Is the link down, and does the front end see that only by our going? */
+static bool
+must_hang_up(const struct vh_nic *n)
+{
+	return n->opts->hangs_up && n->link_is_down && !n->is_reopening && n->backend != NULL &&
+	       n->peer != 0 && unm_vu_is_running(n->backend) &&
+	       !unm_vu_takes_config_changes(n->backend);
+}
+
+static void
+hang_up_later(struct vh_nic *n)
+{
+	if (must_hang_up(n))
+		set_timer(n, HANG_UP_MS);
 }
 
 static void
@@ -137,19 +166,29 @@ on_message(void *arg, short revents)
 	if (n->backend == NULL)
 		return;
 	err = unm_vu_readable(n->backend);
-	if (err == 0)
+	if (err == 0) {
+		hang_up_later(n);
 		return;
+	}
 	if (err != -ECONNRESET)
 		n->n_failures++;
 	disconnect(n);
 	connect_or_wait(n);
 }
 
+/* @sock: owned from now on. Return: 0, -EAGAIN turned away, another negative errno. */
 static int
 begin_connection(struct vh_nic *n, int sock)
 {
+	const pid_t peer = peer_of(sock);
 	int err;
 
+	if (n->hung_up != 0 && n->hung_up == peer) {
+		close(sock);
+		return -EAGAIN;
+	}
+	n->hung_up = 0;
+	n->peer = peer;
 	n->backend = unm_vu_backend_new(sock, &n->ops, n->net, unm_net_name(n->net));
 	if (n->backend == NULL)
 		return -ENOMEM;
@@ -177,10 +216,10 @@ on_connection(void *arg, short revents)
 		return; /* it has gone again, or we are out of descriptors: then the next may do */
 	unm_loop_unwatch(n->loop, n->listen_fd);
 	err = begin_connection(n, sock);
-	if (err < 0) {
+	if (err < 0 && err != -EAGAIN)
 		unm_vm_log(unm_net_name(n->net), "can't serve a connection: %s", strerror(-err));
+	if (err < 0)
 		connect_or_wait(n);
-	}
 }
 
 static int
@@ -245,9 +284,25 @@ void
 vh_nic_link_changed(struct vh_nic *n, bool up)
 {
 	unm_vm_log(unm_net_name(n->net), "link %s", up ? "up" : "down");
+	n->link_is_down = !up;
+	if (up)
+		n->hung_up = 0;
+	if (n->backend == NULL) {
+		if (up && n->opts->is_client && !n->is_reopening)
+			set_timer(n, FIRST_PAUSE_MS);
+		return;
+	}
 	/* Without a channel (QEMU has a configuration space of its own) frames stop, no more. */
-	if (n->backend != NULL)
-		(void)unm_vu_config_changed(n->backend);
+	(void)unm_vu_config_changed(n->backend);
+	hang_up_later(n);
+}
+
+static void
+hang_up(struct vh_nic *n)
+{
+	n->hung_up = n->peer;
+	disconnect(n);
+	connect_or_wait(n);
 }
 
 static void
@@ -262,6 +317,8 @@ on_timer(void *arg, short revents)
 		try_reopen(n);
 	if (n->backend == NULL && n->opts->is_client && connect_to_front_end(n) < 0)
 		set_timer(n, next_pause(n));
+	else if (must_hang_up(n))
+		hang_up(n);
 }
 
 int
@@ -333,5 +390,7 @@ vh_nic_state(const struct vh_nic *n)
 		return "port lost";
 	if (n->backend != NULL)
 		return "connected";
+	if (n->hung_up != 0)
+		return "hung up";
 	return n->opts->is_client ? "connecting" : "listening";
 }

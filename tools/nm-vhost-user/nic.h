@@ -8,6 +8,14 @@
  *     | front end gone, or it broke the protocol, or its memory has gone
  *   idle again; port and device stay, frames that come meanwhile are thrown away
  *
+ * A link that is down is told to a front end that takes such messages. QEMU does not, but takes the
+ * guest's carrier away when the connection ends, so with --hang-up:
+ *
+ *   connected, rings run, link down --HANG_UP_MS--> hung up: the process that had connected is
+ *     turned away, others are served as above (a QEMU that starts waits for its back end)
+ *     | link up
+ *   idle
+ *
  * Thread: that of the loop.
  */
 #ifndef VH_NIC_H_
@@ -32,6 +40,9 @@ struct vh_nic {
 	uint64_t n_failures;	/* of these, ended because of what the front end did */
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
+	bool link_is_down;
+	pid_t peer;    /* of the front end; 0: none, or in a PID namespace that we do not see */
+	pid_t hung_up; /* who is turned away until the link is up; 0: nobody */
 };
 
 /* Room for a sentence about what went wrong. */
@@ -58,7 +69,7 @@ void vh_nic_link_changed(struct vh_nic *n, bool up);
 /* End the connection, if any, leave the loop, close all. The socket's name is left behind. */
 void vh_nic_stop(struct vh_nic *n);
 
-/* "listening", "connecting", "connected" or "port lost" */
+/* "listening", "connecting", "connected", "hung up" or "port lost" */
 const char *vh_nic_state(const struct vh_nic *n);
 
 #endif /* VH_NIC_H_ */

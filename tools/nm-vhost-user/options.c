@@ -19,6 +19,7 @@
 
 enum {
 	OPT_CLIENT = 256,
+	OPT_HANG_UP,
 	OPT_QUEUES,
 	OPT_MAC,
 	OPT_MTU,
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
 	{"port", required_argument, NULL, 'p'},
 	{"client", no_argument, NULL, OPT_CLIENT},
+	{"hang-up", no_argument, NULL, OPT_HANG_UP},
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"mac", required_argument, NULL, OPT_MAC},
 	{"mtu", required_argument, NULL, OPT_MTU},
@@ -55,6 +57,8 @@ static const char help_text[] =
 	"  -s, --socket PATH   the UNIX socket between QEMU and this NIC\n"
 	"  -p, --port PORT     the netmap port, e.g. vale0:vm1, tap:t0, netmap:x{1\n"
 	"  --client            connect to the socket (QEMU has server=on) instead of listening\n"
+	"  --hang-up           no connection while the port's link is down: QEMU takes the\n"
+	"                      guest's carrier away then, if it has reconnect=\n"
 	"  --socket-mode MODE  permissions of the socket, octal (default 600)\n"
 	"  --queues N          queue pairs (default: as many as the port has rings)\n"
 	"  --mac ADDR          the guest's address (default: made from the port's name)\n"
@@ -156,6 +160,9 @@ parse_nic_option(struct vh_nic_options *n, int opt)
 		break;
 	case OPT_CLIENT:
 		n->is_client = true;
+		break;
+	case OPT_HANG_UP:
+		n->hangs_up = true;
 		break;
 	case OPT_QUEUES:
 		n->queues = (unsigned int)nmt_cli_u64(&vh_cli, "--queues", optarg, 1, MAX_PAIRS);

@@ -17,6 +17,7 @@ struct vh_nic_options {
 	const char *socket;
 	const char *port;
 	bool is_client;	      /* connect to the socket instead of listening on it */
+	bool hangs_up;	      /* while the link is down, on front ends that can't be told */
 	mode_t socket_mode;   /* of a socket that we make */
 	unsigned int queues;  /* pairs; 0: as many as the port has */
 	uint8_t mac[6];	      /* all zero: derived from the port's name */

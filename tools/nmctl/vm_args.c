@@ -123,8 +123,9 @@ json_command(struct nmt_json *j, const char *key, const struct command_line *c)
 	nmt_json_end_array(j);
 }
 
+/* @connects_again: the front end does, whichever side listens. */
 static void
-server_command(struct command_line *c, const struct wishes *w)
+server_command(struct command_line *c, const struct wishes *w, bool connects_again)
 {
 	add(c, "nm-vhost-user");
 	add(c, "--socket");
@@ -137,6 +138,8 @@ server_command(struct command_line *c, const struct wishes *w)
 	}
 	if (w->qemu_listens)
 		add(c, "--client");
+	if (connects_again)
+		add(c, "--hang-up");
 }
 
 static void
@@ -343,7 +346,7 @@ take_words(const struct nmctl *n, struct wishes *w)
 	if (w->mac[0] == '\0')
 		default_mac(w);
 	if (!has_vectors)
-		w->vectors = 2 * w->queues + 2;
+		w->vectors = access("/dev/kvm", R_OK | W_OK) == 0 ? 2 * w->queues + 2 : 0;
 	if (n->uml && (w->queues > 1 || w->qemu_listens))
 		nmt_usage_error(
 			n->cli, "vm-args: User-Mode Linux has one queue pair, and connects");
@@ -389,6 +392,9 @@ print_text(const struct nmctl *n, const struct wishes *w, const struct command_l
 		if (w->vectors > 0)
 			printf("# QEMU 7.2 without KVM crashes with vectors other than 0: "
 			       "vectors=0\n");
+		else
+			printf("# vectors=0: one interrupt line, as QEMU 7.2 without KVM can't "
+			       "have MSI-X here\n");
 		if (!w->qemu_listens)
 			printf("# reconnect=1 is reconnect-ms=1000 from QEMU 9.2 on\n");
 	}
@@ -406,7 +412,7 @@ cmd_vm_args(struct nmctl *n)
 	if (n->libvirt && n->uml)
 		nmt_usage_error(n->cli, "vm-args: --libvirt or --uml, not both");
 	take_words(n, &w);
-	server_command(&server, &w);
+	server_command(&server, &w, !n->uml);
 	if (n->libvirt)
 		xml = libvirt_xml(n->cli, &w);
 	else if (n->uml)

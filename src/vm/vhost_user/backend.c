@@ -316,6 +316,18 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 	free(b);
 }
 
+bool
+unm_vu_is_running(const struct unm_vu_backend *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->ops->n_rings; i++) {
+		if (b->ring[i].is_started)
+			return true;
+	}
+	return false;
+}
+
 int
 unm_vu_fd(const struct unm_vu_backend *b)
 {

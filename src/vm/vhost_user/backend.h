@@ -127,4 +127,10 @@ struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
  */
 int unm_vu_config_changed(struct unm_vu_backend *b);
 
+/* Has the front end a channel for that? */
+bool unm_vu_takes_config_changes(const struct unm_vu_backend *b);
+
+/* Does any ring run? */
+bool unm_vu_is_running(const struct unm_vu_backend *b);
+
 #endif

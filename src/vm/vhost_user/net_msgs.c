@@ -89,14 +89,21 @@ vu_set_config(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	return 0;
 }
 
-int
-unm_vu_config_changed(struct unm_vu_backend *b)
+bool
+unm_vu_takes_config_changes(const struct unm_vu_backend *b)
 {
 	const uint64_t needed =
 		UNM_VU_PF_BIT(UNM_VU_PF_BACKEND_REQ) | UNM_VU_PF_BIT(UNM_VU_PF_CONFIG);
+
+	return b->request_fd >= 0 && (b->protocol_features & needed) == needed;
+}
+
+int
+unm_vu_config_changed(struct unm_vu_backend *b)
+{
 	int err;
 
-	if (b->request_fd < 0 || (b->protocol_features & needed) != needed)
+	if (!unm_vu_takes_config_changes(b))
 		return -ENOTSUP;
 	err = unm_vu_send(b->request_fd, UNM_VU_BACKEND_CONFIG_CHANGE, 0, NULL, 0, -1);
 	if (err < 0 && err != -EAGAIN) {

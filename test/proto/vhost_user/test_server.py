@@ -240,6 +240,110 @@ def on_a_pipe(server):
     b.close()
 
 
+def set_link(server, up):
+    s = server.daemon.session()
+    error = s.admin("link", "valevu:a", "up" if up else "down")[0]
+    s.close()
+    assert error == 0, error
+
+
+def in_another_process(server):
+    """A front end that is not this process: is it answered, and is it hung up on once its rings run?"""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            fe = server.guest("a").start()
+            status = 2
+            fe.expect_end()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1]
+
+
+@with_server("--hang-up")
+def hangs_up(server):
+    """While the link is down a front end that has no channel for it, and was hung up on, is turned away."""
+    for _ in range(2):
+        a, b = server.guest("a").start(), server.guest("b").start()
+        v.pass_frame(a, b)
+        set_link(server, False)
+        a.expect_end()
+        b.expect_silence()
+        for _ in range(3):
+            try:
+                fe = server.front_end()
+                fe.send(v.GET_FEATURES)
+                fe.expect_end()
+                fe.close()
+            except v.Ended:
+                pass
+        server.proc.send_signal(signal.SIGUSR1)
+        assert json.loads(server.proc.stdout.readline())["state"] == "hung up"
+        assert json.loads(server.proc.stdout.readline())["state"] == "connected"
+        status = in_another_process(server)
+        assert status == 0, "another front end: 0x%x" % status
+        a.close()
+        set_link(server, True)
+        a = server.guest("a").start()
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+        a.close()
+        b.close()
+
+
+@with_server("--hang-up")
+def tells_rather_than_hangs_up(server):
+    a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_BACKEND_REQ).start()
+    ours, theirs = socket.socketpair()
+    a.good(v.SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+    theirs.close()
+    ours.settimeout(v.TIMEOUT)
+    set_link(server, False)
+    assert ours.recv(100) == v.HDR.pack(2, v.VERSION, 0), "CONFIG_CHANGE"
+    time.sleep(0.5)  # longer than it would take to hang up
+    a.expect_silence()
+    set_link(server, True)
+    ours.close()
+    a.close()
+
+
+@with_server("--hang-up", "--client", wait=False)
+def hangs_up_as_client(server):
+    """The same when the front end listens."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(server.path("a"))
+    listener.listen()
+    listener.settimeout(v.TIMEOUT)
+
+    def connection():
+        sock = listener.accept()[0]
+        sock.settimeout(v.TIMEOUT)
+        return sock
+    for _ in range(2):
+        a = v.Guest(None, sock=connection()).start()
+        set_link(server, False)
+        a.expect_end()
+        a.close()
+        for _ in range(2):
+            sock = connection()
+            assert sock.recv(1) == b"", "served"
+            sock.close()
+        set_link(server, True)
+        sock = connection()
+        while True:  # those that were turned away meanwhile come first
+            try:
+                fe = v.FrontEnd(None, sock)
+                fe.get(v.GET_FEATURES)
+                break
+            except v.Ended:
+                sock.close()
+                sock = connection()
+        fe.close()
+    listener.close()
+
+
 def run_program(*args, env=None):
     return subprocess.run([v.program(), *args], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, env=env)
 
@@ -293,7 +397,8 @@ def sockets(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself, what_is_asked_for, second_front_end_waits,
-         netmapd_restarts, server_restarts, as_client, on_a_pipe, command_line, sockets]
+         netmapd_restarts, server_restarts, as_client, hangs_up,
+         tells_rather_than_hangs_up, hangs_up_as_client, on_a_pipe, command_line, sockets]
 failed = 0
 for n, test in enumerate(tests, 1):
     try:

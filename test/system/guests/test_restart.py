@@ -3,12 +3,13 @@
 """Each party is killed or restarted while guests talk: the TCP stream of another one goes on, and
 its bytes come right.
 
-Device server, netmapd, a QEMU that is killed, the link taken down: each under a stream. Guests
-reboot in a loop while they are being flooded.
+Device server, netmapd, a QEMU that is killed, the link taken down, the carrier with it: each under
+a stream. Guests reboot in a loop while they are being flooded.
 """
 import signal
 import time
 
+import host
 import vmtest as t
 
 N_REBOOTS = 2
@@ -50,6 +51,47 @@ def link_and_unplugging(boot):
         t.ping(a, t.ip(2))
 
 
+def carrier_follows_the_link(boot):
+    """--hang-up: QEMU has no other way to learn of the link than the connection."""
+    specs = {"options": ["--hang-up"]}, {"options": ["--hang-up"], "is_client": True}
+    with t.guests(boot, *specs) as (site, netns, (a, b), _):
+
+        def link(up, *seen_by):
+            for port in "vale0:vm1", "vale0:vm2":
+                site.nmctl("link", port, "up" if up else "down")
+            for vm in seen_by:
+                carrier(vm, up)
+
+        t.ping(a, t.ip(2))
+        link(False, a, b)
+        link(True, a, b)
+        t.ping(a, t.ip(2))
+        t.ping(a, t.NS_IP)
+        stream = t.Transfer(site, netns, a, 6, 300000)
+        connections = "ss", "-Htn", "state", "established"
+        host.wait_until(lambda: site.run(netns, *connections).strip(), "the stream begins")
+        link(False, b)
+        time.sleep(2.5)  # QEMU has tried to connect by now, twice
+        carrier(b, False)
+        link(True, b)
+        stream.finish(90)
+        link(False, a, b)
+        b.kill()
+        b.boot()  # a QEMU that begins is served, until its guest has begun as well
+        b.address(t.ip(2) + "/24")
+        carrier(b, False)
+        link(True, a, b)
+        t.ping(a, t.ip(2))
+        t.ping(b, t.NS_IP)
+
+
+def carrier(vm, up):
+    host.wait_until(
+        lambda: vm.run("cat /sys/class/net/eth0/carrier").strip() == "%d" % up,
+        "%s: carrier is not %s" % (vm.name, "up" if up else "down"),
+    )
+
+
 def reboots_in_a_flood(boot):
     with t.guests(boot, {}) as (site, netns, (a,), _):
         t.ping(a, t.NS_IP)
@@ -67,4 +109,4 @@ def reboots_in_a_flood(boot):
         )
 
 
-t.main(restarts_under_traffic, link_and_unplugging, reboots_in_a_flood)
+t.main(restarts_under_traffic, link_and_unplugging, carrier_follows_the_link, reboots_in_a_flood)
