@@ -60,7 +60,7 @@ def carrier_follows_the_link(boot):
             for port in "vale0:vm1", "vale0:vm2":
                 site.nmctl("link", port, "up" if up else "down")
             for vm in seen_by:
-                carrier(vm, up)
+                t.carrier(vm, up)
 
         t.ping(a, t.ip(2))
         link(False, a, b)
@@ -72,24 +72,17 @@ def carrier_follows_the_link(boot):
         host.wait_until(lambda: site.run(netns, *connections).strip(), "the stream begins")
         link(False, b)
         time.sleep(2.5)  # QEMU has tried to connect by now, twice
-        carrier(b, False)
+        t.carrier(b, False)
         link(True, b)
         stream.finish(90)
         link(False, a, b)
         b.kill()
         b.boot()  # a QEMU that begins is served, until its guest has begun as well
         b.address(t.ip(2) + "/24")
-        carrier(b, False)
+        t.carrier(b, False)
         link(True, a, b)
         t.ping(a, t.ip(2))
         t.ping(b, t.NS_IP)
-
-
-def carrier(vm, up):
-    host.wait_until(
-        lambda: vm.run("cat /sys/class/net/eth0/carrier").strip() == "%d" % up,
-        "%s: carrier is not %s" % (vm.name, "up" if up else "down"),
-    )
 
 
 def reboots_in_a_flood(boot):

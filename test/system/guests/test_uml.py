@@ -4,7 +4,7 @@
 QEMU's in many ways.
 
 It serves no control queue of its own, asks for rings rather than pairs, signals by sockets, and
-takes packed rings.
+takes packed rings. It is told of the link, where QEMU makes up its own.
 """
 import guest
 import vmtest as t
@@ -25,6 +25,10 @@ def two_talk(boot):
         )  # it can receive some 2000 a second
         t.check(lost < 0.5, "%g of the datagrams were lost" % lost)
         t.Transfer(site, netns, a, 3, pause_us=1).finish()
+        for up in False, True:
+            site.nmctl("link", "vale0:vm1", "up" if up else "down")
+            t.carrier(a, up)
+        t.ping(a, t.ip(2))
         stream = t.Transfer(site, netns, b, 12, pause_us=300000, port=5001)
         for _ in range(
             N_BOOTS

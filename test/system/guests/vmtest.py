@@ -129,6 +129,14 @@ def ping(vm, target, count=2, seconds=20):
     host.wait_until(answers, "%s can't ping %s" % (vm.name, target), seconds)
 
 
+def carrier(vm, up):
+    """Until the guest sees its card's carrier, or sees that it has none."""
+    host.wait_until(
+        lambda: vm.run("cat /sys/class/net/eth0/carrier").strip() == "%d" % up,
+        "%s: carrier is not %s" % (vm.name, "up" if up else "down"),
+    )
+
+
 def serve(vm):
     """Start iperf3's server, and wait until it listens on port 5201."""
     vm.run("iperf3 -s -D; until grep -q :1451 /proc/net/tcp /proc/net/tcp6; do usleep 50000; done")
