@@ -143,8 +143,20 @@ set_ageing(struct command *c, const char *value)
 	if (seg == NULL)
 		return unm_fail(&c->why, -ENOENT, "there is no switch '%s'", c->word[1]);
 	ret = parse_u32(c, value, UNM_CONFIG_MAX_AGEING_S, &seconds);
+	if (ret < 0)
+		return ret;
+	UNM_WRITE_ONCE(seg->hdr->max_ageing_s, seconds);
+	unm_state_file_update(c->srv);
+	return 0;
+}
+
+static int
+set_interface(struct command *c)
+{
+	const int ret = unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &c->why);
+
 	if (ret == 0)
-		UNM_WRITE_ONCE(seg->hdr->max_ageing_s, seconds);
+		unm_state_file_update(c->srv);
 	return ret;
 }
 
@@ -161,7 +173,7 @@ cmd_set(struct command *c)
 	if (strcmp(c->word[2], "ageing") == 0)
 		return set_ageing(c, c->word[3]);
 	if (strcmp(c->word[2], "mode") == 0 || strcmp(c->word[2], "uplink") == 0)
-		return unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &c->why);
+		return set_interface(c);
 	return unm_fail(&c->why, -EINVAL,
 		"'%s' can't be set: lossless (of a port), ageing (of a switch), mode, uplink or "
 		"forward (of an interface)",

@@ -3,6 +3,8 @@
 #ifndef UNM_DAEMON_NIC_H
 #define UNM_DAEMON_NIC_H
 
+#include <stdio.h>
+
 #include "daemon/domain.h"
 #include "daemon/nic_probe.h"
 
@@ -50,8 +52,8 @@ uint32_t unm_nic_xdp_id(uint32_t ifindex);
 struct unm_nic_setting {
 	struct unm_nic_setting *next;
 	char name[UNM_NAME_SIZE];
-	int mode; /* enum unm_nic_mode, 0: the best; negative: as netmapd.conf says */
-	bool may_take_uplink;
+	int mode;	     /* enum unm_nic_mode, 0: the best; negative: as netmapd.conf says */
+	int may_take_uplink; /* 0, 1; negative: as netmapd.conf says */
 };
 
 /**
@@ -60,6 +62,13 @@ struct unm_nic_setting {
  */
 int unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
 	struct unm_reason *why);
+
+/**
+ * unm_nic_settings_write() - into the state file, for the next netmapd
+ * unm_nic_settings_read() - take over one line of it. Return: false if it is about something else.
+ */
+void unm_nic_settings_write(const struct unm_domain *dom, FILE *f);
+bool unm_nic_settings_read(struct unm_domain *dom, const char *line);
 
 /** unm_nic_forget_settings() - free them. */
 void unm_nic_forget_settings(struct unm_domain *dom);

@@ -204,9 +204,11 @@ fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct
 			dev->name, holder, dev->name);
 	case -EPERM:
 	case -EACCES:
-		return unm_fail(why, -EPERM,
-			"'%s': network interfaces need a netmapd that root runs: %s", dev->name,
-			s->reason);
+		if (geteuid() != 0)
+			return unm_fail(why, -EPERM,
+				"'%s': network interfaces need a netmapd that root runs: %s",
+				dev->name, s->reason);
+		return unm_fail(why, -EPERM, "'%s': netmapd may not: %s", dev->name, s->reason);
 	case -ENOBUFS:
 	case -ENOMEM:
 		return unm_fail(why, -ENOMEM, "'%s': no memory that can be locked: %s", dev->name,
@@ -215,6 +217,13 @@ fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct
 		return unm_fail(why, -EOPNOTSUPP, "'%s' can't be had in mode %s: %s", dev->name,
 			unm_nic_mode_name(wish->mode), s->reason);
 	}
+}
+
+/* bpf(), AF_XDP or locked memory: a capability, a filter, a security module or a limit forbids it. */
+static bool
+is_denied(int error)
+{
+	return error == -EPERM || error == -EACCES || error == -ENOMEM || error == -ENOBUFS;
 }
 
 int
@@ -245,8 +254,10 @@ unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 		}
 		if (ret == 0)
 			return 0;
-		if (ret == -EBUSY || ret == -EPERM || ret == -ENOMEM || ret == -ENOBUFS)
-			return fail(dev, wish, out, ret, why); /* no other mode helps */
+		if (ret == -EBUSY)
+			return fail(dev, wish, out, ret, why);
+		if (is_denied(ret))
+			break; /* in the other modes as well */
 	}
 	if (wish->mode == 0 || wish->mode == UNM_NIC_PACKET)
 		ret = try_packet(dev, wish, out);

@@ -11,11 +11,13 @@
 
 #include "daemon/nic.h"
 
-#define ROUTES	    "/proc/self/net/route"
-#define ROUTES6	    "/proc/self/net/ipv6_route"
-#define RTF_UP	    0x1u
-#define RTF_REJECT  0x200u
-#define UPLINKS_MAX 8
+#define ROUTES	      "/proc/self/net/route"
+#define ROUTES6	      "/proc/self/net/ipv6_route"
+#define RTF_UP	      0x1u
+#define RTF_REJECT    0x200u
+#define UPLINKS_MAX   8
+#define LINE	      "interface %s %s %s\n"
+#define AS_CONFIGURED "-"
 
 static struct unm_nic_setting *
 find(const struct unm_domain *dom, const char *name)
@@ -41,7 +43,7 @@ find_or_make(struct unm_domain *dom, const char *name)
 		return NULL;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->mode = -1;
-	s->may_take_uplink = dom->defaults.nic_may_take_uplink;
+	s->may_take_uplink = -1;
 	s->next = dom->nic_settings;
 	dom->nic_settings = s;
 	return s;
@@ -73,6 +75,33 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 	else
 		s->may_take_uplink = value[0] == 'y';
 	return 0;
+}
+
+void
+unm_nic_settings_write(const struct unm_domain *dom, FILE *f)
+{
+	static const char *const uplink[] = {AS_CONFIGURED, "no", "yes"};
+	const struct unm_nic_setting *s;
+
+	for (s = dom->nic_settings; s != NULL; s = s->next)
+		fprintf(f, LINE, s->name,
+			s->mode < 0 ? AS_CONFIGURED : unm_nic_mode_name((uint32_t)s->mode),
+			uplink[s->may_take_uplink + 1]);
+}
+
+bool
+unm_nic_settings_read(struct unm_domain *dom, const char *line)
+{
+	char name[UNM_NAME_SIZE], mode[16], uplink[4];
+	struct unm_reason why;
+
+	if (sscanf(line, "interface %63s %15s %3s", name, mode, uplink) != 3)
+		return false;
+	if ((strcmp(mode, AS_CONFIGURED) != 0 && unm_nic_set(dom, name, "mode", mode, &why) < 0) ||
+		(strcmp(uplink, AS_CONFIGURED) != 0 &&
+			unm_nic_set(dom, name, "uplink", uplink, &why) < 0))
+		unm_log(LOG_WARNING, "what was set for an interface is lost: %s", why.text);
+	return true;
 }
 
 void
@@ -150,7 +179,8 @@ unm_nic_check_uplink(
 	const struct unm_nic_setting *s = find(dom, name);
 	struct uplinks u = {.n = 0};
 
-	if (s != NULL ? s->may_take_uplink : dom->defaults.nic_may_take_uplink)
+	if (s != NULL && s->may_take_uplink >= 0 ? s->may_take_uplink > 0
+						 : dom->defaults.nic_may_take_uplink)
 		return 0;
 	read_routes(&u);
 	if (strcmp(ifname, "lo") != 0 && (u.n != 1 || strcmp(u.name[0], ifname) != 0))

@@ -4,7 +4,7 @@
  *
  * The state file beside the socket tells how many clients the previous run had and who they were
  * (and which kernel it ran on, so that one left by a crash of the machine is not believed) and
- * which ports were made by NEWIF. Each client hands back what it holds and says RESTORE_DONE. Until
+ * which ports were made by NEWIF, and what was set of switches and interfaces. Each client hands back what it holds and says RESTORE_DONE. Until
  * all that live have, requests that look at the tables wait: a switch must not be made twice.
  * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
  * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
@@ -22,7 +22,9 @@
 #include "daemon/isolate.h"
 #include "daemon/kinds.h"
 #include "daemon/missing.h"
+#include "daemon/nic.h"
 #include "daemon/server.h"
+#include "shm/atomic.h"
 
 #define RESTORE_WAIT_NS	 UINT64_C(3000000000)
 #define RESTORE_LIMIT_NS UINT64_C(15000000000)
@@ -33,6 +35,7 @@
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_SIZE 37
 #define PORT_LINE    "port %u %u %u %u %s %u %u %u\n"
+#define SWITCH_LINE  "switch %s %u\n"
 
 static void
 read_boot_id(char *out)
@@ -53,6 +56,25 @@ state_path(const struct unm_server *srv, const char *suffix, char *out, size_t s
 	snprintf(out, size, "%s%s", srv->socket_path, suffix);
 }
 
+static void
+write_switches(const struct unm_server *srv, FILE *f)
+{
+	const struct unm_saved_switch *w;
+	const struct unm_dseg *seg;
+
+	for (w = srv->saved_switches; w != NULL; w = w->next)
+		fprintf(f, SWITCH_LINE, w->name, w->ageing_s);
+	for (seg = srv->dom.segs; seg != NULL; seg = seg->next) {
+		uint32_t ageing_s;
+
+		if (seg->type != UNM_SEG_VALE)
+			continue;
+		ageing_s = UNM_READ_ONCE(seg->hdr->max_ageing_s);
+		if (ageing_s != srv->dom.defaults.ageing_s)
+			fprintf(f, SWITCH_LINE, seg->name, ageing_s);
+	}
+}
+
 static int
 write_state(const struct unm_server *srv, FILE *f)
 {
@@ -71,6 +93,8 @@ write_state(const struct unm_server *srv, FILE *f)
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
 	unm_missing_write(srv, f);
 	unm_isolate_write(srv, f);
+	unm_nic_settings_write(&srv->dom, f);
+	write_switches(srv, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
 			s->is_lossless, s->vnet_hdr_len, s->is_down);
@@ -131,6 +155,25 @@ note_port(struct unm_server *srv, const char *line)
 	srv->saved_ports = s;
 }
 
+static bool
+note_switch(struct unm_server *srv, const char *line)
+{
+	struct unm_saved_switch *w;
+	char name[UNM_NAME_SIZE];
+	uint32_t ageing_s;
+
+	if (sscanf(line, "switch %63s %u", name, &ageing_s) != 2)
+		return false;
+	w = ageing_s <= UNM_CONFIG_MAX_AGEING_S ? calloc(1, sizeof(*w)) : NULL;
+	if (w == NULL)
+		return true;
+	memcpy(w->name, name, sizeof(w->name));
+	w->ageing_s = ageing_s;
+	w->next = srv->saved_switches;
+	srv->saved_switches = w;
+	return true;
+}
+
 /*
  * Return: 1 there was a previous run on this kernel, 0 there was none that matters, -ENOENT nobody
  * knows.
@@ -153,7 +196,8 @@ read_state(struct unm_server *srv)
 		ret = 1;
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
-			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line))
+			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line) &&
+			!unm_nic_settings_read(&srv->dom, line) && !note_switch(srv, line))
 			note_port(srv, line);
 	}
 	fclose(f);
@@ -171,6 +215,21 @@ begin_phase(struct unm_server *srv, uint64_t wait_ns)
 	srv->restore_look_ns = now + (srv->missing != NULL ? 0 : wait_ns);
 }
 
+/* What was set of a switch that nobody has handed back. */
+static void
+set_switches(struct unm_server *srv)
+{
+	while (srv->saved_switches != NULL) {
+		struct unm_saved_switch *w = srv->saved_switches;
+		const struct unm_dseg *seg = unm_domain_switch(&srv->dom, w->name);
+
+		srv->saved_switches = w->next;
+		if (seg != NULL)
+			UNM_WRITE_ONCE(seg->hdr->max_ageing_s, w->ageing_s);
+		free(w);
+	}
+}
+
 void
 unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 {
@@ -182,7 +241,9 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 		begin_phase(srv, 0); /* nobody to wait for, but ports to make */
 	else if (ret == -ENOENT && found_stale_socket)
 		begin_phase(srv, UNSURE_WAIT_NS);
-	if (srv->is_restoring)
+	if (!srv->is_restoring)
+		set_switches(srv); /* there are none */
+	else
 		unm_log(LOG_INFO, "taking over from a previous run with %u clients",
 			srv->n_expected);
 }
@@ -233,6 +294,7 @@ end_phase(struct unm_server *srv)
 		remake_port(srv, s);
 		free(s);
 	}
+	set_switches(srv);
 	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
 		srv->dom.n_ports, srv->n_descs);
 	srv->n_expected = 0;

@@ -68,6 +68,13 @@ struct unm_saved_port {
 	char name[UNM_NAME_SIZE];
 };
 
+/* A switch of the previous run whose ageing was set, until its ports are there again. */
+struct unm_saved_switch {
+	struct unm_saved_switch *next;
+	uint32_t ageing_s;
+	char name[UNM_NAME_SIZE];
+};
+
 struct unm_server {
 	struct unm_config cfg;
 	struct unm_domain dom;
@@ -108,6 +115,7 @@ struct unm_server {
 	uint64_t restore_look_ns;     /* when to look again who lives */
 	struct unm_missing *missing;
 	struct unm_saved_port *saved_ports;
+	struct unm_saved_switch *saved_switches;
 	bool is_state_lost; /* the state file could not be written */
 };
 

@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: where AF_XDP, bpf(2) or a part of it is forbidden (a filter, a missing capability, an unprivileged user namespace) or not in
+# the kernel, and where a driver can't run programs, interfaces work in the best mode that is left, which "show" and "doctor" name
+# together with the reason; a mode that was demanded and can't be had is refused with that reason; and where nothing is left, that is
+# said.
+
+load nic
+
+EPERM=1 EINVAL=22 EAFNOSUPPORT=97
+
+# denied WHAT=ERRNO...: hosts a and b, and a netmapd in m that lives without
+denied()
+{
+	bridged
+	end_a=ma end_b=mb
+	start_in "$ns_m" daemon 'serves at' "$DENY" "$@" -- "$UNETMAP_NETMAPD" --foreground
+}
+
+# falls_back MODE REASON: both interfaces work, in that mode, for that reason
+falls_back()
+{
+	start_bridge
+	[ "$(interface_field ma mode)" = "$1" ]
+	[[ "$(interface_field ma slower_because)" == *"$2"* ]]
+	nmctl show ports | tee "$DIR/show"
+	grep -q "mode $1.*$2" "$DIR/show"
+	nmctl doctor >"$DIR/doctor" || :
+	grep "ma: mode $1.*$2" "$DIR/doctor"
+	ping_from "$ns_a" 10.7.0.2
+	ping_from "$ns_b" 10.7.0.1 -s 1472 -M do
+	stop "$BRIDGE" || :
+}
+
+# refuses MODE REASON
+refuses()
+{
+	nmctl set ma mode "$1"
+	run timeout 20 "$PKT_GEN" -i netmap:ma -f tx -n 1 -w 0
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *ma*"$1: "*"$2"* ]]
+	nmctl set ma mode auto
+}
+
+@test "sockets of AF_XDP are forbidden" {
+	denied "xdp=$EPERM"
+	falls_back packet 'socket: Operation not permitted'
+	refuses xdp 'socket: Operation not permitted'
+	refuses xdp-generic 'socket: Operation not permitted'
+}
+
+@test "a kernel without AF_XDP" {
+	denied "xdp=$EAFNOSUPPORT"
+	falls_back packet 'socket: Address family not supported'
+	refuses xdp 'socket: Address family not supported'
+}
+
+@test "bpf is forbidden: the stack has a copy of what is received, which is said" {
+	denied "bpf=$EPERM"
+	falls_back packet 'reach the stack too: Operation not permitted'
+	refuses xdp 'table of sockets: Operation not permitted'
+	nmctl set ma mode packet
+	nmctl set mb mode packet
+	falls_back packet 'reach the stack too: Operation not permitted'
+}
+
+@test "a kernel that has no links for XDP programs" {
+	denied "link=$EINVAL"
+	falls_back packet 'program on the interface: Invalid argument'
+	refuses xdp-generic 'program on the interface: Invalid argument'
+}
+
+@test "netmapd lacks capabilities" {
+	bridged
+	end_a=ma end_b=mb
+	start_in "$ns_m" daemon 'serves at' setpriv --bounding-set=-sys_admin,-bpf --inh-caps=-sys_admin,-bpf \
+		"$UNETMAP_NETMAPD" --foreground
+	falls_back packet 'Operation not permitted'
+	refuses xdp 'Operation not permitted'
+	stop "$PID" || :
+	nmctl stop || :
+	wait_for 10 no_strays
+	start_in "$ns_m" daemon2 'serves at' setpriv --bounding-set=-net_raw --inh-caps=-net_raw \
+		"$UNETMAP_NETMAPD" --foreground
+	run timeout 20 "$PKT_GEN" -i netmap:ma -f tx -n 1 -w 0
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"'ma': netmapd may not: "*"packet: socket: Operation not permitted"* ]]
+}
+
+@test "in an unprivileged user namespace" {
+	unshare --user --map-root-user --net true 2>/dev/null || skip "no user namespaces"
+	run unshare --user --map-root-user --net sh -euc '
+		ip link add dev ma type veth peer name mb
+		ip link set dev ma up
+		ip link set dev mb up
+		"$1" --foreground & daemon=$!
+		"$2" -i netmap:mb -f rx -n 100 -w 0 & rx=$!
+		until "$3" show ports | grep -q "mode packet.*Operation not permitted"; do sleep 0.1; done
+		timeout 20 "$2" -i netmap:ma -f tx -n 100 -w 0
+		wait $rx
+		kill $daemon
+		wait $daemon || :' sh "$UNETMAP_NETMAPD" "$PKT_GEN" "$BUILD/tools/nmctl/nmctl"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"eceived 100 packets"* ]]
+}
+
+@test "a driver that can't run programs" {
+	make_ns m
+	ip -n "$ns_m" link add d0 type dummy 2>/dev/null || ip -n "$ns_m" link add d0 type bridge || skip "no such interfaces"
+	ip -n "$ns_m" link set d0 up
+	start rx Ready "$PKT_GEN" -i "netmap:d0%$ns_m" -f rx -w 0 -W
+	[ "$(interface_field "d0%$ns_m" mode)" = xdp-generic ]
+	[[ "$(interface_field "d0%$ns_m" slower_because)" == *"xdp: program on the interface: "* ]]
+	stop "$PID" || :
+	nmctl set "d0%$ns_m" mode xdp
+	run timeout 20 "$PKT_GEN" -i "netmap:d0%$ns_m" -f tx -n 1 -w 0
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"can't be had in mode xdp: "* ]]
+}
+
+@test "modes and leave to take an uplink outlive netmapd" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	address "$ns_m" ma 10.7.0.2/24
+	ip -n "$ns_m" route add default via 10.7.0.1
+	start_in "$ns_m" daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	nmctl set ma mode packet
+	nmctl set ma uplink yes
+	nmctl set mb mode xdp-generic
+	kill -KILL "$PID"
+	wait_for 5 is_gone "$PID"
+	start_in "$ns_m" daemon2 'serves at' "$UNETMAP_NETMAPD" --foreground
+	nmctl stop
+	finish "$PID" 10
+	start_in "$ns_m" daemon3 'serves at' "$UNETMAP_NETMAPD" --foreground
+	start rx Ready "$PKT_GEN" -i netmap:ma -f rx -w 0 -W
+	[ "$(interface_field ma mode)" = packet ]
+	stop "$PID" || :
+	nmctl set ma mode auto
+	start rx2 Ready "$PKT_GEN" -i netmap:ma -f rx -w 0 -W
+	[ "$(interface_field ma mode)" != packet ]
+}
