@@ -168,6 +168,19 @@ rename_port(struct unm_domain *dom, struct unm_dport *port, const char *ifname)
 	unm_dport_rename(dom, port, name);
 }
 
+/* In the mode that it was opened in, a frame may have to fit a buffer. */
+static void
+warn_of_mtu(const struct unm_dport *port)
+{
+	const struct unm_nic_state *st = port->nic->st;
+
+	if (!st->is_multi_buffer && port->max_frame > st->frame_room)
+		unm_log(LOG_WARNING,
+			"%s has frames of up to %u bytes now, a buffer takes %u: longer ones are "
+			"dropped",
+			port->name, port->max_frame, st->frame_room);
+}
+
 static void
 apply(struct unm_domain *dom, struct unm_dport *port, const struct link_state *s)
 {
@@ -182,6 +195,7 @@ apply(struct unm_domain *dom, struct unm_dport *port, const struct link_state *s
 		nic->mtu = s->mtu;
 		port->max_frame = s->mtu + UNM_ETH_OVERHEAD;
 		unm_dport_update(port);
+		warn_of_mtu(port);
 	}
 	if (nic->is_up && !s->is_up)
 		port->flags |= UNM_PORTF_STOPPED;

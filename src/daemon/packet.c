@@ -3,7 +3,8 @@
  * AF_PACKET sockets, and a program at the interface's ingress hook (TCX). See packet.h.
  *
  * The socket sees a frame before the hook does. The program returns what its table of one entry
- * says: pass on, or drop.
+ * says: pass on, or drop. Frames from host tx rings, which have a mark, pass, and are not for the
+ * socket.
  */
 /* Syscalls: socket bind setsockopt (bpf: see tools/netmapd/confine.c) */
 #include "daemon/packet.h"
@@ -11,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/hoststack.h"
 #include "daemon/xdp.h"
 
 /* Newer than the headers that we build with (Linux 6.6). */
@@ -30,6 +33,20 @@
 #endif
 
 #define RECEIVE_BUFFER (16 * 1024 * 1024)
+
+static int
+ignore_marked(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UNM_HOST_MARK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog prog = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
+}
 
 int
 unm_packet_open(uint32_t ifindex)
@@ -48,7 +65,7 @@ unm_packet_open(uint32_t ifindex)
 	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == 0 &&
 		setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
 		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) == 0 &&
-		bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
+		ignore_marked(fd) == 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0) {
 		/* Without them it is slower: the queueing discipline is passed, the buffer small. */
 		if (setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) < 0 ||
 			setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &rcvbuf, sizeof(rcvbuf)) < 0)

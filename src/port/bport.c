@@ -183,6 +183,7 @@ free_rings(struct unm_bport *bp)
 
 	for (i = 0; bp->tx != NULL && i < bp->n_tx + bp->n_rx; i++) {
 		unm_host_ring_fini(&bp->tx[i]);
+		unm_packet_ring_fini(&bp->tx[i]);
 		unm_mons_free(bp->tx[i].mons);
 		unm_mons_free(bp->tx[i].peer_mons);
 		free(bp->tx[i].sent);

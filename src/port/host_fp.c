@@ -44,6 +44,25 @@ struct unm_host_rx {
 };
 
 int
+unm_put_ends_new(const struct unm_bring *r, uint32_t hdr_len, struct unm_vale_src **src,
+	struct unm_peer **peer)
+{
+	*src = calloc(1, sizeof(**src));
+	*peer = calloc(1, sizeof(**peer));
+	if (*src == NULL || *peer == NULL)
+		return -ENOMEM;
+	(*src)->hdr_len = hdr_len;
+	if (getrandom(&(*src)->ip6_id, sizeof((*src)->ip6_id), GRND_NONBLOCK) < 0)
+		(*src)->ip6_id = unm_now_coarse_ns(); /* early at boot */
+	(*peer)->n_bufs = r->n_bufs;
+	(*peer)->buf_size = r->buf_size;
+	(*peer)->bufs = r->bufs;
+	(*peer)->max_frame = ETH_HDR_LEN + UINT16_MAX;
+	(*peer)->lacks = UNM_VNET_LACKS_ALL;
+	return 0;
+}
+
+int
 unm_host_ring_init(struct unm_bring *r)
 {
 	struct unm_host_rx *h;
@@ -54,22 +73,11 @@ unm_host_ring_init(struct unm_bring *r)
 	h = malloc(sizeof(*h));
 	if (h == NULL)
 		return -ENOMEM;
-	h->src = calloc(1, sizeof(*h->src));
-	h->peer = calloc(1, sizeof(*h->peer));
 	r->host = h;
-	if (h->src == NULL || h->peer == NULL) {
-		unm_host_ring_fini(r);
-		return -ENOMEM;
-	}
-	h->src->hdr_len = UNM_VNET_HDR_MAX;
-	if (getrandom(&h->src->ip6_id, sizeof(h->src->ip6_id), GRND_NONBLOCK) < 0)
-		h->src->ip6_id = unm_now_coarse_ns(); /* early at boot */
-	h->peer->n_bufs = r->n_bufs;
-	h->peer->buf_size = r->buf_size;
-	h->peer->bufs = r->bufs;
-	h->peer->max_frame = ETH_HDR_LEN + UINT16_MAX;
-	h->peer->lacks = UNM_VNET_LACKS_ALL;
-	return 0;
+	if (unm_put_ends_new(r, UNM_VNET_HDR_MAX, &h->src, &h->peer) == 0)
+		return 0;
+	unm_host_ring_fini(r);
+	return -ENOMEM;
 }
 
 void

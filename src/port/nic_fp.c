@@ -768,10 +768,12 @@ nic_open(struct unm_bport *bp)
 	if (err == 0)
 		err = take_state(p, bp, n_queues);
 	if (err == 0 && p->st->mode == UNM_NIC_PACKET) {
-		for (i = 0; i < bp->n_tx + bp->n_rx; i++)
+		for (i = 0; i < bp->n_tx + bp->n_rx && err == 0; i++)
 			if (bp->tx[i].ops == &unm_port_nic_ops)
-				bp->tx[i].ops = &unm_port_packet_ops;
-		return 0;
+				err = unm_packet_ring_init(&bp->tx[i]);
+		if (err != 0)
+			free_port(bp);
+		return err;
 	}
 	for (i = 0; i < bp->n_tx && err == 0; i++)
 		err = map_tx(p, &p->tx[i], &bp->tx[i], n_queues);

@@ -7,18 +7,26 @@
  * to the hardware; they are computed here. A VLAN tag that the kernel has taken out of the frame is
  * told beside it (PACKET_AUXDATA), and put back.
  *
+ * A frame that does not fit its slot (a jumbo frame; a super-frame of up to 64 KiB, as sender or
+ * driver have joined it) goes on in private memory behind it. It is then put into slots from its
+ * own on as a VALE port would have it (vale/put_fp.h), cut where it asks for that; so are the frames
+ * that came with it, whose slots it takes. For a while fewer frames are asked for at a time, so that
+ * there is room for each to be long.
+ *
  * The kernel's stack would get each frame too: netmapd has put a program on the interface that drops
  * them there while the rx ring is open (daemon/packet.c).
  */
 /* Syscalls: sendmmsg recvmmsg */
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "port/internal.h"
 #include "vale/checksum_fp.h"
+#include "vale/put_fp.h"
 #include "vale/vnet.h"
 
 #define BATCH	      32u
@@ -27,11 +35,27 @@
 #define VLAN_TAG_LEN  4u
 #define VLAN_TAG_OFS  12u /* behind the addresses */
 #define ETH_P_8021Q_V 0x8100
+#define FRAME_MAX     (ETH_HDR_LEN + 2 * VLAN_TAG_LEN + 65535u)
+#define LONG_SLOTS    48u /* of a super-frame of a stream in full-size segments */
+#define LONG_SYNCS    64u /* after a long frame, others are expected */
+
+/* A long frame in one piece: room for a tag, the header that came with it, the frame. */
+#define PIECE_VNET  VLAN_TAG_LEN
+#define PIECE_FRAME (PIECE_VNET + UNM_VNET_HDR_BASE)
+#define PIECE_SIZE  (PIECE_FRAME + FRAME_MAX)
+
+/* Private memory of an rx ring. */
+struct unm_packet_rx {
+	struct unm_vale_src *src;
+	struct unm_peer *peer;
+	uint32_t long_for; /* syncs for which long frames are still expected */
+	uint8_t piece[BATCH][PIECE_SIZE];
+};
 
 /* Messages for one call. */
 struct batch {
 	struct mmsghdr msg[BATCH];
-	struct iovec iov[BATCH * 2 + MAX_FRAGS];
+	struct iovec iov[BATCH * 3 + MAX_FRAGS];
 	struct unm_vnet_hdr vnet[BATCH];
 	uint32_t n_slots[BATCH]; /* of each frame */
 	union {
@@ -207,17 +231,48 @@ tag_of(struct msghdr *m, uint8_t *tag)
 	return false;
 }
 
+int
+unm_packet_ring_init(struct unm_bring *r)
+{
+	struct unm_packet_rx *x;
+
+	r->ops = &unm_port_packet_ops;
+	if (!r->is_rx)
+		return 0;
+	x = malloc(sizeof(*x)); /* most of it is never touched */
+	if (x == NULL)
+		return -ENOMEM;
+	x->long_for = 0;
+	r->packet = x;
+	if (unm_put_ends_new(r, UNM_VNET_HDR_BASE, &x->src, &x->peer) == 0)
+		return 0;
+	unm_packet_ring_fini(r);
+	return -ENOMEM;
+}
+
+void
+unm_packet_ring_fini(struct unm_bring *r)
+{
+	struct unm_packet_rx *x = r->packet;
+
+	if (x == NULL)
+		return;
+	free(x->src);
+	free(x->peer);
+	free(x);
+	r->packet = NULL;
+}
+
 /*
- * Buffers of the slots from @pos on: one message for each where a frame fits a buffer, else one for
- * all. A few bytes at the first one's end stay free for a tag.
+ * A message for each of @n slots from @pos on: the slot's buffer, and what is private behind it. A
+ * few bytes at the buffer's end stay free for a tag.
  */
 static void
-collect_rx(struct unm_bring *r, struct batch *b, uint32_t pos, uint32_t last, bool is_long)
+collect_rx(struct unm_bring *r, struct batch *b, uint32_t pos, uint32_t n)
 {
-	uint32_t n_pieces = 0;
-
-	while (pos != last && (is_long ? n_pieces < MAX_FRAGS : b->n < BATCH)) {
+	while (b->n < n) {
 		struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+		struct msghdr *m;
 		uint8_t *data;
 		size_t room;
 
@@ -225,95 +280,176 @@ collect_rx(struct unm_bring *r, struct batch *b, uint32_t pos, uint32_t last, bo
 		data = unm_slot_data(r, &v);
 		if (data == NULL)
 			return; /* given back without a buffer: nothing goes beyond */
-		room = r->buf_size - (size_t)((const char *)data - r->bufs) % r->buf_size;
-		if (b->n == 0 || !is_long) {
-			struct msghdr *m;
-
-			add_message(b, 1);
-			m = &b->msg[b->n - 1].msg_hdr;
-			m->msg_control = &b->control[b->n - 1];
-			m->msg_controllen = sizeof(b->control[0]);
-			room -= VLAN_TAG_LEN;
-		}
+		room = r->buf_size - (size_t)((const char *)data - r->bufs) % r->buf_size -
+		       VLAN_TAG_LEN;
+		if (room > FRAME_MAX)
+			room = FRAME_MAX;
+		add_message(b, 1);
+		m = &b->msg[b->n - 1].msg_hdr;
+		m->msg_control = &b->control[b->n - 1];
+		m->msg_controllen = sizeof(b->control[0]);
 		add_piece(b, data, room);
-		n_pieces++;
+		add_piece(b, r->packet->piece[b->n - 1] + PIECE_FRAME + room, FRAME_MAX - room);
 		pos = unm_pos_next(pos, r->num_slots);
 	}
 }
 
-/* Hand frame @i of the batch over in the slots from @pos on. Return: slots, 0: it was too long. */
+/* Frame @i of the batch is no frame, or was cut off. */
+static bool
+is_bad(const struct batch *b, uint32_t i)
+{
+	return (b->msg[i].msg_hdr.msg_flags & MSG_TRUNC) ||
+	       b->msg[i].msg_len < sizeof(b->vnet[0]) + ETH_HDR_LEN;
+}
+
+/* It is to be cut, or goes on behind its slot. */
+static bool
+is_long(const struct batch *b, uint32_t i)
+{
+	return b->msg[i].msg_len > sizeof(b->vnet[0]) + b->msg[i].msg_hdr.msg_iov[1].iov_len ||
+	       b->vnet[i].gso_type != UNM_VNET_GSO_NONE;
+}
+
+/* Hand frame @i of the batch over in the slot at @pos. Return: its length. */
 static uint32_t
-take_frame(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t pos, uint64_t *bytes)
+take_frame(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t pos)
 {
 	struct msghdr *m = &b->msg[i].msg_hdr;
-	uint32_t len = b->msg[i].msg_len, piece, n = 0;
+	uint32_t len = b->msg[i].msg_len - (uint32_t)sizeof(b->vnet[0]);
 	uint8_t *data = m->msg_iov[1].iov_base;
 	uint8_t tag[VLAN_TAG_LEN];
-	size_t k;
 
-	if ((m->msg_flags & MSG_TRUNC) || len < sizeof(b->vnet[0]) + ETH_HDR_LEN)
-		return 0;
-	len -= (uint32_t)sizeof(b->vnet[0]);
-	*bytes += len;
-	if (len <= m->msg_iov[1].iov_len)
-		complete_checksum(data, len, &b->vnet[i]);
-	for (k = 1; len > 0 && k < m->msg_iovlen; k++) { /* at most MAX_FRAGS */
-		piece = len < m->msg_iov[k].iov_len ? len : (uint32_t)m->msg_iov[k].iov_len;
-		len -= piece;
-		if (k == 1 && tag_of(m, tag)) {
-			memmove(data + VLAN_TAG_OFS + VLAN_TAG_LEN, data + VLAN_TAG_OFS,
-				piece - VLAN_TAG_OFS);
-			memcpy(data + VLAN_TAG_OFS, tag, sizeof(tag));
-			piece += VLAN_TAG_LEN;
-		}
-		unm_slot_store_len_flags(
-			&r->ring->slot[pos], (uint16_t)piece, len > 0 ? NS_MOREFRAG : 0);
-		pos = unm_pos_next(pos, r->num_slots);
-		n++;
+	complete_checksum(data, len, &b->vnet[i]);
+	if (tag_of(m, tag)) {
+		memmove(data + VLAN_TAG_OFS + VLAN_TAG_LEN, data + VLAN_TAG_OFS,
+			len - VLAN_TAG_OFS);
+		memcpy(data + VLAN_TAG_OFS, tag, sizeof(tag));
+		len += VLAN_TAG_LEN;
 	}
-	return n;
+	unm_slot_store_len_flags(&r->ring->slot[pos], (uint16_t)len, 0);
+	return len;
 }
 
-/* May a frame be longer than a buffer? W: netmapd, with the interface's MTU */
-static bool
-has_long_frames(const struct unm_bring *r)
+/* Frame @i in one piece in private memory, behind its header. */
+static struct unm_frag
+gather(struct unm_bring *r, struct batch *b, uint32_t i)
 {
-	return UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].max_frame) + VLAN_TAG_LEN >
-	       r->buf_size;
+	struct msghdr *m = &b->msg[i].msg_hdr;
+	uint8_t *start = r->packet->piece[i] + PIECE_VNET;
+	uint32_t len = b->msg[i].msg_len;
+	const size_t here = len - sizeof(b->vnet[0]);
+	uint8_t tag[VLAN_TAG_LEN];
+
+	memcpy(r->packet->piece[i] + PIECE_FRAME, m->msg_iov[1].iov_base,
+		here < m->msg_iov[1].iov_len ? here : m->msg_iov[1].iov_len);
+	if (tag_of(m, tag)) {
+		start -= VLAN_TAG_LEN;
+		memmove(start + UNM_VNET_HDR_BASE, start + UNM_VNET_HDR_BASE + VLAN_TAG_LEN,
+			VLAN_TAG_OFS);
+		memcpy(start + UNM_VNET_HDR_BASE + VLAN_TAG_OFS, tag, sizeof(tag));
+		len += VLAN_TAG_LEN;
+		if (b->vnet[i].flags & UNM_VNET_F_NEEDS_CSUM)
+			b->vnet[i].csum_start += VLAN_TAG_LEN;
+	}
+	memcpy(start, &b->vnet[i], sizeof(b->vnet[0]));
+	return (struct unm_frag){.data = start, .len = len};
+}
+
+/* Put frames @i ... @got - 1 into slots from @pos on, as many as each needs. Return: the next slot. */
+static uint32_t
+put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint32_t pos)
+{
+	const struct unm_peer_ring to = {
+		.ring = r->ring, .kring = r->kring, .num_slots = r->num_slots};
+	struct unm_packet_rx *x = r->packet;
+	struct unm_frag frag[BATCH];
+	struct unm_spot sp;
+	uint32_t k;
+
+	for (k = i; k < got; k++) { /* before anything is put: it goes where these lie */
+		if (is_bad(b, k))
+			frag[k].len = 0;
+		else
+			frag[k] = gather(r, b, k);
+	}
+	unm_kring_publish_hwtail(r->kring, pos);
+	unm_spot_open(&sp, x->src, x->peer, &to);
+	for (k = i; k < got; k++) {
+		const struct unm_frame f = {.n_frags = 1, .total = frag[k].len};
+
+		x->src->frags[0] = frag[k];
+		if (f.total == 0 || unm_put_general(x->src, &sp, &f) != UNM_PUT_DONE)
+			sp.full++;
+	}
+	unm_spot_close(&sp, r->kring);
+	x->long_for = LONG_SYNCS;
+	return sp.pos;
+}
+
+/* Is a frame longer than a buffer to be expected? max_frame: W: netmapd, with the interface's MTU */
+static bool
+expects_long(const struct unm_bring *r)
+{
+	return r->packet->long_for > 0 ||
+	       UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].max_frame) + VLAN_TAG_LEN >
+		       r->buf_size;
+}
+
+/* How many frames to ask for with @room slots. */
+static uint32_t
+n_wanted(const struct unm_bring *r, uint32_t room, bool is_empty)
+{
+	uint32_t n = room;
+
+	if (expects_long(r))
+		n = room >= LONG_SLOTS ? room / LONG_SLOTS : room > 0 && is_empty;
+	return n < BATCH ? n : BATCH;
+}
+
+static bool
+packet_rx_has_room(const struct unm_bring *r)
+{
+	const uint32_t n = r->num_slots, head = unm_own_hwcur(r);
+	const uint32_t held = unm_pos_dist(head, unm_kring_load_hwtail(r->kring, n, head), n);
+
+	return n_wanted(r, n - 1 - held, held == 0) > 0;
 }
 
 static int
 packet_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const uint32_t n = r->num_slots, last = unm_pos_prev(head, n);
-	const bool is_long = has_long_frames(r);
 	uint32_t pos = unm_kring_load_hwtail(r->kring, n, head), turn, i;
 	uint64_t pkts = 0, bytes = 0;
 	struct batch b;
 
 	unm_kring_publish_hwcur(r->kring, head);
+	if (r->packet->long_for > 0)
+		r->packet->long_for--;
 	for (turn = 0; turn < n; turn++) { /* frames at most */
 		int got;
 
 		b.n = b.n_iov = 0;
-		collect_rx(r, &b, pos, last, is_long);
+		collect_rx(r, &b, pos, n_wanted(r, unm_pos_dist(pos, last, n), pos == head));
 		if (b.n == 0)
 			break;
 		got = recvmmsg(r->fd, b.msg, b.n, MSG_DONTWAIT, NULL);
 		if (got <= 0)
 			break; /* EAGAIN; ENETDOWN: said once */
 		for (i = 0; i < (uint32_t)got; i++) {
-			const uint32_t slots = take_frame(r, &b, i, pos, &bytes);
-
-			/* Its slot lies between others that are full: it has a frame of no bytes. */
-			if (slots == 0) {
-				unm_count(&r->kring->rx_full, 1);
-				if (is_long)
-					continue;
-				unm_slot_store_len_flags(&r->ring->slot[pos], 0, 0);
+			if (!is_bad(&b, i) && is_long(&b, i)) {
+				pos = put_frames(r, &b, i, (uint32_t)got, pos);
+				break;
 			}
-			pkts += slots > 0;
-			pos = unm_pos_add(pos, slots > 0 ? slots : 1, n);
+			/* Its slot lies between others that are full: it has a frame of no bytes. */
+			if (is_bad(&b, i)) {
+				unm_count(&r->kring->rx_full, 1);
+				unm_slot_store_len_flags(&r->ring->slot[pos], 0, 0);
+			} else {
+				bytes += take_frame(r, &b, i, pos);
+				pkts++;
+			}
+			pos = unm_pos_next(pos, n);
 		}
 		if ((uint32_t)got < b.n)
 			break; /* the socket is empty */
@@ -329,4 +465,6 @@ const struct unm_port_ops unm_port_packet_ops = {
 	.txsync = packet_txsync,
 	.rxsync = packet_rxsync,
 	.tx_done = packet_tx_done,
+	.rx_has_room = packet_rx_has_room,
+	.rx_arrives_here = true,
 };

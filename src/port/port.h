@@ -78,6 +78,7 @@ struct unm_bring {
 	bool is_rx;
 	int fd;			  /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
 	struct unm_host_rx *host; /* host rx ring: its private memory */
+	struct unm_packet_rx *packet; /* rx ring by AF_PACKET: the same */
 	int stack_fd; /* NIC rx ring: queue for what is passed up to the stack, else -1 */
 	/* Pipe, joined NIC: the other side of this ring; joined: where it was met (join.h) */
 	struct unm_kring *peer_kring;

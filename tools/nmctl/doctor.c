@@ -221,7 +221,7 @@ check_xdp(struct doctor *d)
 }
 
 static void
-check_interface(struct doctor *d, const char *port, struct json_object *nic)
+check_interface(struct doctor *d, const char *port, uint64_t max_frame, struct json_object *nic)
 {
 	const char *why = field_str(nic, "slower_because");
 
@@ -236,6 +236,12 @@ check_interface(struct doctor *d, const char *port, struct json_object *nic)
 			"%s: %" PRIu64 " frames were copied, as their buffers are not among those "
 			"that the kernel knows",
 			port, field_u64(nic, "copied"));
+	if (!field_bool(nic, "multi_buffer") && max_frame > field_u64(nic, "frame_room"))
+		finding(d, NOTE, "interface",
+			"lower its MTU, or: nmctl set IF mode packet, and open it again",
+			"%s: frames of up to %" PRIu64 " bytes, of which those above %" PRIu64
+			" are dropped, as this kernel's AF_XDP has one buffer for each",
+			port, max_frame, field_u64(nic, "frame_room"));
 	if (field_u64(nic, "kernel_missed") > 0)
 		finding(d, NOTE, "interface",
 			"let its program read faster, or open it with more slots",
@@ -256,7 +262,7 @@ check_port(struct doctor *d, struct json_object *p)
 		field_u64(p, "users"), field_bool(p, "lossless") ? ", lossless" : "",
 		field_bool(p, "attached") ? ", driven by a worker" : "");
 	if (nic != NULL)
-		check_interface(d, name, nic);
+		check_interface(d, name, field_u64(p, "max_frame"), nic);
 	if (field_bool(p, "attached") && field_u64(p, "worker_pid") == 0)
 		finding(d, PROBLEM, "worker", "see netmapd's log (journalctl -u netmapd)",
 			"%s: its worker does not run", name);
