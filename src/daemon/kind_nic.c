@@ -566,6 +566,7 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 	nic->veth_fd = unm_veth_socket(fds[0]);
 	port->nic = nic;
 	if (watch_in_netns(dom, port) == -ENODEV) {
+		unm_xdp_detach(fds[UNM_NIC_FD_LINK(n)]); /* it may have moved away */
 		free_nic(nic);
 		port->nic = NULL;
 		return unm_fail(why, -ENXIO, "'%s': the interface is gone", port->name);
@@ -662,6 +663,14 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 		ret = open_here(dom, name, geo, region, out, why);
 	unm_dregion_put(&dom->regions, global);
 	return ret;
+}
+
+void
+unm_nic_let_go(struct unm_dport *port)
+{
+	unm_nic_host_stop(port);
+	/* AF_PACKET: of the program that keeps frames from the stack, if there is one. */
+	unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(port->nic->st->n_queues)]);
 }
 
 bool

@@ -34,6 +34,12 @@ struct unm_nic {
 int unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, uint32_t n,
 	struct unm_reason *why);
 
+/**
+ * unm_nic_let_go() - the interface is somebody else's now, whatever @port's clients still hold: no
+ * program of ours stays on it
+ */
+void unm_nic_let_go(struct unm_dport *port);
+
 /** unm_nic_is_attached() - is the interface on a switch? */
 bool unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic);
 

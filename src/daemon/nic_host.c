@@ -63,6 +63,16 @@ unm_nic_host_n_fds(const struct unm_dport *port)
 }
 
 void
+unm_nic_host_stop(struct unm_dport *port)
+{
+	if (port->n_host_fds == 0 || port->n_port_fds == unm_nic_host_n_fds(port))
+		return;
+	port->n_port_fds--;
+	unm_host_release(port->port_fds[port->host_fd], port->nic->ifindex,
+		port->port_fds[port->n_port_fds]);
+}
+
+void
 unm_nic_host_settle(struct unm_dport *port, uint32_t closing)
 {
 	const bool is_on = port->n_port_fds > unm_nic_host_n_fds(port);
@@ -75,12 +85,11 @@ unm_nic_host_settle(struct unm_dport *port, uint32_t closing)
 		return;
 	for (i = 0; i < unm_dport_nic_tx(port) && !wanted; i++)
 		wanted = i != closing && port->rings[i].is_open;
+	wanted = wanted && !port->is_dying;
 	if (wanted == is_on)
 		return;
 	if (is_on) {
-		port->n_port_fds--;
-		unm_host_release(port->port_fds[port->host_fd], port->nic->ifindex,
-			port->port_fds[port->n_port_fds]);
+		unm_nic_host_stop(port);
 		return;
 	}
 	fd = unm_host_intercept(port->port_fds[port->host_fd], port->nic->ifindex, &why);

@@ -35,6 +35,9 @@ void unm_nic_host_close(const struct unm_nic_host *h);
 /** unm_nic_host_join() - make @h the port's, which has its other descriptors. */
 void unm_nic_host_join(struct unm_dport *port, const struct unm_nic_host *h);
 
+/** unm_nic_host_stop() - what the stack sends is the interface's own again. */
+void unm_nic_host_stop(struct unm_dport *port);
+
 /** unm_nic_host_settle() - intercept if an NIC tx ring other than @closing (or UNM_NONE) is open. */
 void unm_nic_host_settle(struct unm_dport *port, uint32_t closing);
 

@@ -230,6 +230,7 @@ news(struct unm_source *src, uint32_t events)
 		unm_log(LOG_INFO, "%s: the interface is gone from its namespace", port->name);
 		unm_host_port_end(dom, port->name);
 		unm_nic_unwatch(port->nic); /* frees @w */
+		unm_nic_let_go(port);
 		unm_dport_remove(dom, port);
 	}
 }

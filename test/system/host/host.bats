@@ -3,7 +3,8 @@
 #
 # Proves: what the kernel sends on an interface comes out of its host rings and what is written there is received on it, offloads and
 # all; it is so only while somebody has the interface's own tx rings, and whoever is killed, the kernel has its interface back; netmapd
-# may die meanwhile; transparent mode. The interface is one end of a veth pair, the other end is in a namespace of its own.
+# may die meanwhile; transparent mode; when the interface is renamed, moved or deleted or goes down, the program is told or goes on, and
+# nothing of ours stays behind. The interface is one end of a veth pair, the other end is in a namespace of its own.
 
 load ../tap/tap
 
@@ -190,4 +191,82 @@ takes_back()
 	ip -n "$ns_b" link del b0 # and with it a0
 	stop "$BRIDGE" || :
 	wait_for 5 lacks_if "$ns_a" a0^1
+}
+
+# leaves_nothing NS IF: no program and no filter of ours at the interface, whose stack has it for itself
+leaves_nothing()
+{
+	[ -z "$(in_ns "$1" tc filter show dev "$2" egress)" ] && [ -z "$(in_ns "$1" tc filter show dev "$2" ingress)" ] &&
+		! ip -n "$1" -d link show dev "$2" | grep -q xdp && lacks_if "$1" a0^
+}
+
+# ended: the program has ended or was ended, and said why if it ended by itself
+ended()
+{
+	wait_for 5 is_gone "$BRIDGE" || stop "$BRIDGE" || :
+	cat "$DIR/bridge.err"
+}
+
+changed_tests()
+{
+	wire
+	bridge
+	ping_from "$ns_a" 10.9.0.2
+	# Another name: the port has it, and everything goes on.
+	ip -n "$ns_a" link set dev a0 name z0
+	wait_for 5 has_port "z0%$ns_a"
+	ping_from "$ns_a" 10.9.0.2
+	ping_from "$ns_b" 10.9.0.1
+	ip -n "$ns_a" link set dev z0 name a0
+	wait_for 5 has_port "a0%$ns_a"
+	ping_from "$ns_a" 10.9.0.2
+	stop "$BRIDGE" || :
+	wait_for 5 leaves_nothing "$ns_a" a0
+	ping_from "$ns_a" 10.9.0.2
+
+	# It goes down: the program is told, nothing is left when it ends, and the next one begins when it is up.
+	bridge
+	ping_from "$ns_a" 10.9.0.2
+	ip -n "$ns_a" link set dev a0 down
+	ended
+	wait_for 5 leaves_nothing "$ns_a" a0
+	ip -n "$ns_a" link set dev a0 up
+	ping_from "$ns_a" 10.9.0.2
+	bridge
+	ping_from "$ns_a" 10.9.0.2
+
+	# It moves, while the program is stopped and lets go of nothing by itself: there it is an interface as any other.
+	kill -STOP "$BRIDGE"
+	make_ns c
+	ip -n "$ns_a" link set dev a0 netns "$ns_c"
+	address "$ns_c" a0 10.9.0.1/24
+	in_ns "$ns_c" ping -q -c 1 -w 2 -i 0.2 10.9.0.2
+	kill -CONT "$BRIDGE"
+	ended
+	wait_for 5 leaves_nothing "$ns_c" a0
+	wait_for 5 lacks_if "$ns_a" a0^
+	ping_from "$ns_b" 10.9.0.1
+
+	# And away.
+	start bridge2 'Ready to go' "$BUILD/tools/nm-bridge/nm-bridge" -w 0 "netmap:a0@netns=$ns_c"
+	BRIDGE=$PID
+	ping_from "$ns_c" 10.9.0.2
+	ip -n "$ns_c" link del dev a0
+	ended
+	wait_for 5 lacks_if "$ns_c" a0^
+	wait_for 5 eval '[ "$(json "len(d[\"ports\"])" show ports)" = 0 ]'
+}
+
+has_port()
+{
+	port_field "$1" name >/dev/null 2>&1
+}
+
+@test "another name, down, another namespace, gone: nothing of ours is left" {
+	changed_tests
+}
+
+@test "the same on a kernel without TCX: other name, down, namespace, gone" {
+	export UNETMAP_HOST_ATTACH=clsact
+	changed_tests
 }
