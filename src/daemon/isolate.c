@@ -399,11 +399,14 @@ unm_handle_broker(struct unm_msg *m)
 static void
 show_use(const struct unm_server *srv, const struct unm_isolate *iso, struct unm_json *j)
 {
-	const struct unm_dport *p;
+	const struct unm_desc *d;
 	uint64_t n = 0;
+	uint32_t i;
 
-	for (p = srv->dom.ports; p != NULL; p = p->next)
-		n += p->region->isolate_id == iso->id && !p->is_dying;
+	for (i = 0; i < UNM_DESC_HASH; i++)
+		for (d = srv->descs[i]; d != NULL; d = d->next)
+			n += d->binding.port != NULL && iso->child.pid > 0 &&
+			     d->pid == iso->child.pid;
 	unm_json_u64(j, "ports_used", n);
 }
 

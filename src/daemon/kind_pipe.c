@@ -8,7 +8,8 @@
  * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay
  * open while one end is in use: that is what keeps the packets of an end that is closed and opened
  * again. The memory is that of the base port; if no port has the base's name one is made, which
- * ends with its last pipe.
+ * ends with its last pipe. Only an isolated client's port shares its memory with nobody: pipes of
+ * its name are in the global region.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -84,58 +85,81 @@ take_down(struct unm_domain *dom, struct unm_dport *port)
 		unm_dport_remove(dom, peer);
 }
 
+/* Where the rings of a pipe over @base lie, with a reference. */
 static int
-make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
-	struct unm_dport *base, struct unm_dport **out, struct unm_reason *why)
+take_region(struct unm_domain *dom, const struct unm_dport *base, struct unm_dregion **out,
+	struct unm_reason *why)
 {
-	const uint32_t n_tx = unm_hint(geo->n_tx, 1, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t n_rx = unm_hint(geo->n_rx, 1, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t tx_slots =
-		unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
-	const uint32_t rx_slots =
-		unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
-	struct unm_port_spec spec = {
-		.kind = UNM_PORT_PIPE,
-		.ops = &unm_kind_pipe,
-		.region = base->region,
-		.seg = unm_domain_segment(dom, why),
-		.n_tx = n_tx,
-		.n_rx = n_rx,
-		.tx_slots = tx_slots,
-		.rx_slots = rx_slots,
-	};
-	struct unm_dport *master = NULL, *slave = NULL;
-	int ret;
+	if (base->region->isolate_id != 0)
+		return unm_dregion_global(&dom->regions, out, why);
+	*out = unm_dregion_get(base->region);
+	return 0;
+}
 
-	if (spec.seg == NULL)
-		return -ENOMEM;
-	ret = make_end(dom, &spec, '{', name, &master, why);
+/* Both ends, with their rings, over memory that the caller has. @out: both */
+static int
+make_ends(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_port_spec *spec, struct unm_dport **out, struct unm_reason *why)
+{
+	const uint32_t n_tx = spec->n_tx = unm_hint(geo->n_tx, 1, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t n_rx = spec->n_rx = unm_hint(geo->n_rx, 1, 1, UNM_PORT_MAX_RINGS);
+	const uint32_t tx_slots = spec->tx_slots, rx_slots = spec->rx_slots;
+	struct unm_dport *master = NULL, *slave = NULL;
+	int ret = make_end(dom, spec, '{', name, &master, why);
+
 	if (ret < 0)
 		return ret;
-	spec.n_tx = n_rx;
-	spec.n_rx = n_tx;
-	spec.tx_slots = rx_slots;
-	spec.rx_slots = tx_slots;
-	ret = make_end(dom, &spec, '}', name, &slave, why);
+	spec->n_tx = n_rx;
+	spec->n_rx = n_tx;
+	spec->tx_slots = rx_slots;
+	spec->rx_slots = tx_slots;
+	ret = make_end(dom, spec, '}', name, &slave, why);
 	if (ret == 0) {
 		master->peer = slave;
 		slave->peer = master;
 		ret = open_rings(master, why);
-		if (ret == 0)
-			ret = open_rings(slave, why);
 	}
-	if (ret < 0) {
+	if (ret == 0)
+		ret = open_rings(slave, why);
+	if (ret < 0)
 		take_down(dom, master);
+	out[0] = master;
+	out[1] = slave;
+	return ret;
+}
+
+static int
+make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
+	struct unm_dport *base, struct unm_dport **out, struct unm_reason *why)
+{
+	struct unm_port_spec spec = {
+		.kind = UNM_PORT_PIPE,
+		.ops = &unm_kind_pipe,
+		.seg = unm_domain_segment(dom, why),
+		.tx_slots =
+			unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+		.rx_slots =
+			unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+	};
+	struct unm_dport *ends[2];
+	int i, ret;
+
+	if (spec.seg == NULL)
+		return -ENOMEM;
+	ret = take_region(dom, base, &spec.region, why);
+	if (ret < 0)
 		return ret;
-	}
-	master->base = base;
-	slave->base = base;
+	ret = make_ends(dom, name, geo, &spec, ends, why);
+	unm_dregion_put(&dom->regions, spec.region);
+	if (ret < 0)
+		return ret;
 	base->n_pipes++;
-	unm_dport_activate(master);
-	unm_dport_activate(slave);
-	unm_dport_link(dom, master);
-	unm_dport_link(dom, slave);
-	*out = name->is_master ? master : slave;
+	for (i = 0; i < 2; i++) {
+		ends[i]->base = base;
+		unm_dport_activate(ends[i]);
+		unm_dport_link(dom, ends[i]);
+	}
+	*out = ends[name->is_master ? 0 : 1];
 	return 0;
 }
 

@@ -73,8 +73,10 @@ take_region(struct unm_domain *dom, const struct unm_geometry *geo, struct unm_d
 	}
 	unm_private_shape(geo, &shape);
 	ret = unm_dregion_create(&dom->regions, &shape, out, why);
-	if (ret == 0)
+	if (ret == 0 && geo->isolate_id != 0) {
 		(*out)->isolate_id = geo->isolate_id;
+		(*out)->info.flags |= UNM_REGIONF_ISOLATED;
+	}
 	return ret;
 }
 

@@ -124,10 +124,10 @@ new_id(struct unm_region_set *set)
 {
 	uint32_t tries;
 
-	for (tries = 0; tries < 65536; tries++) {
+	for (tries = 0; tries < UNM_REGION_LAST_ID; tries++) {
 		const uint32_t id = set->next_id;
 
-		set->next_id = id >= 65535 ? UNM_REGION_GLOBAL_ID + 1 : id + 1;
+		set->next_id = id >= UNM_REGION_LAST_ID ? UNM_REGION_GLOBAL_ID + 1 : id + 1;
 		if (unm_dregion_by_id(set, id) == NULL)
 			return id;
 	}
@@ -291,7 +291,8 @@ unm_dregion_create(struct unm_region_set *set, const struct unm_region_shape *sh
 	const uint32_t id = new_id(set);
 
 	if (id == 0)
-		return unm_fail(why, -ENOMEM, "all 65535 memory regions are in use");
+		return unm_fail(
+			why, -ENOMEM, "all %u memory regions are in use", UNM_REGION_LAST_ID);
 	return make_region(set, shape, id, 0, out, why);
 }
 

@@ -17,14 +17,31 @@ isolate_id(const struct unm_ctrl *c)
 	return c->s->isolate != NULL ? c->s->isolate->id : 0;
 }
 
+static bool
+has_other_users(const struct unm_ctrl *c, const struct unm_dport *port)
+{
+	const struct unm_desc *d;
+	uint32_t i;
+
+	for (i = 0; i < UNM_DESC_HASH; i++)
+		for (d = c->srv->descs[i]; d != NULL; d = d->next)
+			if (d->binding.port == port && d->pid != c->s->pid)
+				return true;
+	return false;
+}
+
 /*
  * Memory that an isolated client writes to is nobody else's, and what is somebody else's never
- * becomes an isolated client's.
+ * becomes an isolated client's. A broker may also have a port in everybody's memory, by itself, to
+ * copy between that and its client's (isolate/copy_fp.h).
  */
 static int
-check_isolation(struct unm_ctrl *c, const struct unm_dport *port)
+check_isolation(struct unm_ctrl *c, const struct nmreq_register *reg, const struct unm_dport *port)
 {
 	if (port->region->isolate_id == isolate_id(c))
+		return 0;
+	if (port->region->isolate_id == 0 && (reg->nr_flags & NR_EXCLUSIVE) &&
+		!has_other_users(c, port))
 		return 0;
 	if (c->s->isolate != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' has a user out there already", port->name);
@@ -50,7 +67,6 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		.region = region,
 	};
 	struct unm_dport *pending = c->desc->pending.port;
-	const struct unm_dport *base;
 	struct unm_name name;
 	int ret;
 
@@ -68,10 +84,6 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		return unm_null_open(&c->srv->dom, label, &geo, out, &c->why);
 	}
 	ret = unm_ctrl_parse_name(c, &name);
-	if (ret < 0)
-		return ret;
-	base = name.kind == UNM_NAME_PIPE ? unm_dport_find(&c->srv->dom, name.base) : NULL;
-	ret = base != NULL ? check_isolation(c, base) : 0; /* it would be in its memory */
 	if (ret < 0)
 		return ret;
 	if (reg->nr_flags & MONITOR_FLAGS)
@@ -122,7 +134,7 @@ check_port(struct unm_ctrl *c, const struct nmreq_register *reg, const struct un
 			"'%s' has virtio-net headers: open it with NR_ACCEPT_VNET_HDR", port->name);
 	if (c->has_csb && !(reg->nr_flags & NR_EXCLUSIVE))
 		return unm_fail(&c->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
-	return check_isolation(c, port);
+	return check_isolation(c, reg, port);
 }
 
 static int

@@ -394,7 +394,7 @@ restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_rea
 	if (!m->srv->is_restoring)
 		begin_phase(m->srv, UNSURE_WAIT_NS);
 	ret = unm_adopt_binding(m->srv, d, info, m->fds, m->s->pid, why);
-	if (ret == 0 && m->s->isolate != NULL)
+	if (ret == 0 && m->s->isolate != NULL && (info->region.flags & UNM_REGIONF_ISOLATED))
 		d->binding.port->region->isolate_id = m->s->isolate->id;
 	if (ret < 0 && is_new)
 		unm_desc_close(d);

@@ -2,10 +2,10 @@
 /*
  * A port for an isolated client. See broker.h.
  *
- * We open it as any client would, on a descriptor of our own, and give the client the region of
- * that port, which netmapd has made for it alone (UNM_MSG_BROKER), and a segment that we make here.
- * The segment is committed as a whole and sealed: the client can neither make us fault nor take
- * memory by it.
+ * We open it as any client would, on a descriptor of our own, and give the client a region and a
+ * segment that we make here. The region is the port's if netmapd has made that for this client alone
+ * (UNM_REGIONF_ISOLATED), else one of ours (memory.h). What we make is committed as a whole and sealed:
+ * the client can neither make us fault nor take memory by it.
  */
 /* Syscalls: memfd_create ftruncate fallocate fcntl mmap munmap eventfd2 close getrandom */
 #include <errno.h>
@@ -69,6 +69,12 @@ read_positions(const struct unm_bring *r, struct unm_pump_ring *k)
 	k->head = last < n ? last : 0;
 	k->hwcur = hwcur < n ? hwcur : k->head;
 	k->tail = tail < n ? tail : (r->is_rx ? k->head : unm_pos_prev(k->head, n));
+	if (k->copy.ring == NULL)
+		return;
+	if (r->is_rx)
+		k->tail = k->head; /* nothing has been copied */
+	k->copy.ring->head = k->copy.ring->cur = k->head;
+	k->copy.ring->tail = k->tail;
 }
 
 static void
@@ -80,17 +86,20 @@ fill_ring(struct unm_ibinding *b, uint32_t i, struct unm_kring *standin)
 		&unm_iso_atok(b->mem.map, ((struct unm_seg_hdr *)b->mem.map)->csb_ofs)[i];
 	struct nm_csb_ktoa *ktoa =
 		&unm_iso_ktoa(b->mem.map, ((struct unm_seg_hdr *)b->mem.map)->csb_ofs)[i];
+	uint64_t ring_ofs = r->kring->ring_ofs;
 
 	k->ring = r;
 	k->atok = atok;
 	k->ktoa = ktoa;
 	k->num_slots = r->num_slots;
 	k->is_rx = r->is_rx;
+	if (b->copy.map != NULL)
+		unm_copy_mem_ring(&b->copy, i, &k->copy, &ring_ofs);
 	read_positions(r, k);
 	standin->ring_id = r->ring_id;
 	standin->is_rx = r->is_rx;
 	standin->num_slots = r->num_slots;
-	standin->ring_ofs = r->kring->ring_ofs;
+	standin->ring_ofs = ring_ofs;
 	standin->offset_max = r->kring->offset_max;
 	standin->offset_gap = r->kring->offset_gap;
 	standin->offset_mask = r->kring->offset_mask;
@@ -123,6 +132,8 @@ fill_segment(struct unm_ibinding *b, const struct unm_bport *bp)
 	if (n_tx > UNM_SEG_NKRINGS_ISO || n_rx > UNM_SEG_NKRINGS_ISO - n_tx)
 		return -EOPNOTSUPP;
 	memcpy(port, e, offsetof(struct unm_seg_port, room_wanted));
+	if (b->is_copied)
+		port->region_uid = b->copy.info.uid;
 	port->gen = STANDIN_GEN;
 	port->state = UNM_PORT_ACTIVE;
 	port->kind = UNM_PORT_ISOLATED;
@@ -159,21 +170,65 @@ fill_info(struct unm_ibinding *b, const struct unm_idesc *d, const struct unm_bi
 	b->info.port_gen = b->info.binding_gen = STANDIN_GEN;
 	b->info.kind = UNM_PORT_ISOLATED;
 	b->info.n_port_fds = b->info.host_fd = b->info.n_host_fds = 0;
+	if (b->copy.map == NULL)
+		return;
+	b->info.region = b->copy.info;
+	b->info.nifp_ofs = b->copy.info.if_ofs;
+	b->info.n_extra_bufs = b->copy.n_extra;
 }
 
 /* --- memory --- */
 
-/* Bytes that one more binding of this region would take of the policy's share. */
+/* Bytes of the policy's share that the binding takes, beside those that others have. */
 static uint64_t
 cost_of(const struct unm_broker *br, const struct unm_ibinding *b)
 {
+	const struct unm_binding *own = unm_desc_binding(b->own);
+	struct unm_seg_hdr h = {0};
 	const struct unm_idesc *d;
 
+	unm_seg_layout(&h, UNM_SEG_ISOLATED);
+	/* What we make, and as much in the memory of others: its own rings, or a pipe's other end. */
+	if (b->is_copied)
+		return h.size + 2 * unm_copy_mem_size(own->bport, b->copy.n_extra);
 	for (d = br->descs; d != NULL; d = d->next)
-		if (d->binding != NULL && d->binding != b &&
-			d->binding->info.region.uid == b->info.region.uid)
-			return b->mem.size;
-	return b->mem.size + b->info.region.size;
+		if (d->binding != NULL && d->binding != b && !d->binding->is_copied &&
+			d->binding->info.region.uid == own->info.region.uid)
+			return h.size;
+	return h.size + own->info.region.size;
+}
+
+static int
+check_memory(const struct unm_broker *br, const struct unm_ibinding *b, struct unm_reason *why)
+{
+	if (b->is_copied &&
+		unm_copy_mem_size(unm_desc_binding(b->own)->bport, b->copy.n_extra) == 0)
+		return unm_fail(why, -ENOMEM, "%u extra buffers are too many", b->copy.n_extra);
+	if (cost_of(br, b) <= br->policy.max_memory - br->memory)
+		return 0;
+	return unm_fail(why, -ENOMEM,
+		"this socket's clients may have %llu MiB in all, and %llu are in use "
+		"(memory= of nmctl isolate create)",
+		(unsigned long long)br->policy.max_memory >> 20,
+		(unsigned long long)br->memory >> 20);
+}
+
+/* nr_mem_id tells an application which ports have the same memory: none has that of a copy. */
+static uint32_t
+new_region_id(struct unm_broker *br)
+{
+	const struct unm_idesc *d;
+
+	do { /* there are far fewer bindings than numbers */
+		br->last_region_id =
+			br->last_region_id > UNM_REGION_LAST_ID && br->last_region_id < UINT16_MAX
+				? br->last_region_id + 1
+				: UNM_REGION_LAST_ID + 1;
+		for (d = br->descs; d != NULL; d = d->next)
+			if (d->binding != NULL && d->binding->info.region.id == br->last_region_id)
+				break;
+	} while (d != NULL);
+	return br->last_region_id;
 }
 
 /* --- making and ending --- */
@@ -185,6 +240,7 @@ destroy(struct unm_ibinding *b)
 		unm_file_put(&b->own->file);
 	if (b->fd >= 0)
 		unm_desc_close(b->fd);
+	unm_copy_mem_end(&b->copy);
 	if (b->mem.map != NULL)
 		munmap(b->mem.map, b->mem.size);
 	if (b->mem.memfd >= 0)
@@ -197,29 +253,58 @@ destroy(struct unm_ibinding *b)
 	free(b);
 }
 
+/* As the client asks, but for what is different where the port is not in its memory. */
+static int
+ask_netmapd(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
+{
+	struct nmreq_register *reg = (struct nmreq_register *)(uintptr_t)hdr->nr_body;
+	const struct nmreq_register wanted = *reg;
+	int err;
+
+	if (b->is_copied) {
+		reg->nr_flags |= NR_EXCLUSIVE; /* we alone move its positions */
+		reg->nr_extra_bufs = 0;
+		b->copy.n_extra = wanted.nr_extra_bufs;
+	}
+	err = unm_ctrl(b->own, (uintptr_t)hdr);
+	if (err == 0)
+		reg->nr_flags = wanted.nr_flags;
+	else
+		*reg = wanted;
+	return err < 0 ? unm_fail(why, err, "%s", unm_last_error()) : 0;
+}
+
 static int
 open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
 {
-	const struct unm_bind_info *own;
+	uint32_t flags;
 	int err;
 
 	b->fd = unm_desc_open(O_RDWR | O_CLOEXEC);
 	if (b->fd < 0)
 		return unm_fail(why, b->fd, "%s", unm_last_error());
 	b->own = unm_device_hold(b->fd);
-	err = b->own == NULL ? -ENOMEM : unm_ctrl(b->own, (uintptr_t)hdr);
+	if (b->own == NULL)
+		return -ENOMEM;
+	err = ask_netmapd(b, hdr, why);
+	if (err == -EBUSY && !b->is_copied) {
+		/* One that is there without users (persistent, or the base of pipes) can be copied. */
+		b->is_copied = true;
+		err = ask_netmapd(b, hdr, NULL);
+		err = err < 0 ? -EBUSY : 0;
+	}
 	if (err < 0)
-		return unm_fail(why, err, "%s", unm_last_error());
-	/* Whatever the name was: what leaves this process is the memory of one VALE port. */
-	own = &unm_desc_binding(b->own)->info;
-	if (own->kind != UNM_PORT_VALE || (own->region.flags & UNM_REGIONF_GLOBAL))
-		return unm_fail(why, -EOPNOTSUPP, "isolated clients open ports of VALE switches");
+		return err;
+	/* Whatever the name was: what leaves this process is memory of the one client. */
+	flags = unm_desc_binding(b->own)->info.region.flags;
+	if (!b->is_copied && !(flags & UNM_REGIONF_ISOLATED))
+		return unm_fail(why, -EOPNOTSUPP, "the port's memory is not for isolated clients");
 	return 0;
 }
 
-/* All that the client gets besides the region. */
+/* All that the client gets. */
 static int
-equip(struct unm_ibinding *b, const struct unm_idesc *d)
+equip(struct unm_broker *br, struct unm_ibinding *b, const struct unm_idesc *d)
 {
 	const struct unm_binding *own = unm_desc_binding(b->own);
 	struct unm_bport *bp = own->bport;
@@ -234,6 +319,8 @@ equip(struct unm_ibinding *b, const struct unm_idesc *d)
 	if (b->pump.rings == NULL || b->call_fd < 0 || b->kick_fd < 0)
 		return -ENOMEM;
 	err = map_segment(b);
+	if (err == 0 && b->is_copied)
+		err = unm_copy_mem_new(&b->copy, bp, new_region_id(br), b->copy.n_extra);
 	if (err == 0)
 		err = fill_segment(b, bp);
 	if (err < 0)
@@ -245,35 +332,39 @@ equip(struct unm_ibinding *b, const struct unm_idesc *d)
 	return 0;
 }
 
+/* The application is told of the memory that it has. */
+static void
+fill_results(const struct unm_ibinding *b, struct nmreq_register *reg)
+{
+	if (!b->is_copied)
+		return;
+	reg->nr_offset = b->info.nifp_ofs;
+	reg->nr_memsize = b->info.region.size;
+	reg->nr_mem_id = (uint16_t)b->info.region.id;
+	reg->nr_extra_bufs = b->info.n_extra_bufs;
+}
+
 int
 unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header *hdr,
-	struct unm_reason *why)
+	bool is_shared, struct unm_reason *why)
 {
 	struct unm_ibinding *b = calloc(1, sizeof(*b));
-	uint64_t cost = 0;
 	int err;
 
 	if (b == NULL)
 		return -ENOMEM;
-	b->fd = b->mem.memfd = b->call_fd = b->kick_fd = -1;
+	b->fd = b->mem.memfd = b->call_fd = b->kick_fd = b->copy.fd = -1;
+	b->is_copied = is_shared;
 	err = open_port(b, hdr, why);
+	if (err == 0)
+		err = check_memory(br, b, why);
 	if (err == 0) {
-		err = equip(b, d);
+		err = equip(br, b, d);
 		if (err < 0)
 			unm_fail(why, err,
 				err == -EOPNOTSUPP ? "a port has at most %u rings here"
 						   : "the broker can't have the memory it needs",
 				UNM_SEG_NKRINGS_ISO);
-	}
-	if (err == 0) {
-		cost = cost_of(br, b);
-		if (cost > br->policy.max_memory - br->memory)
-			err = unm_fail(why, -ENOMEM,
-				"this socket's clients may have %llu MiB in all, and %llu are in "
-				"use "
-				"(memory= of nmctl isolate create)",
-				(unsigned long long)br->policy.max_memory >> 20,
-				(unsigned long long)br->memory >> 20);
 	}
 	if (err == 0) {
 		err = unm_pump_add(br->pump, &b->pump);
@@ -284,8 +375,9 @@ unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header
 		destroy(b);
 		return err;
 	}
+	fill_results(b, (struct nmreq_register *)(uintptr_t)hdr->nr_body);
+	br->memory += cost_of(br, b);
 	d->binding = b;
-	br->memory += cost;
 	br->n_bindings++;
 	return 0;
 }
@@ -307,11 +399,10 @@ unm_ibinding_end(struct unm_broker *br, struct unm_idesc *d)
 }
 
 void
-unm_ibinding_break_locks(const struct unm_ibinding *b, uint32_t slot)
+unm_ibinding_break_locks(struct unm_broker *br, struct unm_ibinding *b, uint32_t slot)
 {
 	struct unm_seg_hdr own = {0};
 	struct unm_kring *krings;
-	const uint64_t one = 1;
 	uint32_t i;
 
 	unm_seg_layout(&own, UNM_SEG_ISOLATED);
@@ -319,7 +410,7 @@ unm_ibinding_break_locks(const struct unm_ibinding *b, uint32_t slot)
 	for (i = 0; i < own.n_krings; i++)
 		unm_lock_break(&krings[i].busy, slot);
 	/* It may have taken a mark without signalling whom it meant. */
-	(void)!write(b->call_fd, &one, sizeof(one));
+	unm_pump_call(br->pump, &b->pump);
 }
 
 void
@@ -328,7 +419,7 @@ unm_ibinding_fds(const struct unm_idesc *d, int *fds)
 	const struct unm_ibinding *b = d->binding;
 
 	fds[0] = d->src.fd;
-	fds[1] = unm_desc_binding(b->own)->region->memfd;
+	fds[1] = b->is_copied ? b->copy.fd : unm_desc_binding(b->own)->region->memfd;
 	fds[2] = b->kick_fd;
 	fds[3] = b->mem.memfd;
 	fds[4] = b->call_fd;

@@ -10,8 +10,10 @@
  *        +---- region, CSB, two eventfds -------> pump thread (pump.h)
  *
  * The broker is an ordinary trusted client: it opens the ports for itself, comes back to a netmapd
- * that was restarted, and may be killed at any time. Its clients are served by copying nothing of
- * what it has: a client gets the memory of its own port, and a segment of its own (shm/isolated.h).
+ * that was restarted, and may be killed at any time. A client gets a segment of its own
+ * (shm/isolated.h), and memory of its own: of a VALE port the port's, which netmapd has made for it
+ * alone; of all other ports, which lie in memory that others map too, a region that the broker makes
+ * (memory.h), and between which and the port's it copies (copy_fp.h).
  *
  * The control thread may wait for netmapd; the pump thread does not wait for the control thread.
  */
@@ -26,6 +28,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "isolate/bucket.h"
+#include "isolate/memory.h"
 #include "isolate/policy.h"
 #include "isolate/pump.h"
 #include "shm/proto.h"
@@ -54,6 +57,8 @@ struct unm_ibinding {
 		uint64_t size;
 		int memfd;
 	} mem; /* the client's segment */
+	bool is_copied;
+	struct unm_copy_mem copy; /* the client's region, if it is copied */
 	int call_fd, kick_fd;
 	struct unm_bind_info info; /* what the client was told */
 	struct unm_pump_binding pump;
@@ -80,7 +85,8 @@ struct unm_broker {
 	struct unm_pump *pump;
 	uint32_t n_sessions, n_descs, n_bindings;
 	uint32_t last_session_id, last_slot;
-	uint64_t memory; /* bytes of all regions and segments */
+	uint64_t memory;	 /* bytes of all regions and segments */
+	uint32_t last_region_id; /* of those that we make */
 	uint64_t instance;
 	int scratch_fd; /* descriptor of ours that requests without a port are made on */
 	int spare_fd;	/* given up for a moment to refuse a client when there is none left */
@@ -123,17 +129,18 @@ int unm_broker_request(struct unm_irequest *r);
 /**
  * unm_ibinding_new() - open a port for a client
  * @hdr: a REGISTER that the policy allows; addresses in it are ours. Results are written to it
+ * @is_shared: the port lies in memory of others, so what passes is copied
  *
  * Return: 0, or negative errno with the reason; then nothing has changed.
  */
 int unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header *hdr,
-	struct unm_reason *why);
+	bool is_shared, struct unm_reason *why);
 
 /** unm_ibinding_end() - close it. A desc without binding is left alone. */
 void unm_ibinding_end(struct unm_broker *br, struct unm_idesc *d);
 
 /** unm_ibinding_break_locks() - a process that may have held some is gone. */
-void unm_ibinding_break_locks(const struct unm_ibinding *b, uint32_t slot);
+void unm_ibinding_break_locks(struct unm_broker *br, struct unm_ibinding *b, uint32_t slot);
 
 /** unm_ibinding_fds() - what the client gets with info. @fds: UNM_BIND_FDS. */
 void unm_ibinding_fds(const struct unm_idesc *d, int *fds);

@@ -42,7 +42,7 @@ end_session(struct unm_isession *s)
 	br->n_sessions--;
 	for (d = br->descs; d != NULL && s->slot != 0; d = d->next)
 		if (d->binding != NULL)
-			unm_ibinding_break_locks(d->binding, s->slot);
+			unm_ibinding_break_locks(br, d->binding, s->slot);
 	free(s);
 }
 

@@ -188,7 +188,6 @@ static void
 handle_get_wake(struct message *m)
 {
 	const struct unm_msg_get_wake *req = m->body;
-	const uint64_t one = 1;
 	const struct unm_idesc *d;
 
 	memcpy(m->out, req, sizeof(*req));
@@ -200,7 +199,7 @@ handle_get_wake(struct message *m)
 		m->error = 0;
 		m->out_fds[0] = d->binding->call_fd;
 		m->n_out_fds = 1;
-		(void)!write(d->binding->call_fd, &one, sizeof(one)); /* as netmapd does */
+		unm_pump_call(m->br->pump, &d->binding->pump); /* as netmapd does */
 		return;
 	}
 }

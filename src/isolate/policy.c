@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NETMAP_PREFIX	"netmap:"
 #define DEFAULT_PORTS	16u
 #define DEFAULT_CLIENTS 64u
 #define DEFAULT_MEMORY	(UINT64_C(256) << 20)
@@ -158,13 +159,69 @@ unm_policy_format(const struct unm_policy *p, char end, char *out, size_t size)
 	return at;
 }
 
+/* "netmap:" before a name says nothing about pipes and switches. */
+static const char *
+without_prefix(const char *pattern)
+{
+	return strncmp(pattern, NETMAP_PREFIX, strlen(NETMAP_PREFIX)) == 0
+		       ? pattern + strlen(NETMAP_PREFIX)
+		       : pattern;
+}
+
+/* Where the letters of a pattern for monitors begin: PATTERN/r, /t, /rt or /tr. NULL: it is none. */
+static const char *
+monitor_letters(const char *pattern)
+{
+	const char *slash = strrchr(pattern, '/');
+	size_t len;
+
+	if (slash == NULL)
+		return NULL;
+	len = strspn(slash + 1, "rt");
+	return len > 0 && slash[1 + len] == '\0' ? slash + 1 : NULL;
+}
+
 bool
 unm_policy_allows(const struct unm_policy *p, const char *name)
 {
 	uint32_t i;
 
 	for (i = 0; i < p->n_allow; i++)
-		if (fnmatch(p->allow[i], name, FNM_NOESCAPE) == 0)
+		if (monitor_letters(p->allow[i]) == NULL &&
+			fnmatch(without_prefix(p->allow[i]), name, FNM_NOESCAPE) == 0)
 			return true;
+	return false;
+}
+
+bool
+unm_policy_names(const struct unm_policy *p, const char *name, const char *suffix)
+{
+	char exactly[2 * UNM_POLICY_NAME_SIZE];
+	uint32_t i;
+
+	snprintf(exactly, sizeof(exactly), NETMAP_PREFIX "%.*s%s", (int)UNM_POLICY_NAME_SIZE, name,
+		suffix);
+	for (i = 0; i < p->n_allow; i++)
+		if (strcmp(p->allow[i], exactly) == 0)
+			return true;
+	return false;
+}
+
+bool
+unm_policy_allows_monitor(const struct unm_policy *p, const char *name, const char *letters)
+{
+	char pattern[UNM_POLICY_NAME_SIZE];
+	uint32_t i;
+
+	for (i = 0; i < p->n_allow; i++) {
+		const char *seen = monitor_letters(p->allow[i]);
+
+		if (seen == NULL || strspn(letters, seen) != strlen(letters))
+			continue;
+		snprintf(pattern, sizeof(pattern), "%.*s", (int)(seen - 1 - p->allow[i]),
+			p->allow[i]);
+		if (fnmatch(without_prefix(pattern), name, FNM_NOESCAPE) == 0)
+			return true;
+	}
 	return false;
 }

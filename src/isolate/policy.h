@@ -4,7 +4,13 @@
  * key=value. nmctl, netmapd.conf, netmapd's state file and the message to the broker all use them.
  *
  *   allow=PATTERN  names of ports that may be opened: * stands for any characters, ? for one.
- *                  Several times
+ *                  Several times:
+ *                    vale0:web*       ports of switches, and pipes over them
+ *                    netmap:web{*     pipes; "netmap:" may be left out
+ *                    netmap:eth0      an interface: by its full name only, with "netmap:"
+ *                    netmap:eth0^     its host rings, likewise
+ *                    vale0:web?/rt    monitors of what is sent (t) and received (r) on ports of these names
+ *                                     that are themselves allowed; any of the letters
  *   ports=N        ports open at once
  *   clients=N      processes connected at once
  *   memory=BYTES   of all their regions together
@@ -53,7 +59,17 @@ int unm_policy_words(struct unm_policy *p, const char *text, size_t len, char *w
  */
 size_t unm_policy_format(const struct unm_policy *p, char end, char *out, size_t size);
 
-/** unm_policy_allows() - may a port of this name be opened? @name: NUL-terminated. */
+/** unm_policy_allows() - may a VALE port or pipe of this name be opened? @name: NUL-terminated. */
 bool unm_policy_allows(const struct unm_policy *p, const char *name);
+
+/** unm_policy_names() - does a pattern say exactly "netmap:" @name @suffix? For interfaces. */
+bool unm_policy_names(const struct unm_policy *p, const char *name, const char *suffix);
+
+/**
+ * unm_policy_allows_monitor() - do the patterns for monitors have this port?
+ * @letters: what is to be seen: "r", "t", "rt" or "". Whether the port itself is allowed is asked
+ * apart
+ */
+bool unm_policy_allows_monitor(const struct unm_policy *p, const char *name, const char *letters);
 
 #endif

@@ -10,6 +10,10 @@
  * In a round each hot binding has one turn, and in a turn each of its rings a budget of slots: so
  * nobody keeps the others waiting for longer than their number of turns. A round without work is
  * followed by some looking (client/spin.h), then by sleep.
+ *
+ * Kicks that bring no work do not make a binding HOT; a client that goes on with them is not listened
+ * to for a while (pump_fp.c: MUTE_MS), so what it costs has a bound. Nor can it keep the thread in a
+ * call that blocks: vm/event_fd.h.
  */
 #ifndef UNM_ISOLATE_PUMP_H
 #define UNM_ISOLATE_PUMP_H
@@ -23,7 +27,7 @@
 #include "isolate/turn_fp.h"
 
 struct unm_pump_stats {
-	uint64_t n_rounds, n_sleeps, n_calls, n_throttled;
+	uint64_t n_rounds, n_sleeps, n_calls, n_throttled, n_muted;
 };
 
 struct unm_pump;
@@ -44,5 +48,8 @@ int unm_pump_new(struct unm_pump **out, uint64_t rate_pps);
  */
 int unm_pump_add(struct unm_pump *p, struct unm_pump_binding *b);
 void unm_pump_remove(struct unm_pump *p, struct unm_pump_binding *b);
+
+/** unm_pump_call() - signal the client of a binding that was added */
+void unm_pump_call(struct unm_pump *p, struct unm_pump_binding *b);
 
 #endif

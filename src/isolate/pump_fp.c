@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The broker's data path. See pump.h. */
 /* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 write read sched_yield */
+/* Syscalls: timerfd_create timerfd_settime rt_sigaction tgkill */
 #include "isolate/pump.h"
 
 #include <errno.h>
@@ -12,15 +13,27 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "isolate/bucket.h"
 #include "isolate/turn_fp.h"
 #include "shm/clock.h"
+#include "vm/event_fd.h"
 
 #define IDLE_ROUNDS   64u		/* after which a binding need not be looked at any more */
 #define ROUNDS_A_LOOK 16u		/* busy rounds between two looks at the descriptors */
 #define CALL_LIMIT_NS UINT64_C(2000000) /* waking a hundred threads takes a tenth of it */
 #define CALL_STRIKES  5u /* calls in a row above the limit: one may be the machine's fault */
 #define N_EVENTS      64
+
+/*
+ * A kick that brings no work is a client's mistake or malice: after a burst of UNM_BUCKET_MIN, more
+ * than so many a second mute it for so long. So whatever a client kicks, it costs the broker at most
+ * FALSE_KICKS_A_SECOND + 1000 / MUTE_MS wake-ups with a turn each in a second.
+ */
+#define FALSE_KICKS_A_SECOND 100u
+#define MUTE_MS		     20u
+
+#define KICK_MARK	     UINT64_C(1) /* in the data of an event: of the client, not of peers */
 
 struct unm_pump {
 	pthread_t thread;
@@ -29,6 +42,8 @@ struct unm_pump {
 	struct unm_pump_binding **hot;
 	uint32_t n_hot, n_bindings, size;
 	bool has_full; /* in this round a client was seen that has much to read */
+	struct unm_pump_binding *muted;
+	uint64_t unmute_ns; /* when they are looked at again */
 	struct unm_spin spin;
 	struct unm_bucket rate;
 	struct unm_pump_stats stats;
@@ -37,7 +52,7 @@ struct unm_pump {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	struct unm_pump_binding *command; /* NULL: none */
-	bool command_adds;
+	enum unm_pump_command { ADD, REMOVE, CALL } command_kind;
 	int command_error;
 };
 
@@ -67,12 +82,12 @@ give_up(struct unm_pump_binding *b)
 static void
 call(struct unm_pump *p, struct unm_pump_binding *b)
 {
-	const uint64_t begin = cpu_now_ns(), one = 1;
+	const uint64_t begin = cpu_now_ns();
 
-	/* EAGAIN means that the counter is full: the client is as awake as can be. */
-	if (write(b->call_fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
-		p->stats.n_calls++;
-	if (__builtin_expect(cpu_now_ns() - begin <= CALL_LIMIT_NS, 1))
+	p->stats.n_calls++;
+	if (__builtin_expect(unm_event_signal(b->call_fd) < 0, 0))
+		give_up(b); /* the client has made it full and blocking: event_fd.h */
+	else if (__builtin_expect(cpu_now_ns() - begin <= CALL_LIMIT_NS, 1))
 		b->n_slow_calls = 0;
 	else if (++b->n_slow_calls == CALL_STRIKES)
 		give_up(b);
@@ -185,16 +200,117 @@ play_round(struct unm_pump *p)
 	return moved;
 }
 
+/* --- kicks for nothing --- */
+
+static int
+watch_kicks(struct unm_pump *p, struct unm_pump_binding *b, int op, uint32_t events)
+{
+	struct epoll_event ev = {.events = events, .data.u64 = (uintptr_t)b | KICK_MARK};
+
+	return epoll_ctl(p->ep, op, b->kick_fd, &ev) < 0 ? -errno : 0;
+}
+
+static void
+mute(struct unm_pump *p, struct unm_pump_binding *b, uint64_t now_ns)
+{
+	if (b->is_muted || watch_kicks(p, b, EPOLL_CTL_MOD, 0) < 0)
+		return;
+	if (p->muted == NULL)
+		p->unmute_ns = now_ns + MUTE_MS * UINT64_C(1000000);
+	b->is_muted = true;
+	b->next_muted = p->muted;
+	p->muted = b;
+	p->stats.n_muted++;
+}
+
+static void
+forget_muted(struct unm_pump *p, const struct unm_pump_binding *b)
+{
+	struct unm_pump_binding **pp = &p->muted;
+
+	while (*pp != NULL && *pp != b)
+		pp = &(*pp)->next_muted;
+	if (*pp != NULL)
+		*pp = b->next_muted;
+}
+
+/* One that is cold is armed, and stays so: that it kicks does not make it hot, but work does. */
+static void
+take_kick(struct unm_pump *p, struct unm_pump_binding *b)
+{
+	uint64_t now;
+
+	if (b->is_hot)
+		return;
+	if (turn(p, b)) {
+		heat(p, b);
+		return;
+	}
+	now = unm_now_ns();
+	unm_bucket_fill(&b->kicks, now);
+	unm_bucket_take(&b->kicks, 1);
+	if (unm_bucket_room(&b->kicks, 1) == 0)
+		mute(p, b, now);
+}
+
+/* Their time is over: listen to them again, and see what they may have had to say. */
+static void
+unmute_all(struct unm_pump *p)
+{
+	struct unm_pump_binding *b = p->muted;
+
+	p->muted = NULL;
+	while (b != NULL) { /* as many bindings as there are, at most */
+		struct unm_pump_binding *next = b->next_muted;
+
+		b->is_muted = false;
+		watch_kicks(p, b, EPOLL_CTL_MOD, EPOLLIN | EPOLLET);
+		if (!b->is_hot && turn(p, b))
+			heat(p, b);
+		b = next;
+	}
+}
+
+/* Milliseconds until then, 0: now; -1: nobody is muted. */
+static int
+unmute_wait_ms(const struct unm_pump *p)
+{
+	const uint64_t now = p->muted != NULL ? unm_now_ns() : 0;
+
+	if (p->muted == NULL)
+		return -1;
+	return now >= p->unmute_ns ? 0 : (int)((p->unmute_ns - now) / 1000000 + 1);
+}
+
 /* --- commands --- */
+
+/* Descriptors that bring frames, or take them: of interfaces and their host rings. */
+static int
+watch_rings(struct unm_pump *p, struct unm_pump_binding *b, int op)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = b};
+	uint32_t i;
+
+	for (i = 0; i < b->n_rings; i++) {
+		const int fd = b->rings[i].ring->fd;
+
+		/* The two rings of a queue have the same one. */
+		if (fd >= 0 && epoll_ctl(p->ep, op, fd, &ev) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
 
 static int
 watch(struct unm_pump *p, struct unm_pump_binding *b, int op)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = b};
+	int err;
 
 	if (epoll_ctl(p->ep, op, b->port_fd, &ev) < 0)
 		return -errno;
-	return epoll_ctl(p->ep, op, b->kick_fd, &ev) < 0 ? -errno : 0;
+	err = watch_kicks(p, b, op, EPOLLIN | EPOLLET);
+	return err == 0 || op == EPOLL_CTL_DEL ? watch_rings(p, b, op) : err;
 }
 
 static int
@@ -212,6 +328,7 @@ add(struct unm_pump *p, struct unm_pump_binding *b)
 		p->hot = hot;
 		p->size = size;
 	}
+	unm_bucket_init(&b->kicks, FALSE_KICKS_A_SECOND, unm_now_ns());
 	err = watch(p, b, EPOLL_CTL_ADD);
 	if (err < 0) {
 		watch(p, b, EPOLL_CTL_DEL);
@@ -222,14 +339,21 @@ add(struct unm_pump *p, struct unm_pump_binding *b)
 	return 0;
 }
 
-/* What the client had handed over goes out: a ring full, at most. */
+/*
+ * What the client had handed over goes out: a ring full, at most. Also above the rate, unless that
+ * was done already for one that has ended and is still to be paid for.
+ */
 static void
 drain(struct unm_pump *p, struct unm_pump_binding *b)
 {
+	const int64_t advance =
+		p->rate.level >= -(int64_t)UNM_TURN_SLOTS ? (int64_t)UNM_RING_MAX_SLOTS : 0;
 	uint32_t n;
 
-	for (n = 0; n < UNM_RING_MAX_SLOTS && turn(p, b); n += UNM_TURN_SLOTS)
+	p->rate.level += advance;
+	for (n = 0; n < UNM_RING_MAX_SLOTS / UNM_TURN_MIN && turn(p, b); n++)
 		continue;
+	p->rate.level -= advance;
 }
 
 static void
@@ -239,6 +363,7 @@ forget(struct unm_pump *p, struct unm_pump_binding *b)
 
 	drain(p, b);
 	watch(p, b, EPOLL_CTL_DEL);
+	forget_muted(p, b);
 	for (i = 0; i < p->n_hot; i++)
 		if (p->hot[i] == b) {
 			p->hot[i] = p->hot[--p->n_hot];
@@ -257,10 +382,12 @@ take_command(struct unm_pump *p)
 	pthread_mutex_lock(&p->lock);
 	if (p->command != NULL) {
 		p->command_error = 0;
-		if (p->command_adds)
+		if (p->command_kind == ADD)
 			p->command_error = add(p, p->command);
-		else
+		else if (p->command_kind == REMOVE)
 			forget(p, p->command);
+		else if (!p->command->is_gone)
+			call(p, p->command);
 		p->command = NULL;
 		pthread_cond_signal(&p->done);
 	}
@@ -268,14 +395,14 @@ take_command(struct unm_pump *p)
 }
 
 static int
-give_command(struct unm_pump *p, struct unm_pump_binding *b, bool adds)
+give_command(struct unm_pump *p, struct unm_pump_binding *b, enum unm_pump_command kind)
 {
 	const uint64_t one = 1;
 	int err;
 
 	pthread_mutex_lock(&p->lock);
 	p->command = b;
-	p->command_adds = adds;
+	p->command_kind = kind;
 	(void)!write(p->command_fd, &one, sizeof(one)); /* a full counter wakes as well */
 	while (p->command != NULL)
 		pthread_cond_wait(&p->done, &p->lock);
@@ -287,13 +414,19 @@ give_command(struct unm_pump *p, struct unm_pump_binding *b, bool adds)
 int
 unm_pump_add(struct unm_pump *p, struct unm_pump_binding *b)
 {
-	return give_command(p, b, true);
+	return give_command(p, b, ADD);
 }
 
 void
 unm_pump_remove(struct unm_pump *p, struct unm_pump_binding *b)
 {
-	give_command(p, b, false);
+	give_command(p, b, REMOVE);
+}
+
+void
+unm_pump_call(struct unm_pump *p, struct unm_pump_binding *b)
+{
+	give_command(p, b, CALL);
 }
 
 /* --- the thread --- */
@@ -308,15 +441,20 @@ take_events(struct unm_pump *p, int timeout_ms)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		struct unm_pump_binding *b = ev[i].data.ptr;
+		struct unm_pump_binding *b =
+			(struct unm_pump_binding *)(uintptr_t)(ev[i].data.u64 & ~KICK_MARK);
 
 		if (b == NULL) {
 			has_command = true;
-			continue;
+		} else if (ev[i].data.u64 & KICK_MARK) {
+			take_kick(p, b);
+		} else {
+			heat(p, b);
+			look_at_port(p, b);
 		}
-		heat(p, b);
-		look_at_port(p, b);
 	}
+	if (unmute_wait_ms(p) == 0)
+		unmute_all(p);
 	if (has_command) /* last: it may free what the events are about */
 		take_command(p);
 }
@@ -347,9 +485,10 @@ static void
 sleep_until_news(struct unm_pump *p)
 {
 	const uint64_t begin = p->spin.credit == 0 ? unm_now_ns() : 0;
+	const int rate_ms = unm_bucket_wait_ms(&p->rate), mute_ms = unmute_wait_ms(p);
 
 	p->stats.n_sleeps++;
-	take_events(p, unm_bucket_wait_ms(&p->rate));
+	take_events(p, rate_ms < 0 || (mute_ms >= 0 && mute_ms < rate_ms) ? mute_ms : rate_ms);
 	if (begin != 0)
 		unm_spin_slept(&p->spin, unm_now_ns() - begin);
 }
@@ -360,6 +499,8 @@ pump_main(void *arg)
 	struct unm_pump *p = arg;
 	uint32_t n_busy = 0;
 
+	if (unm_event_watchdog_start() < 0)
+		unm_log(LOG_WARNING, "no watchdog: a client can keep the others waiting");
 	for (;;) { /* until the process ends */
 		unm_bucket_fill(&p->rate, unm_now_ns());
 		p->has_full = false;

@@ -39,14 +39,88 @@ refuse(struct unm_irequest *r, struct copy *c)
 		"that is done outside, with nmctl or vale-ctl");
 }
 
-static int
-check_name(struct unm_irequest *r, const struct copy *c)
+#define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
+
+static bool
+is_vale(const char *name)
 {
-	if (unm_policy_allows(&r->br->policy, c->hdr.nr_name))
+	return strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
+}
+
+/* Is it the name of a network interface, as there is no other kind for it? */
+static bool
+is_interface(const char *name)
+{
+	return strncmp(name, "vale", 4) != 0 && strpbrk(name, "{}") == NULL;
+}
+
+static bool
+has_host_rings(uint32_t mode)
+{
+	return mode == NR_REG_SW || mode == NR_REG_NIC_SW || mode == NR_REG_ONE_SW;
+}
+
+static bool
+has_nic_rings(uint32_t mode)
+{
+	return mode != NR_REG_SW && mode != NR_REG_ONE_SW;
+}
+
+/* The port by itself, whatever is to be done with it. */
+static bool
+is_allowed(const struct unm_policy *p, const char *name, uint32_t mode)
+{
+	if (!is_interface(name))
+		return unm_policy_allows(p, name);
+	return (!has_nic_rings(mode) || unm_policy_names(p, name, "")) &&
+	       (!has_host_rings(mode) || unm_policy_names(p, name, "^"));
+}
+
+static int
+check_name(struct unm_irequest *r, const struct copy *c, uint32_t mode)
+{
+	const char *name = c->hdr.nr_name;
+
+	if (strncmp(name, "tap:", 4) == 0)
+		return unm_fail(&r->why, -EOPNOTSUPP,
+			"'%s': isolated clients have no TAPs: attach it to a switch outside "
+			"(nmctl attach) and open a port of that switch",
+			name);
+	if (is_allowed(&r->br->policy, name, mode))
+		return 0;
+	if (is_interface(name))
+		return unm_fail(&r->why, -EACCES,
+			"the interface '%s' is not allowed by name: that takes allow=netmap:%s%s "
+			"with "
+			"nmctl isolate create",
+			name, name, has_host_rings(mode) ? "^" : "");
+	return unm_fail(&r->why, -EACCES,
+		"'%s' is not among the ports that this socket allows (nmctl isolate show %s)", name,
+		r->br->name);
+}
+
+/* To see what passes others' ports takes more than being allowed to open them. */
+static int
+check_monitor(struct unm_irequest *r, const struct copy *c, uint64_t flags)
+{
+	char letters[3] = "";
+
+	if (flags & NR_ZCOPY_MON)
+		return unm_fail(&r->why, -EOPNOTSUPP,
+			"isolated clients can't take the buffers of others: monitor by copy "
+			"(without "
+			"z)");
+	if (flags & NR_MONITOR_RX)
+		strcat(letters, "r");
+	if (flags & NR_MONITOR_TX)
+		strcat(letters, "t");
+	if (unm_policy_allows_monitor(&r->br->policy, c->hdr.nr_name, letters))
 		return 0;
 	return unm_fail(&r->why, -EACCES,
-		"'%s' is not among the ports that this socket allows (nmctl isolate show %s)",
-		c->hdr.nr_name, r->br->name);
+		"'%s/%s': monitors are not allowed by name: that takes allow=%s%s/%s with nmctl "
+		"isolate create",
+		c->hdr.nr_name, letters, is_interface(c->hdr.nr_name) ? "netmap:" : "",
+		c->hdr.nr_name, letters);
 }
 
 /* Ask netmapd on @own, or on a descriptor that stands for no port. */
@@ -87,14 +161,14 @@ check_other_users(struct unm_irequest *r, const struct copy *c)
 
 /* Buffers alone: what netmapd would have to commit before we could count it. */
 static int
-check_size(struct unm_irequest *r, const struct nmreq_register *reg)
+check_size(struct unm_irequest *r, const struct nmreq_register *reg, bool is_shared)
 {
 	const uint64_t n_tx = reg->nr_tx_rings ? reg->nr_tx_rings : 1;
 	const uint64_t n_rx = reg->nr_rx_rings ? reg->nr_rx_rings : 1;
-	const uint64_t bytes =
-		(n_tx * reg->nr_tx_slots + n_rx * reg->nr_rx_slots + reg->nr_extra_bufs) * 2048u;
+	const uint64_t n_bufs =
+		n_tx * reg->nr_tx_slots + n_rx * reg->nr_rx_slots + reg->nr_extra_bufs;
 
-	if (bytes <= r->br->policy.max_memory - r->br->memory)
+	if (n_bufs * (is_shared ? 4096u : 2048u) <= r->br->policy.max_memory - r->br->memory)
 		return 0;
 	return unm_fail(&r->why, -ENOMEM,
 		"this socket's clients may have %llu MiB in all, and %llu are in use "
@@ -103,40 +177,50 @@ check_size(struct unm_irequest *r, const struct nmreq_register *reg)
 		(unsigned long long)r->br->memory >> 20);
 }
 
+/* What can't be had here at all, whatever the policy says. */
 static int
-do_register(struct unm_irequest *r, struct copy *c)
+check_possible(struct unm_irequest *r, const struct nmreq_register *reg)
 {
-	const struct nmreq_register *reg = (const struct nmreq_register *)(void *)c->body;
-	int err;
-
 	if (r->desc->binding != NULL)
 		return unm_fail(&r->why, -EBUSY, "this descriptor is registered already");
 	if (reg->nr_mode == NR_REG_NULL)
-		return unm_fail(
-			&r->why, -EOPNOTSUPP, "isolated clients open ports of VALE switches");
-	if (reg->nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON))
 		return unm_fail(&r->why, -EOPNOTSUPP,
-			"isolated clients can't monitor: it shows what is others'");
+			"isolated clients have no null ports: these are for memory that is shared");
+	if (reg->nr_mode == NR_REG_PIPE_MASTER || reg->nr_mode == NR_REG_PIPE_SLAVE)
+		return unm_fail(&r->why, -EINVAL,
+			"pipe modes are for the legacy API: name the pipe's end, like p{1, with "
+			"mode ALL_NIC");
 	if (reg->nr_mem_id != 0)
 		return unm_fail(&r->why, -EACCES,
 			"isolated clients have memory of their own: no @%u after the name",
 			reg->nr_mem_id);
-	if (strncmp(c->hdr.nr_name, "vale", 4) != 0 || strpbrk(c->hdr.nr_name, "{}") != NULL)
-		return unm_fail(&r->why, -EOPNOTSUPP,
-			"'%s': isolated clients open ports of VALE switches", c->hdr.nr_name);
 	if (r->has_csb && !(reg->nr_flags & NR_EXCLUSIVE))
 		return unm_fail(&r->why, -EINVAL, "the CSB option needs NR_EXCLUSIVE");
-	if (r->br->n_bindings >= r->br->policy.max_ports)
+	return 0;
+}
+
+static int
+do_register(struct unm_irequest *r, struct copy *c)
+{
+	const struct nmreq_register *reg = (const struct nmreq_register *)(void *)c->body;
+	const bool is_monitor = (reg->nr_flags & MONITOR_FLAGS) != 0;
+	const bool is_shared = is_monitor || !is_vale(c->hdr.nr_name);
+	int err = check_possible(r, reg);
+
+	if (err == 0 && r->br->n_bindings >= r->br->policy.max_ports)
 		return unm_fail(&r->why, -ENOSPC,
 			"this socket allows %u ports at once (ports= of nmctl isolate create)",
 			r->br->policy.max_ports);
-	err = check_name(r, c);
 	if (err == 0)
+		err = check_name(r, c, reg->nr_mode);
+	if (err == 0 && is_monitor)
+		err = check_monitor(r, c, reg->nr_flags);
+	if (err == 0 && !is_monitor)
 		err = check_other_users(r, c);
 	if (err == 0)
-		err = check_size(r, reg);
+		err = check_size(r, reg, is_shared);
 	if (err == 0)
-		err = unm_ibinding_new(r->br, r->desc, &c->hdr, &r->why);
+		err = unm_ibinding_new(r->br, r->desc, &c->hdr, is_shared, &r->why);
 	r->has_registered = err == 0;
 	return err;
 }
@@ -147,31 +231,62 @@ static int
 port_info(struct unm_irequest *r, struct copy *c)
 {
 	struct nmreq_port_info_get *info = (struct nmreq_port_info_get *)(void *)c->body;
+	const struct unm_ibinding *b = r->desc->binding;
 	int err;
 
-	if (c->hdr.nr_name[0] == '\0' && r->desc->binding != NULL)
-		return ask(r, c, r->desc->binding->own);
-	err = check_name(r, c);
+	if (c->hdr.nr_name[0] == '\0' && b != NULL) {
+		err = ask(r, c, b->own);
+		if (err == 0 && b->is_copied) {
+			info->nr_memsize = b->info.region.size;
+			info->nr_mem_id = (uint16_t)b->info.region.id;
+		}
+		return err;
+	}
+	err = check_name(r, c, NR_REG_ALL_NIC);
 	if (err == 0 && info->nr_mem_id != 0)
 		err = unm_fail(&r->why, -EACCES, "isolated clients have memory of their own");
 	return err == 0 ? ask(r, c, NULL) : err;
 }
 
+/* As netmapd answers, of a region that it does not know. */
+static void
+fill_pools_info(const struct unm_region_info *info, struct nmreq_pools_info *out)
+{
+	out->nr_memsize = info->size;
+	out->nr_mem_id = (uint16_t)info->id;
+	out->nr_if_pool_offset = info->if_ofs;
+	out->nr_if_pool_objtotal = info->if_num;
+	out->nr_if_pool_objsize = info->if_size;
+	out->nr_ring_pool_offset = info->ring_ofs;
+	out->nr_ring_pool_objtotal = info->ring_num;
+	out->nr_ring_pool_objsize = info->ring_size;
+	out->nr_buf_pool_offset = info->buf_ofs;
+	out->nr_buf_pool_objtotal = info->buf_num;
+	out->nr_buf_pool_objsize = info->buf_size;
+}
+
 static int
 pools_info(struct unm_irequest *r, struct copy *c)
 {
-	if (r->desc->binding == NULL)
+	struct nmreq_pools_info *out = (struct nmreq_pools_info *)(void *)c->body;
+	const struct unm_ibinding *b = r->desc->binding;
+
+	if (b == NULL)
 		return unm_fail(&r->why, -EINVAL,
 			"isolated clients can ask about the memory of an open port only");
-	((struct nmreq_pools_info *)(void *)c->body)->nr_mem_id = 0;
-	return ask(r, c, r->desc->binding->own);
+	if (b->is_copied) {
+		fill_pools_info(&b->info.region, out);
+		return 0;
+	}
+	out->nr_mem_id = 0;
+	return ask(r, c, b->own);
 }
 
 /* Headers change what frames look like: only of a port that this client has. */
 static int
 port_hdr(struct unm_irequest *r, struct copy *c)
 {
-	int err = check_name(r, c);
+	int err = check_name(r, c, NR_REG_ALL_NIC);
 
 	if (err == 0 && c->hdr.nr_reqtype == NETMAP_REQ_PORT_HDR_SET)
 		err = check_other_users(r, c);
@@ -187,7 +302,7 @@ vale_list(struct unm_irequest *r, struct copy *c)
 	int err;
 
 	if (c->hdr.nr_name[0] != '\0') {
-		err = check_name(r, c);
+		err = check_name(r, c, NR_REG_ALL_NIC);
 		return err == 0 ? ask(r, c, NULL) : err;
 	}
 	for (i = 0; i < MAX_LISTED; i++) {

@@ -123,8 +123,8 @@ give_descriptor(struct unm_bring *r, const struct geometry *g, const int *fds)
 	const uint32_t n_nic = r->is_rx ? g->n_nic_rx : g->n_nic_tx;
 	const uint32_t n_own = info->n_host_fds > 0 ? info->host_fd : info->n_port_fds;
 
-	if (info->kind == UNM_PORT_MONITOR)
-		return 0; /* they are the watched port's: see monitor_fp.c */
+	if (info->kind == UNM_PORT_MONITOR || info->kind == UNM_PORT_ISOLATED)
+		return 0; /* they are the watched port's: see monitor_fp.c; or the broker's */
 	if (r->ring_id < n_nic) {
 		r->fd = r->ring_id < n_own ? fds[r->ring_id] : -1;
 		if (r->is_rx && info->n_host_fds > 0)

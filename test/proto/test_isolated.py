@@ -16,7 +16,7 @@ import unmproto as u
 
 KIND_ISOLATED = 9
 HELLOF_ISOLATED = 2
-GLOBAL_REGION = 1
+GLOBAL_REGION = 4
 F_GET_SEALS, SEALS = 1034, 1 | 2 | 4  # SEAL, SHRINK, GROW
 BIND_FDS = 5
 BUF = 2176
@@ -179,7 +179,12 @@ def only_its_own(daemon):
         q = trusted.register(f, "vale0:a")
         u.expect(q.error, errno.EBUSY, "a trusted client, who would share its memory")
         assert "isolated" in q.text, q.text
-        u.expect(trusted.register(f, "vale0:a{1").error, errno.EBUSY, "a pipe in its memory")
+        g = trusted.open()
+        q = trusted.register(g, "vale0:a{1")
+        u.expect(q.error, 0, "a pipe over it: " + q.text)
+        assert q.info.region_uid != r.info.region_uid and q.info.region_flags & GLOBAL_REGION, "not in its memory"
+        q.close()
+        g.close()
         mem = r.reg()["mem_id"]
         u.expect(trusted.register(f, "vale0:t", mem_id=mem).error, errno.EBUSY, "its memory by number")
         q = trusted.register(f, "vale0:t")
@@ -192,16 +197,24 @@ def only_its_own(daemon):
 
 def policy(daemon):
     """Names, kinds and options that the socket does not allow."""
-    with Isolate(daemon, "allow=vale0:*", "allow=vale1:web", "allow=p{1", "allow=*tap*") as i:
+    with Isolate(daemon, "allow=vale0:*", "allow=vale1:web", "allow=netmap:p{1", "allow=*tap*",
+                 "allow=netmap:tap:y", "allow=*o") as i:
         s = i.session()
         d = s.open()
-        for name in ("vale2:x", "vale1:web2", "vale01:x", "vale1:", "vale", "", "vale1:WEB"):
-            u.expect(s.register(d, name).error, errno.EACCES if name.startswith("vale") else errno.EOPNOTSUPP,
-                     "name '%s'" % name)
-        for name in ("p{1", "p}1", "tap:x", "eth0", "vale0:a{1", "netmap:eth0"):
-            u.expect(s.register(d, name).error, errno.EOPNOTSUPP, "kind of '%s'" % name)
-        for flags in (u.MONITOR_TX, u.MONITOR_RX, u.MONITOR_RX | u.ZCOPY, u.ZCOPY):
-            u.expect(s.register(d, "vale0:a", flags=flags).error, errno.EOPNOTSUPP, "monitor")
+        for name in ("vale2:x", "vale1:web2", "vale01:x", "vale1:", "vale", "", "vale1:WEB", "p}1", "p{2", "lo", "eth0",
+                     "vale1:web{1", "netmap:lo"):
+            r = s.register(d, name)
+            u.expect(r.error, errno.EACCES, "name '%s'" % name)
+            if name == "lo":
+                assert "allow=netmap:lo" in r.text, r.text
+        for name in ("tap:x", "tap:y"):
+            r = s.register(d, name)
+            u.expect(r.error, errno.EOPNOTSUPP, "kind of '%s'" % name)
+            assert "nmctl attach" in r.text, r.text
+        time.sleep(0.2)
+        for flags, error in ((u.MONITOR_TX, errno.EACCES), (u.MONITOR_RX, errno.EACCES),
+                             (u.MONITOR_RX | u.ZCOPY, errno.EOPNOTSUPP), (u.ZCOPY, errno.EOPNOTSUPP)):
+            u.expect(s.register(d, "vale0:a", flags=flags).error, error, "monitor")
         u.expect(s.register(d, "vale0:a", mem_id=1).error, errno.EACCES, "the global region")
         time.sleep(0.2)
         r = s.register(d, "vale0:a", mode=u.NULL)
@@ -222,6 +235,40 @@ def policy(daemon):
         u.expect(s.register(d, "vale0:a").error, errno.EBUSY, "registered already")
         d.close()
         s.close()
+
+
+def pipes_are_copied(daemon):
+    """A pipe's end comes with memory of its own, which counts, and no one else has the end."""
+    with Isolate(daemon, "allow=vale0:*", "allow=p*", "memory=12M", "ports=4") as i, \
+            Isolate(daemon, "allow=p*", "allow=vale0:alive", name="j") as j:
+        s, t, trusted = i.session(), j.session(), daemon.session()
+        d, e, f, g = s.open(), s.open(), t.open(), trusted.open()
+        r = s.register(d, "p{1", tx_slots=64, rx_slots=64, extra=7)
+        u.expect(r.error, 0, r.text)
+        reg = r.reg()
+        assert r.info.kind == KIND_ISOLATED and len(r.fds) == BIND_FDS and r.info.n_port_fds == 0
+        assert not r.info.region_flags & GLOBAL_REGION
+        assert r.info.region_size < 1 << 20, r.info.region_size
+        assert reg["mem_id"] > 32767 and reg["memsize"] == r.info.region_size, reg
+        for fd in (r.fds[1], r.fds[3]):
+            assert fcntl.fcntl(fd, F_GET_SEALS) & SEALS == SEALS
+        assert os.fstat(r.fds[1]).st_blocks * 512 >= r.info.region_size, "committed as a whole"
+        u.expect(s.register(e, "p{1").error, errno.EBUSY, "twice, by the same client")
+        u.expect(t.register(f, "p{1").error, errno.EBUSY, "another socket's client")
+        u.expect(trusted.register(g, "p{1").error, errno.EBUSY, "a trusted one")
+        u.expect(t.register(f, "p}1", tx_slots=64, rx_slots=64).error, 0, "the other end")
+        u.expect(s.register(e, "p}1").error, errno.EBUSY, "which is in use")
+        u.expect(s.register(e, "p{2", tx_slots=4096, rx_slots=4096).error, errno.ENOMEM, "memory")
+        u.expect(s.register(e, "p{2", tx_slots=64, rx_slots=64, extra=6000).error, errno.ENOMEM, "extra buffers")
+        u.expect(s.register(e, "p{2", tx_slots=64, rx_slots=64, tx_rings=65, rx_rings=65).error, errno.ENOMEM, "rings")
+        used = i.note_broker()["ports_used"]
+        assert used == 1, used
+        u.expect(trusted.register(g, "p}2", tx_slots=64, rx_slots=64).error, 0, "a trusted end")
+        q = s.register(e, "p{2")
+        u.expect(q.error, 0, "and the isolated one: " + q.text)
+        assert q.info.region_uid != r.info.region_uid
+        for x in (d, e, f, g, s, t, trusted, r, q):
+            x.close()
 
 
 def limits(daemon):
@@ -448,6 +495,6 @@ def a_broker_is_who_was_started_as_one(daemon):
 
 
 if __name__ == "__main__":
-    u.run([hello, lengths, forbidden, only_its_own, policy, limits, memory_is_counted_once, binding_by_others,
+    u.run([hello, lengths, forbidden, only_its_own, policy, pipes_are_copied, limits, memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one])

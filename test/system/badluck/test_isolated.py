@@ -2,14 +2,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Isolated clients: frames arrive whole and in order between all combinations of isolated and trusted ones; whoever is
 killed, only its own ports end, and all that serve come back; what an isolated client scribbles over nobody else notices;
-its rate is kept, and an idle broker sleeps.
+its rate is kept, and an idle broker sleeps; eventfds that it writes to for ever, or makes full and blocking, cost the broker
+little and the others nothing.
 """
+import errno
+import fcntl
 import json
+import mmap
 import os
 import signal
+import struct
 import subprocess
+import threading
 import time
 
+import unmproto as u
 from badluck import EXIT_GONE, SOON_S, Domain, Traffic, check, is_alive, process_state, run, wait_until
 
 SCRIBBLE_S = 5 * int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
@@ -83,6 +90,50 @@ def combinations():
         d.expect_admin("isolate", "remove", "j")
 
 
+def start_pipe(tx_side, rx_side, name, stream, *args):
+    rx = rx_side.start("recv", "netmap:%s}1" % name, "-s", stream, *args).wait_open().go()
+    tx = tx_side.start("send", "netmap:%s{1" % name, "-s", stream, *ARGS, *args).wait_open().go()
+    rx.wait_progress("received", 1000)
+    return tx, rx
+
+
+PIPES = ("allow=vale0:*", "allow=netmap:p*")
+
+
+def pipes():
+    """Between all combinations; a receiver that does not read stops the sender, and nothing is dropped. What a killed one
+    has not read is there for who opens the end after it."""
+    with IsolatedDomain() as d:
+        i, j = Inside(d, *PIPES), Inside(d, *PIPES, name="j")
+        for n, (tx_side, rx_side) in enumerate(((i, i), (i, j), (i, d), (d, i))):
+            tx, rx = start_pipe(tx_side, rx_side, "p%d" % n, n + 1)
+            rx.wait_progress("received", 20000)
+            rx.pause()
+            time.sleep(0.2)
+            stuck = tx.accepted
+            time.sleep(0.2)
+            check(tx.accepted == stuck, "a full pipe stops its sender: " + tx.state())
+            used = ticks(i.broker())
+            time.sleep(0.5)
+            check(ticks(i.broker()) - used <= 1, "and then nobody is busy")
+            rx.go()
+            rx.wait_progress("received", 20000)
+            d.settle(tx, rx)
+            rx.pause()
+            tx.go()
+            wait_until(lambda tx=tx, rx=rx: tx.accepted > rx.next + 100, tx.state)
+            rx.kill()
+            seen = rx.next
+            rx.bury()
+            rx = rx_side.start("recv", "netmap:p%d}1" % n, "-s", n + 1).wait_open().go()
+            rx.wait_progress("received", 20000)
+            check(rx.first <= seen, "frames between %d and %d are lost" % (seen, rx.first))
+            d.settle(tx, rx)
+            tx.quit()
+            rx.quit()
+        d.wait_ports([])
+
+
 def killed_clients():
     """A killed client's ports end; the others, isolated or not, lose nothing."""
     with IsolatedDomain() as d:
@@ -131,8 +182,9 @@ def killed_broker():
 def killed_netmapd():
     """Traffic goes on without it; the next one knows socket, policy and ports, and new ones can be opened."""
     with IsolatedDomain() as d:
-        i = Inside(d)
-        pairs = [start_pair(d, i, i, "vale0:t1", "vale0:r1", 1), start_pair(d, i, d, "vale0:t2", "vale0:r2", 2)]
+        i = Inside(d, *PIPES)
+        pairs = [start_pair(d, i, i, "vale0:t1", "vale0:r1", 1), start_pair(d, i, d, "vale0:t2", "vale0:r2", 2),
+                 start_pipe(i, i, "p5", 5), start_pipe(d, i, "p6", 6)]
         broker = i.broker()
         for n in range(2):
             pid = d.settled_daemon()
@@ -146,6 +198,15 @@ def killed_netmapd():
             for _, rx in pairs:
                 rx.wait_progress("received", 1000)
             pairs.append(start_pair(d, d, i, "vale0:t%d" % (n + 3), "vale0:r%d" % (n + 3), n + 3))
+        # Neither memory nor ends have become anybody's: the same is refused as before.
+        s, trusted = u.Session(i.socket), u.Session(os.path.join(d.dir, "s"))
+        check(trusted.register(trusted.open(), "vale0:r1").error == errno.EBUSY, "an isolated client's port")
+        check(trusted.register(trusted.open(), "p5}1").error == errno.EBUSY, "an isolated client's end")
+        held = trusted.open()
+        check(trusted.register(held, "p7{1").error == 0, "the region of pipes is everybody's")
+        check(s.register(s.open(), "p7{1").error == errno.EBUSY, "a trusted client's end")
+        for x in (held, s, trusted):
+            x.close()
         for tx, rx in pairs:
             d.settle(tx, rx)
 
@@ -172,14 +233,16 @@ def both_killed():
 def scribbled_over():
     """One overwrites all it can reach at random, CSB included: others lose nothing, of another isolate or the same."""
     with IsolatedDomain() as d:
-        i = Inside(d)
+        i = Inside(d, *PIPES)
         pairs = [start_pair(d, i, i, "vale0:t1", "vale0:r1", 1), start_pair(d, d, d, "vale0:t2", "vale0:r2", 2),
                  start_pair(d, d, i, "vale0:t3", "vale0:r3", 3)]
         netmapd, broker = d.daemon(), i.broker()
+        pairs += [start_pipe(i, i, "p4", 4), start_pipe(d, i, "p5", 5)]
         log = open(os.path.join(d.dir, "scribbler"), "w+")
         vandal = i.start("send", "vale0:vandal", "-s", 9, "-k", "-t", POLL_MS, *ARGS).wait_open().go()
         for n in range(2):
-            proc = subprocess.Popen([os.environ["BL_SCRIBBLE"], str(SCRIBBLE_S), "vale0:bad%d" % n, "vale0:worse%d" % n],
+            proc = subprocess.Popen([os.environ["BL_SCRIBBLE"], str(SCRIBBLE_S), "vale0:bad%d" % n, "vale0:worse%d" % n,
+                                     "netmap:pb%d{1" % n, "netmap:pb%d}1" % n],
                                     env=i.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
                 while proc.poll() is None:
@@ -203,7 +266,73 @@ def scribbled_over():
             check(rx.missing == 0 and rx.late == 0, "frames lost or out of order: " + rx.state())
             check(max(tx.max_call_us, rx.max_call_us) < 5000000, "a call took too long: " + tx.state() + rx.state())
         check(d.daemon() == netmapd and i.broker() == broker, "nobody had to be started again")
-        d.wait_ports(sorted("vale0:%s%d" % (x, n) for x in "tr" for n in (1, 2, 3)))
+        d.wait_ports(sorted("vale0:%s%d" % (x, n) for x in "tr" for n in (1, 2, 3)) +
+                     ["p%d%s" % (n, end) for n in (4, 5) for end in ("", "{1", "}1")])
+
+
+KICK_FD, SEGMENT_FD, CALL_FD = 2, 3, 4  # of a binding's descriptors
+CSB_OFS_AT, ATOK_SIZE, NEED_KICK_AT = 112, 64, 8
+RX_RING = 1  # the first one is a tx ring
+FULL = struct.pack("=Q", 0xfffffffffffffffe)
+
+
+def forge_need_kick(fd):
+    """The client says that it sleeps on its rx ring."""
+    with mmap.mmap(fd, 0) as m:
+        csb = struct.unpack_from("=Q", m, CSB_OFS_AT)[0]
+        struct.pack_into("=I", m, csb + RX_RING * ATOK_SIZE + NEED_KICK_AT, 1)
+
+
+def wake_abuse():
+    """Kicks without end and without work: the broker stays below a tenth of a processor. A call descriptor that is full and
+    blocking: its owner loses the port. Others of the same socket go on meanwhile, and a wake-up of theirs takes no second."""
+    with IsolatedDomain() as d:
+        i = Inside(d, *PIPES)
+        s = u.Session(i.socket)
+        kicker, deaf = s.open(), s.open()
+        bindings = [s.register(kicker, "vale0:kicker"), s.register(deaf, "p}deaf")]
+        for r in bindings:
+            check(r.error == 0, r.text)
+        stop = threading.Event()
+
+        def kick():
+            one = struct.pack("=Q", 1)
+            while not stop.is_set():
+                for fd in (bindings[0].fds[KICK_FD], bindings[0].fds[CALL_FD]):
+                    try:
+                        os.write(fd, one)
+                    except BlockingIOError:
+                        pass
+        thread = threading.Thread(target=kick)
+        thread.start()
+        try:
+            time.sleep(0.5)
+            broker = i.broker()
+            start = ticks(broker)
+            time.sleep(2)
+            used = ticks(broker) - start
+            check(used <= 2 * os.sysconf("SC_CLK_TCK") / 10, "%d ticks in two seconds, for kicks" % used)
+            tx, rx = start_pipe(i, i, "p1", 1)
+            rx.wait_progress("received", 20000)
+
+            r = bindings[1]
+            fcntl.fcntl(r.fds[CALL_FD], fcntl.F_SETFL, 0)
+            os.write(r.fds[CALL_FD], FULL)
+            forge_need_kick(r.fds[SEGMENT_FD])
+            feeder = d.start("send", "netmap:p{deaf", "-s", 9, *ARGS).wait_open().go()
+            time.sleep(1)
+            rx.wait_progress("received", 20000)
+            d.settle(tx, rx)
+            check(rx.max_delay_us < 1000000, "others waited: " + rx.state())
+            feeder.kill()
+            feeder.bury()
+            check(i.broker() == broker and is_alive(broker), "the broker is the same as before")
+        finally:
+            stop.set()
+            thread.join()
+            for r in bindings:
+                r.close()
+            s.close()
 
 
 def ticks(pid):
@@ -213,7 +342,7 @@ def ticks(pid):
 def idle_sleeps_and_rate_holds():
     """Open and idle costs nothing. A rate is kept by the sender's ring, and is nobody else's."""
     with IsolatedDomain() as d:
-        i, slow = Inside(d), Inside(d, "allow=vale0:*", "rate=20k", name="slow")
+        i, slow = Inside(d), Inside(d, *PIPES, "rate=20k", name="slow")
         tx, rx = start_pair(d, i, i, "vale0:t1", "vale0:r1", 1)
         limited = start_pair(d, slow, d, "vale0:t2", "vale0:r2", 2)
         before, began = limited[1].received, time.monotonic()
@@ -223,6 +352,13 @@ def idle_sleeps_and_rate_holds():
         check(rate < 25000, "%.0f frames a second, of 20000" % rate)
         d.settle(tx, rx)
         d.settle(*limited)
+        limited[0].quit()
+        pipe = start_pipe(slow, d, "p1", 3)
+        before, began = pipe[1].received, time.monotonic()
+        pipe[1].wait_progress("received", 20000)
+        rate = (pipe[1].received - before) / (time.monotonic() - began)
+        check(rate < 25000, "%.0f frames a second through a pipe, of 20000" % rate)
+        d.settle(*pipe)
         pids = [i.broker(), slow.broker()]
         time.sleep(0.3)  # whatever is still looking around gives up
         start = [ticks(pid) for pid in pids]
@@ -232,4 +368,4 @@ def idle_sleeps_and_rate_holds():
         check(all(is_alive(pid) for pid in pids), "they live")
 
 
-run(combinations, killed_clients, killed_broker, killed_netmapd, both_killed, scribbled_over, idle_sleeps_and_rate_holds)
+run(combinations, pipes, killed_clients, killed_broker, killed_netmapd, both_killed, scribbled_over, wake_abuse, idle_sleeps_and_rate_holds)

@@ -72,7 +72,7 @@ isolate()
 	container "$NMRUN" "$PKT_GEN" -i vale0:tx -f tx -n 100000 -b 64 >"$DIR/tx.out" 2>&1
 	grep -q '^Sent 100000 packets' "$DIR/tx.out"
 	wait_for 10 grep -qE '[1-9][0-9.]* *[KM]?pps' "$DIR/rx.err"
-	for what in vale1:x 'vale0:a{1' netmap:lo tap:t0; do
+	for what in vale1:x "netmap:p{1" netmap:lo tap:t0; do
 		run ! container timeout 20 "$PKT_GEN" -i "$what" -f rx -w 0
 		echo "$output"
 		[[ $output == *"cannot open $what"*": "*"isolate"* ]]

@@ -104,6 +104,12 @@ test_allowed(void **state)
 		{"vale0:a{1", "vale0:a}1", false},
 		{"vale0:\\*", "vale0:b", false},
 		{"*", "anything", true},
+		{"netmap:p{*", "p{1", true},
+		{"netmap:p{*", "p}1", false},
+		{"p*", "p}1", true},
+		{"netmap:vale0:a", "vale0:a", true},
+		{"vale0:*/rt", "vale0:a", false}, /* for monitors only */
+		{"vale0:*/rt", "vale0:a/rt", false},
 	};
 	char word[80], why[UNM_POLICY_WHY_SIZE];
 	size_t i;
@@ -118,6 +124,78 @@ test_allowed(void **state)
 		strcat(word, cases[i].pattern);
 		assert_int_equal(unm_policy_word(&p, word, why), 0);
 		assert_int_equal(unm_policy_allows(&p, cases[i].name), cases[i].allowed);
+	}
+}
+
+/* An interface by its full name only. */
+static void
+test_interfaces(void **state)
+{
+	static const struct {
+		const char *pattern, *name, *suffix;
+		bool allowed;
+	} cases[] = {
+		{"netmap:eth0", "eth0", "", true},
+		{"netmap:eth0", "eth0", "^", false},
+		{"netmap:eth0^", "eth0", "^", true},
+		{"netmap:eth0^", "eth0", "", false},
+		{"netmap:eth?", "eth0", "", false},
+		{"netmap:*", "eth0", "", false},
+		{"netmap:*", "*", "", true},
+		{"*", "eth0", "", false},
+		{"eth0", "eth0", "", false},
+		{"netmap:eth0%web", "eth0%web", "", true},
+		{"netmap:eth0%web", "eth0", "", false},
+	};
+	char word[80], why[UNM_POLICY_WHY_SIZE];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_ELEMS(cases); i++) {
+		struct unm_policy p;
+
+		unm_policy_defaults(&p);
+		strcpy(word, "allow=");
+		strcat(word, cases[i].pattern);
+		assert_int_equal(unm_policy_word(&p, word, why), 0);
+		assert_int_equal(
+			unm_policy_names(&p, cases[i].name, cases[i].suffix), cases[i].allowed);
+	}
+}
+
+static void
+test_monitors(void **state)
+{
+	static const struct {
+		const char *pattern, *name, *letters;
+		bool allowed;
+	} cases[] = {
+		{"vale0:*/rt", "vale0:a", "rt", true},
+		{"vale0:*/tr", "vale0:a", "rt", true},
+		{"vale0:*/r", "vale0:a", "r", true},
+		{"vale0:*/r", "vale0:a", "t", false},
+		{"vale0:*/r", "vale0:a", "rt", false},
+		{"netmap:p{?/t", "p{1", "t", true},
+		{"netmap:eth0/r", "eth0", "r", true},
+		{"vale0:*", "vale0:a", "r", false},
+		{"vale0:*/", "vale0:a", "r", false},
+		{"vale0:*/z", "vale0:a", "r", false},
+		{"vale0:*/rx", "vale0:a", "r", false},
+		{"/r", "vale0:a", "r", false},
+	};
+	char word[80], why[UNM_POLICY_WHY_SIZE];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < N_ELEMS(cases); i++) {
+		struct unm_policy p;
+
+		unm_policy_defaults(&p);
+		strcpy(word, "allow=");
+		strcat(word, cases[i].pattern);
+		assert_int_equal(unm_policy_word(&p, word, why), 0);
+		assert_int_equal(unm_policy_allows_monitor(&p, cases[i].name, cases[i].letters),
+			cases[i].allowed);
 	}
 }
 
@@ -201,6 +279,8 @@ main(void)
 		cmocka_unit_test(test_wrong_words),
 		cmocka_unit_test(test_patterns_have_an_end),
 		cmocka_unit_test(test_allowed),
+		cmocka_unit_test(test_interfaces),
+		cmocka_unit_test(test_monitors),
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_spec),
