@@ -37,6 +37,7 @@
 #define ADDR_MASK    ((UINT64_C(1) << ADDR_BITS) - 1)
 #define MAX_KICKS    256 /* the kernel takes 32 frames or more at each call */
 #define MAX_SEGMENTS 4096
+#define AHEAD	     8	/* descriptors: their frames come from the core that received them */
 #define MAX_SUMMED   64 /* slots of an IP packet */
 
 struct nic_tx {
@@ -494,6 +495,13 @@ complete_sum(const struct unm_bring *r, uint32_t pos, uint32_t n_seg)
 	unm_csum_complete(iov, n_seg);
 }
 
+/* For complete_sum(): the descriptor is the kernel's, and a prefetch of anything is harmless. */
+static inline void
+prefetch_frame(const struct unm_bring *r, const struct nic_port *p, uint64_t addr)
+{
+	__builtin_prefetch((const char *)r->bufs + (ptrdiff_t)(frame_data(addr) - p->lead));
+}
+
 /* Frames that no slot will get: back to the kernel. */
 static void
 rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t fill, uint32_t n)
@@ -542,6 +550,8 @@ kernel_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	while (from != end) { /* each turn takes descriptors or ends */
 		const uint32_t n_seg = rx_segments(x, from, end);
 
+		if (p->has_open_sums && end - from > AHEAD)
+			prefetch_frame(r, p, unm_xsk_desc(&x->rx, from + AHEAD)->addr);
 		if (n_seg == 0 || (n_seg > room && n_seg < n))
 			break;
 		if (n_seg > room) {
