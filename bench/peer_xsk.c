@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * peer_xsk.c - frames sent, received or forwarded by the least that AF_XDP
- * takes: the sockets' own rings, one loop, nothing in between.
+ * peer_xsk.c - frames sent, received or forwarded by the least that AF_XDP takes: the sockets' own
+ * rings, one loop, nothing in between.
  *
- *   --tx IF            fill the tx ring, call the kernel once a batch, take
- * completions
- *   --rx IF            sleep in poll, take the rx ring, give the frames back by
- * the fill ring
- *   --in IF --out IF   what comes from one is sent to the other: one UMEM, only
- * addresses move
+ *   --tx IF            fill the tx ring, call the kernel once a batch, take completions
+ *   --rx IF            sleep in poll, take the rx ring, read a word of each frame, give them back by
+ *                      the fill ring
+ *   --in IF --out IF   what comes from one is sent to the other: one UMEM, only addresses move
  *
- * Each part that is named runs in a process of its own, the interface in its
- * namespace. Sockets and the XDP program are netmapd's (src/daemon/xdp.c), so
- * that both sides of a comparison have the same.
+ * Each part that is named runs in a process of its own, the interface in its namespace. Sockets and
+ * the XDP program are netmapd's (src/daemon/xdp.c), so that both sides of a comparison have the
+ * same; frames are for another host's address, so that a stack that gets them drops them first
+ * thing.
  */
 #include "bench.h"
 
@@ -29,20 +28,24 @@
 #include "daemon/xdp.h"
 #include "shm/xsk_ring.h"
 
-#define RING_SIZE 1024u
-#define N_FRAMES  (4 * RING_SIZE)
-#define HEADROOM  256u
-#define POLL_MS	  200
+#define MAX_SLOTS   4096u
+#define HEADROOM    256u
+#define ETH_TYPE_AT 12
+#define POLL_MS	    200
 
 static uint32_t opt_frame = BENCH_MIN_FRAME;
 static uint32_t opt_batch = 256;
+static uint32_t opt_slots = 1024;
+static bool opt_spin;
 static bool opt_unaligned;
 static const char *opt_tx = "", *opt_rx = "", *opt_in = "", *opt_out = "";
 static const char *opt_tx_ns = "", *opt_rx_ns = "", *opt_mid_ns = "";
 
 static const struct bench_opt opts[] = {
 	{"frame", BENCH_U32, &opt_frame, BENCH_MIN_FRAME, BENCH_MAX_FRAME, "bytes of a frame"},
-	{"batch", BENCH_U32, &opt_batch, 1, RING_SIZE, "frames a system call"},
+	{"batch", BENCH_U32, &opt_batch, 1, MAX_SLOTS, "frames a system call"},
+	{"slots", BENCH_U32, &opt_slots, 64, MAX_SLOTS, "of each ring: a power of two"},
+	{"spin", BENCH_FLAG, &opt_spin, 0, 0, "look for frames all the time instead of poll"},
 	{"unaligned", BENCH_FLAG, &opt_unaligned, 0, 0, "chunks of 2304 bytes that overlap"},
 	{"tx", BENCH_STRING, &opt_tx, 0, 0, "interface to send to"},
 	{"rx", BENCH_STRING, &opt_rx, 0, 0, "interface to receive from"},
@@ -59,6 +62,13 @@ struct xsk {
 	struct unm_xsk_ring rx, tx, fill, comp;
 	uint32_t rx_pos, tx_pos, fill_pos, comp_pos;
 };
+
+/* Of the UMEM: what the fill ring holds, and what the tx ring sends. */
+static size_t
+n_bytes(void)
+{
+	return 2 * (size_t)opt_slots * BENCH_BUF_SIZE;
+}
 
 /* The chunk of a frame whose data is at @addr, as the kernel says it. */
 static uint64_t
@@ -96,17 +106,17 @@ map_rings(struct xsk *x)
 	int err = unm_xsk_offsets(x->fd, &ofs);
 
 	if (err == 0)
-		err = unm_xsk_ring_map(&x->rx, x->fd, XDP_PGOFF_RX_RING, &ofs.rx_ofs, RING_SIZE,
+		err = unm_xsk_ring_map(&x->rx, x->fd, XDP_PGOFF_RX_RING, &ofs.rx_ofs, opt_slots,
 			sizeof(struct xdp_desc));
 	if (err == 0)
-		err = unm_xsk_ring_map(&x->tx, x->fd, XDP_PGOFF_TX_RING, &ofs.tx_ofs, RING_SIZE,
+		err = unm_xsk_ring_map(&x->tx, x->fd, XDP_PGOFF_TX_RING, &ofs.tx_ofs, opt_slots,
 			sizeof(struct xdp_desc));
 	if (err == 0)
 		err = unm_xsk_ring_map(&x->fill, x->fd, XDP_UMEM_PGOFF_FILL_RING, &ofs.fill_ofs,
-			RING_SIZE, sizeof(uint64_t));
+			opt_slots, sizeof(uint64_t));
 	if (err == 0)
 		err = unm_xsk_ring_map(&x->comp, x->fd, XDP_UMEM_PGOFF_COMPLETION_RING,
-			&ofs.comp_ofs, RING_SIZE, sizeof(uint64_t));
+			&ofs.comp_ofs, opt_slots, sizeof(uint64_t));
 	return err;
 }
 
@@ -116,10 +126,10 @@ static int
 open_xsk(struct xsk *x, const char *ifname, void *frames, uint32_t first, bool receives)
 {
 	const struct unm_xsk_umem umem = {.addr = frames,
-		.len = N_FRAMES * BENCH_BUF_SIZE,
+		.len = n_bytes(),
 		.chunk = BENCH_BUF_SIZE + (opt_unaligned ? HEADROOM : 0),
 		.is_unaligned = opt_unaligned};
-	const struct unm_xsk_sizes sizes = {RING_SIZE, RING_SIZE, RING_SIZE, RING_SIZE, 0};
+	const struct unm_xsk_sizes sizes = {opt_slots, opt_slots, opt_slots, opt_slots, 0};
 	const uint32_t ifindex = if_nametoindex(ifname), zero = 0;
 	int prog, err;
 
@@ -128,7 +138,7 @@ open_xsk(struct xsk *x, const char *ifname, void *frames, uint32_t first, bool r
 	err = x->fd < 0 ? x->fd : unm_xsk_bind(x->fd, ifindex, zero, -1, 0);
 	if (err == 0)
 		err = map_rings(x);
-	for (; err == 0 && receives && x->fill_pos < RING_SIZE; x->fill_pos++)
+	for (; err == 0 && receives && x->fill_pos < opt_slots; x->fill_pos++)
 		*unm_xsk_addr(&x->fill, x->fill_pos) =
 			(uint64_t)(first + x->fill_pos) * BENCH_BUF_SIZE;
 	if (err == 0 && receives) {
@@ -153,7 +163,7 @@ kick(const struct xsk *x, const char *name)
 static int
 send_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 {
-	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	char *frames = bench_shared(n_bytes());
 	int err = enter_namespace(opt_tx_ns);
 	struct xsk x;
 
@@ -162,17 +172,21 @@ send_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 		err = open_xsk(&x, opt_tx, frames, 0, false);
 	if (err != 0)
 		return err;
-	for (uint32_t i = 0; i < N_FRAMES; i++)
-		bench_frame(frames + (size_t)i * BENCH_BUF_SIZE, opt_frame, 2, 1, BENCH_WORD);
+	for (uint32_t i = 0; i < opt_slots; i++) {
+		char *frame = frames + (size_t)i * BENCH_BUF_SIZE;
+
+		bench_frame(frame, opt_frame, 2, 1, BENCH_WORD);
+		memcpy(frame + ETH_TYPE_AT, "\x08\x00", 2); /* as pkt-gen's: IPv4 */
+	}
 	bench_barrier(run);
 	while (err == 0 && !bench_stop(run)) {
-		const uint32_t room = RING_SIZE - (x.tx_pos - x.comp_pos);
+		const uint32_t room = opt_slots - (x.tx_pos - x.comp_pos);
 		const uint32_t n = room < opt_batch ? room : opt_batch;
 
 		for (uint32_t i = 0; i < n; i++, x.tx_pos++) {
 			struct xdp_desc *d = unm_xsk_desc(&x.tx, x.tx_pos);
 
-			d->addr = (uint64_t)(x.tx_pos % N_FRAMES) * BENCH_BUF_SIZE;
+			d->addr = (uint64_t)(x.tx_pos % opt_slots) * BENCH_BUF_SIZE;
 			d->len = opt_frame;
 			d->options = 0;
 		}
@@ -186,10 +200,20 @@ send_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 	return err;
 }
 
+/* What a receiver of any use does, and libnetmap does for checksums. */
+static inline uint64_t
+read_word(const char *frames, uint64_t addr)
+{
+	uint64_t word;
+
+	memcpy(&word, frames + (addr & ((UINT64_C(1) << 48) - 1)) + (addr >> 48), sizeof(word));
+	return word;
+}
+
 static int
 receive_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 {
-	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	char *frames = bench_shared(n_bytes());
 	int err = enter_namespace(opt_rx_ns);
 	struct pollfd p = {.events = POLLIN};
 	struct xsk x;
@@ -205,14 +229,18 @@ receive_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 		const uint32_t end = unm_xsk_produced(&x.rx);
 
 		if (end == x.rx_pos) {
-			poll(&p, 1, POLL_MS);
+			if (!opt_spin)
+				poll(&p, 1, POLL_MS);
 			continue;
 		}
 		bench_count(&stat->packets, end - x.rx_pos);
 		bench_count(&stat->batches, 1);
-		for (; x.rx_pos != end; x.rx_pos++, x.fill_pos++) /* at most the ring's size */
-			*unm_xsk_addr(&x.fill, x.fill_pos) =
-				chunk_of(unm_xsk_desc(&x.rx, x.rx_pos)->addr);
+		for (; x.rx_pos != end; x.rx_pos++, x.fill_pos++) { /* at most the ring's size */
+			const uint64_t addr = unm_xsk_desc(&x.rx, x.rx_pos)->addr;
+
+			stat->errors += read_word(frames, addr) == 0; /* of no frame that is sent */
+			*unm_xsk_addr(&x.fill, x.fill_pos) = chunk_of(addr);
+		}
 		unm_xsk_consume(&x.rx, x.rx_pos);
 		unm_xsk_produce(&x.fill, x.fill_pos);
 	}
@@ -222,7 +250,7 @@ receive_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 static int
 forward_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 {
-	char *frames = bench_shared((size_t)N_FRAMES * BENCH_BUF_SIZE);
+	char *frames = bench_shared(n_bytes());
 	int err = enter_namespace(opt_mid_ns);
 	struct pollfd p = {.events = POLLIN};
 	struct xsk in, out;
@@ -231,7 +259,7 @@ forward_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 	if (err == 0)
 		err = open_xsk(&in, opt_in, frames, 0, true);
 	if (err == 0)
-		err = open_xsk(&out, opt_out, frames, RING_SIZE, false);
+		err = open_xsk(&out, opt_out, frames, opt_slots, false);
 	if (err != 0)
 		return err;
 	p.fd = in.fd;
@@ -247,11 +275,12 @@ forward_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 		unm_xsk_consume(&out.comp, out.comp_pos);
 		unm_xsk_produce(&in.fill, in.fill_pos);
 		if (end == in.rx_pos) {
-			poll(&p, 1, POLL_MS);
+			if (!opt_spin)
+				poll(&p, 1, POLL_MS);
 			continue;
 		}
 		bench_count(opt_rx[0] == '\0' ? &stat->packets : &stat->sent, end - in.rx_pos);
-		for (; in.rx_pos != end && out.tx_pos - out.comp_pos < RING_SIZE;
+		for (; in.rx_pos != end && out.tx_pos - out.comp_pos < opt_slots;
 			in.rx_pos++, out.tx_pos++) {
 			struct xdp_desc *d = unm_xsk_desc(&out.tx, out.tx_pos);
 

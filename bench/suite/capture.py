@@ -2,8 +2,8 @@
 """
 tcpdump -w /dev/null with a filter: the highest rate that is captured without loss.
 
-The same tcpdump, the same frames, the same rates offered one after the other, each higher than the one before,
-until a frame is lost: of a VALE port that is tcpdump's own, of one in use by a receiver (a copy monitor), and of
+The same tcpdump, the same frames, the same rates offered one after the other, each twice the one before,
+until a frame is lost, then in between: of a VALE port that is tcpdump's own, of one in use by a receiver (a copy monitor), and of
 a veth pair through AF_PACKET, as tcpdump does it by itself.
 """
 
@@ -15,10 +15,12 @@ import signal
 import subprocess
 import time
 
+import nic
 from measure import CannotRun, busy_s, command
 from peers import cpu_seconds, process, wait_until
 
-OFFERED_KPPS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 4000, 6000, 8000, 12000)
+FIRST_KPPS, LAST_KPPS = 100, 12800  # offered: each time twice as much, then two steps in between
+STEPS_BETWEEN = 2
 FILTER = ("udp", "dst", "port", "9")
 REACHED = 0.9  # of the offered rate: less is the sender's limit
 
@@ -126,16 +128,23 @@ def offer(env, way, kpps, seconds):
 
 def measure(way):
     def best(env, seconds):
-        found = None
-        for kpps in OFFERED_KPPS:
+        found, good, kpps = None, 0, FIRST_KPPS
+        while kpps <= LAST_KPPS:
             figures, lost = offer(env, way(), kpps, seconds)
             if lost > 0:
                 break
-            found = figures
+            found, good = figures, kpps
             if figures["mpps"] * 1000 < REACHED * kpps:
-                break
+                return found  # the sender's limit
+            kpps *= 2
         if found is None:
-            raise CannotRun(f"frames are lost at {OFFERED_KPPS[0]} kpps already")
+            raise CannotRun(f"frames are lost at {FIRST_KPPS} kpps already")
+        step = (kpps - good) / 2
+        for _ in range(STEPS_BETWEEN if kpps <= LAST_KPPS else 0):
+            figures, lost = offer(env, way(), good + step, seconds)
+            if lost == 0:
+                found, good = figures, good + step
+            step /= 2
         return found
 
     return best
@@ -148,5 +157,28 @@ def fixed(way, kpps):
         sent = figures["mpps"] * 1e6 * seconds
         figures["captured"] = 1 - lost / sent if sent else 0
         return figures
+
+    return run
+
+
+def stream(kpps, watched):
+    """What a receiver gets of a rate, alone or while tcpdump has a copy monitor on it."""
+    def run(env, seconds):
+        way = Monitor()
+        with contextlib.ExitStack() as stack:
+            child = stack.enter_context(nic.kept(env, tool(env, "pkt-gen"), "-i", way.capture, "-f", "rx",
+                                                 "-w", "0", "--json", cpu=env.cpus[-1]))
+            wait_until(lambda: way.is_ready(env), "the receiver")
+            if watched:
+                stack.enter_context(tcpdump(env, way))
+            busy, begin = busy_s(env.cpus), time.monotonic()
+            load = json.loads(command(os.path.join(env.build, "bench", "load"), *way.load, "--pps",
+                                      str(kpps * 1000), "--seconds", str(seconds), "--cpu",
+                                      str(env.cpus[0]), env=env.environ))
+            elapsed, busy = time.monotonic() - begin, busy_s(env.cpus) - busy
+            used = nic.cpu_seconds(child.pid)
+            packets = nic.pkt_gen_count(nic.interrupt(child))
+        return nic.figures(packets, load["seconds"], [("sender", load["cpu_s"]), ("receiver", used)],
+                           busy * load["seconds"] / elapsed)
 
     return run

@@ -14,6 +14,7 @@ import capture
 import guests
 import iperf
 import isolated
+import nic
 import peers
 import vm
 
@@ -25,6 +26,7 @@ class Case:
     measure: typing.Callable  # (env, seconds) -> figures, or raises CannotRun
     latency: bool = False  # figures are times, else rates
     once: bool = False  # too long for every round
+    rounds: int = None  # in the first ones only, and not repeated when disturbed: it takes long
 
     @property
     def group(self):
@@ -48,6 +50,8 @@ CASES = [
     Case("ours/veth-60", "both ends of a veth pair, joined, both sides in poll", peers.veth()),
     Case("ours/veth-spin-60", "both ends of a veth pair, joined, both sides sync by ioctl",
          peers.veth("--spin")),
+    Case("peer/packet-veth-60", "from one end of a veth pair to the other by AF_PACKET rings",
+         nic.packet_pair),
     Case("ours/veth-kernel-60", "both ends of a veth pair, not joined: AF_XDP to AF_XDP",
          peers.veth("--receiver-slots", 512)),
     Case("limit/numbered-60", "bare ring, each frame written before it is handed over",
@@ -127,6 +131,8 @@ CASES = [
          program("limit_wake", "--gap", 0.001), latency=True),
     Case("ours/vale-rtt-idle", "VALE there and back in poll, 1 ms of rest before each",
          program("ours_rtt", "--gap", 0.001), latency=True),
+    Case("ours/isolated-rtt-idle", "the same, both sides isolated",
+         isolated.program("ours_rtt", "--gap", 0.001), latency=True),
     Case("ours/pipe-rtt-idle", "pipe there and back in poll, 1 ms of rest before each",
          program("ours_rtt", "--kind", "pipe", "--gap", 0.001), latency=True),
     Case("limit/line-rtt", "one word of shared memory there and back, both sides spin",
@@ -195,15 +201,43 @@ for _name, _make, _what in (
 # Capturing without loss (capture.py).
 CASES += [
     Case("ours/capture-vale-60", "tcpdump with a filter on a VALE port, highest rate without loss",
-         capture.measure(capture.Vale)),
+         capture.measure(capture.Vale), rounds=2),
     Case("ours/capture-monitor-60", "the same on a port in use, by a copy monitor",
-         capture.measure(capture.Monitor)),
+         capture.measure(capture.Monitor), rounds=2),
     Case("peer/capture-packet-60", "stock tcpdump on a veth pair, AF_PACKET",
-         capture.measure(capture.Packet)),
+         capture.measure(capture.Packet), rounds=2),
     Case("ours/capture-vale-1mpps", "tcpdump on a VALE port, 1 Mpps offered",
          capture.fixed(capture.Vale, 1000)),
     Case("ours/capture-monitor-1mpps", "tcpdump on a port in use, 1 Mpps offered",
          capture.fixed(capture.Monitor, 1000)),
+    Case("ours/stream-1mpps", "what a receiver on VALE gets of 1 Mpps", capture.stream(1000, False)),
+    Case("ours/stream-1mpps-monitored", "the same while tcpdump has a copy monitor on it",
+         capture.stream(1000, True)),
+]
+
+# One end of a veth pair, through the kernel (nic.py).
+CASES += [
+    Case("ours/nic-tx-60", "pkt-gen sends into a veth pair, AF_XDP below", nic.pkt_gen_tx),
+    Case("peer/xsk-tx-60", "the same by a minimal AF_XDP program", nic.xsk("--tx", nic.OUT)),
+    Case("peer/packet-tx-60", "the same by trafgen, AF_PACKET", nic.trafgen),
+    Case("ours/nic-rx-60", "pkt-gen receives from a veth pair what a redirecting XDP program sends",
+         nic.pkt_gen_rx()),
+    Case("peer/xsk-rx-60", "the same by a minimal AF_XDP program",
+         nic.xsk("--rx", nic.IN)),
+    Case("ours/nic-rx-spin-60", "pkt-gen --busy-wait", nic.pkt_gen_rx("--busy-wait")),
+    Case("peer/xsk-rx-spin-60", "the same by a minimal AF_XDP program",
+         nic.xsk("--rx", nic.IN, "--spin")),
+    Case("peer/packet-rx-60", "the same by tcpdump -w /dev/null, AF_PACKET", nic.tcpdump),
+    Case("ours/nic-forward-60", "nm-bridge between two veth pairs, zero copy", nic.nm_bridge),
+    Case("peer/xsk-forward-60", "the same by a minimal AF_XDP program",
+         nic.xsk("--in", nic.IN, "--out", nic.OUT)),
+    Case("peer/xsk-forward-spin-60", "the minimal AF_XDP program without poll",
+         nic.xsk("--in", nic.IN, "--out", nic.OUT, "--spin")),
+    Case("peer/packet-forward-60", "the same by netsniff-ng, AF_PACKET", nic.netsniff),
+    Case("ours/bridge-joined-60", "nm-bridge, all ends of both veth pairs are ports: joined, frames written",
+         nic.joined_bridge),
+    Case("ours/nic-paced", "one frame a second into an interface that is attached to a switch",
+         nic.paced, latency=True, once=True),
 ]
 
 

@@ -20,6 +20,8 @@ MAX_OTHERS = 0.05  # share of the CPUs that others may take before a measurement
 # of a 250 Hz kernel more: both see the same scheduler, and the worst of sixty has a long tail.
 PACED_TICK_US = 4000.0
 
+IDLE_CPUS = 0.0005  # 0.05 %: what rounds to nothing
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -52,6 +54,31 @@ TARGETS = [
     Target("joined veth, spinning / pipe", "ours/veth-spin-60", "ours/pipe-spin-60", at_least=0.8),
     Target("joined veth, Mpps, 60 bytes", "ours/veth-60", "", at_least=40),
     Target("joined veth / through the kernel", "ours/veth-60", "ours/veth-kernel-60"),
+    Target("joined veth / AF_PACKET rings from end to end", "ours/veth-60", "peer/packet-veth-60",
+           at_least=3),
+    Target("pkt-gen tx on veth / minimal AF_XDP", "ours/nic-tx-60", "peer/xsk-tx-60", at_least=0.95),
+    Target("pkt-gen rx on veth / minimal AF_XDP", "ours/nic-rx-60", "peer/xsk-rx-60", at_least=0.95),
+    Target("pkt-gen rx on veth, spinning / minimal AF_XDP, spinning", "ours/nic-rx-spin-60",
+           "peer/xsk-rx-spin-60", at_least=0.95),
+    Target("nm-bridge between veths / minimal AF_XDP", "ours/nic-forward-60", "peer/xsk-forward-60",
+           at_least=0.95),
+    Target("pkt-gen tx on veth / trafgen", "ours/nic-tx-60", "peer/packet-tx-60", at_least=3),
+    Target("pkt-gen rx on veth / tcpdump", "ours/nic-rx-60", "peer/packet-rx-60", at_least=3),
+    Target("nm-bridge between veths / netsniff-ng", "ours/nic-forward-60", "peer/packet-forward-60",
+           at_least=3),
+    Target("minimal AF_XDP tx / trafgen", "peer/xsk-tx-60", "peer/packet-tx-60"),
+    Target("minimal AF_XDP rx, spinning / tcpdump", "peer/xsk-rx-spin-60", "peer/packet-rx-60"),
+    Target("minimal AF_XDP forwarding / netsniff-ng", "peer/xsk-forward-60", "peer/packet-forward-60"),
+    Target("nm-bridge between veths, copies a frame", "ours/nic-forward-60", "", at_most=0,
+           field="copies"),
+    Target("nm-bridge between veths, its CPU ns a frame", "ours/nic-forward-60", "",
+           field="forwarder_ns"),
+    Target("nm-bridge between joined veths, copies a frame", "ours/bridge-joined-60", "", at_most=0,
+           field="copies"),
+    Target("nm-bridge between joined veths, its CPU ns a frame", "ours/bridge-joined-60", "",
+           field="forwarder_ns"),
+    Target("attached interface, idle: CPUs in use", "ours/nic-paced", "", at_most=IDLE_CPUS,
+           field="idle_cpus"),
     Target("VALE / bare copy, 60 bytes", "ours/vale-60", "limit/copy-60", at_least=0.6),
     Target("VALE, spinning / bare copy, 60 bytes", "ours/vale-spin-60", "limit/copy-60", at_least=0.6),
     Target("VALE, Mpps, 60 bytes", "ours/vale-60", "", at_least=40),
@@ -62,6 +89,7 @@ TARGETS = [
     Target("isolated clients through VALE, Mpps, 60 bytes", "ours/isolated-60", "", at_least=10),
     Target("cost per frame, isolated / trusted", "ours/isolated-60", "ours/vale-60", inverse=True),
     Target("round trip, isolated / trusted", "ours/isolated-rtt", "ours/vale-rtt"),
+    Target("round trip after a rest, isolated / trusted", "ours/isolated-rtt-idle", "ours/vale-rtt-idle"),
     Target("VALE / bare copy, 1500 bytes", "ours/vale-1500", "limit/copy-1500"),
     Target("VALE, Gbit/s, 1500 bytes", "ours/vale-1500", "", at_least=150, field="gbit_s"),
     Target("segmentation on one core, Gbit/s", "ours/vale-cut-1514", "", at_least=10, field="gbit_s"),
@@ -107,6 +135,8 @@ TARGETS = [
            field="captured"),
     Target("tcpdump on a monitor at 1 Mpps, share captured", "ours/capture-monitor-1mpps", "",
            at_least=1, field="captured"),
+    Target("1 Mpps stream under tcpdump's copy monitor / alone", "ours/stream-1mpps-monitored",
+           "ours/stream-1mpps", at_least=0.8),
     Target("emulated guests / tap and bridge, TCP in Gbit/s", "ours/guest-tcp", "peer/guest-bridge-tcp",
            field="gbit_s"),
     Target("emulated guests / stream, TCP in Gbit/s", "ours/guest-tcp", "peer/guest-stream-tcp", field="gbit_s"),
@@ -117,7 +147,7 @@ TARGETS = [
 ]
 
 PACED = [("VALE", "ours/vale-paced"), ("pipe", "ours/pipe-paced"),
-         ("guest to guest", "ours/vm-paced")]
+         ("guest to guest", "ours/vm-paced"), ("attached interface", "ours/nic-paced")]
 
 
 def figure(target, case, figures):
