@@ -124,7 +124,8 @@ class Server:
         if self.program.proc.poll() is not None:
             raise SiteError("nm-vhost-user has ended: " + self.program.output())
         known = {p["name"] for p in self.site.show("ports") if p["users"] > 0}
-        return known.issuperset(self.ports) and (
+        names = {p.removeprefix("netmap:") for p in self.ports}
+        return known.issuperset(names) and (
             self.is_client or all(os.path.exists(self.socket(p)) for p in self.ports)
         )
 
@@ -201,7 +202,7 @@ class Site:
 
     def bare_namespace(self):
         """A network namespace without interfaces, silent (no IPv6 of its own accord)."""
-        name = "%s-%d" % (self.tag, len(self.namespaces))
+        name = "%sn%d" % (self.tag, len(self.namespaces))  # as ports can have it behind a %
         self.ip("netns", "add", name)
         self.namespaces.append(name)
         self.ip("-n", name, "link", "set", "lo", "up")
