@@ -113,13 +113,30 @@ wait_joined(const struct unm_bring *r)
 	return true;
 }
 
+/*
+ * @join_offer is an enum unm_join_offer with the number of the offer above it. Who has looked whether
+ * anything is on its way takes the offer that was made before, and no later one: before that frames
+ * may have been sent.
+ */
+#define OFFER_BITS   2
+#define OFFER_STATES 3u
+
+static uint32_t
+offer_with(uint32_t offer, enum unm_join_offer state)
+{
+	return (offer & ~OFFER_STATES) | (uint32_t)state;
+}
+
 /* The offer is made, maybe by a process that was killed since: wait for the answer. */
 static enum unm_join
 conclude(struct unm_bring *r)
 {
+	const uint32_t offer = UNM_READ_ONCE(r->kring->join_offer);
+
 	if (wait_joined(r))
 		return unm_join_look_at_peer(r);
-	if (unm_cas(&r->kring->join_offer, UNM_OFFER_MADE, UNM_OFFER_NONE))
+	if ((offer & OFFER_STATES) == UNM_OFFER_MADE &&
+		unm_cas(&r->kring->join_offer, offer, offer_with(offer, UNM_OFFER_NONE)))
 		return UNM_JOIN_OFF;
 	/* Taken at the last moment, or the receiver was killed in between: then netmapd parts us */
 	return wait_joined(r) ? unm_join_look_at_peer(r) : UNM_JOIN_HALT;
@@ -128,10 +145,11 @@ conclude(struct unm_bring *r)
 enum unm_join
 unm_join_offer(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), bool has_sent)
 {
+	const uint32_t offer = UNM_READ_ONCE(r->kring->join_offer);
 	struct unm_kring *rx = r->peer_kring;
 	enum unm_join how;
 
-	if (UNM_READ_ONCE(r->kring->join_offer) == UNM_OFFER_NONE) {
+	if ((offer & OFFER_STATES) == UNM_OFFER_NONE) {
 		if (UNM_READ_ONCE(rx->join_ready) == 0 || unm_now_coarse_ns() < r->join_after_ns)
 			return UNM_JOIN_OFF;
 		UNM_WRITE_ONCE(rx->join_ready, 0);
@@ -140,7 +158,8 @@ unm_join_offer(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), boo
 			return UNM_JOIN_OFF;
 		if (has_sent)
 			pause_ns(JOIN_GRACE_NS);
-		unm_store_release(&r->kring->join_offer, UNM_OFFER_MADE);
+		unm_store_release(&r->kring->join_offer,
+			offer_with(offer + (1u << OFFER_BITS), UNM_OFFER_MADE));
 	}
 	unm_count(&r->kring->n_wakes,
 		unm_wake_ring(r->bp->env, r->bp->seg, rx, UNM_READ_ONCE(rx->port), UNM_WANT_RX));
@@ -161,20 +180,29 @@ has_spares(const struct unm_bring *r)
 	       r->num_slots * sizeof(uint32_t);
 }
 
+uint32_t
+unm_join_offered(const struct unm_bring *r)
+{
+	/* What was sent before the offer is seen by who looks after this. */
+	return unm_load_acquire(&r->peer_kring->join_offer);
+}
+
 bool
-unm_join_answer(struct unm_bring *r, uint32_t pos, bool is_empty)
+unm_join_answer(struct unm_bring *r, uint32_t offer, uint32_t pos, bool is_empty)
 {
 	struct unm_kring *k = r->kring, *tx = r->peer_kring;
 	uint32_t *spares = unm_join_spares(r->ring, r->num_slots);
-	const uint32_t offer = unm_load_acquire(&tx->join_offer);
+	const uint32_t state = offer & OFFER_STATES;
 	const uint32_t from = UNM_READ_ONCE(tx->hwcur);
 	uint32_t i;
 
 	if (UNM_READ_ONCE(k->join_ready) == 0)
 		UNM_WRITE_ONCE(k->join_ready, 1);
-	if (!is_empty || offer == UNM_OFFER_NONE || from >= r->num_slots || !has_spares(r))
+	if (!is_empty || from >= r->num_slots || !has_spares(r) ||
+		(state != UNM_OFFER_MADE && state != UNM_OFFER_TAKEN))
 		return false;
-	if (offer == UNM_OFFER_MADE && !unm_cas(&tx->join_offer, UNM_OFFER_MADE, UNM_OFFER_TAKEN))
+	if (state == UNM_OFFER_MADE &&
+		!unm_cas(&tx->join_offer, offer, offer_with(offer, UNM_OFFER_TAKEN)))
 		return false;
 	for (i = 0; i < r->num_slots; i++)
 		UNM_WRITE_ONCE(spares[i], UNM_READ_ONCE(r->ring->slot[i].buf_idx));

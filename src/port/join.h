@@ -14,7 +14,8 @@
  *     goes on through the kernel until              goes on through the kernel
  *     join_ready says that Y syncs           <--    join_ready = 1
  *     waits until its own frames are through
- *     join_offer = MADE, wakes Y             -->    nothing in the socket, no slot with the client:
+ *     join_offer = MADE, wakes Y             -->    sees the offer, and after that:
+ *                                                   nothing in the socket, no slot with the client:
  *     waits (JOIN_ANSWER_NS)                          offer MADE -> TAKEN (compare and swap)
  *                                                     buffers of the slots -> spares; delta
  *     sees JOINED, or takes the offer back   <--      join_state = JOINED, wakes X
@@ -84,13 +85,17 @@ unm_join_look(struct unm_bring *r)
 enum unm_join unm_join_offer(
 	struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), bool has_sent);
 
+/** unm_join_offered() - an rx ring in UNM_JOIN_MEET, before its sync: for unm_join_answer() */
+uint32_t unm_join_offered(const struct unm_bring *r);
+
 /**
  * unm_join_answer() - an rx ring in UNM_JOIN_MEET, after its sync
+ * @offer:    what unm_join_offered() said before it looked for frames
  * @pos:      its head
  * @is_empty: head is also its tail, and nothing waits in the kernel
  *
  * Return: true if it is joined from now on.
  */
-bool unm_join_answer(struct unm_bring *r, uint32_t pos, bool is_empty);
+bool unm_join_answer(struct unm_bring *r, uint32_t offer, uint32_t pos, bool is_empty);
 
 #endif

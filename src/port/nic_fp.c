@@ -622,6 +622,7 @@ static int
 nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const enum unm_join how = unm_join_look(r);
+	uint32_t offer = 0;
 	int err;
 
 	if (how == UNM_JOIN_ON) {
@@ -630,9 +631,11 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	}
 	if (__builtin_expect(how == UNM_JOIN_HALT, 0))
 		return unm_join_stay(r, tail);
+	if (__builtin_expect(how == UNM_JOIN_MEET, 0))
+		offer = unm_join_offered(r);
 	err = kernel_rxsync(r, head, tail);
 	if (__builtin_expect(how == UNM_JOIN_MEET, 0) && err == 0)
-		unm_join_answer(r, head, *tail == head && nothing_waits(rx_of(r)));
+		unm_join_answer(r, offer, head, *tail == head && nothing_waits(rx_of(r)));
 	return err;
 }
 

@@ -292,7 +292,7 @@ struct unm_kring {
 	uint32_t join_state; /* rx: enum unm_join_state */
 	uint32_t join_delta; /* rx: tx slot i is rx slot i + delta. W: its sync, before JOINED */
 	uint32_t join_ready; /* rx: its client syncs. W: its sync; the tx ring's clears it */
-	uint32_t join_offer; /* tx: enum unm_join_offer */
+	uint32_t join_offer; /* tx: enum unm_join_offer in bits 0 and 1 */
 	uint32_t geo_pad2[2];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */

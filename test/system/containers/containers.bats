@@ -112,3 +112,15 @@ isolate()
 	# The same user out here is served
 	timeout 20 "$PKT_GEN" -i vale0:tx -f tx -n 1000 -w 0
 }
+
+@test "docs/containers.md, line by line" {
+	need_userns
+	[ "$(id -u)" -eq 0 ] || skip "mounting over /run takes root"
+	[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
+	run env -u UNETMAP_SOCKET "DOC=$TOP/docs/containers.md" \
+		"PATH=$BUILD/tools/netmapd:$BUILD/tools/nmctl:$BUILD/tools/pkt-gen:$PATH" \
+		timeout 100 unshare --mount --net --pid --fork --kill-child --mount-proc "$TOP/test/system/containers/recipes.sh" 3>&-
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"all recipes work"* ]]
+}

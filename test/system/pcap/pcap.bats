@@ -245,3 +245,38 @@ frames()
 	wait_for 10 is_gone "$PID"
 	grep -qi 'space' "$DIR/full.err"
 }
+
+# That it says nothing is its own way; what matters is that it goes on, and that nobody else suffers.
+@test "a full disk under tcpdump does not disturb the stream" {
+	[ "$(id -u)" = 0 ] || skip "needs root for a tmpfs"
+	mkdir "$DIR/full"
+	start_rx rx vale0:rx
+	local rx=$PID
+	"$NMCTL" set vale0:rx lossless on
+	start td 'listening on' unshare -m sh -c \
+		"mount -t tmpfs -o size=64k none $DIR/full && exec $NM_PCAP tcpdump -Z root -n -U -i vale0:rx -w $DIR/full/f.pcap"
+	send vale0:tx 50000
+	wait_for 20 eval '"$NMCTL" -j show ports vale0:rx | grep -q "\"received\":50000"'
+	kill -0 "$PID"
+	stop "$PID" INT || :
+	grep -q 'packets captured' "$DIR/td.err"
+	stop "$rx" || :
+	[ "$(received rx)" = 50000 ]
+	run ! grep -q '"name":"vale0:rx/' <("$NMCTL" -j show ports)
+}
+
+# depth SIZE SLOTS: so many KiB asked for make so many slots
+depth()
+{
+	dump td -i vale0:a -B "$1"
+	[ "$("$NMCTL" -j show ports vale0:a | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq "$2" ]
+	stop "$PID" INT || :
+	wait_for 10 eval '! "$NMCTL" show ports 2>/dev/null | grep -q vale0:a'
+}
+
+@test "the depth of a capture follows its buffer size, as far as a ring goes" {
+	depth 1024 512
+	depth 4096 2048
+	depth 8192 4096
+	depth 1000000 4096
+}

@@ -12,6 +12,7 @@
 #include "shm/lock.h"
 
 void (*rig_in_parting)(void);
+void (*rig_before_answer)(struct rig *rig);
 static struct rig *the_rig;
 
 /* --- the client's half: a NIC whose kernel is a struct wire --- */
@@ -65,7 +66,7 @@ wire_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	struct wire *w = end_of(r)->in;
 	const enum unm_join how = unm_join_look(r);
-	uint32_t pos;
+	uint32_t pos, offer = 0;
 	bool is_empty;
 
 	if (how == UNM_JOIN_ON) {
@@ -77,6 +78,8 @@ wire_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (how == UNM_JOIN_HALT)
 		return unm_join_stay(r, tail);
 	unm_kring_publish_hwcur(r->kring, head);
+	if (how == UNM_JOIN_MEET)
+		offer = unm_join_offered(r);
 	pthread_mutex_lock(&w->mutex);
 	for (pos = w->rx_pos; w->n > 0 && unm_pos_next(pos, r->num_slots) != head;
 		pos = unm_pos_next(pos, r->num_slots)) {
@@ -90,8 +93,10 @@ wire_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	pthread_mutex_unlock(&w->mutex);
 	unm_kring_publish_hwtail(r->kring, pos);
 	*tail = pos;
+	if (rig_before_answer != NULL)
+		rig_before_answer(the_rig);
 	if (how == UNM_JOIN_MEET)
-		unm_join_answer(r, head, is_empty && pos == head);
+		unm_join_answer(r, offer, head, is_empty && pos == head);
 	return 0;
 }
 
@@ -189,6 +194,7 @@ rig_init(struct rig *rig, uint32_t slots0, uint32_t slots1)
 	memset(rig, 0, sizeof(*rig));
 	the_rig = rig;
 	rig_in_parting = NULL;
+	rig_before_answer = NULL;
 	unm_domain_init(&rig->dom, &defaults, 0, false);
 	CHECK(unm_dregion_global(&rig->dom.regions, &region, &why) == 0);
 	add_port(rig, 0, slots0, region);

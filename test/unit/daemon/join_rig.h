@@ -75,4 +75,7 @@ void rig_check_buffers(struct rig *rig, const uint32_t *extra, uint32_t n_extra)
 /* Runs in the middle of parting, at the last moment before it is done. */
 extern void (*rig_in_parting)(void);
 
+/* Called by an rxsync that has found nothing, before it answers an offer; may be NULL. */
+extern void (*rig_before_answer)(struct rig *rig);
+
 #endif

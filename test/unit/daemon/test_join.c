@@ -303,6 +303,51 @@ other_slots(void **state)
 	rig_fini(&rig);
 }
 
+/* --- an offer that comes between a receiver's look and its answer --- */
+
+static void *
+sync_run(void *arg)
+{
+	struct rig *rig = arg;
+
+	CHECK(unm_bport_txsync(rig->end[0].bp) == 0);
+	return NULL;
+}
+
+static pthread_t offering;
+
+/* The sender sends what the receiver has not seen, and then offers. */
+static void
+send_and_offer(struct rig *rig)
+{
+	struct unm_kring *rx = rig->end[1].bp->rx->kring;
+	const struct unm_kring *tx = rig->end[0].bp->tx->kring;
+
+	rig_before_answer = NULL;
+	UNM_WRITE_ONCE(rx->join_ready, 0);
+	CHECK(rig_send(rig, 0, 3) == 3);
+	UNM_WRITE_ONCE(rx->join_ready, 1);
+	CHECK(pthread_create(&offering, NULL, sync_run, rig) == 0);
+	while ((UNM_READ_ONCE(tx->join_offer) & 3) !=
+		UNM_OFFER_MADE) /* the test has a time limit */
+		usleep(50);
+}
+
+static void
+late_offer(void **state)
+{
+	struct rig *rig = *state;
+
+	pair(rig);
+	assert_int_equal(rig_receive(rig, 1, ALL), 0);
+	rig_before_answer = send_and_offer;
+	CHECK(unm_bport_rxsync(rig->end[1].bp) == 0);
+	assert_int_equal(rig_state(rig, 0), UNM_JOIN_LINKED);
+	pthread_join(offering, NULL);
+	drain(rig);
+	rig_check_buffers(rig, NULL, 0);
+}
+
 /* --- traffic while they join and part --- */
 
 struct side {
@@ -468,6 +513,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(busy_ring, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_answer, setup, teardown),
 		cmocka_unit_test(other_slots),
+		cmocka_unit_test_setup_teardown(late_offer, setup, teardown),
 		cmocka_unit_test_setup_teardown(under_traffic, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere, setup, teardown),
