@@ -362,15 +362,12 @@ put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint3
 	const struct unm_peer_ring to = {
 		.ring = r->ring, .kring = r->kring, .num_slots = r->num_slots};
 	struct unm_packet_rx *x = r->packet;
-	struct unm_frag frag[BATCH];
+	struct unm_frag frag[BATCH] = {{.len = 0}};
 	struct unm_spot sp;
 	uint32_t k;
 
 	for (k = i; k < got; k++) { /* before anything is put: it goes where these lie */
-		if (is_bad(b, k))
-			frag[k].len = 0;
-		else
-			frag[k] = gather(r, b, k);
+		frag[k] = is_bad(b, k) ? (struct unm_frag){.len = 0} : gather(r, b, k);
 	}
 	unm_kring_publish_hwtail(r->kring, pos);
 	unm_spot_open(&sp, x->src, x->peer, &to);
