@@ -367,7 +367,8 @@ put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint3
 	uint32_t k;
 
 	for (k = i; k < got; k++) { /* before anything is put: it goes where these lie */
-		frag[k] = is_bad(b, k) ? (struct unm_frag){.len = 0} : gather(r, b, k);
+		if (!is_bad(b, k))
+			frag[k] = gather(r, b, k);
 	}
 	unm_kring_publish_hwtail(r->kring, pos);
 	unm_spot_open(&sp, x->src, x->peer, &to);
