@@ -40,6 +40,22 @@ say(char *why, int err, const char *what, const char *about)
 
 /* ---- the socket's name ---- */
 
+/*
+ * The directory of the socket, for its owner alone, if it is missing: where there is no run-time
+ * directory nmctl vm-args names one below /tmp, which a reboot takes away.
+ */
+static void
+make_dir(const char *path)
+{
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash == path)
+		return;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	(void)mkdir(dir, 0700); /* whoever makes the socket finds out, and says so */
+}
+
 /* Out of the way with a socket whose owner has died; nothing else is removed. */
 static int
 remove_stale(const char *path, char *why)
@@ -76,6 +92,7 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 	int err;
 
 	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .timer_fd = -1};
+	make_dir(opts->socket);
 	if (opts->is_client)
 		return 0;
 	err = remove_stale(opts->socket, why);

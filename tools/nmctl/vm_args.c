@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -229,6 +230,18 @@ libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 	return text;
 }
 
+/* A directory below /tmp can be anybody's: who owns it could be the guest's card. */
+static void
+check_tmp_dir(const struct nmctl *n, const char *dir)
+{
+	struct stat st;
+
+	if (lstat(dir, &st) != 0)
+		return; /* the server makes it, or says why it can't */
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+		nmt_usage_error(n->cli, "vm-args: %s is not yours alone: use path=SOCKET", dir);
+}
+
 /*
  * Where the socket is when nobody says: the user's run-time directory, else netmapd's. The port's
  * name without what is awkward in a file name.
@@ -237,7 +250,7 @@ static void
 default_path(const struct nmctl *n, struct wishes *w)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], dir[32];
 	size_t i;
 	int len;
 
@@ -245,13 +258,15 @@ default_path(const struct nmctl *n, struct wishes *w)
 	for (i = 0; name[i] != '\0'; i++)
 		if (strchr(":{}/%, '\"", name[i]) != NULL)
 			name[i] = '-';
-	if (run != NULL && run[0] == '/')
+	if (run != NULL && run[0] == '/') {
 		len = snprintf(w->path, sizeof(w->path), "%s/%s.sock", run, name);
-	else if (geteuid() == 0)
+	} else if (geteuid() == 0) {
 		len = snprintf(w->path, sizeof(w->path), "/run/%s.sock", name);
-	else
-		len = snprintf(w->path, sizeof(w->path), "/tmp/unetmap-%u/%s.sock",
-			(unsigned int)geteuid(), name);
+	} else {
+		snprintf(dir, sizeof(dir), "/tmp/unetmap-%u", (unsigned int)geteuid());
+		check_tmp_dir(n, dir);
+		len = snprintf(w->path, sizeof(w->path), "%s/%s.sock", dir, name);
+	}
 	if (len < 0 || (size_t)len >= sizeof(w->path))
 		nmt_usage_error(n->cli, "vm-args: the socket's path is too long: use path=SOCKET");
 }

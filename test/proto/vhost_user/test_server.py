@@ -387,8 +387,12 @@ def sockets(server):
     assert p.returncode == 1 and b"not a socket" in p.stderr, p.stderr
     with open(plain) as f:
         assert f.read() == "keep"
-    p = run_program("--socket", server.dir + "/none/x", "--port", "valevu:c", env=server.env())
-    assert p.returncode == 1 and b"/none/x" in p.stderr, p.stderr
+    p = run_program("--socket", server.dir + "/none/none/x", "--port", "valevu:c", env=server.env())
+    assert p.returncode == 1 and b"/none/none/x" in p.stderr, p.stderr
+    for extra in (), ("--client",):  # the directory itself is made, whoever is to listen there
+        name = os.path.join(server.dir, "new" + "".join(extra))
+        run_program("--socket", name + "/x", "--port", "nonsense:c", *extra, env=server.env())
+        assert os.stat(name).st_mode & 0o777 == 0o700, extra
     p = run_program("--socket", server.path("c"), "--port", "nonsense:c", env=server.env())
     assert p.returncode == 1 and b"nonsense:c" in p.stderr, p.stderr
     server.kill()

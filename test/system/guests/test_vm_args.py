@@ -101,6 +101,47 @@ def ports_differ(_):
     t.check(nmctl("vm-args", "vale0:vm1") == nmctl("vm-args", "vale0:vm1"), "not the same twice")
 
 
+def foreign_directory(_):
+    """
+    Who has no run-time directory gets one below /tmp, but not one that somebody else has made
+    first: its owner could put a socket of his own there.
+    """
+    uid = 900000000 + os.getpid()
+    path = "/tmp/unetmap-%d" % uid
+    if os.geteuid() != 0:
+        print("# foreign_directory: takes root to become somebody else", flush=True)
+        return
+
+    def run():
+        # Another user may not reach the program: it is root that opens it.
+        exe = os.open(os.environ["NMCTL"], os.O_RDONLY)
+        done = subprocess.run(
+            ["/proc/self/fd/%d" % exe, "-j", "vm-args", "vale0:vm1"],
+            env={},
+            user=uid,
+            group=uid,
+            extra_groups=[],
+            pass_fds=[exe],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        os.close(exe)
+        return done
+
+    done = run()
+    t.check(json.loads(done.stdout)["socket"] == path + "/vale0-vm1.sock", done)
+    os.mkdir(path, 0o777)
+    try:
+        done = run()
+        t.check(done.returncode == 2 and path + " is not yours alone" in done.stderr, done)
+        os.chown(path, uid, uid)
+        os.chmod(path, 0o700)
+        t.check(run().returncode == 0, "its own directory is refused")
+    finally:
+        os.rmdir(path)
+
+
 def bad_words(_):
     for words, text in (
         (["vm-args"], "too few words"),
@@ -163,4 +204,4 @@ def a_guest_boots_from_it(boot):
             t.ping(a, t.NS_IP)
 
 
-t.main(words_are_quoted, libvirt_is_xml, ports_differ, bad_words, a_guest_boots_from_it)
+t.main(words_are_quoted, libvirt_is_xml, ports_differ, foreign_directory, bad_words, a_guest_boots_from_it)
