@@ -70,7 +70,14 @@ def figures(packets, seconds, sides, busy):
 def window(env, seconds, sides, count):
     """Wait until frames pass, let things settle, and measure. sides: name to process."""
     first = count()
-    wait_until(lambda: count() > first, "traffic")
+
+    def passes():
+        for name, child in sides.items():
+            if child.poll() is not None:
+                raise CannotRun(f"the {name} ended with {child.returncode}")
+        return count() > first
+
+    wait_until(passes, "traffic")
     time.sleep(WARM_UP_S)
     cpu = {name: family_seconds(child.pid) for name, child in sides.items()}
     begin, busy, before = time.monotonic(), busy_s(env.cpus), count()
