@@ -131,6 +131,7 @@ open_xsk(struct xsk *x, const char *ifname, void *frames, uint32_t first, bool r
 		.is_unaligned = opt_unaligned};
 	const struct unm_xsk_sizes sizes = {opt_slots, opt_slots, opt_slots, opt_slots, 0};
 	const uint32_t ifindex = if_nametoindex(ifname), zero = 0;
+	bool puts_tags_back;
 	int prog, err;
 
 	memset(x, 0, sizeof(*x));
@@ -144,7 +145,8 @@ open_xsk(struct xsk *x, const char *ifname, void *frames, uint32_t first, bool r
 	if (err == 0 && receives) {
 		unm_xsk_produce(&x->fill, x->fill_pos);
 		x->map = unm_xdp_map_new(1);
-		prog = x->map < 0 ? x->map : unm_xdp_prog_new(x->map, NULL);
+		prog = x->map < 0 ? x->map
+				  : unm_xdp_prog_new(x->map, ifindex, NULL, &puts_tags_back);
 		x->link = prog < 0 ? prog : unm_xdp_attach(prog, ifindex, false);
 		err = x->link < 0 ? x->link : unm_xdp_map_set(x->map, 0, x->fd);
 	}

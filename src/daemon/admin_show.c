@@ -14,6 +14,7 @@
 #include "daemon/bitmap.h"
 #include "daemon/join.h"
 #include "daemon/nic.h"
+#include "daemon/offload.h"
 #include "shm/atomic.h"
 
 #define FDB_TICK_S 2u /* vale/fdb.h */
@@ -132,6 +133,7 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	const struct unm_nic_state *st = nic->st;
 	struct unm_xsk_drops sum = {0}, one;
 	uint64_t copied = 0, calls = 0;
+	char off[256];
 	uint32_t i;
 
 	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
@@ -152,6 +154,9 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_bool(j, "up", nic->is_up);
 	unm_json_bool(j, "watched", nic->watch != NULL);
 	unm_json_u64(j, "mtu", nic->mtu);
+	unm_offload_list(p->dom, nic->ifindex, nic->netns, off, sizeof(off));
+	unm_json_str(j, "offloads_off", off);
+	unm_json_bool(j, "keeps_vlan_tags", st->keeps_tags != 0);
 	unm_json_u64(j, "window", st->n_window);
 	unm_json_u64(j, "frame_room", st->frame_room);
 	unm_json_bool(j, "multi_buffer", st->is_multi_buffer);

@@ -54,4 +54,23 @@ int unm_bpf(int cmd, union bpf_attr *attr);
 int unm_bpf_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,
 	const struct bpf_insn *code, size_t n);
 
+/**
+ * unm_bpf_load_for() - the same, for interface @ifindex of the current namespace only: such a program
+ * may ask the driver about a frame; 0: for any
+ */
+int unm_bpf_load_for(uint32_t ifindex, uint32_t type, uint32_t attach_type, uint32_t flags,
+	const char *name, const struct bpf_insn *code, size_t n);
+
+/**
+ * unm_bpf_kfunc() - the number by which a program calls function @name of the running kernel (with
+ * unm_bpf_call_kernel()). Return: it, or -ENOENT: there is no such function, or no telling.
+ */
+int unm_bpf_kfunc(const char *name);
+
+static inline struct bpf_insn
+unm_bpf_call_kernel(int32_t function)
+{
+	return unm_bpf_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, function);
+}
+
 #endif

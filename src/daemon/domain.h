@@ -46,6 +46,7 @@ struct unm_dbinding;
 struct unm_giveback;
 struct unm_nic;
 struct unm_nic_setting;
+struct unm_offload;
 struct unm_loop;
 
 struct unm_dring {
@@ -154,7 +155,10 @@ struct unm_domain {
 	struct unm_giveback *givebacks; /* lists of extra buffers that are still to be freed */
 	struct unm_port_defaults defaults;
 	struct unm_nic_setting *nic_settings;
+	struct unm_offload *offloads;
 	struct unm_loop *loop; /* of the server; NULL in tests */
+	/* What has to survive a crash has changed; NULL in tests */
+	void (*save)(struct unm_domain *dom);
 };
 
 /* Everything that makes a new port. */

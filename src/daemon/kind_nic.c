@@ -8,7 +8,7 @@
  * for it, which it keeps until the port ends, as there is no way to get them back but to close the
  * socket.
  */
-/* Syscalls: memfd_create ftruncate mmap munmap fcntl */
+/* Syscalls: memfd_create ftruncate mmap munmap fcntl socket */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
+#include "daemon/offload.h"
 #include "daemon/packet.h"
 #include "daemon/veth.h"
 #include "shm/xsk_ring.h"
@@ -406,6 +407,35 @@ take_sockets(struct unm_dport *port, const struct unm_nic_sockets *s, int state_
 	port->n_port_fds = UNM_NIC_FDS_XDP(s->n);
 }
 
+static void
+put_right(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm_nic *nic,
+	unsigned int which)
+{
+	const int ret = unm_offload_put_right(dom, dev->ifindex, nic->netns, which);
+
+	if (ret < 0 && ret != -EOPNOTSUPP)
+		unm_log(LOG_WARNING, "'%s': offloads can't be switched off: %s (ethtool -K)",
+			dev->name, strerror(-ret));
+}
+
+/* Is a VLAN tag that is not in a received frame put into it? Or are all in their frames? */
+static bool
+keeps_tags(const struct unm_netdev *dev, const struct unm_nic_sockets *s)
+{
+	int sock;
+	bool stays;
+
+	if (s->mode == UNM_NIC_PACKET || s->puts_tags_back)
+		return true;
+	if (dev->is_virtual)
+		return false;
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	stays = sock >= 0 && unm_offload_tags_stay(sock, dev->ifindex);
+	if (sock >= 0)
+		close(sock);
+	return stays;
+}
+
 static int
 make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm_geometry *geo,
 	struct unm_port_spec *spec, struct unm_nic *nic, struct unm_dport **out,
@@ -439,23 +469,30 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	wish.umem = w.map;
 	wish.umem_len = w.len;
 	wish.lead = w.lead;
+	/* Before, as with some of them drivers don't take a program. */
+	put_right(dom, dev, nic, UNM_OFFLOAD_ALWAYS);
 	ret = unm_nic_probe(dev, &wish, &sockets, why);
 	munmap(w.map, w.len); /* the kernel keeps the pages */
-	if (ret < 0)
+	if (ret < 0) {
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
 		return ret;
+	}
+	if (sockets.mode >= UNM_NIC_XDP_SKB)
+		put_right(dom, dev, nic, UNM_OFFLOAD_GRO);
 	spec->n_tx = spec->n_rx = sockets.n; /* a packet socket takes all queues */
 	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
 	if (!sockets.is_multi_buffer && dev->mtu + UNM_ETH_OVERHEAD > sockets.frame_room) {
 		unm_nic_sockets_close(&sockets);
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
 		return unm_fail(why, -EINVAL,
 			"'%s' has frames of up to %u bytes, a buffer here takes %u: lower its MTU",
 			dev->name, dev->mtu + UNM_ETH_OVERHEAD, sockets.frame_room);
 	}
 	state_fd = ret = make_state(nic, &wish, &sockets, &w, why);
-	/* A driver's own rings are filled from a wire, the stack's hook also from this machine. */
-	if (ret >= 0)
-		nic->st->has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
 	if (ret >= 0) {
+		nic->st->keeps_tags = keeps_tags(dev, &sockets);
+		/* A driver's own rings are filled from a wire, the stack's hook also from here. */
+		nic->st->has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
 		unm_nic_host_open(dev, sockets.mode, geo, &host);
 		spec->n_tx += host.n_tx;
 		spec->n_rx += host.n_rx;
@@ -466,6 +503,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	if (ret < 0) {
 		unm_nic_sockets_close(&sockets);
 		unm_nic_host_close(&host);
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
 		if (state_fd >= 0)
 			close(state_fd);
 		return ret;
@@ -719,6 +757,9 @@ nic_release_memory(struct unm_dport *port)
 	const struct unm_nic_state *st = port->nic != NULL ? port->nic->st : NULL;
 	uint32_t i;
 
+	if (port->nic != NULL)
+		unm_offload_give_back(
+			port->dom, port->nic->ifindex, port->nic->netns, port->nic->veth_fd);
 	if (st == NULL)
 		return;
 	/*

@@ -142,8 +142,8 @@ try_xdp(const struct unm_netdev *dev, const struct unm_nic_wish *wish, enum unm_
 	s->map_fd = ret = unm_xdp_map_new(wish->n_queues);
 	if (ret >= 0) {
 		what = "program";
-		prog = ret = unm_xdp_prog_new(
-			s->map_fd, mode == UNM_NIC_XDP_SKB ? unm_host_token() : NULL);
+		prog = ret = unm_xdp_prog_new(s->map_fd, dev->ifindex,
+			mode == UNM_NIC_XDP_SKB ? unm_host_token() : NULL, &s->puts_tags_back);
 		if (ret >= 0) {
 			what = "program on the interface";
 			s->link_fd = ret =
@@ -181,6 +181,7 @@ try_packet(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct
 	s->n = 1;
 	s->is_unaligned = true;
 	s->is_multi_buffer = true;
+	s->puts_tags_back = false; /* port/packet_fp.c does */
 	s->frame_room = wish->stride;
 	s->link_fd = unm_packet_guard(dev->ifindex, &s->map_fd);
 	if (s->link_fd < 0)

@@ -31,6 +31,7 @@ struct unm_nic_sockets {
 	int link_fd, map_fd; /* -1 without a program */
 	bool is_unaligned;
 	bool is_multi_buffer;
+	bool puts_tags_back; /* see unm_xdp_prog_new() */
 	uint32_t frame_room;
 	char reason[UNM_NIC_REASON_SIZE]; /* why the faster modes do not work; empty */
 };

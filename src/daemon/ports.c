@@ -12,6 +12,7 @@
 #include "daemon/join.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
+#include "daemon/offload.h"
 #include "daemon/pending.h"
 #include "shm/atomic.h"
 
@@ -516,12 +517,20 @@ unm_domain_reap(struct unm_domain *dom)
 void
 unm_domain_fini(struct unm_domain *dom)
 {
+	const struct unm_dport *port;
+
 	/*
 	 * Clients go on without us: their rings must stay in the allocation maps, for the next
 	 * netmapd.
 	 */
 	unm_giveback_fini(dom);
 	unm_nic_forget_settings(dom);
+	for (port = dom->ports; port != NULL; port = port->next) {
+		if (port->nic != NULL && port->n_bindings == 0) /* no client has it */
+			unm_offload_give_back(
+				dom, port->nic->ifindex, port->nic->netns, port->nic->veth_fd);
+	}
+	unm_offload_clear(dom);
 	while (dom->ports != NULL)
 		dport_drop(dom, dom->ports);
 	while (dom->segs != NULL) {

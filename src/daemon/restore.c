@@ -23,6 +23,7 @@
 #include "daemon/kinds.h"
 #include "daemon/missing.h"
 #include "daemon/nic.h"
+#include "daemon/offload.h"
 #include "daemon/server.h"
 #include "shm/atomic.h"
 
@@ -95,6 +96,7 @@ write_state(const struct unm_server *srv, FILE *f)
 	unm_isolate_write(srv, f);
 	unm_nic_settings_write(&srv->dom, f);
 	write_switches(srv, f);
+	unm_offload_write(&srv->dom, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
 			s->is_lossless, s->vnet_hdr_len, s->is_down);
@@ -197,7 +199,8 @@ read_state(struct unm_server *srv)
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
 			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line) &&
-			!unm_nic_settings_read(&srv->dom, line) && !note_switch(srv, line))
+			!unm_nic_settings_read(&srv->dom, line) &&
+			!unm_offload_read(&srv->dom, line) && !note_switch(srv, line))
 			note_port(srv, line);
 	}
 	fclose(f);
@@ -241,11 +244,14 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 		begin_phase(srv, 0); /* nobody to wait for, but ports to make */
 	else if (ret == -ENOENT && found_stale_socket)
 		begin_phase(srv, UNSURE_WAIT_NS);
-	if (!srv->is_restoring)
-		set_switches(srv); /* there are none */
-	else
+	if (srv->is_restoring) {
 		unm_log(LOG_INFO, "taking over from a previous run with %u clients",
 			srv->n_expected);
+		return;
+	}
+	set_switches(srv); /* there are none */
+	if (srv->dom.offloads != NULL)
+		unm_offload_settle(&srv->dom); /* those who had them open are all gone */
 }
 
 /*
@@ -287,6 +293,7 @@ end_phase(struct unm_server *srv)
 {
 	srv->is_restoring = false;
 	unm_adopt_finish(srv);
+	unm_offload_settle(&srv->dom);
 	while (srv->saved_ports != NULL) {
 		struct unm_saved_port *s = srv->saved_ports;
 

@@ -414,6 +414,13 @@ make_sources(struct unm_server *srv)
 	return ret < 0 ? ret : unm_loop_add(&srv->loop, &srv->timer, EPOLLIN);
 }
 
+static void
+save_state(struct unm_domain *dom)
+{
+	unm_state_file_update(
+		(struct unm_server *)(void *)((char *)dom - offsetof(struct unm_server, dom)));
+}
+
 int
 unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 {
@@ -438,6 +445,7 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	srv->listener.fd = -1;
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
 	srv->dom.loop = &srv->loop;
+	srv->dom.save = save_state;
 	srv->slots_used = calloc(UNM_BITMAP_WORDS(65536), sizeof(uint64_t));
 	if (srv->slots_used == NULL)
 		return -ENOMEM;

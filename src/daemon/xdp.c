@@ -227,7 +227,7 @@ unm_xdp_map_clear(int map_fd, uint32_t queue)
 	return unm_bpf(BPF_MAP_DELETE_ELEM, &attr);
 }
 
-#define MAX_INSNS 48
+#define MAX_INSNS 64
 
 struct program {
 	struct bpf_insn code[MAX_INSNS];
@@ -269,29 +269,122 @@ emit_pass_token(struct program *p, const uint8_t *token)
 	emit(p, unm_bpf_exit());
 }
 
+static void
+emit_return(struct program *p, int32_t verdict)
+{
+	emit(p, unm_bpf_set(0, verdict));
+	emit(p, unm_bpf_exit());
+}
+
+/*
+ * If the frame is for a socket, and its VLAN tag is beside it, put the tag behind the addresses. What
+ * goes on to the stack stays as it is. Register 6 keeps the context, 7 and 8 the tag.
+ */
+static void
+emit_put_tag_back(struct program *p, int map_fd, int32_t ask_driver)
+{
+	int16_t i;
+
+	emit(p, unm_bpf_mov(6, 1));
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 6,
+			offsetof(struct xdp_md, rx_queue_index), 0));
+	emit(p, unm_bpf_insn(BPF_STX | BPF_MEM | BPF_W, BPF_REG_10, 2, -4, 0));
+	emit(p, unm_bpf_mov(2, BPF_REG_10));
+	emit(p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -4));
+	emit(p, unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map_fd));
+	emit(p, unm_bpf_insn(0, 0, 0, 0, 0));
+	emit(p, unm_bpf_call(BPF_FUNC_map_lookup_elem));
+	emit(p, unm_bpf_insn(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 2, 0));
+	emit_return(p, XDP_PASS);
+
+	emit(p, unm_bpf_insn(BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, -16, 0));
+	emit(p, unm_bpf_mov(1, 6));
+	emit(p, unm_bpf_mov(2, BPF_REG_10));
+	emit(p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -16)); /* its protocol */
+	emit(p, unm_bpf_mov(3, BPF_REG_10));
+	emit(p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, -8)); /* and control word */
+	emit(p, unm_bpf_call_kernel(ask_driver));
+	/* none: on to the last instruction of this block */
+	emit(p, unm_bpf_insn(BPF_JMP32 | BPF_JNE | BPF_K, 0, 0, 24, 0));
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_H, 7, BPF_REG_10, -16, 0));
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_H, 8, BPF_REG_10, -8, 0));
+	emit(p, unm_bpf_insn(BPF_ALU | BPF_END | BPF_TO_BE, 8, 0, 0, 16));
+	emit(p, unm_bpf_mov(1, 6));
+	emit(p, unm_bpf_set(2, -4));
+	emit(p, unm_bpf_call(BPF_FUNC_xdp_adjust_head));
+	emit(p, unm_bpf_insn(BPF_JMP32 | BPF_JEQ | BPF_K, 0, 0, 2, 0));
+	emit_return(p, XDP_DROP); /* no room: better none than another one */
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 6, offsetof(struct xdp_md, data), 0));
+	emit(p, unm_bpf_insn(
+			BPF_LDX | BPF_MEM | BPF_W, 3, 6, offsetof(struct xdp_md, data_end), 0));
+	emit(p, unm_bpf_mov(4, 2));
+	emit(p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 18));
+	emit(p, unm_bpf_insn(BPF_JMP | BPF_JLE | BPF_X, 4, 3, 2, 0));
+	emit_return(p, XDP_DROP); /* a header in pieces: nobody makes these */
+	for (i = 0; i < 12; i = (int16_t)(i + 4)) {
+		emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 5, 2, (int16_t)(i + 4), 0));
+		emit(p, unm_bpf_insn(BPF_STX | BPF_MEM | BPF_W, 2, 5, i, 0));
+	}
+	emit(p, unm_bpf_insn(BPF_STX | BPF_MEM | BPF_H, 2, 7, 12, 0));
+	emit(p, unm_bpf_insn(BPF_STX | BPF_MEM | BPF_H, 2, 8, 14, 0));
+	emit(p, unm_bpf_mov(1, 6));
+}
+
+/* return bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS): what the table lacks, passes. */
+static void
+emit_redirect(struct program *p, int map_fd)
+{
+	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1,
+			offsetof(struct xdp_md, rx_queue_index), 0));
+	emit(p, unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map_fd));
+	emit(p, unm_bpf_insn(0, 0, 0, 0, 0));
+	emit(p, unm_bpf_set(3, XDP_PASS));
+	emit(p, unm_bpf_call(BPF_FUNC_redirect_map));
+	emit(p, unm_bpf_exit());
+}
+
+static int
+load_xdp(const struct program *p, uint32_t ifindex)
+{
+	const int fd = unm_bpf_load_for(
+		ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, "unetmap", p->code, p->n);
+
+	if (fd != -EINVAL)
+		return fd;
+	/* a kernel without frames of several buffers */
+	return unm_bpf_load_for(ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, 0, "unetmap", p->code, p->n);
+}
+
+/* The driver's answer about a frame's VLAN tag. Return: as unm_bpf_kfunc(). */
+static int
+ask_driver_id(void)
+{
+	static int id; /* the kernel stays the same */
+
+	if (id == 0)
+		id = unm_bpf_kfunc("bpf_xdp_metadata_rx_vlan_tag");
+	return id;
+}
+
 int
-unm_xdp_prog_new(int map_fd, const uint8_t *token)
+unm_xdp_prog_new(int map_fd, uint32_t ifindex, const uint8_t *token, bool *puts_tags_back)
 {
 	struct program p = {.n = 0};
-	int fd;
+	int fd = -ENOENT;
 
+	if (token == NULL && ask_driver_id() > 0) {
+		emit_put_tag_back(&p, map_fd, ask_driver_id());
+		emit_redirect(&p, map_fd);
+		fd = load_xdp(&p, ifindex);
+	}
+	*puts_tags_back = fd >= 0;
+	if (fd >= 0)
+		return fd;
+	p.n = 0;
 	if (token != NULL)
 		emit_pass_token(&p, token);
-	/*
-	 * return bpf_redirect_map(map, ctx->rx_queue_index, XDP_PASS): what the table does not
-	 * have, passes.
-	 */
-	emit(&p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, 2, 1,
-			 offsetof(struct xdp_md, rx_queue_index), 0));
-	emit(&p, unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, map_fd));
-	emit(&p, unm_bpf_insn(0, 0, 0, 0, 0));
-	emit(&p, unm_bpf_set(3, XDP_PASS));
-	emit(&p, unm_bpf_call(BPF_FUNC_redirect_map));
-	emit(&p, unm_bpf_exit());
-	fd = unm_bpf_load(BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, "unetmap", p.code, p.n);
-	if (fd == -EINVAL) /* a kernel without frames of several buffers */
-		fd = unm_bpf_load(BPF_PROG_TYPE_XDP, BPF_XDP, 0, "unetmap", p.code, p.n);
-	return fd;
+	emit_redirect(&p, map_fd);
+	return load_xdp(&p, 0);
 }
 
 int

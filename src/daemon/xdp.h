@@ -3,8 +3,8 @@
  * AF_XDP as netmapd needs it: a socket for each queue over memory of ours, and the program that
  * sends the queue's frames there.
  *
- * The program is six instructions: look the queue up in a table of sockets; if there is none, the
- * frame goes on to the stack. It is attached by a bpf_link, which the kernel undoes with the last
+ * The program looks the queue up in a table of sockets; if there is none, the frame goes on to the
+ * stack. A VLAN tag that is not in the frame is put there first, where the driver tells of it. It is attached by a bpf_link, which the kernel undoes with the last
  * descriptor of it: netmapd and the clients hold one each, so whoever is killed, the interface is
  * as before when the last of them is gone, and traffic goes on as long as one is there. (libxdp's
  * dispatcher, which shares the hook between programs, is attached by netlink and pinned: it stays
@@ -71,13 +71,16 @@ int unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd);
 int unm_xdp_map_clear(int map_fd, uint32_t queue);
 
 /**
- * unm_xdp_prog_new() - the program over @map_fd
+ * unm_xdp_prog_new() - the program over @map_fd, for interface @ifindex of the current namespace
+ * @puts_tags_back: written: a VLAN tag that the driver, or for a veth the sender, has beside the
+ *                  frame is put into it. That takes a kernel (Linux 6.8) and a driver that tell the
+ *                  program of it, which one that the stack runs (@token) can't ask
  * @token: what frames from host tx rings begin with (unm_host_token()): they pass, without it.
  *         NULL: they don't come here
  *
  * Return: descriptor or -errno.
  */
-int unm_xdp_prog_new(int map_fd, const uint8_t *token);
+int unm_xdp_prog_new(int map_fd, uint32_t ifindex, const uint8_t *token, bool *puts_tags_back);
 
 /**
  * unm_xdp_attach() - put the program on an interface of the current network namespace

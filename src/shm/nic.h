@@ -98,7 +98,8 @@ struct unm_nic_state {
 	uint32_t is_unaligned;
 	uint32_t has_open_sums;	 /* frames may come with checksums that are still to be done */
 	uint32_t is_busy_polled; /* rxsync calls the kernel when there is nothing */
-	uint32_t state_pad[9];
+	uint32_t keeps_tags;	 /* VLAN tags of received frames, also those left to an offload */
+	uint32_t state_pad[8];
 
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
 	struct unm_nic_rxq rxq[UNM_NIC_MAX_QUEUES];

@@ -99,6 +99,10 @@ interface_line(struct json_object *nic)
 	printf("    mode %s", field_str(nic, "mode"));
 	if (field_u64(nic, "copied") > 0)
 		printf(", %" PRIu64 " frames copied", field_u64(nic, "copied"));
+	if (field_str(nic, "offloads_off")[0] != '\0')
+		printf(", off: %s", field_str(nic, "offloads_off"));
+	if (!field_bool(nic, "keeps_vlan_tags"))
+		printf(", may lose VLAN tags");
 	if (field_u64(nic, "kernel_missed") > 0)
 		printf(", %" PRIu64 " missed by the kernel", field_u64(nic, "kernel_missed"));
 	printf("%s%s%s\n", why[0] != '\0' ? " (" : "", why, why[0] != '\0' ? ")" : "");
