@@ -6,8 +6,8 @@
  *
  * An ordinary netmap client. Both ports are in one region, so frames move by exchanging buffers. A
  * direction whose far side is full waits for room there and leaves its own side alone, so nothing
- * is dropped here that the switch or the kernel would not drop. It ends with an error when either
- * port is taken away.
+ * is dropped here that the switch or the kernel would not drop. While an interface is down it waits. It
+ * ends with an error when either port is taken away.
  *
  * With a TAP both ports have virtio-net headers, and frames are what the kernel's TCP makes: up to
  * 64 KiB, many slots each. What goes from this TAP to another one of the switch is written there by
@@ -41,8 +41,9 @@
 #include "nmt_open.h"
 #include "nmt_time.h"
 
-#define MAX_LANES 64 /* rings of a VALE port */
-#define VNET_HDR  12
+#define MAX_LANES     64 /* rings of a VALE port */
+#define VNET_HDR      12
+#define DOWN_PAUSE_MS 100 /* between two looks at an interface that is down */
 
 enum {
 	OPT_POLL = 256,
@@ -166,7 +167,8 @@ move(struct end *from, struct end *to, struct nmt_move_counters *c)
 static void
 sync_end(const struct end *e, unsigned long request)
 {
-	if (ioctl(e->port->fd, request, NULL) < 0 && errno != EINTR)
+	/* EIO: the interface is down. It is waited for. */
+	if (ioctl(e->port->fd, request, NULL) < 0 && errno != EINTR && errno != EIO)
 		nmt_die(&cli, "%s: %s", e->port->hdr.nr_name,
 			errno == ENXIO ? "has been taken away" : strerror(errno));
 }
@@ -229,10 +231,10 @@ sleep_until_news(struct lane *l)
 	fds[0].revents = fds[1].revents = 0;
 	if (poll(fds, 2, -1) < 0 && errno != EINTR)
 		nmt_die(&cli, "poll: %s", strerror(errno));
-	if ((fds[0].revents | fds[1].revents) & POLLERR)
-		nmt_die(&cli, "%s has been taken away",
-			fds[0].revents & POLLERR ? l->vale.port->hdr.nr_name
-						 : l->far.port->hdr.nr_name);
+	if ((fds[0].revents | fds[1].revents) & POLLERR) {
+		look(l); /* one that has been taken away ends us */
+		poll(NULL, 0, DOWN_PAUSE_MS);
+	}
 	if (begin != 0)
 		unm_spin_slept(&l->spin, nmt_now_ns() - begin);
 }

@@ -14,6 +14,7 @@
 #include "nmt_time.h"
 
 #define POLL_TIMEOUT_MS 2500
+#define DOWN_PAUSE_MS	100 /* between two looks at an interface that is down */
 
 /* Ring flags are set by programs, and we set none: somebody else uses the ring too. */
 static void
@@ -122,20 +123,53 @@ log_poll(const struct br_bridge *br, const struct pollfd *fds, const char *what)
 	nmt_log("poll %s %s", what, text);
 }
 
-/* poll() says POLLERR after it put a ring with wrong indices right, too; so ask again. */
 static int
-check_errors(const struct br_bridge *br, const struct pollfd *fds)
+sync_side(const struct br_side *side)
 {
+	const int error = nmt_port_sync(side->port, NIOCRXSYNC);
+
+	return error == 0 ? nmt_port_sync(side->port, NIOCTXSYNC) : error;
+}
+
+/*
+ * EIO: the interface was taken down. It is waited for: what its rings hold goes on when it is up again.
+ * Return: 0, or what ends the bridge.
+ */
+static int
+check_side(struct br_side *side)
+{
+	const int error = sync_side(side);
+
+	if (error == -EIO && !side->is_down)
+		nmt_log("%s is down: waiting until it is up", side->port->hdr.nr_name);
+	else if (error == 0 && side->is_down)
+		nmt_log("%s is up again", side->port->hdr.nr_name);
+	side->is_down = error == -EIO;
+	return side->is_down ? 0 : error;
+}
+
+/*
+ * poll() says POLLERR after it put a ring with wrong indices right, too; so ask again. And it says so
+ * at once as long as an interface is down: so not too often.
+ */
+static int
+check_errors(struct br_bridge *br, const struct pollfd *fds)
+{
+	bool is_down = false;
 	int error = 0;
 
 	for (uint32_t i = 0; i < br->n_sides && error == 0; i++) {
-		if ((fds[i].revents & (POLLERR | POLLNVAL)) == 0)
+		struct br_side *side = &br->sides[i];
+
+		if ((fds[i].revents & (POLLERR | POLLNVAL)) == 0 && !side->is_down)
 			continue;
-		log_poll(br, fds, "error");
-		error = nmt_port_sync(br->sides[i].port, NIOCRXSYNC);
-		if (error == 0)
-			error = nmt_port_sync(br->sides[i].port, NIOCTXSYNC);
+		if (!side->is_down)
+			log_poll(br, fds, "error");
+		error = check_side(side);
+		is_down = is_down || side->is_down;
 	}
+	if (error == 0 && is_down)
+		(void)nmt_stop_poll(NULL, 0, DOWN_PAUSE_MS); /* a signal is seen by the caller */
 	return error;
 }
 
@@ -181,7 +215,10 @@ br_run(struct br_bridge *br)
 			move_direction(br, &br->dirs[i]);
 	}
 	/* What the last round moved has not been seen by netmap yet. */
-	for (uint32_t i = 0; i < br->n_sides && error == 0; i++)
+	for (uint32_t i = 0; i < br->n_sides && error == 0; i++) {
 		error = nmt_port_sync(br->sides[i].port, NIOCTXSYNC);
+		if (error == -EIO)
+			error = 0; /* down: it stays there */
+	}
 	return error;
 }

@@ -29,6 +29,7 @@
 struct br_side {
 	struct nmport_d *port; /* NULL: not open */
 	uint32_t n_bufs;       /* of its region */
+	bool is_down;	       /* its interface is, and its rings stand still */
 };
 
 struct br_dir {

@@ -64,6 +64,38 @@ arrived()
 	wait_for 5 no_ports
 }
 
+bridge_is_up()
+{
+	grep -q "is up again" "$DIR/bridge.err" "$DIR/bridge.out"
+}
+
+@test "taken down and up: nm-bridge and a switch wait, and go on" {
+	local before
+
+	bridged
+	start_bridge
+	ping_from "$ns_a" 10.7.0.2
+	ip -n "$ns_m" link set dev ma down
+	wait_for 5 grep -q "is down" "$DIR/bridge.err" "$DIR/bridge.out"
+	before=$(cpu_ticks "$BRIDGE")
+	sleep 1
+	[ $(($(cpu_ticks "$BRIDGE") - before)) -le 5 ]
+	ip -n "$ns_m" link set dev ma up
+	wait_for 5 bridge_is_up
+	ping_from "$ns_a" 10.7.0.2
+	stop "$BRIDGE"
+	wait_for 5 no_ports
+	nmctl attach vale0 "$end_a"
+	nmctl attach vale0 "$end_b"
+	ping_from "$ns_a" 10.7.0.2
+	before=$(worker_pid "vale0:$end_a")
+	ip -n "$ns_m" link set dev ma down
+	in_ns "$ns_b" ping -q -c 2 -i 0.5 -W 1 10.7.0.1 && return 1
+	ip -n "$ns_m" link set dev ma up
+	in_ns "$ns_b" ping -q -c 1 -w 3 -i 0.2 10.7.0.1
+	[ "$(worker_pid "vale0:$end_a")" -eq "$before" ]
+}
+
 @test "the only default route is not taken unasked" {
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
