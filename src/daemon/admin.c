@@ -84,6 +84,20 @@ cmd_show(struct command *c)
 	return 0;
 }
 
+/* Turn @flag of a port on or off, as @value says. */
+static int
+set_flag(struct command *c, struct unm_dport *port, uint32_t flag, const char *value)
+{
+	if (strcmp(value, "on") == 0)
+		port->flags |= flag;
+	else if (strcmp(value, "off") == 0)
+		port->flags &= ~flag;
+	else
+		return unm_fail(&c->why, -EINVAL, "%s is on or off, not '%s'", c->word[2], value);
+	unm_dport_update(port);
+	return 0;
+}
+
 static int
 set_lossless(struct command *c, const char *value)
 {
@@ -96,13 +110,9 @@ set_lossless(struct command *c, const char *value)
 	port = unm_port_find(&c->srv->dom, &name);
 	if (port == NULL || port->kind != UNM_PORT_VALE)
 		return unm_fail(&c->why, -ENOENT, "there is no VALE port '%s'", name.full);
-	if (strcmp(value, "on") == 0)
-		port->flags |= UNM_PORTF_LOSSLESS;
-	else if (strcmp(value, "off") == 0)
-		port->flags &= ~UNM_PORTF_LOSSLESS;
-	else
-		return unm_fail(&c->why, -EINVAL, "lossless is on or off, not '%s'", value);
-	unm_dport_update(port);
+	ret = set_flag(c, port, UNM_PORTF_LOSSLESS, value);
+	if (ret < 0)
+		return ret;
 	unm_dseg_wake(port->seg); /* who waited for room need not any more */
 	if (port->flags & UNM_PORTF_PERSISTENT)
 		unm_state_file_update(c->srv);
@@ -123,14 +133,7 @@ set_forward(struct command *c, const char *value)
 	if (port == NULL || port->n_host_fds == 0)
 		return unm_fail(&c->why, -ENOENT,
 			"there is no interface '%s' with host rings that is open", name.full);
-	if (strcmp(value, "on") == 0)
-		port->flags |= UNM_PORTF_FORWARD;
-	else if (strcmp(value, "off") == 0)
-		port->flags &= ~UNM_PORTF_FORWARD;
-	else
-		return unm_fail(&c->why, -EINVAL, "forward is on or off, not '%s'", value);
-	unm_dport_update(port);
-	return 0;
+	return set_flag(c, port, UNM_PORTF_FORWARD, value);
 }
 
 static int

@@ -336,7 +336,7 @@ take_frame(struct batch *b, uint32_t pos, uint32_t head)
 {
 	struct unm_bring *r = b->r;
 	struct iovec iov[MAX_FRAGS + 1];
-	enum unm_drop reason = UNM_DROP_N;
+	enum unm_drop reason = UNM_DROP_N, fault;
 	uint32_t taken = 0;
 	int n_iov = 1;
 
@@ -346,12 +346,11 @@ take_frame(struct batch *b, uint32_t pos, uint32_t head)
 
 		taken++;
 		pos = unm_pos_next(pos, r->num_slots);
-		if (data == NULL && v.len <= r->buf_size)
-			reason = UNM_DROP_BAD_SLOT;
-		else if (data == NULL || taken > MAX_FRAGS)
-			reason = UNM_DROP_TOO_LONG;
-		else
+		fault = unm_slot_fault(r, &v, data, taken, MAX_FRAGS);
+		if (fault == UNM_DROP_N)
 			iov[n_iov++] = (struct iovec){.iov_base = data, .iov_len = v.len};
+		else
+			reason = fault;
 		if (v.flags & NS_MOREFRAG)
 			continue;
 		if (reason != UNM_DROP_N)

@@ -93,4 +93,17 @@ unm_slot_data(const struct unm_bring *r, const struct netmap_slot *s)
 	return (uint8_t *)r->bufs + (size_t)s->buf_idx * r->buf_size + ofs;
 }
 
+/*
+ * Why a frame can't be sent that has slot @s as number @taken of at most @max_slots, @data being
+ * what unm_slot_data() says of it. UNM_DROP_N: nothing speaks against it.
+ */
+static inline enum unm_drop
+unm_slot_fault(const struct unm_bring *r, const struct netmap_slot *s, const uint8_t *data,
+	uint32_t taken, uint32_t max_slots)
+{
+	if (data == NULL && s->len <= r->buf_size)
+		return UNM_DROP_BAD_SLOT;
+	return data == NULL || taken > max_slots ? UNM_DROP_TOO_LONG : UNM_DROP_N;
+}
+
 #endif

@@ -104,7 +104,7 @@ rx_room(const struct unm_bring *r, const uint8_t *data)
 static uint32_t
 tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, int *n_iov)
 {
-	enum unm_drop reason = UNM_DROP_N;
+	enum unm_drop reason = UNM_DROP_N, fault;
 	uint32_t taken = 0;
 
 	while (pos != head) { /* less than num_slots turns */
@@ -113,12 +113,11 @@ tap_frame(struct unm_bring *r, uint32_t pos, uint32_t head, struct iovec *iov, i
 
 		taken++;
 		pos = unm_pos_next(pos, r->num_slots);
-		if (data == NULL && v.len <= r->buf_size)
-			reason = UNM_DROP_BAD_SLOT;
-		else if (data == NULL || taken > TAP_MAX_FRAGS)
-			reason = UNM_DROP_TOO_LONG;
-		else
+		fault = unm_slot_fault(r, &v, data, taken, TAP_MAX_FRAGS);
+		if (fault == UNM_DROP_N)
 			*n_iov = iov_add(iov, *n_iov, data, v.len);
+		else
+			reason = fault;
 		if (!(v.flags & NS_MOREFRAG)) {
 			if (reason != UNM_DROP_N) {
 				unm_count(&r->kring->drops[reason], 1);
