@@ -91,16 +91,25 @@ lacks_port()
 	vale_ctl -d "vale0:$end_a"
 }
 
-@test "a killed client leaves the interface as it was" {
+@test "a killed client leaves the interface as it was, in every mode" {
+	local mode
+
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
 	address "$ns_a" w0 10.7.0.1/24
 	address "$ns_m" ma 10.7.0.2/24
 	ping_from "$ns_a" 10.7.0.2
-	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -W
-	in_ns "$ns_a" ping -q -c 1 -W 1 10.7.0.2 && return 1
-	kill -KILL "$PID"
-	in_ns "$ns_a" ping -q -c 1 -w 1 -i 0.1 10.7.0.2
+	start daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	for mode in packet xdp-generic xdp; do
+		nmctl set "ma%$ns_m" mode "$mode"
+		rm -f "$DIR"/rx.*
+		start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0
+		[ "$(interface_field "ma%$ns_m" mode)" = "$mode" ]
+		in_ns "$ns_a" ping -q -c 1 -W 1 10.7.0.2 && return 1
+		kill -KILL "$PID"
+		in_ns "$ns_a" ping -q -c 1 -w 1 -i 0.1 10.7.0.2
+		wait_for 5 lacks_port "ma%$ns_m"
+	done
 	[ "$(json "d['memory'][0]['buffers']['used']" show memory)" -le 2 ] || wait_for 5 memory_is_free
 }
 
