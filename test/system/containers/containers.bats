@@ -93,6 +93,41 @@ isolate()
 		"$2" "$3"' sh "$DIR/web" "$NMRUN" "$PLAIN" 3>&-
 }
 
+@test "an interface with its host rings, bridged behind the socket; a monitor; what is not named is refused" {
+	make_ns a b
+	ip -n "$ns_a" link add v0 type veth peer name v1 netns "$ns_b"
+	address "$ns_a" v0 10.9.0.1/24
+	address "$ns_b" v1 10.9.0.2/24
+	isolate "allow=netmap:v0%$ns_a" "allow=netmap:v0%$ns_a^" 'allow=netmap:p*' 'allow=p}*/r'
+	inside=(env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1)
+	start bridge 'Ready to go' "${inside[@]}" "$BUILD/tools/nm-bridge/nm-bridge" -w 0 -i "netmap:v0%$ns_a" -i "netmap:v0%$ns_a^"
+	ping_from "$ns_a" 10.9.0.2
+	ping_from "$ns_b" 10.9.0.1 -s 1400
+	[ "$(json "[p['kind'] for p in d['ports']]" show ports)" = "['nic']" ]
+
+	# A broker sleeps while nothing passes, and wakes for one packet
+	broker=$(json "d['isolates'][0]['broker_pid']" isolate show web)
+	sleep 1
+	before=$(awk '{ print $14 + $15 }' "/proc/$broker/stat")
+	sleep 1
+	(($(awk '{ print $14 + $15 }' "/proc/$broker/stat") - before <= 1))
+	ping_from "$ns_a" 10.9.0.2
+
+	# Killed, and the interface is the kernel's again
+	kill -KILL "$PID"
+	wait_for 5 ping_from "$ns_a" 10.9.0.2
+
+	start rx 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i 'netmap:p}1' -f rx -T 200
+	start seen 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i 'netmap:p}1/r' -f rx -T 200
+	"${inside[@]}" "$PKT_GEN" -i 'netmap:p{1' -f tx -n 100000 -w 0 3>&-
+	wait_for 10 grep -qE '[1-9][0-9.]* *[KM]?pps' "$DIR/seen.err"
+	for what in 'netmap:p}1/t' 'netmap:p{1/r' "netmap:v1%$ns_b" "netmap:v1%$ns_b^"; do
+		run ! timeout 20 "${inside[@]}" "$PKT_GEN" -i "$what" -f rx -w 0 3>&-
+		echo "$output"
+		[[ $output == *"cannot open $what"*": that takes allow="* ]]
+	done
+}
+
 @test "another user, by owner and mode" {
 	[ "$(id -u)" -eq 0 ] || skip "becoming somebody else takes root"
 	isolate 'allow=vale0:*' owner=12345:23456 mode=0600
