@@ -185,7 +185,7 @@ unm_child_next_start_ns(const struct unm_server *srv)
 	const struct unm_child *c;
 	uint64_t t = 0;
 
-	for (c = srv->children; c != NULL; c = c->next) {
+	for (c = srv->children; c != NULL && !srv->home.is_gone; c = c->next) {
 		if (c->next_start_ns != 0 && (t == 0 || c->next_start_ns < t))
 			t = c->next_start_ns;
 	}
@@ -197,7 +197,7 @@ unm_child_start_due(struct unm_server *srv)
 {
 	struct unm_child *c;
 
-	for (c = srv->children; c != NULL; c = c->next) {
+	for (c = srv->children; c != NULL && !srv->home.is_gone; c = c->next) {
 		if (c->next_start_ns != 0 && c->next_start_ns <= unm_now_ns())
 			unm_child_start(c);
 	}

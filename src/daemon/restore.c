@@ -116,7 +116,7 @@ unm_state_file_update(struct unm_server *srv)
 	FILE *f;
 	int ret = -EIO;
 
-	if (srv->socket_path[0] == '\0')
+	if (srv->socket_path[0] == '\0' || srv->home.is_gone)
 		return;
 	state_path(srv, STATE_SUFFIX, path, sizeof(path));
 	state_path(srv, STATE_SUFFIX ".new", tmp, sizeof(tmp));

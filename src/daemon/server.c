@@ -27,6 +27,7 @@
 
 #include "daemon/bitmap.h"
 #include "daemon/child.h"
+#include "daemon/home.h"
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
 #include "shm/lock.h"
@@ -298,6 +299,8 @@ unm_server_arm_timer(struct unm_server *srv)
 	struct itimerspec when = {.it_value = {0, 0}};
 	uint64_t deadline = 0;
 
+	if (unm_home_has_ended(srv))
+		srv->wants_exit = true;
 	if (!is_idle(srv))
 		srv->idle_since_ns = 0;
 	else if (srv->idle_since_ns == 0)
@@ -443,6 +446,7 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	srv->lock_fd = -1;
 	srv->reap_pause_ns = REAP_INTERVAL_NS;
 	srv->listener.fd = -1;
+	srv->home.src.fd = -1;
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
 	srv->dom.loop = &srv->loop;
 	srv->dom.save = save_state;
@@ -497,6 +501,7 @@ unm_server_fini(struct unm_server *srv)
 			free(d);
 		}
 	}
+	unm_home_fini(srv);
 	unm_domain_fini(&srv->dom);
 	unm_missing_clear(srv);
 	free(srv->slots_used);

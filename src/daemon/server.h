@@ -82,6 +82,12 @@ struct unm_server {
 	struct unm_source listener;
 	struct unm_source timer;
 	struct unm_source signals;
+	struct unm_home {	       /* home.h */
+		struct unm_source src; /* -1: not watched */
+		dev_t dev;
+		ino_t ino; /* of the socket */
+		bool is_gone;
+	} home;
 	struct unm_session *sessions;
 	uint32_t n_sessions; /* with a slot */
 	uint32_t n_connections;

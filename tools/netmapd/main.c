@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "confine.h"
+#include "daemon/home.h"
 #include "daemon/isolate.h"
 #include "daemon/server.h"
 #include "instance.h"
@@ -129,6 +130,8 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 		unm_restore_begin(&srv, in->found_stale);
 		ret = unm_server_listen(&srv, in->listen_fd);
 	}
+	if (ret == 0 && o->autostart && unm_home_watch(&srv) < 0)
+		unm_log(LOG_WARNING, "it will not be noticed if %s is removed", in->socket_path);
 	if (ret == 0) {
 		confine(cfg, &srv);
 		unm_isolate_begin(&srv); /* brokers inherit the limits */
@@ -139,7 +142,10 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 	}
 	if (ret < 0)
 		unm_log(LOG_ERR, "%s", strerror(-ret));
-	instance_give_up(in);
+	if (srv.home.is_gone)
+		unm_isolate_end_brokers(&srv); /* nobody starts a netmapd here for them */
+	else
+		instance_give_up(in);
 	unm_server_fini(&srv);
 	return ret < 0 ? 1 : 0;
 }

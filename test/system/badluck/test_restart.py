@@ -6,13 +6,15 @@ Proves that trusted clients go on without losing a frame, that what netmapd knew
 clients join the old switch and exchange frames with old clients in both directions, that ports end with their clients
 as before, and what becomes of clients that could not come back in time because they were stopped: no hang, but a clear end.
 """
+import json
 import os
+import shutil
 import signal
 import struct
 import time
 
 import unmproto
-from badluck import EXIT_GONE, STARTING, Domain, check, run, wait_until
+from badluck import EXIT_GONE, STARTING, Domain, check, is_alive, process_state, run, wait_until
 
 N_RESTARTS = 12
 GRACE_S = 3  # netmapd waits that long for clients of the previous run
@@ -233,5 +235,35 @@ def clients_end_meanwhile():
         d.settle(*pairs[1])
 
 
+def socket_removed():
+    """Who can't be found any more ends, persistent ports or not, once nobody has a port open; before, it sleeps on."""
+    for removed in ("directory", "socket", "moved"):
+        with Domain(env={"UNETMAP_NO_AUTOSTART": "1"}) as d:
+            pid = d.start_daemon()
+            d.expect_admin("create", "p0")
+            d.expect_admin("isolate", "create", "i", "socket=" + os.path.join(d.dir, "i"), "allow=vale0:*")
+            broker = wait_until(lambda d=d: json.loads(d.admin("isolate", "show")[1])["isolates"][0]["broker_pid"],
+                                "there is a broker")
+            user = d.start("recv", "vale0:r", "-s", 1).wait_open().go()
+            if removed == "directory":
+                shutil.rmtree(d.dir)
+            elif removed == "socket":
+                os.unlink(d.socket)
+            else:
+                os.rename(d.dir, d.dir + ".old")
+                d.dir += ".old"
+            time.sleep(0.5)
+            used = process_state(pid)[1]
+            time.sleep(0.5)
+            check(is_alive(pid), "there is a client (%s)" % removed)
+            check(process_state(pid)[1] - used <= 1, "it sleeps")
+            user.kill()
+            wait_until(lambda pid=pid: not is_alive(pid), "netmapd has ended (%s)" % removed)
+            wait_until(lambda broker=broker: not is_alive(broker), "so has its broker (%s)" % removed)
+            d.bury_daemon(pid)
+            user.proc.wait()
+            user.forget()
+
+
 run(old_and_new_clients, stopped_and_continued, ends_before_others_are_back, stopped_for_too_long, slow_to_return,
-    everybody_gone, clients_end_meanwhile)
+    everybody_gone, clients_end_meanwhile, socket_removed)
