@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The directory of the socket, for an instance that was started on demand: when the socket is not
- * there any more nobody can find the instance again, so it ends as soon as nobody uses it. Ports that
- * outlive their users (persistent ones) would keep it for ever otherwise.
+ * there any more nobody can find the instance again, so it ends as soon as nobody uses it. Ports
+ * that outlive their users (persistent ones) would keep it for ever otherwise.
  *
  * inotify tells; nothing is done before.
  */

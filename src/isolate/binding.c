@@ -3,9 +3,9 @@
  * A port for an isolated client. See broker.h.
  *
  * We open it as any client would, on a descriptor of our own, and give the client a region and a
- * segment that we make here. The region is the port's if netmapd has made that for this client alone
- * (UNM_REGIONF_ISOLATED), else one of ours (memory.h). What we make is committed as a whole and sealed:
- * the client can neither make us fault nor take memory by it.
+ * segment that we make here. The region is the port's if netmapd has made that for this client
+ * alone (UNM_REGIONF_ISOLATED), else ours (memory.h). What we make is committed as a whole and
+ * sealed: the client can neither make us fault nor take memory by it.
  */
 /* Syscalls: memfd_create ftruncate fallocate fcntl mmap munmap eventfd2 close getrandom */
 #include <errno.h>
@@ -188,7 +188,7 @@ cost_of(const struct unm_broker *br, const struct unm_ibinding *b)
 	const struct unm_idesc *d;
 
 	unm_seg_layout(&h, UNM_SEG_ISOLATED);
-	/* What we make, and as much in the memory of others: its own rings, or a pipe's other end. */
+	/* Ours, and as much in the memory of others: its own rings, or a pipe's other end. */
 	if (b->is_copied)
 		return h.size + 2 * unm_copy_mem_size(own->bport, b->copy.n_extra);
 	for (d = br->descs; d != NULL; d = d->next)
@@ -288,7 +288,7 @@ open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *w
 		return -ENOMEM;
 	err = ask_netmapd(b, hdr, why);
 	if (err == -EBUSY && !b->is_copied) {
-		/* One that is there without users (persistent, or the base of pipes) can be copied. */
+		/* One that is there without users (persistent, the base of pipes) can be copied. */
 		b->is_copied = true;
 		err = ask_netmapd(b, hdr, NULL);
 		err = err < 0 ? -EBUSY : 0;

@@ -12,8 +12,8 @@
  * The broker is an ordinary trusted client: it opens the ports for itself, comes back to a netmapd
  * that was restarted, and may be killed at any time. A client gets a segment of its own
  * (shm/isolated.h), and memory of its own: of a VALE port the port's, which netmapd has made for it
- * alone; of all other ports, which lie in memory that others map too, a region that the broker makes
- * (memory.h), and between which and the port's it copies (copy_fp.h).
+ * alone; of all other ports, which lie in memory that others map too, a region that the broker
+ * makes (memory.h), and between which and the port's it copies (copy_fp.h).
  *
  * The control thread may wait for netmapd; the pump thread does not wait for the control thread.
  */

@@ -30,8 +30,8 @@ struct unm_copy_ring {
 /**
  * unm_copy_out() - slots [from, to) of the client's tx ring to the port's
  *
- * A slot that names no buffer, or more than there is of one, or an address (NS_INDIRECT: it would be
- * read in our memory, or a receiver's) goes on empty, and is counted.
+ * A slot that names no buffer, or more than there is of one, or an address (NS_INDIRECT: it would
+ * be read in our memory, or a receiver's) goes on empty, and is counted.
  */
 void unm_copy_out(
 	const struct unm_bring *port, const struct unm_copy_ring *c, uint32_t from, uint32_t to);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client's memory for a port that lies in memory of others: a region with the rings that it binds,
- * and a buffer for each slot, laid out as netmapd lays out its own (spec 3.1 to 3.3).
+ * A client's memory for a port that lies in memory of others: a region with the rings that it
+ * binds, and a buffer for each slot, laid out as netmapd lays out its own (spec 3.1 to 3.3).
  *
  *   netmap_if | rings, one object each | buffers: 2 reserved, one a slot, extra ones
  *

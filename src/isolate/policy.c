@@ -168,7 +168,7 @@ without_prefix(const char *pattern)
 		       : pattern;
 }
 
-/* Where the letters of a pattern for monitors begin: PATTERN/r, /t, /rt or /tr. NULL: it is none. */
+/* Where the letters of a pattern for monitors begin: PATTERN/r, /t, /rt, /tr. NULL: it is none. */
 static const char *
 monitor_letters(const char *pattern)
 {

@@ -9,8 +9,8 @@
  *                    netmap:web{*     pipes; "netmap:" may be left out
  *                    netmap:eth0      an interface: by its full name only, with "netmap:"
  *                    netmap:eth0^     its host rings, likewise
- *                    vale0:web?/rt    monitors of what is sent (t) and received (r) on ports of these names
- *                                     that are themselves allowed; any of the letters
+ *                    vale0:web?/rt    monitors of what is sent (t) and received (r) on ports
+ *                                     of these names, if these are allowed; any of the letters
  *   ports=N        ports open at once
  *   clients=N      processes connected at once
  *   memory=BYTES   of all their regions together

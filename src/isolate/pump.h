@@ -11,9 +11,9 @@
  * nobody keeps the others waiting for longer than their number of turns. A round without work is
  * followed by some looking (client/spin.h), then by sleep.
  *
- * Kicks that bring no work do not make a binding HOT; a client that goes on with them is not listened
- * to for a while (pump_fp.c: MUTE_MS), so what it costs has a bound. Nor can it keep the thread in a
- * call that blocks: vm/event_fd.h.
+ * Kicks that bring no work do not make a binding HOT; a client that goes on with them is not
+ * listened to for a while (pump_fp.c: MUTE_MS), so what it costs has a bound. Nor can it keep the
+ * thread in a call that blocks: vm/event_fd.h.
  */
 #ifndef UNM_ISOLATE_PUMP_H
 #define UNM_ISOLATE_PUMP_H

@@ -27,7 +27,7 @@
 
 /*
  * A kick that brings no work is a client's mistake or malice: after a burst of UNM_BUCKET_MIN, more
- * than so many a second mute it for so long. So whatever a client kicks, it costs the broker at most
+ * than so many a second mute it for so long. So whatever a client kicks, it costs us at most
  * FALSE_KICKS_A_SECOND + 1000 / MUTE_MS wake-ups with a turn each in a second.
  */
 #define FALSE_KICKS_A_SECOND 100u

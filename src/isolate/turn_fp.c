@@ -109,7 +109,7 @@ take_in(const struct unm_pump_ring *k, uint32_t budget, uint32_t head, uint32_t 
 {
 	if (k->copy.ring == NULL)
 		return hwtail;
-	/* head <= @k->tail <= hwtail, going round; else a trusted client has scribbled on its word */
+	/* head <= @k->tail <= hwtail, going round; else a trusted client has scribbled on it */
 	if (unm_pos_dist(head, hwtail, k->num_slots) < unm_pos_dist(head, k->tail, k->num_slots))
 		return k->tail;
 	if (unm_pos_dist(k->tail, hwtail, k->num_slots) > budget)

@@ -79,8 +79,8 @@ bool unm_turn_is_behind(const struct unm_pump_binding *b);
 
 /*
  * Ask the client for kicks (before sleep), or not (while we look anyway). One that only gives slots
- * back to a VALE port need not kick while there is room for more: who fills it wakes us. Where slots
- * are copied there may be a sender who waits for the last of them.
+ * back to a VALE port need not kick while there is room for more: who fills it wakes us. Where
+ * slots are copied there may be a sender who waits for the last of them.
  */
 void unm_turn_need_kick(const struct unm_pump_binding *b, bool is_asleep);
 

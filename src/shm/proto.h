@@ -135,13 +135,13 @@ struct unm_region_info {
 	uint32_t buf_num, buf_size;
 };
 
-/* nr_mem_id: netmapd gives numbers up to this one; those above are a broker's, for the copies that its clients have */
+/* nr_mem_id: netmapd gives numbers up to this one; those above are a broker's (isolate/memory.h) */
 #define UNM_REGION_LAST_ID 32767u
 
 #define UNM_REGIONF_EXTMEM 1u
 #define UNM_REGIONF_HUGE   2u
 #define UNM_REGIONF_GLOBAL 4u
-#define UNM_REGIONF_ISOLATED 8u /* of one port of an isolated client, who maps it: nobody else shares it */
+#define UNM_REGIONF_ISOLATED 8u /* of one port of an isolated client: nobody else shares it */
 
 /*
  * Everything that a process needs to sync a binding. Descriptors that go with it, in this order:

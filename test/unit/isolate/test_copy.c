@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: what lies in a client's slots comes to the port's, and back, at the same place of the ring
- * and of the buffer; whatever a slot of either side says, nothing outside the two buffers it names is
- * read or written, its flags do not become addresses, and the other slots arrive.
+ * Proves: what lies in a client's slots comes to the port's, and back, at the same place of the
+ * ring and of the buffer; whatever a slot of either side says, nothing outside the two buffers it
+ * names is read or written, its flags do not become addresses, and the other slots arrive.
  */
 #include <stdarg.h>
 #include <stddef.h>
