@@ -217,7 +217,7 @@ def judge_paced(subject, name, by_name):
 
 
 def judge(results):
-    """All targets of which at least one side was selected for this run."""
+    """All targets of which both sides were selected for this run."""
     by_name = {r.case.name: r for r in results}
-    verdicts = [judge_one(t, by_name) for t in TARGETS if t.above in by_name or t.below in by_name]
+    verdicts = [judge_one(t, by_name) for t in TARGETS if {t.above, t.below or t.above} <= by_name.keys()]
     return verdicts + [judge_paced(s, n, by_name) for s, n in PACED if n in by_name]
