@@ -26,6 +26,10 @@
 /* A queue without a kick descriptor is looked at so often. */
 #define NO_KICK_NS UINT64_C(1000000)
 
+/* How long another's port is waited for, and how often it is asked for meanwhile. */
+#define LEFT_NS	      UINT64_C(2000000000)
+#define LEFT_RETRY_MS 10
+
 static bool
 is_usable(const struct net_queue *nq)
 {
@@ -286,6 +290,20 @@ init_ops(struct unm_net *n)
 	};
 }
 
+/* A server that was killed may still have the port, until netmapd notices. */
+static int
+open_at_first(struct unm_net *n, char *why)
+{
+	const uint64_t deadline_ns = unm_now_ns() + LEFT_NS;
+	int err = unm_net_port_open(n, why);
+
+	while (err == -EBUSY && unm_now_ns() < deadline_ns) {
+		poll(NULL, 0, LEFT_RETRY_MS);
+		err = unm_net_port_open(n, why);
+	}
+	return err;
+}
+
 int
 unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 {
@@ -315,7 +333,7 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 		n->rx[k].kick_fd = n->tx[k].kick_fd = -1;
 		n->rx[k].net = n->tx[k].net = n;
 	}
-	err = unm_net_port_open(n, why);
+	err = open_at_first(n, why);
 	if (err != 0) {
 		free(n);
 		return err;

@@ -95,7 +95,8 @@ prepare(const struct unm_net *n)
 	d = nmport_prepare(n->name);
 	if (d == NULL)
 		return NULL;
-	d->reg.nr_flags |= NR_ACCEPT_VNET_HDR;
+	/* Two that move a ring's positions would disturb each other. */
+	d->reg.nr_flags |= NR_ACCEPT_VNET_HDR | NR_EXCLUSIVE;
 	if (n->n_pairs > 0) {
 		d->reg.nr_tx_rings = (uint16_t)n->n_pairs;
 		d->reg.nr_rx_rings = (uint16_t)n->n_pairs;

@@ -195,6 +195,18 @@ def server_restarts(server):
     b.close()
 
 
+@with_server()
+def port_of_another(server):
+    """A second server for the same port is refused, after a while; the first one goes on."""
+    a, b = server.guest("a").start(), server.guest("b").start()
+    p = run_program("--socket", server.path("again"), "--port", "valevu:a", env=server.env())
+    assert p.returncode == 1 and b"valevu:a" in p.stderr and b"exclusive" in p.stderr, p.stderr
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
 def reconnect(server, nic):
     deadline = time.monotonic() + v.TIMEOUT
     while True:
@@ -401,7 +413,7 @@ def sockets(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself, what_is_asked_for, second_front_end_waits,
-         netmapd_restarts, server_restarts, as_client, hangs_up,
+         netmapd_restarts, server_restarts, port_of_another, as_client, hangs_up,
          tells_rather_than_hangs_up, hangs_up_as_client, on_a_pipe, command_line, sockets]
 failed = 0
 for n, test in enumerate(tests, 1):
