@@ -442,6 +442,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	struct unm_reason *why)
 {
 	struct unm_nic_wish wish = {
+		.name = spec->name,
 		.mode = (enum unm_nic_mode)unm_nic_mode_for(dom, spec->name),
 		.n_queues = spec->n_tx,
 		.sizes = {.tx = power_of_two(spec->tx_slots),
@@ -667,9 +668,8 @@ open_in_netns(struct unm_domain *dom, const struct unm_name *name, const struct 
 	int home, ret;
 
 	if (ns < 0)
-		return unm_fail(why, -ENXIO,
-			"'%s': there is no network namespace '%s' (ip netns list)", name->full,
-			name->netns);
+		return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s' (%s)",
+			name->full, name->netns, unm_netns_hint(name->netns));
 	home = unm_netns_enter(ns);
 	close(ns);
 	if (home < 0)

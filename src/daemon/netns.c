@@ -47,6 +47,17 @@ unm_netns_open(const char *netns)
 	return fd;
 }
 
+const char *
+unm_netns_hint(const char *netns)
+{
+	if (netns[0] == '/')
+		return "a path is that of a namespace's file, like /run/netns/NAME or "
+		       "/proc/PID/ns/net";
+	if (strncmp(netns, "pid:", 4) == 0)
+		return "pid:N takes the number of a process that runs";
+	return "ip netns list; a name with - is given as @netns=NAME";
+}
+
 int
 unm_netns_enter(int fd)
 {

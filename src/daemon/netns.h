@@ -11,6 +11,9 @@
  */
 int unm_netns_open(const char *netns);
 
+/** unm_netns_hint() - for a sentence that there is none: how one of that kind is found. Static. */
+const char *unm_netns_hint(const char *netns);
+
 /**
  * unm_netns_enter() - make a namespace the caller's, for as long as it takes to open something
  * there

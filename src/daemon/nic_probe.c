@@ -199,24 +199,27 @@ fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct
 	case -EBUSY:
 		unm_xdp_prog_name(unm_nic_xdp_id(dev->ifindex), holder, sizeof(holder));
 		return unm_fail(why, -EBUSY,
-			"'%s' is in use by another XDP program, %s (xdp-loader status, bpftool "
-			"link): "
-			"end it, or: nmctl set %s mode packet",
-			dev->name, holder, dev->name);
+			"'%s' has another XDP program, %s: end it, or: nmctl set %s mode packet",
+			wish->name, holder, wish->name);
 	case -EPERM:
 	case -EACCES:
 		if (geteuid() != 0)
 			return unm_fail(why, -EPERM,
 				"'%s': network interfaces need a netmapd that root runs: %s",
-				dev->name, s->reason);
-		return unm_fail(why, -EPERM, "'%s': netmapd may not: %s", dev->name, s->reason);
+				wish->name, s->reason);
+		return unm_fail(why, -EPERM, "'%s': netmapd may not: %s", wish->name, s->reason);
 	case -ENOBUFS:
 	case -ENOMEM:
-		return unm_fail(why, -ENOMEM, "'%s': no memory that can be locked: %s", dev->name,
+		return unm_fail(why, -ENOMEM, "'%s': no memory that can be locked: %s", wish->name,
 			s->reason);
 	default:
-		return unm_fail(why, -EOPNOTSUPP, "'%s' can't be had in mode %s: %s", dev->name,
-			unm_nic_mode_name(wish->mode), s->reason);
+		if (wish->mode == 0)
+			return unm_fail(
+				why, -EOPNOTSUPP, "'%s' can't be had: %s", wish->name, s->reason);
+		/* What helps comes first: the end may be cut off. */
+		return unm_fail(why, -EOPNOTSUPP,
+			"'%s' can't be had in mode %s, but maybe after nmctl set %s mode auto: %s",
+			wish->name, unm_nic_mode_name(wish->mode), wish->name, s->reason);
 	}
 }
 

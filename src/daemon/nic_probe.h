@@ -13,6 +13,7 @@
 
 /* What a port needs, and the memory it has. */
 struct unm_nic_wish {
+	const char *name;	/* of the port, for what is said: it may be in another namespace */
 	enum unm_nic_mode mode; /* demanded; 0: the best there is */
 	uint32_t n_queues;
 	struct unm_xsk_sizes sizes;

@@ -49,8 +49,10 @@ open_netlink(uint32_t groups)
 	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		const int error = -errno;
+
 		close(fd);
-		return -errno;
+		return error;
 	}
 	return fd < 0 ? -errno : fd;
 }

@@ -227,10 +227,8 @@ unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct un
 		return unm_fail(why, -ENXIO,
 			"'%s': this system has no " TUN_DEVICE " (modprobe tun)", name->full);
 	case -ENXIO:
-		return unm_fail(why, -ENXIO,
-			"'%s': there is no network namespace '%s' (ip netns list; a name with - "
-			"is given as @netns=NAME)",
-			name->full, name->netns);
+		return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s' (%s)",
+			name->full, name->netns, unm_netns_hint(name->netns));
 	case -EBUSY:
 		return unm_fail(
 			why, -EBUSY, "'%s': another program has the interface open", name->full);

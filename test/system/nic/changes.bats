@@ -121,7 +121,10 @@ bridge_is_up()
 	wait_for 5 no_ports
 	in_ns "$ns_m" xdp-loader load -m native ma "$object" || skip "xdp-loader can't load here"
 	run timeout 10 "$PKT_GEN" -i "netmap:$port" -f tx -n 1 -w 0
-	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set dev ma xdp off
 	[ "$status" -ne 0 ]
-	[[ "$output" == *"XDP program"* ]]
+	[[ "$output" == *"XDP program"*"nmctl set $port mode packet"* ]]
+	nmctl set "$port" mode packet # what it says helps
+	run timeout 10 "$PKT_GEN" -i "netmap:$port" -f tx -n 1 -w 0
+	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set dev ma xdp off
+	[ "$status" -eq 0 ]
 }
