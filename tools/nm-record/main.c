@@ -6,6 +6,7 @@
  * arguments.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,25 @@ block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* That the place for files can't be written to must not come out when one is wanted. */
+static void
+check_place(const char *prefix)
+{
+	const char *slash = strrchr(prefix, '/');
+	char dir[PATH_MAX] = ".";
+	const size_t len = slash != NULL ? (size_t)(slash - prefix) + 1 : 0;
+
+	if (len >= sizeof(dir))
+		nmt_usage_error(&record_cli, "-w: the path is too long");
+	if (len > 0) {
+		memcpy(dir, prefix, len);
+		dir[len] = '\0';
+	}
+	if (access(dir, W_OK | X_OK) < 0)
+		nmt_usage_error(
+			&record_cli, "-w: no files can be made in %s: %s", dir, strerror(errno));
+}
+
 static int
 record(const struct options *o, const char *path)
 {
@@ -77,6 +97,7 @@ record(const struct options *o, const char *path)
 	int status;
 
 	r.opts = o;
+	check_place(o->prefix);
 	signal(SIGPIPE, SIG_IGN);
 	r.signal_fd = block_signals();
 	if (r.signal_fd < 0)

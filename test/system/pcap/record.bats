@@ -203,6 +203,8 @@ autos()
 	run -2 "$NM_RECORD" -b 10 vale0:a
 	run -2 "$NM_RECORD" dump a b
 	run -2 "$NM_RECORD" -j vale0:a
+	run -2 "$NM_RECORD" -w "$DIR/nosuch/x" vale0:a
+	[[ $output == *"-w: no files can be made in $DIR/nosuch/: No such file"* ]]
 	run -1 "$NM_RECORD" -p 99999999 vale0:a
 	[[ $output == *'No such process'* ]]
 }
