@@ -2,6 +2,7 @@
 /* nmctl show: netmapd's tables, as columns or as they come (-j). */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nmctl.h"
@@ -256,11 +257,12 @@ static const struct {
 	{"clients", "     PID   USER PROGRAM            SLOT  PORTS", client_line},
 };
 
-static void
+/* Return: how many lines there were. */
+static size_t
 print_tables(struct json_object *all)
 {
 	bool is_first = true;
-	size_t t, i;
+	size_t t, i, n_lines = 0;
 
 	for (t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		struct json_object *rows = field_obj(all, tables[t].what);
@@ -274,7 +276,24 @@ print_tables(struct json_object *all)
 			printf("%s\n", tables[t].head);
 		for (i = 0; i < json_object_array_length(rows); i++)
 			tables[t].line(json_object_array_get_idx(rows, i));
+		n_lines += i;
 	}
+	return n_lines;
+}
+
+/* A port as programs name it, or a switch with its colon: its name in the tables. */
+static const char *
+table_name(const char *arg, char *buf, size_t size)
+{
+	size_t len;
+
+	if (strncmp(arg, "netmap:", 7) == 0)
+		arg += 7;
+	len = strlen(arg);
+	if (len > 1 && arg[len - 1] == ':')
+		len--;
+	snprintf(buf, size, "%.*s", (int)len, arg);
+	return buf;
 }
 
 int
@@ -282,17 +301,23 @@ cmd_show(struct nmctl *n)
 {
 	const char *words[3] = {"show", n->n_args > 1 ? n->args[1] : "all", NULL};
 	struct json_object *all;
+	char name[256];
+	size_t n_lines = 1;
 
 	if (n->n_args > 3)
 		nmt_usage_error(n->cli, "show: '%s' is one word too many", n->args[3]);
 	if (n->n_args > 2)
-		words[2] = n->args[2];
+		words[2] = table_name(n->args[2], name, sizeof(name));
 	nmctl_connect(n);
 	all = nmctl_ask(n, words, n->n_args > 2 ? 3 : 2);
 	if (n->json)
 		printf("%s\n", json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN));
 	else
-		print_tables(all);
+		n_lines = print_tables(all);
 	json_object_put(all);
+	if (n_lines == 0 && words[2] != NULL && strcmp(words[1], "ports") == 0) {
+		fprintf(stderr, "nmctl: there is no port or switch '%s' (nmctl show)\n", name);
+		return EXIT_FAILURE;
+	}
 	return 0;
 }

@@ -42,9 +42,9 @@ start_rx()
 	says 'create: too few words' 2 create
 	says 'delete: too few words' 2 delete
 	says 'attach: too few words' 2 attach vale0
-	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 tap:t0 foo=bar
-	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 up0 netns=a
-	says 'only netns=NETNS and queues=N can follow' 2 attach vale0 tap:t0 queues=1 queues=2
+	says 'only netns=NETNS, queues=N and host can follow' 2 attach vale0 tap:t0 foo=bar
+	says 'only netns=NETNS, queues=N and host can follow' 2 attach vale0 up0 netns=a netns=b
+	says 'only netns=NETNS, queues=N and host can follow' 2 attach vale0 tap:t0 queues=1 queues=2
 	says 'detach: too few words' 2 detach vale0
 	says 'only netns=NETNS can follow' 2 detach vale0 tap:t0 foo
 	says 'set: too few words' 2 set vale0:a lossless
@@ -169,7 +169,9 @@ says_other()
 	[ "$(json "[p['name'] for p in d['ports']]" show ports vale1:b)" = "['vale1:b']" ]
 	[ "$(json "{r['port'] for r in d['rings']}" show rings vale0:a)" = "{'vale0:a'}" ]
 	[ "$(json "d['mac']" show mac vale1)" = '[]' ]
+	[ "$(json "[p['name'] for p in d['ports']]" show ports vale1:)" = "['vale1:b']" ]
 	[ "$(json "d['ports']" show ports nosuch)" = '[]' ]
+	says "there is no port or switch 'nosuch'" 1 show ports netmap:nosuch
 	says "there is no table 'weather'" 2 show weather
 }
 
