@@ -140,3 +140,26 @@ has_workers()
 	vale_ctl -d "vale0:h0%$ns_h"
 	[ "$(json "len([p for p in d['ports'] if 'h0' in p['name']])" show ports)" -eq 0 ]
 }
+
+@test "names of 15 letters that differ in the last: opening one leaves the other's host side alone" {
+	local one=abcdefghijklmn1 two=abcdefghijklmn2
+
+	make_ns m
+	wire "$ns_m" "$one" "$ns_m" "$two"
+	vale_ctl -h "vale0:$one%$ns_m"
+	host_side_is_open "$one"
+	run timeout 10 "$PKT_GEN" -i "netmap:$two%$ns_m" -f tx -n 1 -w 0
+	[ "$status" -eq 0 ]
+	host_side_is_open "$one"
+	run vale_ctl -h "vale0:$two%$ns_m"
+	[ "$status" -ne 0 ]
+	host_side_is_open "$one"
+	vale_ctl -d "vale0:$one%$ns_m"
+	wait_for 5 eval '[ "$(json "len(d[\"ports\"])" show ports)" -eq 0 ]'
+}
+
+# host_side_is_open IF: its TAP is there, with the worker that serves it
+host_side_is_open()
+{
+	[ "$(json "[p['users'] for p in d['ports'] if p['name'] == 'tap:${1%?}^%$ns_m']" show ports)" = '[1]' ]
+}
