@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Preloaded into netmapd: a kernel before frames of several buffers (Linux 6.6), which refuses the flag that asks for them. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/if_xdp.h>
