@@ -136,11 +136,11 @@ struct unm_region_info {
 };
 
 /* nr_mem_id: netmapd gives numbers up to this one; those above are a broker's (isolate/memory.h) */
-#define UNM_REGION_LAST_ID 32767u
+#define UNM_REGION_LAST_ID   32767u
 
-#define UNM_REGIONF_EXTMEM 1u
-#define UNM_REGIONF_HUGE   2u
-#define UNM_REGIONF_GLOBAL 4u
+#define UNM_REGIONF_EXTMEM   1u
+#define UNM_REGIONF_HUGE     2u
+#define UNM_REGIONF_GLOBAL   4u
 #define UNM_REGIONF_ISOLATED 8u /* of one port of an isolated client: nobody else shares it */
 
 /*
