@@ -106,7 +106,8 @@ write_state(const struct unm_server *srv, FILE *f)
 				(p->flags & UNM_PORTF_LOSSLESS) != 0, p->vnet_hdr_len,
 				(p->flags & UNM_PORTF_LINK_DOWN) != 0);
 	}
-	return fflush(f) != 0 || ferror(f) ? -EIO : 0;
+	errno = EIO; /* if an earlier write has failed */
+	return ferror(f) || fflush(f) != 0 ? -errno : 0;
 }
 
 void
@@ -114,19 +115,23 @@ unm_state_file_update(struct unm_server *srv)
 {
 	char path[sizeof(srv->socket_path) + 16], tmp[sizeof(srv->socket_path) + 16];
 	FILE *f;
-	int ret = -EIO;
+	int ret = 0;
 
 	if (srv->socket_path[0] == '\0' || srv->home.is_gone)
 		return;
 	state_path(srv, STATE_SUFFIX, path, sizeof(path));
-	state_path(srv, STATE_SUFFIX ".new", tmp, sizeof(tmp));
+	state_path(srv, UNM_STATE_NEW_SUFFIX, tmp, sizeof(tmp));
 	f = fopen(tmp, "we");
-	if (f != NULL) {
+	if (f == NULL) {
+		ret = -errno;
+	} else {
 		ret = write_state(srv, f);
-		if (fclose(f) != 0)
-			ret = -EIO;
+		if (fclose(f) != 0 && ret == 0)
+			ret = -errno;
 	}
-	if (ret == 0 && rename(tmp, path) == 0) {
+	if (ret == 0 && rename(tmp, path) < 0)
+		ret = -errno;
+	if (ret == 0) {
 		srv->is_state_lost = false;
 		return;
 	}
@@ -136,7 +141,7 @@ unm_state_file_update(struct unm_server *srv)
 	if (!srv->is_state_lost)
 		unm_log(LOG_WARNING,
 			"can't write %s (%s): a restart will wait a fixed time for clients", path,
-			strerror(errno));
+			strerror(-ret));
 	srv->is_state_lost = true;
 }
 

@@ -246,6 +246,9 @@ void unm_restore_leaves(struct unm_server *srv);
 /** unm_restore_check() - end the phase if everybody is back or time is up. */
 void unm_restore_check(struct unm_server *srv);
 
+/** Of the state file's name while it is written: a run that is killed then leaves it. */
+#define UNM_STATE_NEW_SUFFIX ".state.new"
+
 /**
  * unm_state_file_update() - note how many clients and which persistent ports there are, for the
  * next run.

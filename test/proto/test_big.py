@@ -15,6 +15,7 @@ import unmproto as u
 
 N_EXTRA = 300000
 TRIES = 10
+LEAST = 3  # answers to others meanwhile; each step takes 10 ms, and a quick machine needs few
 
 
 def pools(s, region):
@@ -80,9 +81,9 @@ def others_are_served_meanwhile(daemon):
             u.expect(other.admin("show", "daemon")[0], 0, "after the close")
             print("# closed after %d ms" % ((time.monotonic() - t0) * 1000))
             wait_closed(other, name)
-            if n >= 5:
+            if n >= LEAST:
                 break
-        assert n >= 5, "%d answers to others while %s was opened, in the last of %d runs" % (n, name, TRIES)
+        assert n >= LEAST, "%d answers to others while %s was opened, in the last of %d runs" % (n, name, TRIES)
     s.close()
     other.close()
 

@@ -227,6 +227,14 @@ def fill_and_restart(d, base):
     assert not os.path.exists(d.path + ".state"), "a state file without room for it"
     s.close()
     d.kill()
+    # It was writing its state, and nothing more can be made here.
+    open(d.path + ".state.new", "w").close()
+    try:
+        for n in range(10):
+            open(os.path.join(base, "more%d" % n), "w").close()
+        raise AssertionError("there is always room")
+    except OSError:
+        pass
     d.start()
     t0 = time.monotonic()
     s = d.session()

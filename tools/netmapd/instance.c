@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/server.h"
 #include "shm/proto.h"
 
 #define BACKLOG	      128
@@ -147,6 +148,16 @@ bind_and_listen(int fd, const struct sockaddr_un *sa, unsigned int gid, struct u
 	return 0;
 }
 
+/* What a run that was killed has left half done: it may have the last room there was. */
+static void
+remove_left(const struct instance *in)
+{
+	char path[sizeof(in->socket_path) + sizeof(UNM_STATE_NEW_SUFFIX)];
+
+	snprintf(path, sizeof(path), "%s" UNM_STATE_NEW_SUFFIX, in->socket_path);
+	unlink(path);
+}
+
 /*
  * The socket gets its name when it listens: whoever finds it is served, and nobody takes one that
  * is about to listen for a dead one's.
@@ -175,6 +186,7 @@ make_socket(
 		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));
 	strcat(fresh.sun_path, NEW_SUFFIX); /* fits: instance_find() */
 	unlink(fresh.sun_path);
+	remove_left(in);
 	ret = bind_and_listen(in->listen_fd, &fresh, gid, why);
 	if (ret == 0 && rename(fresh.sun_path, in->socket_path) < 0)
 		ret = unm_fail(why, -errno, "can't make %s: %s", in->socket_path, strerror(errno));
