@@ -552,6 +552,23 @@ call_is_full(struct victim *v)
 	close(fd);
 }
 
+/* Make an eventfd full, and blocking. */
+static void
+fill_and_block(int fd)
+{
+	eventfd_t value;
+	unsigned int i;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK); /* or we wait ourselves */
+	for (i = 0; i < 1000;
+		i++) { /* a server that was blocked adds to it as soon as it is read */
+		eventfd_read(fd, &value);
+		if (eventfd_write(fd, UINT64_MAX - 1) == 0)
+			break;
+	}
+	fcntl(fd, F_SETFL, 0);
+}
+
 /* The same, but made blocking only when the server no longer looks. */
 static void
 call_blocks(struct victim *v)
@@ -559,7 +576,6 @@ call_blocks(struct victim *v)
 	const uint64_t ring[2] = {0, 1};
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct pollfd broken = {.fd = v->tx.ring->err, .events = POLLIN};
-	eventfd_t value;
 	unsigned int i;
 
 	if (fd < 0)
@@ -567,10 +583,7 @@ call_blocks(struct victim *v)
 	for (i = 0; i < 2; i++)
 		fe_request(&v->fe, WIRE_SET_VRING_CALL, &ring[i], sizeof(ring[i]), &fd, 1);
 	for (i = 0; i < 20; i++) {
-		fcntl(fd, F_SETFL, O_NONBLOCK); /* or we wait ourselves */
-		eventfd_read(fd, &value);
-		eventfd_write(fd, UINT64_MAX - 1);
-		fcntl(fd, F_SETFL, 0);
+		fill_and_block(fd);
 		good_desc(v, i, 0, 0);
 		offer(v, i);
 		poll(NULL, 0, 1);
