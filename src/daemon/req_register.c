@@ -8,6 +8,7 @@
 #include "daemon/monitors.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
+#include "shm/pools_info.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
 

@@ -51,9 +51,6 @@ int unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **ou
 /** unm_ctrl_parse_name() - of the header. Return: as unm_name_parse(). */
 int unm_ctrl_parse_name(struct unm_ctrl *c, struct unm_name *name);
 
-/** unm_fill_pools_info() - the public form of a region's layout. */
-void unm_fill_pools_info(const struct unm_region_info *info, struct nmreq_pools_info *out);
-
 /* Handlers: 0 or negative errno with c->why. */
 int unm_req_register(struct unm_ctrl *c);
 int unm_req_port_info(struct unm_ctrl *c);

@@ -14,6 +14,7 @@
 #include "client/device.h"
 #include "client/session.h"
 #include "isolate/broker.h"
+#include "shm/pools_info.h"
 
 #define MAX_LISTED 65536u /* ports that a list is looked through for one that may be seen */
 
@@ -248,23 +249,6 @@ port_info(struct unm_irequest *r, struct copy *c)
 	return err == 0 ? ask(r, c, NULL) : err;
 }
 
-/* As netmapd answers, of a region that it does not know. */
-static void
-fill_pools_info(const struct unm_region_info *info, struct nmreq_pools_info *out)
-{
-	out->nr_memsize = info->size;
-	out->nr_mem_id = (uint16_t)info->id;
-	out->nr_if_pool_offset = info->if_ofs;
-	out->nr_if_pool_objtotal = info->if_num;
-	out->nr_if_pool_objsize = info->if_size;
-	out->nr_ring_pool_offset = info->ring_ofs;
-	out->nr_ring_pool_objtotal = info->ring_num;
-	out->nr_ring_pool_objsize = info->ring_size;
-	out->nr_buf_pool_offset = info->buf_ofs;
-	out->nr_buf_pool_objtotal = info->buf_num;
-	out->nr_buf_pool_objsize = info->buf_size;
-}
-
 static int
 pools_info(struct unm_irequest *r, struct copy *c)
 {
@@ -275,7 +259,7 @@ pools_info(struct unm_irequest *r, struct copy *c)
 		return unm_fail(&r->why, -EINVAL,
 			"isolated clients can ask about the memory of an open port only");
 	if (b->is_copied) {
-		fill_pools_info(&b->info.region, out);
+		unm_fill_pools_info(&b->info.region, out);
 		return 0;
 	}
 	out->nr_mem_id = 0;
