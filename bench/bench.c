@@ -81,6 +81,15 @@ bench_say(const char *format, ...)
 		say_side ? ": " : "", text);
 }
 
+int
+bench_failed(const char *what, const char *name)
+{
+	const int err = errno;
+
+	bench_say("%s \"%s\": %s", what, name, strerror(err));
+	return -err;
+}
+
 static void __attribute__((noreturn)) die(const char *what)
 {
 	bench_say("%s: %s", what, strerror(errno));

@@ -184,6 +184,9 @@ extern const char *bench_program; /* W: bench_parse(); for messages */
 /* One line on stderr, with the program's name and, in a side, the side's. */
 void bench_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Say that @what failed for @name, and why by errno. Return: -errno. */
+int bench_failed(const char *what, const char *name);
+
 /* CLOCK_MONOTONIC in ns. Any thread. */
 uint64_t bench_now_ns(void);
 

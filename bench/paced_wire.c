@@ -35,15 +35,6 @@ struct wire {
 	uint32_t done; /* W: the receiver, at its end */
 };
 
-static int
-failed(const char *what, const char *name)
-{
-	const int err = errno;
-
-	bench_say("%s \"%s\": %s", what, name, strerror(err));
-	return -err;
-}
-
 /* Return: a socket bound to the interface, or -errno. */
 static int
 open_interface(void)
@@ -53,13 +44,13 @@ open_interface(void)
 	int fd;
 
 	if (ns < 0 || setns(ns, CLONE_NEWNET) != 0)
-		return failed("cannot enter the namespace", opt_ns);
+		return bench_failed("cannot enter the namespace", opt_ns);
 	close(ns);
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	sa.sll_ifindex = (int)if_nametoindex(opt_if);
 	if (fd < 0 || sa.sll_ifindex == 0 ||
 		bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
-		return failed("cannot send to", opt_if);
+		return bench_failed("cannot send to", opt_if);
 	return fd;
 }
 
@@ -82,7 +73,7 @@ paced_send(struct bench_run *run, struct bench_stat *stat, void *arg)
 		bench_sleep_until(next);
 		bench_set_word(frame, bench_now_ns());
 		if (send(fd, frame, sizeof(frame), 0) < 0)
-			return failed("cannot send to", opt_if);
+			return bench_failed("cannot send to", opt_if);
 		bench_count(&stat->sent, 1);
 	}
 	while (__atomic_load_n(&w->done, __ATOMIC_RELAXED) == 0)
@@ -101,7 +92,7 @@ paced_receive(struct bench_run *run, struct bench_stat *stat, void *arg)
 	int ready = 1;
 
 	if (d == NULL)
-		return failed("cannot open", opt_port);
+		return bench_failed("cannot open", opt_port);
 	ring = ours_rx(d);
 	p = (struct pollfd){.fd = d->fd, .events = POLLIN};
 	bench_barrier(run);

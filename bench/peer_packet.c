@@ -47,15 +47,6 @@ static const struct bench_opt opts[] = {
 };
 
 static int
-failed(const char *what, const char *name)
-{
-	const int err = errno;
-
-	bench_say("%s \"%s\": %s", what, name, strerror(err));
-	return -err;
-}
-
-static int
 enter_namespace(const char *path)
 {
 	int fd, err = 0;
@@ -64,9 +55,9 @@ enter_namespace(const char *path)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return failed("cannot open the namespace", path);
+		return bench_failed("cannot open the namespace", path);
 	if (setns(fd, CLONE_NEWNET) != 0)
-		err = failed("cannot enter the namespace", path);
+		err = bench_failed("cannot enter the namespace", path);
 	close(fd);
 	return err;
 }
@@ -79,9 +70,9 @@ bind_to(int fd, const char *ifname, int protocol)
 		.sll_ifindex = (int)if_nametoindex(ifname)};
 
 	if (addr.sll_ifindex == 0)
-		return failed("no such interface", ifname);
+		return bench_failed("no such interface", ifname);
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
-		return failed("cannot bind to", ifname);
+		return bench_failed("cannot bind to", ifname);
 	return 0;
 }
 
@@ -89,8 +80,9 @@ bind_to(int fd, const char *ifname, int protocol)
 static int
 set_packet(int fd, int option, const void *value, socklen_t size, const char *name)
 {
-	return setsockopt(fd, SOL_PACKET, option, value, size) == 0 ? 0
-								    : failed("cannot set", name);
+	return setsockopt(fd, SOL_PACKET, option, value, size) == 0
+		       ? 0
+		       : bench_failed("cannot set", name);
 }
 
 static void *
@@ -122,7 +114,7 @@ open_sender(char **ring)
 	int err;
 
 	if (fd < 0)
-		return failed("cannot open a packet socket on", opt_tx);
+		return bench_failed("cannot open a packet socket on", opt_tx);
 	err = set_packet(fd, PACKET_VERSION, &version, sizeof(version), "PACKET_VERSION");
 	if (err == 0)
 		err = set_packet(fd, PACKET_QDISC_BYPASS, &on, sizeof(on), "PACKET_QDISC_BYPASS");
@@ -131,7 +123,7 @@ open_sender(char **ring)
 	if (err == 0)
 		err = bind_to(fd, opt_tx, 0);
 	if (err == 0 && (*ring = map_ring(fd, TX_SLOTS * BENCH_BUF_SIZE)) == NULL)
-		err = failed("cannot map the send ring of", opt_tx);
+		err = bench_failed("cannot map the send ring of", opt_tx);
 	if (err == 0)
 		return fd;
 	close(fd);
@@ -178,7 +170,7 @@ send_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 
 		if (send(fd, NULL, 0, MSG_DONTWAIT) < 0 && errno != EAGAIN && errno != ENOBUFS &&
 			errno != EINTR) {
-			err = failed("cannot send on", opt_tx);
+			err = bench_failed("cannot send on", opt_tx);
 			break;
 		}
 		bench_count(&stat->sent, n);
@@ -203,14 +195,14 @@ open_receiver(char **ring)
 	int err;
 
 	if (fd < 0)
-		return failed("cannot open a packet socket on", opt_rx);
+		return bench_failed("cannot open a packet socket on", opt_rx);
 	err = set_packet(fd, PACKET_VERSION, &version, sizeof(version), "PACKET_VERSION");
 	if (err == 0)
 		err = set_packet(fd, PACKET_RX_RING, &req, sizeof(req), "PACKET_RX_RING");
 	if (err == 0)
 		err = bind_to(fd, opt_rx, ETHERTYPE);
 	if (err == 0 && (*ring = map_ring(fd, (size_t)RX_BLOCKS * RX_BLOCK_SIZE)) == NULL)
-		err = failed("cannot map the receive ring of", opt_rx);
+		err = bench_failed("cannot map the receive ring of", opt_rx);
 	if (err == 0)
 		return fd;
 	close(fd);
@@ -225,7 +217,7 @@ say_hello(int fd)
 
 	bench_frame(buf, sizeof(buf), BENCH_BROADCAST, 2, BENCH_WORD);
 	if (send(fd, buf, sizeof(buf), 0) < 0)
-		return failed("cannot send on", opt_rx);
+		return bench_failed("cannot send on", opt_rx);
 	return 0;
 }
 
@@ -268,7 +260,7 @@ receive_frames(struct bench_run *run, struct bench_stat *stat, void *arg)
 
 		if ((__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0) {
 			if (poll(&p, 1, POLL_MS) < 0 && errno != EINTR)
-				err = failed("cannot wait for", opt_rx);
+				err = bench_failed("cannot wait for", opt_rx);
 			continue;
 		}
 		bench_count(&stat->packets, read_block(block, &check));

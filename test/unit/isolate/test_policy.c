@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/isolate_spec.h"
@@ -82,6 +83,19 @@ test_patterns_have_an_end(void **state)
 	assert_int_equal(p.n_allow, UNM_POLICY_MAX_ALLOW);
 }
 
+/* The policy that allows one pattern, and nothing else that is not allowed anyway. */
+static struct unm_policy
+allowing(const char *pattern)
+{
+	char word[80], why[UNM_POLICY_WHY_SIZE];
+	struct unm_policy p;
+
+	unm_policy_defaults(&p);
+	snprintf(word, sizeof(word), "allow=%s", pattern);
+	assert_int_equal(unm_policy_word(&p, word, why), 0);
+	return p;
+}
+
 static void
 test_allowed(void **state)
 {
@@ -111,7 +125,6 @@ test_allowed(void **state)
 		{"vale0:*/rt", "vale0:a", false}, /* for monitors only */
 		{"vale0:*/rt", "vale0:a/rt", false},
 	};
-	char word[80], why[UNM_POLICY_WHY_SIZE];
 	size_t i;
 
 	(void)state;
@@ -120,9 +133,7 @@ test_allowed(void **state)
 
 		unm_policy_defaults(&p);
 		assert_false(unm_policy_allows(&p, cases[i].name));
-		strcpy(word, "allow=");
-		strcat(word, cases[i].pattern);
-		assert_int_equal(unm_policy_word(&p, word, why), 0);
+		p = allowing(cases[i].pattern);
 		assert_int_equal(unm_policy_allows(&p, cases[i].name), cases[i].allowed);
 	}
 }
@@ -147,17 +158,12 @@ test_interfaces(void **state)
 		{"netmap:eth0%web", "eth0%web", "", true},
 		{"netmap:eth0%web", "eth0", "", false},
 	};
-	char word[80], why[UNM_POLICY_WHY_SIZE];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N_ELEMS(cases); i++) {
-		struct unm_policy p;
+		const struct unm_policy p = allowing(cases[i].pattern);
 
-		unm_policy_defaults(&p);
-		strcpy(word, "allow=");
-		strcat(word, cases[i].pattern);
-		assert_int_equal(unm_policy_word(&p, word, why), 0);
 		assert_int_equal(
 			unm_policy_names(&p, cases[i].name, cases[i].suffix), cases[i].allowed);
 	}
@@ -183,17 +189,12 @@ test_monitors(void **state)
 		{"vale0:*/rx", "vale0:a", "r", false},
 		{"/r", "vale0:a", "r", false},
 	};
-	char word[80], why[UNM_POLICY_WHY_SIZE];
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < N_ELEMS(cases); i++) {
-		struct unm_policy p;
+		const struct unm_policy p = allowing(cases[i].pattern);
 
-		unm_policy_defaults(&p);
-		strcpy(word, "allow=");
-		strcat(word, cases[i].pattern);
-		assert_int_equal(unm_policy_word(&p, word, why), 0);
 		assert_int_equal(unm_policy_allows_monitor(&p, cases[i].name, cases[i].letters),
 			cases[i].allowed);
 	}
