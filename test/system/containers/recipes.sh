@@ -7,6 +7,7 @@
 #
 # Environment: DOC, and PATH with the tools.
 set -um
+source "${0%/*}/../wait.bash"
 mount -t tmpfs none /run
 mkdir -p /run/unetmap /run/netns
 export UNETMAP_NO_AUTOSTART=1
@@ -17,18 +18,6 @@ fail()
 {
 	echo "failed: $*"
 	exit 1
-}
-
-# wait_for SECONDS COMMAND...
-wait_for()
-{
-	local deadline=$((SECONDS + $1))
-
-	shift
-	until "$@"; do
-		((SECONDS < deadline)) || return 1
-		sleep 0.05
-	done
 }
 
 # number PORT FIELD: of "nmctl show ports", 0 without the port

@@ -30,18 +30,6 @@ from_stack()
 	json "sum(r['packets'] for r in d['rings'] if r['host'] and r['direction'] == 'rx')" show rings
 }
 
-# tcp NS_FROM NS_TO ADDRESS MIB
-tcp()
-{
-	local server
-
-	start_in "$2" serve '^ready' python3 "$TOP/test/system/tap/ns_tcp.py" serve "$3" 5001
-	server=$PID
-	py "$1" ns_tcp.py send "$3" 5001 "$4"
-	finish "$server"
-	rm -f "$DIR/serve.out"
-}
-
 is_plain()
 {
 	lacks_if "$ns_a" a0^ && ping_from "$ns_a" 10.9.0.2
@@ -56,8 +44,8 @@ is_plain()
 	ping_from "$ns_a" 10.9.0.2 -s 9000 # in fragments
 	[ "$(from_stack)" -gt 0 ]
 	[ "$(port_field "a0%$ns_a" host_rx_rings)" = 1 ]
-	tcp "$ns_a" "$ns_b" 10.9.0.2 20
-	tcp "$ns_b" "$ns_a" 10.9.0.1 20
+	pass_tcp "$ns_a" "$ns_b" 10.9.0.2 20
+	pass_tcp "$ns_b" "$ns_a" 10.9.0.1 20
 	stop "$BRIDGE"
 	wait_for 5 is_plain
 }
@@ -71,8 +59,8 @@ is_plain()
 		-i "netmap:a0@netns=$ns_a@conf:host-rings=4" -i "netmap:a0^@netns=$ns_a"
 	[ "$(port_field "a0%$ns_a" host_rx_rings)" = 4 ]
 	ping_from "$ns_a" fd09::2
-	tcp "$ns_b" "$ns_a" fd09::1 5
-	tcp "$ns_a" "$ns_b" fd09::2 5
+	pass_tcp "$ns_b" "$ns_a" fd09::1 5
+	pass_tcp "$ns_a" "$ns_b" fd09::2 5
 }
 
 @test "VLAN tags and DHCP pass" {
@@ -167,7 +155,7 @@ takes_back()
 	start forward '^ready 1 1' "$HOST_FORWARD" "netmap:a0*@netns=$ns_a"
 	forward=$PID
 	ping_from "$ns_a" 10.9.0.2
-	tcp "$ns_b" "$ns_a" 10.9.0.1 2
+	pass_tcp "$ns_b" "$ns_a" 10.9.0.1 2
 	stop "$forward" || :
 	wait_for 5 lacks_if "$ns_a" a0^
 	start rx 'Ready\.\.\.' "$PKT_GEN" -f rx -w 0 -i "netmap:a0*@netns=$ns_a"

@@ -6,6 +6,8 @@
 #
 # Environment: BUILD (the build directory), TOP (the source), TAP_PEER.
 
+source "${BASH_SOURCE[0]%/*}/../wait.bash"
+
 setup()
 {
 	bats_require_minimum_version 1.5.0
@@ -73,18 +75,6 @@ all_stopped()
 {
 	nmctl stop >/dev/null 2>&1 || :
 	no_strays
-}
-
-# wait_for SECONDS COMMAND...: until the command succeeds, at most that long
-wait_for()
-{
-	local deadline=$((SECONDS + $1))
-
-	shift
-	until "$@"; do
-		((SECONDS < deadline)) || return 1
-		sleep 0.05
-	done
 }
 
 is_gone()
@@ -231,4 +221,16 @@ daemon_pid()
 cpu_ticks()
 {
 	awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+# pass_tcp NS_FROM NS_TO ADDRESS MIB: from one namespace to the other, whole
+pass_tcp()
+{
+	local server
+
+	start_in "$2" serve '^ready' python3 "$TOP/test/system/tap/ns_tcp.py" serve "$3" 5001
+	server=$PID
+	py "$1" ns_tcp.py send "$3" 5001 "$4"
+	finish "$server"
+	rm -f "$DIR/serve.out"
 }

@@ -6,6 +6,8 @@
 #
 # Environment: the programs, as test/system/tools/meson.build sets it.
 
+source "${BASH_SOURCE[0]%/*}/../wait.bash"
+
 setup()
 {
 	bats_require_minimum_version 1.5.0
@@ -34,18 +36,6 @@ end_process()
 {
 	kill "$1" 2>/dev/null || :
 	wait_for 10 is_gone "$1" || kill -KILL "$1" 2>/dev/null || :
-}
-
-# wait_for SECONDS COMMAND...: until the command succeeds, at most that long
-wait_for()
-{
-	local deadline=$((SECONDS + $1))
-
-	shift
-	until "$@"; do
-		((SECONDS < deadline)) || return 1
-		sleep 0.02
-	done
 }
 
 is_gone()
