@@ -66,6 +66,18 @@ receives_more()
 	[ "$(received)" -gt "$1" ]
 }
 
+# goes_on_joined: frames still arrive by memory; then end both programs
+goes_on_joined()
+{
+	local n
+
+	is_joined "$B"
+	n=$(received)
+	wait_for 10 receives_more "$n"
+	stop "$TX" INT
+	stop "$RX" INT || :
+}
+
 buffers_used()
 {
 	json "next((m['buffers']['used'] for m in d['memory'] if m['kind'] == 'global'), 0)" show memory
@@ -189,11 +201,7 @@ no_less()
 	for n in "$A/t#0" "$B/r#0" "$B/zrt#1"; do
 		wait_for 10 eval '[ "$(port_field "$n" received)" -gt 1000 ]'
 	done
-	is_joined "$B"
-	n=$(received)
-	wait_for 10 receives_more "$n"
-	stop "$TX" INT
-	stop "$RX" INT || :
+	goes_on_joined
 }
 
 @test "several queues" {
@@ -287,9 +295,5 @@ no_less()
 		run in_ns "$ns_b" xdp-loader load -m "$mode" vb "$object"
 		[ "$status" -ne 0 ]
 	done
-	is_joined "$B"
-	n=$(received)
-	wait_for 10 receives_more "$n"
-	stop "$TX" INT
-	stop "$RX" INT || :
+	goes_on_joined
 }
