@@ -4,11 +4,15 @@
  * sends the queue's frames there.
  *
  * The program looks the queue up in a table of sockets; if there is none, the frame goes on to the
- * stack. A VLAN tag that is not in the frame is put there first, where the driver tells of it. It is attached by a bpf_link, which the kernel undoes with the last
- * descriptor of it: netmapd and the clients hold one each, so whoever is killed, the interface is
- * as before when the last of them is gone, and traffic goes on as long as one is there. (libxdp's
- * dispatcher, which shares the hook between programs, is attached by netlink and pinned: it stays
- * behind, as xdp-loader(8) shows. Two links on one interface are refused by the kernel.)
+ * stack. A VLAN tag that is not in the frame is put there first, where the driver tells of it.
+ *
+ * It is attached by a bpf_link, which the kernel undoes with the last descriptor of it: netmapd and
+ * the clients hold one each, so whoever is killed, the interface is as before when the last of them
+ * is gone, and traffic goes on as long as one is there. The hook is not shared with other programs:
+ * two links on one interface are refused by the kernel, and libxdp's dispatcher, which shares it,
+ * is attached by netlink and pinned, so that it would stay behind after a crash. Besides, it
+ * replaces functions (BPF_PROG_TYPE_EXT), which not every kernel lets one load: where it was tried
+ * (Linux 6.18, root, bpffs mounted) the answer was EPERM, and libxdp did without a dispatcher.
  */
 #ifndef UNM_DAEMON_XDP_H
 #define UNM_DAEMON_XDP_H

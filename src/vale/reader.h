@@ -36,7 +36,10 @@ unm_reader_run(struct unm_reader *r, uint32_t len, const uint8_t **src)
 	return left;
 }
 
-/* Copy the next @len bytes to @dst, or pass over them (@dst NULL). */
+/*
+ * Copy the next @len bytes to @dst, or pass over them (@dst NULL). They may overlap: a sender whose
+ * memory is the receiver's too can name the very buffer that it is copied to, at another offset.
+ */
 static inline void
 unm_reader_take(struct unm_reader *r, uint8_t *dst, uint32_t len)
 {
@@ -47,7 +50,7 @@ unm_reader_take(struct unm_reader *r, uint8_t *dst, uint32_t len)
 		const uint32_t run = unm_reader_run(r, len - done, &src);
 
 		if (dst != NULL)
-			memcpy(dst + done, src, run);
+			memmove(dst + done, src, run);
 		done += run;
 	}
 }

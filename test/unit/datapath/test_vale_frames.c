@@ -445,6 +445,38 @@ rx_offsets(void **state)
 	}
 }
 
+/*
+ * Ports with one memory: a sender names the receiver's buffer, the frame being elsewhere in it. That is his fault, and
+ * still is a copy with a defined result.
+ */
+static void
+own_bytes(void **state)
+{
+	struct unm_bring *r;
+	uint32_t offset;
+
+	(void)state;
+	vale_rig_simple(&v, 2, 16);
+	vale_rig_teach(&v);
+	fake_port_set_offsets(v.d, 0, 16, RIG_BUF_SIZE, 0);
+	r = vale_tx(&v, 0);
+	for (offset = 0; offset <= 128; offset += 32) {
+		struct netmap_slot *s = &r->ring->slot[r->ring->head];
+		const struct unm_bring *rx = vale_rx(&v, 1);
+
+		make_frame(0, 156, offset);
+		memcpy(ring_buf(rx, rx->ring->head) + offset, frame, 156);
+		s->buf_idx = rx->ring->slot[rx->ring->head].buf_idx;
+		s->ptr = offset;
+		s->len = 156;
+		s->flags = 0;
+		ring_advance(r, 1);
+		vale_txsync(&v, 0);
+		assert_int_equal(receive(RIG_BUF_SIZE), 156);
+		assert_memory_equal(got, frame, 156);
+	}
+}
+
 static uint32_t
 send_indirect(const void *data, uint32_t len, uint16_t flags)
 {
@@ -701,6 +733,7 @@ main(void)
 		cmocka_unit_test_teardown(vnet_garbage, teardown),
 		cmocka_unit_test_teardown(tx_offsets, teardown),
 		cmocka_unit_test(rx_offsets),
+		cmocka_unit_test_teardown(own_bytes, teardown),
 		cmocka_unit_test_teardown(indirect, teardown),
 		cmocka_unit_test_teardown(indirect_bad, teardown),
 		cmocka_unit_test_teardown(indirect_trusted, teardown),
