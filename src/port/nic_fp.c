@@ -174,7 +174,7 @@ tx_addr(const struct unm_bring *r, const struct nic_port *p, struct nic_tx *t,
 	if (__builtin_expect(v->buf_idx < p->n_window && v->len <= p->frame_room, 1))
 		return p->lead + (uint64_t)(data - (const uint8_t *)r->bufs);
 	idx = t->bounce[pos % p->n_bounce];
-	memcpy(r->bufs + (size_t)idx * p->stride, data, v->len);
+	memmove(r->bufs + (size_t)idx * p->stride, data, v->len);
 	unm_count(&t->q->n_copied, 1);
 	return p->lead + (uint64_t)idx * p->stride;
 }

@@ -180,7 +180,7 @@ copy_payload(const struct unm_mon_src *src, const struct netmap_slot *v, uint8_t
 		(((uintptr_t)data | (uintptr_t)dst) & 63) == 0)
 		memcpy(dst, data, 64);
 	else
-		memcpy(dst, data, len);
+		memmove(dst, data, len);
 	return len;
 }
 

@@ -60,7 +60,7 @@ put_with_header(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_fr
 	dst = unm_spot_buffer(sp, sp->pos);
 	if (!unm_vnet_is_plain(vnet) || dst == NULL)
 		return false;
-	memcpy(dst, frag->data, f->total);
+	memmove(dst, frag->data, f->total);
 	memcpy(dst, vnet, 2); /* what was checked, should it have changed */
 	finish_one(sp, f->total, f->total);
 	return true;
@@ -92,7 +92,7 @@ put_frame(struct unm_vale_src *s, struct unm_spot *sp, const struct unm_frame *f
 			(((uintptr_t)frag->data | (uintptr_t)dst) & 63) == 0)
 			memcpy(dst, frag->data, 64);
 		else
-			memcpy(dst, frag->data, f->total);
+			memmove(dst, frag->data, f->total);
 	}
 	finish_one(sp, dst != NULL ? f->total : 0, f->total);
 	return UNM_PUT_DONE;
@@ -196,7 +196,7 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 		} else if (len <= 64 && (((uintptr_t)src & 63) | odd) == 0) {
 			memcpy(dst, src, 64);
 		} else {
-			memcpy(dst, src, len);
+			memmove(dst, src, len);
 		}
 		unm_slot_store_len_flags(&slot[pos], (uint16_t)len, 1 << NS_PORT_SHIFT);
 		pos = unm_pos_next(pos, n);

@@ -36,10 +36,7 @@ unm_reader_run(struct unm_reader *r, uint32_t len, const uint8_t **src)
 	return left;
 }
 
-/*
- * Copy the next @len bytes to @dst, or pass over them (@dst NULL). They may overlap: a sender whose
- * memory is the receiver's too can name the very buffer that it is copied to, at another offset.
- */
+/* Copy the next @len bytes to @dst, or pass over them (@dst NULL). They may overlap: see copy.h. */
 static inline void
 unm_reader_take(struct unm_reader *r, uint8_t *dst, uint32_t len)
 {
