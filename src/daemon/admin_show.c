@@ -132,8 +132,8 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	const struct unm_nic *nic = p->nic;
 	const struct unm_nic_state *st = nic->st;
 	struct unm_xsk_drops sum = {0}, one;
+	char off[256], why[UNM_NIC_REASON_SIZE];
 	uint64_t copied = 0, calls = 0;
-	char off[256];
 	uint32_t i;
 
 	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
@@ -150,7 +150,8 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "index", nic->ifindex);
 	unm_json_str(j, "netns", nic->netns);
 	unm_json_str(j, "mode", unm_nic_mode_name(st->mode));
-	unm_json_str(j, "slower_because", nic->reason);
+	unm_nic_why_not(st->refused, why);
+	unm_json_str(j, "slower_because", why);
 	unm_json_bool(j, "up", nic->is_up);
 	unm_json_bool(j, "watched", nic->watch != NULL);
 	unm_json_u64(j, "mtu", nic->mtu);

@@ -142,6 +142,7 @@ make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct un
 	st->is_multi_buffer = s->is_multi_buffer;
 	st->is_unaligned = s->is_unaligned;
 	st->is_busy_polled = wish->sizes.busy_poll_us > 0;
+	memcpy(st->refused, s->refused, sizeof(st->refused));
 	st->lead = w->lead;
 	st->stride = wish->stride;
 	st->n_window = w->n_bufs;
@@ -481,7 +482,6 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	if (sockets.mode >= UNM_NIC_XDP_SKB)
 		put_right(dom, dev, nic, UNM_OFFLOAD_GRO);
 	spec->n_tx = spec->n_rx = sockets.n; /* a packet socket takes all queues */
-	memcpy(nic->reason, sockets.reason, sizeof(nic->reason));
 	if (!sockets.is_multi_buffer && dev->mtu + UNM_ETH_OVERHEAD > sockets.frame_room) {
 		unm_nic_sockets_close(&sockets);
 		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);

@@ -21,8 +21,7 @@ struct unm_nic {
 	char netns[UNM_NAME_SIZE]; /* empty: netmapd's own */
 	uint32_t mtu;
 	bool is_up;
-	struct unm_nic_watch *watch;	  /* NULL: nobody tells us of changes */
-	char reason[UNM_NIC_REASON_SIZE]; /* why no faster mode */
+	struct unm_nic_watch *watch; /* NULL: nobody tells us of changes */
 };
 
 /**

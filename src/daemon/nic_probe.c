@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/atomic.h"
+
 #define PAGE	      4096u
 #define BUSY_TRIES    40
 #define BUSY_PAUSE_NS 5000000
@@ -60,13 +62,39 @@ unm_nic_mode_by_name(const char *name)
 	return -EINVAL;
 }
 
-static void
-note(struct unm_nic_sockets *s, enum unm_nic_mode mode, const char *what, int error)
-{
-	const size_t len = strlen(s->reason);
+static const char *const hurdles[UNM_NIC_N_HURDLES] = {
+	[UNM_NIC_HURDLE_SOCKET] = "socket",
+	[UNM_NIC_HURDLE_QUEUE] = "queue",
+	[UNM_NIC_HURDLE_TABLE] = "table of sockets",
+	[UNM_NIC_HURDLE_PROGRAM] = "program",
+	[UNM_NIC_HURDLE_ATTACH] = "program on the interface",
+	[UNM_NIC_HURDLE_BUFFERS] = "buffers of this region",
+	[UNM_NIC_HURDLE_GUARD] = "received frames reach the stack too",
+};
 
-	snprintf(s->reason + len, sizeof(s->reason) - len, "%s%s: %s: %s", len > 0 ? "; " : "",
-		unm_nic_mode_name(mode), what, strerror(-error));
+static void
+note(struct unm_nic_sockets *s, enum unm_nic_mode mode, enum unm_nic_hurdle what, int error)
+{
+	s->refused[mode - UNM_NIC_XDP_ZC] = unm_nic_refusal(what, -error);
+}
+
+void
+unm_nic_why_not(const uint32_t refused[UNM_NIC_N_MODES], char out[UNM_NIC_REASON_SIZE])
+{
+	size_t len = 0;
+	uint32_t i;
+
+	out[0] = '\0';
+	for (i = 0; i < UNM_NIC_N_MODES && len < UNM_NIC_REASON_SIZE; i++) {
+		const uint32_t refusal = UNM_READ_ONCE(refused[i]);
+		const uint32_t what = unm_nic_refusal_hurdle(refusal);
+
+		if (what == UNM_NIC_NO_HURDLE || what >= UNM_NIC_N_HURDLES)
+			continue;
+		len += (size_t)snprintf(out + len, UNM_NIC_REASON_SIZE - len, "%s%s: %s: %s",
+			len > 0 ? "; " : "", unm_nic_mode_name(UNM_NIC_XDP_ZC + i), hurdles[what],
+			strerror(unm_nic_refusal_error(refusal)));
+	}
 }
 
 void
@@ -84,7 +112,7 @@ unm_nic_sockets_close(struct unm_nic_sockets *s)
 /* One socket per queue, all over one UMEM, whose chunks and flags are in @s. */
 static int
 open_queues(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
-	struct unm_nic_sockets *s, const char **what)
+	struct unm_nic_sockets *s, enum unm_nic_hurdle *what)
 {
 	const struct unm_xsk_umem umem = {
 		.addr = wish->umem,
@@ -98,12 +126,12 @@ open_queues(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 	int ret = 0;
 
 	for (i = 0; i < wish->n_queues && ret == 0; i++) {
-		*what = "socket";
+		*what = UNM_NIC_HURDLE_SOCKET;
 		ret = unm_xsk_open(i == 0 ? &umem : NULL, &wish->sizes);
 		if (ret < 0)
 			break;
 		s->fds[s->n++] = ret;
-		*what = "queue";
+		*what = UNM_NIC_HURDLE_QUEUE;
 		ret = unm_xsk_bind(s->fds[i], dev->ifindex, i, i > 0 ? s->fds[0] : -1, flags);
 	}
 	if (ret == 0)
@@ -131,21 +159,22 @@ static int
 try_xdp(const struct unm_netdev *dev, const struct unm_nic_wish *wish, enum unm_nic_mode mode,
 	struct unm_nic_sockets *s)
 {
-	const char *what = "table of sockets";
+	enum unm_nic_hurdle what = UNM_NIC_HURDLE_TABLE;
 	int prog, ret;
 
 	s->mode = mode;
+	s->refused[mode - UNM_NIC_XDP_ZC] = 0; /* of a try before */
 	if (!choose_chunks(wish, s)) {
-		note(s, mode, "buffers of this region", -EINVAL);
+		note(s, mode, UNM_NIC_HURDLE_BUFFERS, -EINVAL);
 		return -EOPNOTSUPP;
 	}
 	s->map_fd = ret = unm_xdp_map_new(wish->n_queues);
 	if (ret >= 0) {
-		what = "program";
+		what = UNM_NIC_HURDLE_PROGRAM;
 		prog = ret = unm_xdp_prog_new(s->map_fd, dev->ifindex,
 			mode == UNM_NIC_XDP_SKB ? unm_host_token() : NULL, &s->puts_tags_back);
 		if (ret >= 0) {
-			what = "program on the interface";
+			what = UNM_NIC_HURDLE_ATTACH;
 			s->link_fd = ret =
 				unm_xdp_attach(prog, dev->ifindex, mode == UNM_NIC_XDP_SKB);
 			close(prog);
@@ -173,7 +202,7 @@ try_packet(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct
 	const int fd = unm_packet_open(dev->ifindex);
 
 	if (fd < 0) {
-		note(s, UNM_NIC_PACKET, "socket", fd);
+		note(s, UNM_NIC_PACKET, UNM_NIC_HURDLE_SOCKET, fd);
 		return fd;
 	}
 	s->mode = UNM_NIC_PACKET;
@@ -185,7 +214,7 @@ try_packet(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct
 	s->frame_room = wish->stride;
 	s->link_fd = unm_packet_guard(dev->ifindex, &s->map_fd);
 	if (s->link_fd < 0)
-		note(s, UNM_NIC_PACKET, "received frames reach the stack too", s->link_fd);
+		note(s, UNM_NIC_PACKET, UNM_NIC_HURDLE_GUARD, s->link_fd);
 	return 0;
 }
 
@@ -193,8 +222,9 @@ static int
 fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
 	int error, struct unm_reason *why)
 {
-	char holder[48];
+	char holder[48], reason[UNM_NIC_REASON_SIZE];
 
+	unm_nic_why_not(s->refused, reason);
 	switch (error) {
 	case -EBUSY:
 		unm_xdp_prog_name(unm_nic_xdp_id(dev->ifindex), holder, sizeof(holder));
@@ -206,20 +236,20 @@ fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct
 		if (geteuid() != 0)
 			return unm_fail(why, -EPERM,
 				"'%s': network interfaces need a netmapd that root runs: %s",
-				wish->name, s->reason);
-		return unm_fail(why, -EPERM, "'%s': netmapd may not: %s", wish->name, s->reason);
+				wish->name, reason);
+		return unm_fail(why, -EPERM, "'%s': netmapd may not: %s", wish->name, reason);
 	case -ENOBUFS:
 	case -ENOMEM:
-		return unm_fail(why, -ENOMEM, "'%s': no memory that can be locked: %s", wish->name,
-			s->reason);
+		return unm_fail(
+			why, -ENOMEM, "'%s': no memory that can be locked: %s", wish->name, reason);
 	default:
 		if (wish->mode == 0)
 			return unm_fail(
-				why, -EOPNOTSUPP, "'%s' can't be had: %s", wish->name, s->reason);
+				why, -EOPNOTSUPP, "'%s' can't be had: %s", wish->name, reason);
 		/* What helps comes first: the end may be cut off. */
 		return unm_fail(why, -EOPNOTSUPP,
 			"'%s' can't be had in mode %s, but maybe after nmctl set %s mode auto: %s",
-			wish->name, unm_nic_mode_name(wish->mode), wish->name, s->reason);
+			wish->name, unm_nic_mode_name(wish->mode), wish->name, reason);
 	}
 }
 
@@ -247,13 +277,9 @@ unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 			continue;
 		/* Who had it a moment ago may be about to let go of it. */
 		for (tries = 0; tries < BUSY_TRIES; tries++) {
-			const size_t len = strlen(out->reason);
-
 			ret = try_xdp(dev, wish, modes[i], out);
 			if (ret != -EBUSY)
 				break;
-			if (tries + 1 < BUSY_TRIES)
-				out->reason[len] = '\0';
 			nanosleep(&pause, NULL);
 		}
 		if (ret == 0)

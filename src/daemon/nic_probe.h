@@ -9,8 +9,6 @@
 #include "daemon/netdev.h"
 #include "daemon/xdp.h"
 
-#define UNM_NIC_REASON_SIZE 256
-
 /* What a port needs, and the memory it has. */
 struct unm_nic_wish {
 	const char *name;	/* of the port, for what is said: it may be in another namespace */
@@ -34,7 +32,7 @@ struct unm_nic_sockets {
 	bool is_multi_buffer;
 	bool puts_tags_back; /* see unm_xdp_prog_new() */
 	uint32_t frame_room;
-	char reason[UNM_NIC_REASON_SIZE]; /* why the faster modes do not work; empty */
+	uint32_t refused[UNM_NIC_N_MODES]; /* why not the other modes, as in shm/nic.h */
 };
 
 /**
@@ -47,6 +45,15 @@ int unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 	struct unm_nic_sockets *out, struct unm_reason *why);
 
 void unm_nic_sockets_close(struct unm_nic_sockets *s);
+
+#define UNM_NIC_REASON_SIZE 256
+
+/**
+ * unm_nic_why_not() - what kept an interface from other modes: "xdp: socket: Operation not permitted;
+ * ...", empty: nothing
+ * @refused: as in shm/nic.h, where clients may have written: each word is read once, then checked
+ */
+void unm_nic_why_not(const uint32_t refused[UNM_NIC_N_MODES], char out[UNM_NIC_REASON_SIZE]);
 
 #define UNM_NIC_MODES "auto, xdp-zerocopy, xdp, xdp-generic or packet"
 

@@ -49,6 +49,20 @@ enum unm_nic_mode {
 	UNM_NIC_XDP_SKB,    /* AF_XDP, the stack runs the program, frames are copied */
 	UNM_NIC_PACKET,	    /* AF_PACKET */
 };
+#define UNM_NIC_N_MODES 4u
+
+/* What failed when a mode was tried. */
+enum unm_nic_hurdle {
+	UNM_NIC_NO_HURDLE, /* it was not tried, or it works */
+	UNM_NIC_HURDLE_SOCKET,
+	UNM_NIC_HURDLE_QUEUE,
+	UNM_NIC_HURDLE_TABLE,	/* of sockets */
+	UNM_NIC_HURDLE_PROGRAM, /* the XDP program could not be loaded */
+	UNM_NIC_HURDLE_ATTACH,
+	UNM_NIC_HURDLE_BUFFERS, /* of this region can't be used so */
+	UNM_NIC_HURDLE_GUARD,	/* the mode works, but nothing keeps frames from the stack */
+	UNM_NIC_N_HURDLES
+};
 
 /* Offsets in the mapping of a socket's ring, as getsockopt(XDP_MMAP_OFFSETS) gives them. */
 struct unm_nic_ring_ofs {
@@ -99,7 +113,9 @@ struct unm_nic_state {
 	uint32_t has_open_sums;	 /* frames may come with checksums that are still to be done */
 	uint32_t is_busy_polled; /* rxsync calls the kernel when there is nothing */
 	uint32_t keeps_tags;	 /* VLAN tags of received frames, also those left to an offload */
-	uint32_t state_pad[8];
+	/* For each mode from UNM_NIC_XDP_ZC on: why not (unm_nic_refusal()). For netmapd's next run */
+	uint32_t refused[UNM_NIC_N_MODES];
+	uint32_t state_pad[4];
 
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
 	struct unm_nic_rxq rxq[UNM_NIC_MAX_QUEUES];
@@ -118,6 +134,26 @@ static_assert(offsetof(struct unm_nic_state, txq) == 256, "the constant part");
 #define UNM_NIC_FD_LINK(n_queues)  ((n_queues) + 1u) /* XDP modes: keeps the program attached */
 #define UNM_NIC_FD_MAP(n_queues)   ((n_queues) + 2u) /* its table of sockets */
 #define UNM_NIC_FDS_XDP(n_queues)  ((n_queues) + 3u)
+
+/* What failed, with its errno (positive), in one word. */
+static inline uint32_t
+unm_nic_refusal(enum unm_nic_hurdle hurdle, int error)
+{
+	return (uint32_t)hurdle << 16 | ((uint32_t)error & 0xffff);
+}
+
+/* UNM_NIC_N_HURDLES and above: nothing that we know. */
+static inline uint32_t
+unm_nic_refusal_hurdle(uint32_t refusal)
+{
+	return refusal >> 16;
+}
+
+static inline int
+unm_nic_refusal_error(uint32_t refusal)
+{
+	return (int)(refusal & 0xffff);
+}
 
 /* A position in a ring of slots and one in a ring of the kernel's, in one word. */
 static inline uint64_t

@@ -3,8 +3,8 @@
 #
 # Proves: where AF_XDP, bpf(2) or a part of it is forbidden (a filter, a missing capability, an unprivileged user namespace) or not in
 # the kernel, and where a driver can't run programs, interfaces work in the best mode that is left, which "show" and "doctor" name
-# together with the reason; a mode that was demanded and can't be had is refused with that reason; and where nothing is left, that is
-# said.
+# together with the reason, also when netmapd was killed meanwhile; a mode that was demanded and can't be had is refused with that
+# reason; and where nothing is left, that is said.
 
 load nic
 
@@ -122,6 +122,21 @@ refuses()
 	[[ "$output" == *"can't be had in mode xdp, but maybe after nmctl set d0%$ns_m mode auto: "* ]]
 	nmctl set "d0%$ns_m" mode auto
 	run -0 timeout 20 "$PKT_GEN" -i "netmap:d0%$ns_m" -f tx -n 1 -w 0
+}
+
+@test "the reason outlives netmapd" {
+	local before
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -W
+	before=$(interface_field "ma%$ns_m" slower_because)
+	[[ "$before" == "xdp-zerocopy: "*": "* ]]
+	kill -KILL "$(daemon_pid)"
+	wait_for 10 nmctl show >/dev/null # pkt-gen has started the next one
+	wait_for 10 eval '[ "$(json "len(d[\"ports\"])" show ports)" -eq 1 ]'
+	[ "$(interface_field "ma%$ns_m" slower_because)" = "$before" ]
 }
 
 @test "modes and leave to take an uplink outlive netmapd" {
