@@ -17,7 +17,8 @@ import time
 
 import nic
 from measure import CannotRun, busy_s, command
-from peers import cpu_seconds, process, wait_until
+from peers import cpu_seconds, wait_until
+from processes import heard, interrupt, process, session_seconds
 
 FIRST_KPPS, LAST_KPPS = 100, 12800  # offered: each time twice as much, then two steps in between
 STEPS_BETWEEN = 2
@@ -78,23 +79,13 @@ def tcpdump(env, way):
     argv = ["tcpdump", "-Z", "root", "-n", "-i", way.capture, "-w", "/dev/null", *FILTER]
     if way.wrapped:
         argv.insert(0, tool(env, "nm-pcap"))
-    try:
-        child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                 env=env.environ,
-                                 preexec_fn=lambda: os.sched_setaffinity(0, {env.cpus[-1]}))
-    except FileNotFoundError:
-        raise CannotRun(f"the program {argv[0]} is missing; scripts/deps demo installs it") from None
-    try:
+    with heard(env, *argv, cpu=env.cpus[-1]) as child:
         for line in child.stderr:
             if "listening on" in line:
                 break
         else:
             raise CannotRun(f"tcpdump does not capture from {way.capture}")
         yield child
-    finally:
-        child.kill()
-        child.wait()
-        child.stderr.close()
 
 
 def offer(env, way, kpps, seconds):
@@ -166,7 +157,7 @@ def stream(kpps, watched):
     def run(env, seconds):
         way = Monitor()
         with contextlib.ExitStack() as stack:
-            child = stack.enter_context(nic.kept(env, tool(env, "pkt-gen"), "-i", way.capture, "-f", "rx",
+            child = stack.enter_context(heard(env, tool(env, "pkt-gen"), "-i", way.capture, "-f", "rx",
                                                  "-w", "0", "--json", cpu=env.cpus[-1]))
             wait_until(lambda: way.is_ready(env), "the receiver")
             if watched:
@@ -176,8 +167,8 @@ def stream(kpps, watched):
                                       str(kpps * 1000), "--seconds", str(seconds), "--cpu",
                                       str(env.cpus[0]), env=env.environ))
             elapsed, busy = time.monotonic() - begin, busy_s(env.cpus) - busy
-            used = nic.cpu_seconds(child.pid)
-            packets = nic.pkt_gen_count(nic.interrupt(child))
+            used = session_seconds(child.pid)
+            packets = nic.pkt_gen_count(interrupt(child))
         return nic.figures(packets, load["seconds"], [("sender", load["cpu_s"]), ("receiver", used)],
                            busy * load["seconds"] / elapsed)
 

@@ -10,11 +10,11 @@ offloads on either way, a TCP frame is a segment of up to 64 KiB.
 import contextlib
 import json
 import os
-import subprocess
 import time
 
 from measure import CannotRun, busy_s, command
-from peers import Wires, cpu_seconds, process
+from peers import Wires, cpu_seconds
+from processes import heard, process
 
 SENDER, RECEIVER = "10.77.0.1", "10.77.0.2"
 OFFERED_KPPS = (100, 150, 200, 0)  # UDP: tried in turn, 0 as fast as it goes; the best counts
@@ -43,9 +43,8 @@ class Net:
         return json.loads(out)[0]["stats64"]["rx"][name]
 
     def start(self, holder, *argv):
-        return subprocess.Popen(["nsenter", "--net", "--target", str(holder.pid), "taskset", "-c",
-                                 ",".join(map(str, self.env.cpus)), "iperf3", *argv],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return heard(self.env, "nsenter", "--net", "--target", holder.pid, "taskset", "-c",
+                     ",".join(map(str, self.env.cpus)), "iperf3", *argv)
 
     def workers(self):
         """Process ids of those who forward."""
@@ -53,12 +52,8 @@ class Net:
 
     def run(self, seconds, *options):
         """One transfer. What iperf3 has to say about it, and the processor time of all sides."""
-        try:
-            server = self.start(self.holders[1], "-s", "-1", "--forceflush")
-        except FileNotFoundError:
-            raise CannotRun("nsenter or taskset (package util-linux) is missing") from None
         with contextlib.ExitStack() as stack:
-            stack.callback(server.kill)
+            server = stack.enter_context(self.start(self.holders[1], "-s", "-1", "--forceflush"))
             for line in server.stdout:
                 if "listening" in line:
                     break
@@ -68,9 +63,8 @@ class Net:
             workers = self.workers()
             before = [cpu_seconds(pid) for pid in workers]
             busy, begin, frames = busy_s(self.env.cpus), time.monotonic(), self.counter("packets")
-            client = self.start(self.holders[0], "-c", RECEIVER, "-t", str(max(1, round(seconds))), "-J",
-                                *options)
-            stack.callback(client.kill)
+            client = stack.enter_context(self.start(self.holders[0], "-c", RECEIVER, "-t",
+                                                    max(1, round(seconds)), "-J", *options))
             out = client.stdout.read()
             _, _, sender = os.wait4(client.pid, 0)
             frames = self.counter("packets") - frames

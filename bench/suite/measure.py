@@ -6,11 +6,9 @@ import json
 import os
 import subprocess
 
+from processes import CannotRun, output
+
 SKIP = 77  # BENCH_SKIP of bench.h
-
-
-class CannotRun(Exception):
-    """A measurement could not be taken; the text says why, for the table."""
 
 
 class Env:
@@ -52,18 +50,8 @@ class Env:
         path = os.path.join(self.build, "bench", name)
         if not os.path.exists(path):
             raise CannotRun(f"{name} has not been built")
-        command = [path, *map(str, args), "--seconds", str(seconds), "--cpus",
-                   ",".join(map(str, self.cpus))]
-        try:
-            done = subprocess.run(command, env=environ or self.environ, capture_output=True, text=True,
-                                  timeout=seconds + 120, check=False)
-        except subprocess.TimeoutExpired:
-            raise CannotRun(f"{name} did not end") from None
-        if done.returncode != 0:
-            lines = done.stderr.strip().splitlines()
-            raise CannotRun(lines[-1] if lines else f"{name} ended with {done.returncode}")
-        return json.loads(done.stdout)
-
+        argv = [path, *args, "--seconds", seconds, "--cpus", ",".join(map(str, self.cpus))]
+        return json.loads(output(argv, environ or self.environ, seconds + 120))
 
     def line_ns(self):
         """Time in which a cache line goes from one CPU to the other and back, just now.

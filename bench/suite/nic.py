@@ -15,12 +15,12 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 
 from measure import CannotRun, busy_s, command
-from peers import Wires, process, wait_until
+from peers import Wires, wait_until
+from processes import OURS, cpu_seconds, heard, interrupt, listed, process, session_seconds
 
 IN, IN_PEER, OUT, OUT_PEER = "nicin1", "nicin0", "nicout0", "nicout1"
 WARM_UP_S = 0.3
@@ -30,31 +30,6 @@ OTHER_HOST, SOURCE = "02:00:00:00:00:02", "02:00:00:00:00:01"
 
 def tool(env, name):
     return os.path.join(env.build, "tools", name, name)
-
-
-def cpu_seconds(pid):
-    """User and system time so far of a process, to the nanosecond."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with contextlib.suppress(FileNotFoundError):
-            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
-                total += int(f.read().split()[0])
-    return total / 1e9
-
-
-def processes():
-    """Pairs of pid, name and parent, of what runs in this process namespace."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):
-                with open(f"/proc/{entry}/stat", encoding="ascii", errors="replace") as f:
-                    head, _, rest = f.read().rpartition(")")
-                yield int(entry), head.partition("(")[2], int(rest.split()[1])
-
-
-def family_seconds(pid):
-    """The same of a process and its children (trafgen forks)."""
-    return sum(cpu_seconds(p) for p, _, parent in processes() if pid in (p, parent))
 
 
 def figures(packets, seconds, sides, busy):
@@ -79,13 +54,13 @@ def window(env, seconds, sides, count):
 
     wait_until(passes, "traffic")
     time.sleep(WARM_UP_S)
-    cpu = {name: family_seconds(child.pid) for name, child in sides.items()}
+    cpu = {name: session_seconds(child.pid) for name, child in sides.items()}
     begin, busy, before = time.monotonic(), busy_s(env.cpus), count()
     time.sleep(seconds)
     passed, elapsed = count() - before, time.monotonic() - begin
     busy = busy_s(env.cpus) - busy
     return figures(passed, elapsed,
-                   [(name, family_seconds(child.pid) - cpu[name]) for name, child in sides.items()], busy)
+                   [(name, session_seconds(child.pid) - cpu[name]) for name, child in sides.items()], busy)
 
 
 class Wire:
@@ -137,38 +112,12 @@ class Wire:
 
     def flood(self, env, seconds):
         """Frames into IN, from the first CPU."""
-        return kept(env, *self.inside(self.holders[0]), os.path.join(env.build, "bench", "flood"), "--if",
-                       IN_PEER, "--seconds", str(seconds), "--cpu", str(env.cpus[0]), cpu=env.cpus[0])
+        return heard(env, *self.inside(self.holders[0]), os.path.join(env.build, "bench", "flood"), "--if",
+                     IN_PEER, "--seconds", seconds, "--cpu", env.cpus[0], cpu=env.cpus[0])
 
 
 def wire(env):
     return env.keep("nic wire", lambda: Wire(env))
-
-
-@contextlib.contextmanager
-def kept(env, *argv, cpu):
-    """A process whose output is kept, for interrupt()."""
-    try:
-        child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                 env=env.environ, preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
-    except FileNotFoundError:
-        raise CannotRun(f"the program {argv[0]} is missing; scripts/deps bench installs it") from None
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait()
-        child.stdout.close()
-        child.stderr.close()
-
-
-def interrupt(child):
-    """End what prints its results then. Return: what it wrote to stdout and stderr."""
-    child.send_signal(signal.SIGINT)
-    try:
-        return child.communicate(timeout=5)
-    except subprocess.TimeoutExpired:
-        raise CannotRun(f"{child.args[0]} did not end") from None
 
 
 def pkt_gen_count(said):
@@ -232,7 +181,7 @@ def is_open(env, port):
 def receiving(env, seconds, ready, count, *argv):
     """A receiver on the last CPU; count() finds in what it said at the end how many frames it had."""
     w = wire(env)
-    with kept(env, *argv, cpu=env.cpus[-1]) as child:
+    with heard(env, *argv, cpu=env.cpus[-1]) as child:
         ready(child)
         with w.flood(env, seconds) as sender:
             begin, busy = time.monotonic(), busy_s(env.cpus)
@@ -350,7 +299,7 @@ IDLE_S = 2.0
 
 def daemons_seconds():
     """CPU time so far of netmapd and its workers."""
-    return sum(cpu_seconds(p) for p, name, _ in processes() if name.startswith(("netmapd", "nm-worker")))
+    return sum(cpu_seconds(p.pid) for p in listed() if p.name.startswith(OURS))
 
 
 def paced(env, seconds):

@@ -8,12 +8,12 @@ made once a run, for an idle veth pair costs nothing and removing one takes the 
 
 import contextlib
 import os
-import subprocess
 import sys
 import time
 
 import testpmd
 from measure import CannotRun, command
+from processes import process
 
 START_S = 10  # a daemon that is not ready by then will not be
 
@@ -48,32 +48,6 @@ class Wires:
         return env.program("peer_packet", "--frame", frame, "--tx", f"{self.tx}0", "--rx",
                            f"{self.rx}0", "--tx-ns", namespaces[0], "--rx-ns", namespaces[1],
                            seconds=seconds)
-
-
-@contextlib.contextmanager
-def process(*argv, env=None, cpus=None, log=None):
-    """A process that is ended with the block. Its stdin is a pipe that stays open as long."""
-    def pin():
-        if cpus is not None:
-            os.sched_setaffinity(0, cpus)
-
-    with contextlib.ExitStack() as stack:
-        out = stack.enter_context(open(log, "wb")) if log else subprocess.DEVNULL
-        try:
-            child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=out,
-                                     stderr=subprocess.STDOUT, env=env, preexec_fn=pin)
-        except FileNotFoundError:
-            raise CannotRun(f"the program {argv[0]} is missing; scripts/deps bench installs it") from None
-        try:
-            yield child
-        finally:
-            child.terminate()
-            try:
-                child.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            child.stdin.close()
 
 
 def wait_until(ready, what):

@@ -7,6 +7,7 @@ commands, so it shares a CPU with a forwarding one. Rates are testpmd's own: pac
 "show port stats" by its own clock, so that delays of this program do not enter.
 """
 
+import contextlib
 import os
 import re
 import select
@@ -14,6 +15,7 @@ import subprocess
 import time
 
 from measure import CannotRun, busy_s
+from processes import started
 
 START_S = 20
 WARM_UP_S = 0.5  # the link of a memif comes up in the background
@@ -30,11 +32,10 @@ class Testpmd:
                 *(f"--vdev={v}" for v in vdevs), "--", "-i", "--no-mlockall",
                 f"--total-num-mbufs={MBUFS}", f"--burst={BURST}", *options]
         environ = dict(env.environ, RUNTIME_DIRECTORY=env.directory)
-        try:
-            self.child = subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE,
-                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        except FileNotFoundError as e:
-            raise CannotRun(f"the program {e.filename} is missing; scripts/deps bench installs it") from None
+        self.stack = contextlib.ExitStack()
+        self.child = self.stack.enter_context(started(*argv, env=environ, stdin=subprocess.PIPE,
+                                                      stdout=subprocess.PIPE,
+                                                      stderr=subprocess.STDOUT))
 
     def __enter__(self):
         try:
@@ -45,14 +46,10 @@ class Testpmd:
         return self
 
     def __exit__(self, *_):
-        try:
+        with self.stack, contextlib.suppress(CannotRun, OSError, subprocess.TimeoutExpired):
             self.command("quit")
             self.child.stdin.close()
             self.child.wait(timeout=5)
-        except (CannotRun, OSError, subprocess.TimeoutExpired):
-            self.child.kill()
-            self.child.wait()
-        self.child.stdout.close()
 
     def command(self, line):
         try:
