@@ -36,7 +36,7 @@ COUNTER = "cat /sys/class/net/eth0/statistics/rx_packets"
 
 def ours(env):
     """Cards of two nm-vhost-user, and those who move the frames."""
-    servers = env.stack.enter_context(Servers(env, False))
+    servers = env.stack.enter_context(Servers(env, False, "valeguest", ("guest0", "guest1")))
     return [guest.Nic(socket=s, mac=m) for s, m in zip(servers.sockets, MAC)], servers.processes
 
 

@@ -16,12 +16,12 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
 
 import peers
 import testpmd
 from measure import CannotRun, command
+from processes import output, process
 
 RING = 1024
 RX_BUF = 1524  # with its header 1536 bytes, as a Linux guest posts for this MTU
@@ -85,21 +85,8 @@ def run_guests(env, guests, sockets, cpus, processes, seconds, warm_up=0.3, list
         argv += ["--watch", pid]
     for socket, role, cpu in zip(sockets, guests.roles, cpus):
         argv += ["--nic", f"{socket},role={role},cpu={cpu}" + (",server=1" if listens else "")]
-    try:
-        done = subprocess.run(
-            list(map(str, argv)),
-            env=env.environ,
-            capture_output=True,
-            text=True,
-            timeout=seconds + warm_up + 60,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotRun("vm-fe did not end") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise CannotRun(lines[-1] if lines else f"vm-fe ended with {done.returncode}")
-    return figures(guests, json.loads(done.stdout), processes)
+    said = output(argv, env.environ, seconds + warm_up + 60)
+    return figures(guests, json.loads(said), processes)
 
 
 def figures(guests, report, processes):
@@ -137,19 +124,21 @@ def figures(guests, report, processes):
 
 
 class Servers:
-    """Device servers for two guests on a switch, one for both or one each; a context manager."""
+    """Device servers for two guests on a switch, one for both or one each; a context manager.
 
-    def __init__(self, env, one_process):
+    The names are those of sockets and ports: servers that run at the same time need different ones.
+    """
+
+    def __init__(self, env, one_process, switch="valevm", names=("vm0", "vm1")):
         program = os.path.join(env.build, "tools", "nm-vhost-user", "nm-vhost-user")
         if not os.path.exists(program):
             raise CannotRun("nm-vhost-user has not been built")
-        names = ("vm0", "vm1")
         self.sockets = [env.path(name) for name in names]
         for socket in self.sockets:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(socket)
         nics = [
-            ["--socket", socket, "--port", f"vale0:{name}"]
+            ["--socket", socket, "--port", f"{switch}:{name}"]
             for socket, name in zip(self.sockets, names)
         ]
         groups = [nics[0] + nics[1]] if one_process else nics
@@ -159,7 +148,7 @@ class Servers:
             for group, cpu, name in zip(groups, (env.cpus[0], env.cpus[-1]), names):
                 log = env.path(name + ".log")
                 child = stack.enter_context(
-                    peers.process(program, *group, env=env.environ, cpus={cpu}, log=log)
+                    process(program, *group, env=env.environ, cpus={cpu}, log=log)
                 )
                 self.processes.append((f"server of {'both' if one_process else name}", child.pid))
                 self.logs.append(log)
@@ -266,7 +255,7 @@ def running_open_vswitch(env, sockets, tso):
     )
     vsctl = ["ovs-vsctl", f"--db={socket}", "--timeout=20"]
     command("ovsdb-tool", "create", files["conf.db"], "/usr/share/openvswitch/vswitch.ovsschema")
-    with peers.process(
+    with process(
         "ovsdb-server", files["conf.db"], f"--remote=p{socket}", env=environ, log=files["db.log"]
     ):
         peers.wait_until(lambda: os.path.exists(files["db.sock"]), "ovsdb-server")
@@ -288,7 +277,7 @@ def running_open_vswitch(env, sockets, tso):
             f"other_config:userspace-tso-enable={'true' if tso else 'false'}",
             env=environ,
         )
-        with peers.process(
+        with process(
             OVS_SWITCH, socket, env=environ, cpus=env.cpus, log=files["sw.log"]
         ) as switch:
             ports = []
