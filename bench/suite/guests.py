@@ -10,7 +10,6 @@ measured. The rig is test/vm/guests; its images must be there, as a run has no n
 test/vm/guests/images.py BUILD/guest-cache.
 """
 
-import contextlib
 import os
 import re
 import signal
@@ -108,7 +107,7 @@ def measured(make, what):
     """A measurement: what(sender, seconds) gives the figures of its own."""
 
     def measure(env, seconds):
-        pair = env.keep(f"guests {make.__name__}", lambda: contextlib.nullcontext(Pair(env, make)))
+        pair = env.keep(Pair, make)
         with pair:
             try:
                 before = [peers.cpu_seconds(pid) for _, pid in pair.processes]

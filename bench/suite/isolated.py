@@ -25,9 +25,13 @@ def socket_of(env):
     command(nmctl, "isolate", "remove", "bench", env=env.environ)
 
 
+def broker(env):
+    return env.stack.enter_context(socket_of(env))
+
+
 def program(name, *args):
     """As cases.program(), both sides isolated."""
     def measure(env, seconds):
-        path = env.keep("isolated", lambda: socket_of(env))
+        path = env.keep(broker)
         return env.program(name, *args, seconds=seconds, environ=dict(env.environ, UNETMAP_SOCKET=path))
     return measure

@@ -35,11 +35,23 @@ class Env:
     def __exit__(self, *_):
         self.stack.close()
 
-    def keep(self, name, make):
-        """What make() gives, made once a run. It is a context manager and is left at the end."""
-        if name not in self.kept:
-            self.kept[name] = self.stack.enter_context(make())
-        return self.kept[name]
+    def keep(self, make, *args):
+        """What make(env, *args) gives, made once a run; what has to be ended it leaves to env.stack.
+
+        The function itself is what it is known by, so two things cannot be taken for each other. If it fails,
+        half of what it makes may be there: each later call fails for the same reason.
+        """
+        if "<lambda>" in make.__qualname__ or "<locals>" in make.__qualname__:
+            raise TypeError(f"{make.__qualname__} is another function each time")
+        key = (make, *args)
+        if key not in self.kept:
+            try:
+                self.kept[key] = make(self, *args)
+            except Exception as e:
+                self.kept[key] = e
+        if isinstance(self.kept[key], Exception):
+            raise self.kept[key]
+        return self.kept[key]
 
     def path(self, name):
         """A path for a temporary file of this run."""

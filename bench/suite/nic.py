@@ -84,12 +84,6 @@ class Wire:
         command(*self.inside(b), "ethtool", "-K", IN, "gro", "on")
         self.namespace = f"/proc/{b.pid}/ns/net"
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass  # goes with the namespaces
-
     @staticmethod
     def inside(holder):
         return ["nsenter", "--net", "--target", str(holder.pid)]
@@ -117,7 +111,7 @@ class Wire:
 
 
 def wire(env):
-    return env.keep("nic wire", lambda: Wire(env))
+    return env.keep(Wire)
 
 
 def pkt_gen_count(said):

@@ -93,16 +93,10 @@ class VethPair:
                     f"ip link set {name} up")
             self.ports.append(f"{name}%pid:{holder.pid}")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass  # goes with the namespaces
-
 
 def veth(*args):
     def measure(env, seconds):
-        pair = env.keep("veth pair", lambda: VethPair(env))
+        pair = env.keep(VethPair)
         return env.program("ours_pair", "--kind", "nic", "--from", pair.ports[0], "--to",
                            pair.ports[1], *args, seconds=seconds)
     return measure
@@ -134,16 +128,10 @@ class Bridge:
         finally:
             command("umount", sysfs)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass  # goes with the namespaces
-
 
 def bridge(frame):
     def measure(env, seconds):
-        return env.keep("bridge", lambda: Bridge(env)).wires.measure(env, frame, seconds)
+        return env.keep(Bridge).wires.measure(env, frame, seconds)
 
     return measure
 
@@ -177,7 +165,7 @@ def running_open_vswitch(env, wires):
 
 def open_vswitch(frame):
     def measure(env, seconds):
-        wires = env.keep("ovs", lambda: contextlib.nullcontext(Wires(env, "ovs")))
+        wires = env.keep(Wires, "ovs")
         with running_open_vswitch(env, wires) as switch:
             before = cpu_seconds(switch.pid)
             figures = wires.measure(env, frame, seconds)
