@@ -10,9 +10,15 @@ be left behind, not even after kill -9. Without root a user namespace gives the 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+
+from processes import listed
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPORT_S = 60  # for a run that is told to end: tables, and a chart
 
 NAMESPACES = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
@@ -39,22 +45,34 @@ def enter(script, args):
                  "unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)")
     directory = tempfile.mkdtemp(prefix="bench-")
     try:
-        # setpriv: should this process be killed, unshare goes too, and --kill-child does the rest
+        # setpriv: should this process be killed, unshare goes too, and --kill-child does the rest.
+        # A session of its own: a terminal's ^C comes to us only.
         child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command, sys.executable, script,
-                                  *args, "--inside", directory])
+                                  *args, "--inside", directory], start_new_session=True)
         return wait(child)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def wait(child):
-    """Wait for the child; when this process is told to end, end the child first."""
+    """Wait for the child. The first signal that ends a program is passed on to the one inside, which reports what it
+    has; after a second one, or if it takes too long, it is killed.
+    """
     def stop(signum, _frame):
+        for s in SIGNALS:
+            signal.signal(s, kill)
+        signal.signal(signal.SIGALRM, kill)
+        signal.alarm(REPORT_S)
+        inside = [p.pid for p in listed() if p.parent == child.pid]
+        if not inside:
+            raise SystemExit(128 + signum)
+        os.kill(inside[0], signum)
+
+    def kill(signum, _frame):
         raise SystemExit(128 + signum)
 
-    import signal
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    for s in SIGNALS:
+        signal.signal(s, stop)
     try:
         return child.wait()
     finally:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Figures to tables and JSON. The middle is the median over the rounds, the spread least to greatest."""
 
+import json
+import os
 import statistics
 
 
@@ -12,6 +14,7 @@ class Result:
         self.rounds = []
         self.reason = None
         self.failures = 0
+        self.is_bug = False  # was one of them the bench's own fault?
 
     def values(self):
         return [value(self.case, r) for r in self.rounds]
@@ -128,15 +131,27 @@ def verdict_table(verdicts):
     return "\n".join(columns(rows, [False, True, True, True, True, False])) if verdicts else ""
 
 
-def document(machine, args, results, verdicts):
-    """Everything, for --json."""
+def document(machine, args, results, verdicts, incomplete):
+    """Everything, for --json. incomplete: why there are not all rounds, or None."""
     listed = []
     for r in results:
         entry = {"name": r.case.name, "group": r.case.group, "what": r.case.what,
-                 "unit": "us" if r.case.latency else "Mpps", "reason": r.reason, "rounds": r.rounds}
+                 "unit": "us" if r.case.latency else "Mpps", "reason": r.reason, "bug": r.is_bug,
+                 "rounds": r.rounds}
         if r.rounds:
             v = r.values()
             entry.update(median=middle(v), least=min(v), greatest=max(v))
         listed.append(entry)
     return {"machine": machine, "rounds": args.rounds, "seconds": args.seconds, "cpus": args.cpu_list,
-            "measurements": listed, "targets": verdicts}
+            "incomplete": incomplete, "measurements": listed, "targets": verdicts}
+
+
+def save(path, what):
+    """Write JSON; whoever reads meanwhile finds the former text, whole."""
+    is_device = os.path.exists(path) and not os.path.isfile(path)
+    written = path if is_device else f"{path}.new"
+    with open(written, "w", encoding="utf-8") as f:
+        json.dump(what, f, indent=1)
+        f.write("\n")
+    if not is_device:
+        os.replace(written, path)
