@@ -49,7 +49,8 @@ struct unm_desc {
 	uint32_t n_closing;
 	struct unm_binding *binding; /* set once, release; read with acquire */
 	/* Raw waits (fdready.c) */
-	uint32_t ready_armed; /* the control thread watches event_fd for this descriptor */
+	uint32_t ready_armed;	      /* the control thread watches event_fd for this descriptor */
+	struct unm_thread *ready_for; /* the only one that asked for that; NULL: several did */
 };
 
 /* What the data path calls back. */

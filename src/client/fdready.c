@@ -51,32 +51,70 @@ unm_fdready_watch_fd(void)
 	return __atomic_load_n(&watch_fd, __ATOMIC_ACQUIRE);
 }
 
-/* Let the control thread watch @b's eventfd. Return: false if that can't be had. */
+/* With the lock held. Return: the epoll instance, or -1; *created is set if it is new. */
+static int
+watch_fd_make(bool *created)
+{
+	int fd = watch_fd;
+
+	if (fd >= 0)
+		return fd;
+	fd = epoll_create1(EPOLL_CLOEXEC);
+	fd = fd < 0 ? -1 : unm_fd_internal(fd);
+	__atomic_store_n(&watch_fd, fd, __ATOMIC_RELEASE);
+	*created = fd >= 0;
+	return fd;
+}
+
+/* Let the control thread watch @b's eventfd for @t. Return: false if that can't be had. */
 static bool
-watch(const struct unm_binding *b)
+arm(struct unm_thread *t, struct unm_desc *d, const struct unm_binding *b)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = b->serial};
-	bool created = false;
+	bool created = false, ok;
 	struct unm_quiet quiet;
 	int fd;
 
 	unm_quiet_begin(&quiet);
 	pthread_mutex_lock(&lock);
-	fd = watch_fd;
-	if (fd < 0) {
-		fd = epoll_create1(EPOLL_CLOEXEC);
-		fd = fd < 0 ? -1 : unm_fd_internal(fd);
-		__atomic_store_n(&watch_fd, fd, __ATOMIC_RELEASE);
-		created = fd >= 0;
+	fd = watch_fd_make(&created);
+	ok = fd >= 0 &&
+	     (UNM_REAL(epoll_ctl)(fd, EPOLL_CTL_ADD, b->event_fd, &ev) == 0 || errno == EEXIST);
+	if (ok) {
+		UNM_WRITE_ONCE(d->ready_for, d->ready_armed ? NULL : t);
+		UNM_WRITE_ONCE(d->ready_armed, 1);
 	}
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
-	if (fd < 0 ||
-		(UNM_REAL(epoll_ctl)(fd, EPOLL_CTL_ADD, b->event_fd, &ev) < 0 && errno != EEXIST))
-		return false;
 	if (created)
 		unm_control_kick(); /* it has one more descriptor to sleep on */
-	return true;
+	return ok;
+}
+
+void
+unm_fdready_disarm(struct unm_thread *t, struct unm_desc *d, const struct unm_binding *b)
+{
+	struct unm_quiet quiet;
+
+	if (UNM_READ_ONCE(d->ready_for) != t || always())
+		return;
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	if (d->ready_armed && d->ready_for == t) {
+		UNM_REAL(epoll_ctl)(watch_fd, EPOLL_CTL_DEL, b->event_fd, NULL);
+		UNM_WRITE_ONCE(d->ready_armed, 0);
+	}
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+}
+
+/* Does somebody look after @t's raw waits for @d? Only @t itself ends that. */
+static bool
+is_armed(const struct unm_thread *t, const struct unm_desc *d)
+{
+	const struct unm_thread *only = UNM_READ_ONCE(d->ready_for);
+
+	return UNM_READ_ONCE(d->ready_armed) && (only == NULL || only == t);
 }
 
 void
@@ -91,11 +129,8 @@ unm_fdready_empty(struct unm_thread *t, struct unm_desc *d, struct unm_binding *
 	t->raw_idle = 0;
 	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
 		; /* at most as many as processes share C */
-	if (!UNM_READ_ONCE(d->ready_armed)) {
-		if (!watch(b))
-			return;
-		UNM_WRITE_ONCE(d->ready_armed, 1);
-	}
+	if (!is_armed(t, d) && !arm(t, d, b))
+		return;
 	unm_bport_arm(b->bport, POLLIN);
 	unm_bport_rxsync(b->bport); /* what came before the arming is in the ring now */
 }

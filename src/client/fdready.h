@@ -57,6 +57,19 @@ unm_fdready_synced(struct unm_thread *t, struct unm_desc *d, struct unm_binding 
 void unm_fdready_slept_here(struct unm_thread *t);
 
 /*
+ * @t waits for @d here: so it does not sleep elsewhere, and what it may have asked for is undone. A
+ * signal then wakes one thread, not two. In an epoch section.
+ */
+void unm_fdready_disarm(struct unm_thread *t, struct unm_desc *d, const struct unm_binding *b);
+
+static inline void
+unm_fdready_waits_here(struct unm_thread *t, struct unm_desc *d, const struct unm_binding *b)
+{
+	if (__builtin_expect(UNM_READ_ONCE(d->ready_armed), 0))
+		unm_fdready_disarm(t, d, b);
+}
+
+/*
  * The control thread's part: its epoll instance, to be watched for POLLIN, or -1; and what to do
  * when it is readable.
  */

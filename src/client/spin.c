@@ -9,34 +9,63 @@
 #define CREDIT_MAX 8u
 #define PRICE_MIN  4u
 #define PRICE_MAX  4096u
-#define UNSET	   UINT32_MAX
 
-static uint32_t setting_us = UNSET, default_us = UNM_SPIN_DEFAULT_US;
+/* Of the environment's setting. */
+#define NOT_READ UINT32_MAX
+#define NOT_SET	 (UINT32_MAX - 1)
+
+/* An average follows dearer wake-ups quickly, cheaper ones slowly: too short a look is the trap. */
+#define FRACTION 16u /* of a microsecond, in the average */
+#define RISE	 4u
+#define FALL	 16u
+
+static uint32_t setting_us = NOT_READ, default_us = UNM_SPIN_DEFAULT_US;
+static uint32_t wake_up; /* what one takes, on average, in 1/FRACTION us */
 
 void
 unm_spin_set_default(uint32_t us)
 {
 	UNM_WRITE_ONCE(default_us, us);
-	UNM_WRITE_ONCE(setting_us, UNSET); /* found out again at the next look */
+}
+
+static uint32_t
+from_environment(void)
+{
+	const char *text = getenv("UNETMAP_SPIN_US");
+	char *end;
+	unsigned long v;
+
+	if (text == NULL)
+		return NOT_SET;
+	v = strtoul(text, &end, 10);
+	return end == text || *end != '\0' || v > UNM_SPIN_MAX_US ? NOT_SET : (uint32_t)v;
 }
 
 static uint64_t
 full_ns(void)
 {
-	uint32_t us = UNM_READ_ONCE(setting_us);
+	uint32_t us = UNM_READ_ONCE(setting_us), learnt;
 
-	if (__builtin_expect(us == UNSET, 0)) {
-		const char *text = getenv("UNETMAP_SPIN_US");
-		char *end = NULL;
-		const unsigned long v =
-			text != NULL ? strtoul(text, &end, 10) : UNM_READ_ONCE(default_us);
-
-		us = text != NULL && (end == text || *end != '\0' || v > UNM_SPIN_MAX_US)
-			     ? UNM_READ_ONCE(default_us)
-			     : (uint32_t)v;
+	if (__builtin_expect(us == NOT_READ, 0)) {
+		us = from_environment();
 		UNM_WRITE_ONCE(setting_us, us);
 	}
+	if (us == NOT_SET) {
+		us = UNM_READ_ONCE(default_us);
+		learnt = UNM_READ_ONCE(wake_up) / FRACTION * 5 / 4;
+		if (learnt > us)
+			us = learnt < UNM_SPIN_LEARNT_MAX_US ? learnt : UNM_SPIN_LEARNT_MAX_US;
+	}
 	return us * UINT64_C(1000);
+}
+
+void
+unm_spin_woken(uint32_t us)
+{
+	const uint32_t was = UNM_READ_ONCE(wake_up);
+	const uint32_t now = (us < UNM_SPIN_LEARNT_MAX_US ? us : UNM_SPIN_LEARNT_MAX_US) * FRACTION;
+
+	UNM_WRITE_ONCE(wake_up, now > was ? was + (now - was) / RISE : was - (was - now) / FALL);
 }
 
 uint64_t

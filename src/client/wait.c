@@ -26,7 +26,8 @@
 #include "client/sleeper.h"
 #include "shm/clock.h"
 
-#define N_SMALL 64 /* entries of the sleep array that need no allocation */
+#define N_TELLING 8  /* descriptors that are asked what a wake-up took */
+#define N_SMALL	  64 /* entries of the sleep array that need no allocation */
 
 /* One wait. The sleep array holds, for each user entry, the descriptors that stand for it. */
 struct wait {
@@ -147,6 +148,7 @@ arm_desc(struct wait *w, struct unm_desc *d, short events)
 	err = unm_sleeper_add(w->sleeper, b);
 	if (err < 0)
 		return err;
+	unm_fdready_waits_here(w->t, d, b);
 	unm_bport_arm(b->bport, events);
 	if (n_more > 0)
 		w->n_sleep += unm_bport_fds(b->bport, events, &w->sleep[w->n_sleep], n_more);
@@ -312,23 +314,67 @@ look_longer(struct wait *w, struct unm_thread *t)
 	return n_ready;
 }
 
+struct wake_up {
+	uint32_t begin_us, end_us; /* of the sleep */
+	bool is_known;
+};
+
+static void
+learn_from(struct unm_desc *d, short events, void *arg)
+{
+	const struct unm_binding *b = unm_desc_binding(d);
+	struct wake_up *u = arg;
+	uint32_t us;
+
+	(void)events;
+	if (b == NULL || u->is_known)
+		return;
+	us = u->end_us - unm_bport_signalled_us(b->bport);
+	if (us > u->end_us - u->begin_us)
+		return; /* the latest signal was before the sleep, or is nonsense */
+	unm_spin_woken(us);
+	u->is_known = true;
+}
+
+/* What a wake-up costs: this one, if it was by a signal. The first descriptors tell. */
+static void
+learn_wake_up(struct wait *w, uint64_t begin_ns, uint64_t end_ns)
+{
+	struct wake_up u = {(uint32_t)(begin_ns / 1000), (uint32_t)(end_ns / 1000), false};
+	const bool outer = unm_epoch_enter(w->t);
+	nfds_t i;
+
+	for (i = 0; i < w->n && i < N_TELLING; i++) {
+		struct unm_file *f = unm_fdtab_get(w->fds[i].fd);
+
+		if (f != NULL && f->kind == UNM_FILE_DESC)
+			learn_from((struct unm_desc *)f, 0, &u);
+		else if (f != NULL && f->kind == UNM_FILE_EPOLL)
+			unm_epoll_set_each((struct unm_epoll_set *)f, learn_from, &u);
+	}
+	unm_epoch_exit(w->t, outer);
+}
+
 /* Return: -1 failed (errno), 0 go on, 1 foreign descriptors are ready or the time is over. */
 static int
 sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 {
+	const bool looked = w->t->spin.credit > 0;
 	struct timespec left;
-	uint64_t begin = 0;
+	uint64_t begin, end;
 	uint32_t i, n_ready = 0;
 	int r;
 
 	if (timeout != NULL && !time_left(w, timeout, &left))
 		return 1;
-	if (w->t->spin.credit == 0)
-		begin = unm_now_ns();
+	begin = unm_now_ns();
 	r = unm_sleeper_sleep(
 		w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
-	if (begin != 0)
-		unm_spin_slept(&w->t->spin, unm_now_ns() - begin);
+	end = unm_now_ns();
+	if (r > 0)
+		learn_wake_up(w, begin, end);
+	if (!looked)
+		unm_spin_slept(&w->t->spin, end - begin);
 	unm_fdready_slept_here(w->t);
 	if (r < 0)
 		return -1;

@@ -287,6 +287,12 @@ unm_bport_arm(struct unm_bport *bp, short events)
 	unm_arm_fence();
 }
 
+uint32_t
+unm_bport_signalled_us(const struct unm_bport *bp)
+{
+	return UNM_READ_ONCE(bp->seg->bindings[bp->info.binding].signalled_us);
+}
+
 unsigned int
 unm_bport_fds(const struct unm_bport *bp, short events, struct pollfd *out, unsigned int max)
 {

@@ -183,6 +183,13 @@ short unm_bport_poll(struct unm_bport *bp, short events);
 void unm_bport_arm(struct unm_bport *bp, short events);
 
 /**
+ * unm_bport_signalled_us() - when somebody signalled the binding last, as unm_now_us() tells time
+ *
+ * Shared memory that others write: good for estimates only.
+ */
+uint32_t unm_bport_signalled_us(const struct unm_bport *bp);
+
+/**
  * unm_bport_fds() - further descriptors that a sleeper has to watch (TAP queues)
  * @out: room for @max entries; fd and events are filled
  *

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "ring/wake.h"
+#include "shm/clock.h"
 
 #define MAX_RESTARTS 4 /* of a walk; netmapd would have to be faster than us that often */
 
@@ -30,6 +31,7 @@ unm_wake_port(const struct unm_env *env, const struct unm_seg *seg, uint32_t por
 				const int fd = env->wake_fd(seg, i, UNM_READ_ONCE(b->gen));
 				const uint64_t one = 1;
 
+				UNM_WRITE_ONCE(b->signalled_us, unm_now_us());
 				/*
 				 * EAGAIN means that the counter is full: the sleeper is as awake as
 				 * can be.

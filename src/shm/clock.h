@@ -22,6 +22,13 @@ unm_now_ns(void)
 	return unm_clock_ns(CLOCK_MONOTONIC);
 }
 
+/* The same in microseconds, modulo 2^32: only differences mean something. */
+static inline uint32_t
+unm_now_us(void)
+{
+	return (uint32_t)(unm_now_ns() / 1000);
+}
+
 /* Now, to a scheduler tick (1 ... 10 ms): a few ns a call. */
 static inline uint64_t
 unm_now_coarse_ns(void)

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION	      4u
+#define UNM_SEG_VERSION	      5u
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
@@ -228,7 +228,12 @@ struct unm_seg_binding {
 	 * that signals the eventfd.
 	 */
 	uint32_t want __attribute__((aligned(64)));
-	uint32_t binding_pad2[15];
+	/*
+	 * When it was signalled last: microseconds of the monotonic clock, modulo 2^32. The sleeper
+	 * learns from it what a wake-up costs, and nothing else. W: the waker.
+	 */
+	uint32_t signalled_us;
+	uint32_t binding_pad2[14];
 };
 
 #define UNM_WANT_RX 1u
