@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Finding and entering network namespaces. See netns.h. */
-/* Syscalls: openat ioctl setns */
+/* Syscalls: openat ioctl setns getdents64 newfstatat */
 #include "daemon/netns.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
@@ -16,7 +18,8 @@
 #include "daemon/log.h"
 #include "daemon/names.h"
 
-#define OWN_NETNS "/proc/self/ns/net"
+#define OWN_NETNS  "/proc/self/ns/net"
+#define MAX_LOOKED 65536 /* entries of a directory */
 
 int
 unm_netns_open(const char *netns)
@@ -45,6 +48,55 @@ unm_netns_open(const char *netns)
 		return -EINVAL;
 	}
 	return fd;
+}
+
+static int
+try_netns(const char *netns, bool (*is_it)(int fd, const void *arg), const void *arg)
+{
+	const int fd = unm_netns_open(netns);
+
+	if (fd < 0 || is_it(fd, arg))
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+/* By what stands in @dir: names as unm_netns_open() takes them, behind @prefix. */
+static int
+find_in(const char *dir, const char *prefix, bool (*is_it)(int fd, const void *arg),
+	const void *arg)
+{
+	DIR *d = opendir(dir);
+	int fd = -ENOENT, i;
+
+	for (i = 0; d != NULL && fd < 0 && i < MAX_LOOKED; i++) {
+		const struct dirent *e = readdir(d);
+		char netns[UNM_NAME_SIZE];
+
+		if (e == NULL)
+			break;
+		if (e->d_name[0] == '.' ||
+			(prefix[0] != '\0' && !isdigit((unsigned char)e->d_name[0])))
+			continue;
+		if ((size_t)snprintf(netns, sizeof(netns), "%s%s", prefix, e->d_name) <
+			sizeof(netns))
+			fd = try_netns(netns, is_it, arg);
+	}
+	if (d != NULL)
+		closedir(d);
+	return fd < 0 ? -ENOENT : fd;
+}
+
+int
+unm_netns_find(bool (*is_it)(int fd, const void *arg), const void *arg)
+{
+	int fd = try_netns(OWN_NETNS, is_it, arg);
+
+	if (fd < 0)
+		fd = find_in("/run/netns", "", is_it, arg);
+	if (fd < 0)
+		fd = find_in("/proc", "pid:", is_it, arg);
+	return fd < 0 ? -ENOENT : fd;
 }
 
 const char *

@@ -3,6 +3,8 @@
 #ifndef UNM_DAEMON_NETNS_H
 #define UNM_DAEMON_NETNS_H
 
+#include <stdbool.h>
+
 /**
  * unm_netns_open() - descriptor of the namespace that a port's name gives
  * @netns: a name below /run/netns, an absolute path, or pid:N
@@ -10,6 +12,15 @@
  * Return: descriptor; -ENOENT and other errnos of open(2); -EINVAL: no network namespace.
  */
 int unm_netns_open(const char *netns);
+
+/**
+ * unm_netns_find() - a namespace of which nothing but a property is known
+ * @is_it: called with the descriptor of one after the other, some of them several times
+ *
+ * Looks at netmapd's own, at those below /run/netns, and at those of processes. Return: descriptor,
+ * or -ENOENT: none of them is it.
+ */
+int unm_netns_find(bool (*is_it)(int fd, const void *arg), const void *arg);
 
 /** unm_netns_hint() - for a sentence that there is none: how one of that kind is found. Static. */
 const char *unm_netns_hint(const char *netns);

@@ -6,7 +6,9 @@
  *   carrier lost, back     the port's link (port/link.h)
  *   taken down             its rings stop: syncs fail with EIO, polls with POLLERR, until it is up
  *   renamed                so is the port, unless a switch knows it by its name
- *   removed, moved away    the port ends: its clients have a zombie
+ *   removed, moved away    the port ends: its clients have a zombie. The message of an interface that
+ *                          was moved tells where to, by the number that its old namespace has for
+ *                          the new one: its offloads are given back there
  */
 /* Syscalls: socket bind sendto recvfrom recvmsg */
 #include <errno.h>
@@ -24,15 +26,32 @@
 
 #include "daemon/host_port.h"
 #include "daemon/loop.h"
+#include "daemon/netns.h"
 #include "daemon/nic.h"
+#include "daemon/offload.h"
+#include "daemon/veth.h"
 
 #define MAX_MESSAGES 64 /* read in one go; the loop calls again */
+
+/* Where an interface was moved to. */
+struct new_place {
+	bool is_known;
+	int32_t netnsid; /* as the old namespace counts */
+	uint32_t ifindex;
+};
 
 struct unm_nic_watch {
 	struct unm_source src;
 	struct unm_domain *dom;
 	struct unm_dport *port;
+	struct new_place moved;
 };
+
+/* Room for a message. netmapd has one thread */
+static union {
+	struct nlmsghdr h;
+	char bytes[32768];
+} incoming;
 
 /* The present state of an interface, as RTM_GETLINK tells it. */
 struct link_state {
@@ -102,9 +121,51 @@ take_attributes(const struct nlmsghdr *h, struct link_state *s)
 	}
 }
 
-/* Ask on socket @fd, which may have other messages before the answer. */
+/* Does the message say that interface @ifindex has left its namespace for another one? */
+static void
+take_move(const struct nlmsghdr *h, uint32_t ifindex, struct new_place *out)
+{
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
+	const struct rtattr *a = IFLA_RTA(ifi);
+	int len = (int)IFLA_PAYLOAD(h);
+	struct new_place p = {.ifindex = ifindex};
+
+	if (h->nlmsg_type != RTM_DELLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*ifi)) ||
+		ifi->ifi_index != (int)ifindex)
+		return;
+	for (; RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		if (RTA_PAYLOAD(a) < sizeof(uint32_t))
+			continue;
+		if (a->rta_type == IFLA_NEW_NETNSID) {
+			memcpy(&p.netnsid, RTA_DATA(a), sizeof(p.netnsid));
+			p.is_known = true;
+		} else if (a->rta_type == IFLA_NEW_IFINDEX) {
+			memcpy(&p.ifindex, RTA_DATA(a), sizeof(p.ifindex));
+		}
+	}
+	if (p.is_known)
+		*out = p;
+}
+
+/* Read what there is. It may be out of date, or may have been lost: only where it was moved counts. */
+static void
+listen_to(int fd, uint32_t ifindex, struct new_place *moved)
+{
+	int i;
+
+	for (i = 0; i < MAX_MESSAGES; i++) {
+		const ssize_t n = recv(fd, &incoming, sizeof(incoming), MSG_DONTWAIT);
+
+		if (n < 0 && errno != ENOBUFS)
+			break;
+		if (n > 0 && NLMSG_OK(&incoming.h, (size_t)n))
+			take_move(&incoming.h, ifindex, moved);
+	}
+}
+
+/* Ask on socket @fd, which may have other messages before the answer. @moved may be NULL. */
 static int
-ask(int fd, uint32_t ifindex, struct link_state *out)
+ask(int fd, uint32_t ifindex, struct link_state *out, struct new_place *moved)
 {
 	struct {
 		struct nlmsghdr h;
@@ -115,22 +176,20 @@ ask(int fd, uint32_t ifindex, struct link_state *out)
 			.nlmsg_flags = NLM_F_REQUEST},
 		.ifi = {.ifi_index = (int)ifindex},
 	};
-	static union {
-		struct nlmsghdr h;
-		char bytes[32768];
-	} answer; /* netmapd has one thread */
-	const struct nlmsghdr *h = &answer.h;
+	const struct nlmsghdr *h = &incoming.h;
 	ssize_t n;
 
 	if (send(fd, &req, sizeof(req), 0) < 0)
 		return -errno;
-	n = recv(fd, &answer, sizeof(answer), 0);
+	n = recv(fd, &incoming, sizeof(incoming), 0);
 	if (n < 0)
 		return -errno;
 	if (!NLMSG_OK(h, (size_t)n))
 		return -EPROTO;
 	if (h->nlmsg_type == NLMSG_ERROR)
 		return -ENODEV;
+	if (moved != NULL)
+		take_move(h, ifindex, moved);
 	if (h->nlmsg_type != RTM_NEWLINK)
 		return -EPROTO;
 	memset(out, 0, sizeof(*out));
@@ -147,7 +206,7 @@ unm_nic_xdp_id(uint32_t ifindex)
 
 	if (fd < 0)
 		return 0;
-	ret = ask(fd, ifindex, &s);
+	ret = ask(fd, ifindex, &s, NULL);
 	close(fd);
 	return ret == 0 ? s.prog_id : 0;
 }
@@ -208,6 +267,40 @@ apply(struct unm_domain *dom, struct unm_dport *port, const struct link_state *s
 		unm_dport_set_link(port, s->has_carrier);
 }
 
+struct netnsid {
+	int sock;
+	int32_t id;
+};
+
+static bool
+has_netnsid(int ns, const void *arg)
+{
+	const struct netnsid *want = arg;
+	int32_t id;
+
+	return unm_veth_ask_netnsid(want->sock, ns, &id) == 0 && id == want->id;
+}
+
+/* What was switched off for us is on again, where the interface is now. */
+static void
+follow(struct unm_domain *dom, const struct unm_nic *nic, const struct new_place *moved)
+{
+	const struct netnsid want = {.sock = nic->veth_fd, .id = moved->netnsid};
+	const int ns = unm_netns_find(has_netnsid, &want);
+	const int home = ns >= 0 ? unm_netns_enter(ns) : -1;
+	int sock = -1;
+
+	if (ns >= 0)
+		close(ns);
+	if (home >= 0) {
+		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		unm_netns_leave(home);
+	}
+	unm_offload_give_back_moved(dom, nic->ifindex, nic->netns, sock, moved->ifindex);
+	if (sock >= 0)
+		close(sock);
+}
+
 static void
 news(struct unm_source *src, uint32_t events)
 {
@@ -215,21 +308,20 @@ news(struct unm_source *src, uint32_t events)
 		(struct unm_nic_watch *)(void *)((char *)src - offsetof(struct unm_nic_watch, src));
 	struct unm_domain *dom = w->dom;
 	struct unm_dport *port = w->port;
+	const uint32_t ifindex = port->nic->ifindex;
 	struct link_state s;
-	char drain[64];
-	int i, ret;
+	int ret;
 
 	(void)events;
-	/* What it says may be out of date, or may have been lost: only that there is something. */
-	for (i = 0; i < MAX_MESSAGES; i++) {
-		if (recv(src->fd, drain, sizeof(drain), MSG_DONTWAIT) < 0 && errno != ENOBUFS)
-			break;
-	}
-	ret = ask(src->fd, port->nic->ifindex, &s);
+	listen_to(src->fd, ifindex, &w->moved);
+	ret = ask(src->fd, ifindex, &s, &w->moved);
 	if (ret == 0) {
 		apply(dom, port, &s);
 	} else if (ret == -ENODEV) {
 		unm_log(LOG_INFO, "%s: the interface is gone from its namespace", port->name);
+		listen_to(src->fd, ifindex, &w->moved); /* it may have moved just now */
+		if (w->moved.is_known)
+			follow(dom, port->nic, &w->moved);
 		unm_host_port_end(dom, port->name);
 		unm_nic_unwatch(port->nic); /* frees @w */
 		unm_nic_let_go(port);
@@ -256,7 +348,8 @@ unm_nic_watch(struct unm_domain *dom, struct unm_dport *port)
 		free(w);
 		return -EMFILE;
 	}
-	ret = ask(w->src.fd, port->nic->ifindex, &s); /* what happened before the socket listened */
+	ret = ask(w->src.fd, port->nic->ifindex, &s,
+		&w->moved); /* what happened before the socket listened */
 	port->nic->watch = w;
 	if (ret == 0)
 		apply(dom, port, &s);

@@ -338,6 +338,30 @@ unm_offload_give_back(struct unm_domain *dom, uint32_t ifindex, const char *netn
 	save(dom);
 }
 
+void
+unm_offload_give_back_moved(
+	struct unm_domain *dom, uint32_t ifindex, const char *netns, int sock, uint32_t new_ifindex)
+{
+	struct unm_offload *o = find(dom, ifindex, netns);
+	char list[128];
+
+	if (o == NULL)
+		return;
+	if (sock >= 0) {
+		o->ifindex = new_ifindex;
+		switch_on(sock, o);
+	} else {
+		unm_offload_list(dom, ifindex, netns, list, sizeof(list));
+		unm_log(LOG_WARNING,
+			"an interface was moved to a namespace that netmapd does not find: off "
+			"there "
+			"are still %s (ethtool -K)",
+			list);
+	}
+	forget(dom, o);
+	save(dom);
+}
+
 static bool
 is_open(const struct unm_domain *dom, const struct unm_offload *o)
 {

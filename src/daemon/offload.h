@@ -11,7 +11,8 @@
  *
  * What was switched off is noted first, and stands in the state file (restore.c) until it has been
  * given back. So it is also after a crash: the next netmapd gives back what no client has handed
- * over to it. An interface that is gone from its namespace by then is left alone.
+ * over to it. An interface that is gone from its namespace by then is left alone; one that is moved
+ * while netmapd looks on is followed (nic_watch.c).
  *
  * Only those of the interface itself: what a veth's other end leaves undone is that one's affair.
  */
@@ -51,6 +52,16 @@ int unm_offload_put_right(
  * @sock: any socket of the interface's namespace but AF_XDP and AF_PACKET ones; negative: enter it
  */
 void unm_offload_give_back(struct unm_domain *dom, uint32_t ifindex, const char *netns, int sock);
+
+/**
+ * unm_offload_give_back_moved() - the same, when the interface has been moved to another namespace
+ * @ifindex, @netns: where it was
+ * @sock:            any socket of the namespace where it is, but AF_XDP and AF_PACKET ones. Negative:
+ *                   nobody knows which that is, so they stay off, which is logged
+ * @new_ifindex:     its number there
+ */
+void unm_offload_give_back_moved(struct unm_domain *dom, uint32_t ifindex, const char *netns,
+	int sock, uint32_t new_ifindex);
 
 /** unm_offload_settle() - give back what belongs to no port that is open. */
 void unm_offload_settle(struct unm_domain *dom);

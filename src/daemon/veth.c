@@ -115,18 +115,14 @@ ask_other_end(int sock, uint32_t ifindex, struct other_end *out)
 	return get_word(find_attr(attrs, len, IFLA_LINK), &out->ifindex) ? 0 : -ENOENT;
 }
 
-/* The number that the namespace of @sock has for that of @other. Return: 0 or -errno. */
-static int
-ask_netnsid(int sock, int other, int32_t *id)
+int
+unm_veth_ask_netnsid(int sock, int ns, int32_t *id)
 {
 	static union message m;
 	struct rtgenmsg *gen = NLMSG_DATA(&m.h);
 	struct rtattr *a = (struct rtattr *)(void *)(m.bytes + NLMSG_SPACE(sizeof(*gen)));
-	const int ns = ioctl(other, SIOCGSKNS);
 	int ret, len;
 
-	if (ns < 0)
-		return -errno;
 	memset(&m, 0, NLMSG_SPACE(sizeof(*gen)) + RTA_SPACE(sizeof(ns)));
 	m.h.nlmsg_len = NLMSG_SPACE(sizeof(*gen)) + RTA_SPACE(sizeof(ns));
 	m.h.nlmsg_type = RTM_GETNSID;
@@ -136,7 +132,6 @@ ask_netnsid(int sock, int other, int32_t *id)
 	a->rta_len = (unsigned short)RTA_LENGTH(sizeof(ns));
 	memcpy(RTA_DATA(a), &ns, sizeof(ns));
 	ret = ask(sock, &m);
-	close(ns);
 	if (ret < 0)
 		return ret;
 	if (m.h.nlmsg_type != RTM_NEWNSID || m.h.nlmsg_len < NLMSG_SPACE(sizeof(*gen)))
@@ -145,6 +140,20 @@ ask_netnsid(int sock, int other, int32_t *id)
 	return get_word(find_attr(a, len, NETNSA_NSID), id) && *id != NETNSA_NSID_NOT_ASSIGNED
 		       ? 0
 		       : -ENOENT;
+}
+
+/* The number that the namespace of @sock has for that of socket @other. Return: 0 or -errno. */
+static int
+ask_netnsid_of(int sock, int other, int32_t *id)
+{
+	const int ns = ioctl(other, SIOCGSKNS);
+	int ret;
+
+	if (ns < 0)
+		return -errno;
+	ret = unm_veth_ask_netnsid(sock, ns, id);
+	close(ns);
+	return ret;
 }
 
 /* Are the two sockets in one namespace? */
@@ -168,5 +177,5 @@ unm_veth_is_pair(int sock_a, uint32_t a, int sock_b, uint32_t b)
 		return false;
 	if (!end.has_netnsid) /* the pair is in one namespace */
 		return a != b && is_same_netns(sock_a, sock_b);
-	return ask_netnsid(sock_a, sock_b, &id) == 0 && id == end.netnsid;
+	return ask_netnsid_of(sock_a, sock_b, &id) == 0 && id == end.netnsid;
 }

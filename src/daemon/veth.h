@@ -21,6 +21,15 @@
 int unm_veth_socket(int fd);
 
 /**
+ * unm_veth_ask_netnsid() - the number that one namespace has for another
+ * @sock: from unm_veth_socket(), in the first
+ * @ns:   descriptor of the second
+ *
+ * Return: 0; -ENOENT: it has none; other errnos.
+ */
+int unm_veth_ask_netnsid(int sock, int ns, int32_t *id);
+
+/**
  * unm_veth_is_pair() - are interface @a of @sock_a's namespace and @b of @sock_b's one pair?
  * @sock_a, @sock_b: from unm_veth_socket()
  *

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Proves: offloads of an interface that would change received frames are off while it is open, and as before when it is not, whoever is
-# killed in between; a VLAN tag that its sender left to an offload arrives in the slot, and leaves again as a tag; where it can't, that is said.
+# killed in between, and wherever it is moved to; a VLAN tag that its sender left to an offload arrives in the slot, and leaves again as a tag; where it can't, that is said.
 
 load nic
 
@@ -61,6 +61,44 @@ is_as_before()
 	stop "$PID" INT || :
 	wait_for 5 lacks_port
 	is_as_before
+}
+
+@test "moved to another namespace: one with a name, one of a process" {
+	local holder
+
+	opened packet
+	is_off generic-receive-offload
+	make_ns b
+	ip -n "$ns_b" link add x0 type veth peer name x1 # so that its number there is another one, if numbers are taken in turn
+	ip -n "$ns_m" link set dev ma netns "$ns_b"
+	ns_m=$ns_b
+	wait_for 5 is_as_before
+	wait_for 5 lacks_port
+	finish "$PID" 10 || :
+	port="ma%$ns_m"
+	nmctl set "$port" mode xdp-generic
+	ip -n "$ns_m" link set dev ma up
+	rm -f "$DIR"/rx.*
+	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
+	is_off generic-receive-offload
+	unshare --net sleep 60 3>&- &
+	holder=$!
+	PIDS+=("$holder")
+	wait_for 5 is_elsewhere "$holder"
+	ip -n "$ns_m" link set dev ma netns "$holder"
+	wait_for 5 is_as_before_at "$holder"
+	wait_for 5 lacks_port
+	stop "$holder" KILL || :
+}
+
+is_elsewhere()
+{
+	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink "/proc/$$/ns/net")" ]
+}
+
+is_as_before_at()
+{
+	[ "$(nsenter --net --target "$1" ethtool -k ma)" = "$before" ]
 }
 
 lacks_port()
