@@ -20,10 +20,8 @@ host_name(const char *nic_name, char *out, size_t size)
 {
 	const char *percent = strchr(nic_name, '%');
 	const size_t len = percent != NULL ? (size_t)(percent - nic_name) : strlen(nic_name);
-	/* no longer than an interface's name may be */
-	const int n = len < UNM_IFNAME_SIZE - 2 ? (int)len : UNM_IFNAME_SIZE - 2;
 
-	snprintf(out, size, "%.*s^%s", n, nic_name, percent != NULL ? percent : "");
+	snprintf(out, size, "%.*s^%s", (int)len, nic_name, percent != NULL ? percent : "");
 }
 
 static void
@@ -172,26 +170,6 @@ unm_host_port_of(struct unm_domain *dom, const struct unm_dport *attached)
 	return port != NULL && (port->flags & UNM_PORTF_HOST_SIDE) ? port : NULL;
 }
 
-/*
- * Names of 15 bytes lose their last one, so two interfaces may have the same name for their TAPs:
- * is it that of another one, which is on a switch?
- */
-static bool
-is_of_another(const struct unm_domain *dom, const char *tap, const char *nic_name)
-{
-	char theirs[UNM_NAME_SIZE + 8];
-	const struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->kind != UNM_PORT_NIC || strcmp(p->name, nic_name) == 0)
-			continue;
-		tap_name(p->name, theirs, sizeof(theirs));
-		if (strcmp(theirs, tap) == 0 && unm_nic_is_attached(dom, p))
-			return true;
-	}
-	return false;
-}
-
 void
 unm_host_port_end(struct unm_domain *dom, const char *nic_name)
 {
@@ -200,6 +178,6 @@ unm_host_port_end(struct unm_domain *dom, const char *nic_name)
 
 	tap_name(nic_name, name, sizeof(name));
 	tap = unm_dport_find(dom, name);
-	if (tap != NULL && tap->kind == UNM_PORT_TAP && !is_of_another(dom, name, nic_name))
+	if (tap != NULL && tap->kind == UNM_PORT_TAP)
 		unm_dport_remove(dom, tap);
 }

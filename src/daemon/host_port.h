@@ -7,7 +7,8 @@
  *
  * The TAP beside the interface (hoststack.h) is there already, for host rings. Here it is a TAP port
  * of its own over the same queues, so that frames cross it as from any TAP on a switch: segments as
- * large as TCP makes them. It lives as long as the interface's port.
+ * large as TCP makes them. It lives as long as the interface's port. The two ports have the interface's
+ * whole name and a ^, be that longer than the kernel's name for the TAP may be (hoststack.c).
  */
 #ifndef UNM_DAEMON_HOST_PORT_H
 #define UNM_DAEMON_HOST_PORT_H

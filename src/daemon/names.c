@@ -45,18 +45,33 @@ parse_pipe(struct unm_name *n, const char *brace, struct unm_reason *why)
 	return 0;
 }
 
-/* IF or IF%NETNS, by itself or as the port part of a VALE name. */
+/* Length without the mark of a host's side, which the kernel's own name for its TAP need not have. */
+static size_t
+without_mark(const char *name, size_t len)
+{
+	return len > 0 && name[len - 1] == '^' ? len - 1 : len;
+}
+
+/*
+ * IF or IF%NETNS, by itself or as the port part of a VALE name.
+ * @may_be_host: IF^ too, whatever interface's name IF is
+ */
 static int
-parse_tap(struct unm_name *n, const char *name, struct unm_reason *why)
+parse_tap(struct unm_name *n, const char *name, bool may_be_host, struct unm_reason *why)
 {
 	const char *percent = strchr(name, '%');
 	const size_t len = percent != NULL ? (size_t)(percent - name) : strlen(name);
+	const size_t of_if = may_be_host ? without_mark(name, len) : len;
+	bool is_ok = of_if < UNM_IFNAME_SIZE;
 
-	if (len < sizeof(n->ifname)) {
-		memcpy(n->ifname, name, len);
+	if (is_ok) {
+		memcpy(n->ifname, name, of_if);
+		n->ifname[of_if] = '\0';
+		is_ok = unm_ifname_ok(n->ifname);
+		memcpy(n->ifname + of_if, name + of_if, len - of_if);
 		n->ifname[len] = '\0';
 	}
-	if (len >= sizeof(n->ifname) || !unm_ifname_ok(n->ifname))
+	if (!is_ok)
 		return unm_fail(why, -EINVAL,
 			"'%s': the interface's name must have 1 to 15 characters without / or :",
 			n->full);
@@ -92,10 +107,10 @@ parse_vale(struct unm_name *n, struct unm_reason *why)
 	n->sw[len] = '\0';
 	snprintf(n->port, sizeof(n->port), "%s", colon + 1);
 	if (strncmp(n->port, TAP_PREFIX, strlen(TAP_PREFIX)) == 0)
-		return parse_tap(n, n->port + strlen(TAP_PREFIX), why);
+		return parse_tap(n, n->port + strlen(TAP_PREFIX), true, why);
 	if (strchr(n->port, '%') != NULL)
-		return parse_tap(n, n->port, why);
-	len = strlen(n->port);
+		return parse_tap(n, n->port, true, why);
+	len = without_mark(n->port, strlen(n->port));
 	if (len == 0 || len > 15)
 		return unm_fail(why, -ENOMEM, "'%s': the port's name must have 1 to 15 characters",
 			n->full);
@@ -118,13 +133,13 @@ unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why)
 		return parse_vale(out, why);
 	if (strncmp(out->full, TAP_PREFIX, strlen(TAP_PREFIX)) == 0) {
 		out->kind = UNM_NAME_TAP;
-		return parse_tap(out, out->full + strlen(TAP_PREFIX), why);
+		return parse_tap(out, out->full + strlen(TAP_PREFIX), true, why);
 	}
 	out->kind = UNM_NAME_PLAIN;
 	if (out->full[0] == '\0')
 		return unm_fail(why, -ENXIO, "the port's name is empty");
 	if (strchr(out->full, '%') != NULL)
-		return parse_tap(out, out->full, why);
+		return parse_tap(out, out->full, false, why);
 	if (!unm_ifname_ok(out->full))
 		return unm_fail(why, -ENXIO, "'%s': no such interface", out->full);
 	memcpy(out->ifname, out->full, strlen(out->full) + 1); /* fits: checked just now */

@@ -30,13 +30,17 @@ enum unm_name_kind {
 struct unm_name {
 	enum unm_name_kind kind;
 	char full[UNM_NAME_SIZE];
-	char sw[UNM_SWITCH_SIZE];     /* VALE: "vale0" */
-	char port[UNM_NAME_SIZE];     /* VALE: port part */
-	char base[UNM_NAME_SIZE];     /* pipe */
-	char id[UNM_NAME_SIZE];	      /* pipe */
-	bool is_master;		      /* pipe: '{' */
-	char ifname[UNM_IFNAME_SIZE]; /* TAP (also as a VALE port), plain; else empty */
-	char netns[UNM_NAME_SIZE];    /* of the TAP; empty = netmapd's own */
+	char sw[UNM_SWITCH_SIZE]; /* VALE: "vale0" */
+	char port[UNM_NAME_SIZE]; /* VALE: port part */
+	char base[UNM_NAME_SIZE]; /* pipe */
+	char id[UNM_NAME_SIZE];	  /* pipe */
+	bool is_master;		  /* pipe: '{' */
+	/*
+	 * TAP (also as a VALE port), plain; else empty. Of a TAP it may be IF^, the host's side of
+	 * interface IF: with one of the longest names, that is one byte more than the kernel has.
+	 */
+	char ifname[UNM_IFNAME_SIZE + 1];
+	char netns[UNM_NAME_SIZE]; /* of the TAP; empty = netmapd's own */
 };
 
 /**

@@ -212,7 +212,8 @@ open_queues(const struct unm_name *name, uint32_t n, int *fds)
 int
 unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct unm_reason *why)
 {
-	const int ret = open_queues(name, n, fds);
+	/* Longer: the host's side of an interface (names.h) that is not on a switch */
+	const int ret = unm_ifname_ok(name->ifname) ? open_queues(name, n, fds) : -EINVAL;
 
 	switch (ret) {
 	case 0:

@@ -141,8 +141,8 @@ has_workers()
 	[ "$(json "len([p for p in d['ports'] if 'h0' in p['name']])" show ports)" -eq 0 ]
 }
 
-@test "names of 15 letters that differ in the last: opening one leaves the other's host side alone" {
-	local one=abcdefghijklmn1 two=abcdefghijklmn2
+@test "names of 15 letters that differ in the last: both are attached, and opening one leaves the other's host side alone" {
+	local one=abcdefghijklmn1 two=abcdefghijklmn2 name
 
 	make_ns m
 	wire "$ns_m" "$one" "$ns_m" "$two"
@@ -151,15 +151,30 @@ has_workers()
 	run timeout 10 "$PKT_GEN" -i "netmap:$two%$ns_m" -f tx -n 1 -w 0
 	[ "$status" -eq 0 ]
 	host_side_is_open "$one"
-	run vale_ctl -h "vale0:$two%$ns_m"
-	[ "$status" -ne 0 ]
+	vale_ctl -h "vale1:$two%$ns_m"
 	host_side_is_open "$one"
+	host_side_is_open "$two"
+	vale_ctl -l | tee "$DIR/list"
+	grep -q "vale0:$one^%$ns_m " "$DIR/list"
+	grep -q "vale1:$two^%$ns_m " "$DIR/list"
+	run timeout 10 "$PKT_GEN" -i "netmap:tap:${one%?}3^%$ns_m" -f rx -n 1 -w 0 # no TAP may have this name
+	[ "$status" -ne 0 ]
+	[[ "$output" != *"Ready..."* ]]
+	# each stack talks on its own wire's end: one asks, the other one's switch port sees the question
+	for name in "$one" "$two"; do
+		address "$ns_m" "$name" "10.9.${#name}.${name: -1}/32"
+		ip -n "$ns_m" route replace 10.9.9.9/32 dev "$name"
+		in_ns "$ns_m" ping -q -c 1 -W 1 10.9.9.9 || :
+		[ "$(port_field "tap:$name^%$ns_m" received)" -gt 0 ]
+	done
 	vale_ctl -d "vale0:$one%$ns_m"
+	host_side_is_open "$two"
+	vale_ctl -d "vale1:$two%$ns_m"
 	wait_for 5 eval '[ "$(json "len(d[\"ports\"])" show ports)" -eq 0 ]'
 }
 
 # host_side_is_open IF: its TAP is there, with the worker that serves it
 host_side_is_open()
 {
-	[ "$(json "[p['users'] for p in d['ports'] if p['name'] == 'tap:${1%?}^%$ns_m']" show ports)" = '[1]' ]
+	[ "$(json "[p['users'] for p in d['ports'] if p['name'] == 'tap:$1^%$ns_m']" show ports)" = '[1]' ]
 }
