@@ -233,7 +233,6 @@ CASES += [
          nic.xsk("--in", nic.IN, "--out", nic.OUT)),
     Case("peer/xsk-forward-spin-60", "the minimal AF_XDP program without poll",
          nic.xsk("--in", nic.IN, "--out", nic.OUT, "--spin")),
-    Case("peer/packet-forward-60", "the same by netsniff-ng, AF_PACKET", nic.netsniff),
     Case("ours/bridge-joined-60", "nm-bridge, all ends of both veth pairs are ports: joined, frames written",
          nic.joined_bridge),
     Case("ours/nic-paced", "one frame a second into an interface that is attached to a switch",

@@ -253,11 +253,6 @@ def nm_bridge(env, seconds):
                       counted=ports)
 
 
-def netsniff(env, seconds):
-    return forwarding(env, seconds, *wire(env).here("netsniff-ng", "--in", IN, "--out", OUT, "--silent",
-                                                    "--notouch-irq", "--no-hwtimestamp"))
-
-
 def joined_bridge(env, seconds):
     """All four ends are ports: both pairs are joined, and frames never see the kernel."""
     w = wire(env)
