@@ -179,11 +179,18 @@ parse_vale_name(struct unm_ctrl *c, struct unm_name *name)
 {
 	const int ret = unm_ctrl_parse_name(c, name);
 
-	if (name->kind != UNM_NAME_VALE)
+	const char *rest = strchr(name->full, ':');
+
+	if (name->kind == UNM_NAME_VALE)
+		return ret;
+	if (rest == NULL || name->kind == UNM_NAME_TAP)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s': the port's name must begin with its switch, like vale0:%s",
 			name->full, name->full);
-	return ret;
+	return unm_fail(&c->why, -EINVAL,
+		"'%s': the port's name must begin with its switch, and a switch's name with vale, "
+		"like vale0:%s",
+		name->full, rest + 1);
 }
 
 int
@@ -472,8 +479,8 @@ unm_req_vale_polling(struct unm_ctrl *c)
 	if (ret < 0)
 		return ret;
 	if (unm_worker_is_polling(c->srv, port) == enables)
-		return unm_fail(&c->why, -EFAULT, "'%s' is%s polled already", name.full,
-			enables ? "" : " not");
+		return unm_fail(&c->why, -EFAULT, "'%s' is %s", name.full,
+			enables ? "polled already" : "not polled");
 	if (enables) {
 		polling.mode = req->nr_mode;
 		polling.first_cpu = req->nr_first_cpu_id;

@@ -212,6 +212,15 @@ sent_until_gone()
 	fails 'failed to attach vale5:lo: Operation not permitted' -a vale5:lo
 	[[ $stderr == *'nmctl set lo uplink yes'* ]]
 	fails 'failed to stop polling vale0:a: ' -P vale0:a
+	# netmap's errno for these is ENOMEM, which is no word about the name.
+	fails 'failed to attach vale0: Invalid argument' -a vale0
+	[[ $stderr == *"('vale0': a VALE port is named valeSWITCH:PORT, like vale0:a)"* ]]
+	fails 'failed to attach vale0: Invalid argument' -h vale0
+	fails 'failed to attach vale0:: Invalid argument' -a vale0:
+	[[ $stderr == *"('vale0:': the port's name must have 1 to 15 characters)"* ]]
+	fails 'failed to attach vale0:abcdefghijklmnop: Invalid argument' -a vale0:abcdefghijklmnop
+	fails 'failed to attach vale-0:a: Invalid argument' -a vale-0:a
+	fails 'failed to get info of vale0:: Invalid argument' -g vale0:
 	run -2 "$VALE_CTL" -a vale0:x -d vale0:x
 	run -1 sh -c '"$0" -j >/dev/full' "$VALE_CTL"
 	[[ $output == *'cannot write to standard output'* ]]

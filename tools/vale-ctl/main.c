@@ -17,7 +17,9 @@
 #include "vc_print.h"
 #include "vc_requests.h"
 
-#define LIST_GROW 64
+#define LIST_GROW      64
+#define VALE_PART_SIZE 16 /* of a switch's or a port's name, with the terminating 0 */
+#define SWITCH_CHARS   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
 /* The verb for messages, and what was done, by enum vc_action. */
 static const struct {
@@ -34,6 +36,36 @@ static const struct {
 	[VC_POLL_STOP] = {"stop polling", "polling stopped"},
 };
 
+/* Is @name, if it begins with vale, valeSWITCH:PORT with parts of a length and characters that can be? */
+static bool
+may_be_port(const char *name)
+{
+	const size_t sw_len = strspn(name, SWITCH_CHARS);
+	const size_t len = name[sw_len] == ':' ? strlen(name + sw_len + 1) : 0;
+
+	return strncmp(name, "vale", 4) != 0 ||
+	       (sw_len < VALE_PART_SIZE && len > 0 && len < VALE_PART_SIZE);
+}
+
+/*
+ * The errno to put into words. netmap's own for a malformed name is ENOMEM, and EFAULT for polling
+ * that is what it should become: programs rely on them, but a user would be misled.
+ */
+static int
+error_in_words(const struct vc_options *opts, int error)
+{
+	const bool names_port = opts->action == VC_ATTACH || opts->action == VC_ATTACH_HOST ||
+				opts->action == VC_INFO;
+
+	if (error == -ENOMEM && names_port && !may_be_port(opts->name))
+		return -EINVAL;
+	if (error == -EFAULT && opts->action == VC_POLL_START)
+		return -EBUSY;
+	if (error == -EFAULT && opts->action == VC_POLL_STOP)
+		return -EINVAL;
+	return error;
+}
+
 static void
 report_failure(const struct vc_options *opts, const char *what, int error)
 {
@@ -42,7 +74,8 @@ report_failure(const struct vc_options *opts, const char *what, int error)
 	/* What failed last is looking for one more port, which is not what went wrong. */
 	if (opts->action == VC_LIST && error == -ENOENT)
 		why = "there is no such switch or port; vale-ctl without options lists all";
-	fprintf(stderr, "failed to %s %s: %s\n", words[opts->action].verb, what, strerror(-error));
+	fprintf(stderr, "failed to %s %s: %s\n", words[opts->action].verb, what,
+		strerror(-error_in_words(opts, error)));
 	if (why[0] != '\0')
 		fprintf(stderr, "(%s)\n", why);
 }

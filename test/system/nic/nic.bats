@@ -86,7 +86,11 @@ lacks_port()
 	ping_from "$ns_a" 10.7.0.2
 	run vale_ctl -d "vale0:$end_a"
 	[ "$status" -ne 0 ]
+	run vale_ctl -p "vale0:$end_a" -C 0,1
+	[[ $status = 1 && $output == *"Device or resource busy"*"('vale0:$end_a' is polled already)"* ]]
 	vale_ctl -P "vale0:$end_a"
+	run vale_ctl -P "vale0:$end_a"
+	[[ $status = 1 && $output == *"Invalid argument"*"('vale0:$end_a' is not polled)"* ]]
 	ping_from "$ns_b" 10.7.0.1
 	vale_ctl -d "vale0:$end_a"
 }

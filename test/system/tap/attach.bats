@@ -185,7 +185,7 @@ s.sendto(b"x", ("255.255.255.255", 99))'
 	run -1 nmctl attach vale0 nosuch0
 	[[ $output == *'neither an interface nor a persistent port'* ]]
 	run -1 nmctl attach eth tap:t1 "netns=$ns_a"
-	[[ $output == *'must begin with its switch'* ]]
+	[[ $output == *'must begin with its switch'*"like vale0:tap:t1%"* ]]
 	start_peer peer "tap:t1%$ns_a" 10.9.0.9
 	run -1 nmctl attach vale0 tap:t1 "netns=$ns_a"
 	[[ $output == *'is open: close it first'* ]]
