@@ -17,6 +17,7 @@
 
 #include "nmctl.h"
 #include "nmt_json.h"
+#include "nmt_open.h"
 #include "nmt_pkt.h"
 
 #define MAX_WORDS   32
@@ -344,16 +345,30 @@ take_word(const struct nmctl *n, struct wishes *w, bool *has_vectors, const char
 	}
 }
 
+/* The device server opens the port as all programs do: so what they would not take is refused here. */
+static void
+take_port(const struct nmctl *n, struct wishes *w, const char *name)
+{
+	struct nmport_d *port;
+	struct nmt_err err;
+
+	if (name[0] == '\0' || strlen(name) >= NAME_SIZE)
+		nmt_usage_error(
+			n->cli, "vm-args: a port's name has 1 to %d characters", NAME_SIZE - 1);
+	port = nmt_port_prepare(name, &err);
+	if (port == NULL)
+		nmt_usage_error(n->cli, "vm-args: %s", err.text);
+	nmport_undo_prepare(port);
+	w->port = name;
+}
+
 static void
 take_words(const struct nmctl *n, struct wishes *w)
 {
 	bool has_vectors = false;
 	unsigned int i;
 
-	w->port = n->args[1];
-	if (w->port[0] == '\0' || strlen(w->port) >= NAME_SIZE)
-		nmt_usage_error(
-			n->cli, "vm-args: a port's name has 1 to %d characters", NAME_SIZE - 1);
+	take_port(n, w, n->args[1]);
 	for (i = 2; i < n->n_args; i++)
 		take_word(n, w, &has_vectors, n->args[i]);
 	if (w->path[0] == '\0')
