@@ -34,6 +34,12 @@ start_rx()
 	start "$1" 'Ready\.\.\.' "$PKT_GEN" -f rx -w 0 -i "${@:2}"
 }
 
+# All clients of the netmapd before have come back.
+is_ready_again()
+{
+	[ "$(json "d['daemon'][0]['restoring']" show daemon)" = False ]
+}
+
 @test "bad arguments: a message, and exit status 2" {
 	says 'a command is needed' 2
 	says "there is no command 'frobnicate'" 2 frobnicate
@@ -312,17 +318,34 @@ has_problem()
 	nmctl stop
 	finish "$DAEMON" 10
 	start_daemon
-	wait_for 20 eval '[ "$(json "d[\"daemon\"][0][\"restoring\"]" show daemon)" = False ]'
+	wait_for 20 is_ready_again
 	[ "$(port_field p0 tx_slots)/$(port_field p0 rx_rings)" = 128/3 ]
 	[ "$(port_field vale0:p1 lossless)" = True ]
 	kill -KILL "$DAEMON"
 	wait_for 5 is_gone "$DAEMON"
 	start_daemon
-	wait_for 20 eval '[ "$(json "d[\"daemon\"][0][\"restoring\"]" show daemon)" = False ]'
+	wait_for 20 is_ready_again
 	start_rx rx netmap:p1 -n 100
 	send vale0:x 100 -R 1000
 	finish "$PID"
 	nmctl delete p0
+}
+
+@test "set ageing survives netmapd, however it ends" {
+	start_daemon
+	start_rx rx vale0:rx
+	nmctl set vale0 ageing 7
+	nmctl stop
+	finish "$DAEMON" 10
+	start_daemon
+	wait_for 20 is_ready_again
+	[ "$(json "d['switches'][0]['ageing_s']" show switches)" = 7 ]
+	nmctl set vale0 ageing 0
+	kill -KILL "$DAEMON"
+	wait_for 5 is_gone "$DAEMON"
+	start_daemon
+	wait_for 20 is_ready_again
+	[ "$(json "d['switches'][0]['ageing_s']" show switches)" = 0 ]
 }
 
 @test "stop: netmapd ends, clients go on and find the next one" {
