@@ -280,7 +280,7 @@ no_less()
 }
 
 @test "somebody else's XDP program is refused, and changes nothing" {
-	local object n
+	local object mode
 
 	command -v xdp-loader >/dev/null || skip "xdp-loader is not installed"
 	object=$(ls /usr/lib/*/bpf/xsk_def_xdp_prog.o 2>/dev/null | head -1)
