@@ -72,7 +72,8 @@ def wait(child):
         raise SystemExit(128 + signum)
 
     for s in SIGNALS:
-        signal.signal(s, stop)
+        if signal.getsignal(s) != signal.SIG_IGN:  # nohup
+            signal.signal(s, stop)
     try:
         return child.wait()
     finally:
