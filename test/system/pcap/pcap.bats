@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Proves: unmodified tcpdump, tshark and dumpcap capture from netmap ports by their names, with
+# Proves: unmodified tcpdump, tshark, dumpcap and p0f capture from netmap ports by their names, with
 # filters, snapshot lengths and counts that are exact; other interfaces are as before; and what can
 # go wrong ends with a sentence and a status, not with a hang.
 
@@ -263,6 +263,72 @@ frames()
 	stop "$rx" || :
 	[ "$(received rx)" = 50000 ]
 	run ! grep -q '"name":"vale0:rx/' <("$NMCTL" -j show ports)
+}
+
+# hello FILE: a capture of what two systems say first: Linux, Windows; and a frame that is none of p0f's
+hello()
+{
+	python3 - "$1" <<-'END'
+		import socket, struct, sys
+
+		def words(data):
+		    data += b"\0" * (len(data) % 2)
+		    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+		    while total >> 16:
+		        total = (total & 0xffff) + (total >> 16)
+		    return total ^ 0xffff
+
+		def frame(src, ttl, proto, body):
+		    ends = socket.inet_aton(src) + socket.inet_aton("10.9.8.7")
+		    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 77, 0x4000, ttl, proto, 0) + ends
+		    ip = ip[:10] + struct.pack("!H", words(ip)) + ip[12:]
+		    return bytes.fromhex("020000000002020000000001" "0800") + ip + body
+
+		def syn(src, ttl, window, options):
+		    tcp = struct.pack("!HHIIBBHHH", 40000, 80, 1, 0, (5 + len(options) // 4) << 4, 2, window, 0, 0) + options
+		    pseudo = socket.inet_aton(src) + socket.inet_aton("10.9.8.7") + struct.pack("!HH", 6, len(tcp))
+		    tcp = tcp[:16] + struct.pack("!H", words(pseudo + tcp)) + tcp[18:]
+		    return frame(src, ttl, 6, tcp)
+
+		mss, sok, nop = bytes.fromhex("020405b4"), bytes.fromhex("0402"), b"\1"
+		frames = [
+		    syn("10.1.0.1", 64, 29200, mss + sok + b"\x08\x0a" + struct.pack("!II", 5, 0) + nop + b"\3\3\7"),
+		    syn("10.1.0.2", 128, 8192, mss + nop + b"\3\3\x08" + nop + nop + sok),
+		    frame("10.1.0.3", 64, 17, struct.pack("!HHHH", 1, 2, 8, 0)),
+		]
+		with open(sys.argv[1], "wb") as f:
+		    f.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+		    for i, data in enumerate(frames):
+		        f.write(struct.pack("<IIII", i, 0, len(data), len(data)) + data)
+	END
+}
+
+# recognises LOG: p0f has said whose the two first frames are
+recognises()
+{
+	grep -q 'mod=syn|cli=10.1.0.1/40000|srv=10.9.8.7/80|subj=cli|os=Linux' "$1" &&
+		grep -q 'mod=syn|cli=10.1.0.2/40000|srv=10.9.8.7/80|subj=cli|os=Windows 7' "$1"
+}
+
+# Its filter chooses TCP, so the third frame is none that it has processed.
+@test "p0f knows systems by their first segments, on a port of its own and on one in use" {
+	command -v p0f >/dev/null || skip "p0f is not installed"
+	hello "$DIR/hello.pcap"
+	start_rx rx vale0:rx
+	local rx=$PID
+	start own 'Entered main event loop' "$NM_PCAP" p0f -i vale0:own -o "$DIR/own.log"
+	local own=$PID
+	start watch 'Entered main event loop' "$NM_PCAP" p0f -i vale0:rx -o "$DIR/watch.log"
+	local watch=$PID
+	timeout 30 "$NMREPLAY" -f "$DIR/hello.pcap" -i vale0:tx --loops 1 -B 1M
+	wait_for 10 recognises "$DIR/own.log"
+	wait_for 10 recognises "$DIR/watch.log"
+	stop "$own" || :
+	stop "$watch" || :
+	grep -q 'Processed 2 packets' "$DIR/own.out"
+	grep -q 'Processed 2 packets' "$DIR/watch.out"
+	stop "$rx"
+	[ "$(received rx)" = 3 ]
 }
 
 # depth SIZE SLOTS: so many KiB asked for make so many slots
