@@ -11,6 +11,7 @@
 
 #include "port/join.h"
 #include "port/monitor.h"
+#include "port/super_rx.h"
 #include "ring/wake.h"
 
 static const struct unm_port_ops *
@@ -182,8 +183,7 @@ free_rings(struct unm_bport *bp)
 	uint32_t i;
 
 	for (i = 0; bp->tx != NULL && i < bp->n_tx + bp->n_rx; i++) {
-		unm_host_ring_fini(&bp->tx[i]);
-		unm_packet_ring_fini(&bp->tx[i]);
+		unm_super_rx_fini(&bp->tx[i]);
 		unm_mons_free(bp->tx[i].mons);
 		unm_mons_free(bp->tx[i].peer_mons);
 		free(bp->tx[i].sent);

@@ -19,78 +19,35 @@
  */
 /* Syscalls: read write writev */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "port/internal.h"
-#include "shm/clock.h"
+#include "port/super_rx.h"
 #include "vale/gro_fp.h"
-#include "vale/put_fp.h"
 #include "vale/vnet.h"
 
 #define ETH_HDR_LEN 14u
 #define MAX_FRAGS   64				      /* NETMAP_MAX_FRAGS */
 #define FRAME_MAX   (UNM_VNET_HDR_MAX + 18u + 65535u) /* header, tagged Ethernet, IP packet */
-#define USUAL_SLOTS 48u /* of a super-frame of a stream in full-size segments */
 
 /* Private memory of a bound host rx ring. */
 struct unm_host_rx {
-	struct unm_vale_src *src; /* what put_fp.h wants of a sender */
-	struct unm_peer *peer;	  /* and of a receiver: the ring */
+	struct unm_super_rx super; /* first */
 	uint8_t frame[FRAME_MAX + 1];
 };
 
-int
-unm_put_ends_new(const struct unm_bring *r, uint32_t hdr_len, struct unm_vale_src **src,
-	struct unm_peer **peer)
+static struct unm_host_rx *
+host_rx(const struct unm_bring *r)
 {
-	*src = calloc(1, sizeof(**src));
-	*peer = calloc(1, sizeof(**peer));
-	if (*src == NULL || *peer == NULL)
-		return -ENOMEM;
-	(*src)->hdr_len = hdr_len;
-	if (getrandom(&(*src)->ip6_id, sizeof((*src)->ip6_id), GRND_NONBLOCK) < 0)
-		(*src)->ip6_id = unm_now_coarse_ns(); /* early at boot */
-	(*peer)->n_bufs = r->n_bufs;
-	(*peer)->buf_size = r->buf_size;
-	(*peer)->bufs = r->bufs;
-	(*peer)->max_frame = ETH_HDR_LEN + UINT16_MAX;
-	(*peer)->lacks = UNM_VNET_LACKS_ALL;
-	return 0;
+	return (struct unm_host_rx *)(void *)r->super;
 }
 
 int
 unm_host_ring_init(struct unm_bring *r)
 {
-	struct unm_host_rx *h;
-
 	r->ops = &unm_port_host_ops;
-	if (!r->is_rx)
-		return 0;
-	h = malloc(sizeof(*h));
-	if (h == NULL)
-		return -ENOMEM;
-	r->host = h;
-	if (unm_put_ends_new(r, UNM_VNET_HDR_MAX, &h->src, &h->peer) == 0)
-		return 0;
-	unm_host_ring_fini(r);
-	return -ENOMEM;
-}
-
-void
-unm_host_ring_fini(struct unm_bring *r)
-{
-	struct unm_host_rx *h = r->host;
-
-	if (h == NULL)
-		return;
-	free(h->src);
-	free(h->peer);
-	free(h);
-	r->host = NULL;
+	return r->is_rx ? unm_super_rx_init(r, sizeof(struct unm_host_rx), UNM_VNET_HDR_MAX) : 0;
 }
 
 /* --- from the stack --- */
@@ -190,11 +147,9 @@ pass_down(struct unm_bring *r, uint32_t head)
 static int
 host_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
-	struct unm_host_rx *h = r->host;
+	struct unm_host_rx *h = host_rx(r);
 	struct unm_kring *k = r->kring;
-	const struct unm_peer_ring to = {.ring = r->ring, .kring = k, .num_slots = r->num_slots};
 	const uint32_t given_back = unm_pos_dist(unm_own_hwcur(r), head, r->num_slots);
-	const struct unm_frame f = {.n_frags = 1};
 	struct unm_spot sp;
 	uint32_t i;
 
@@ -204,22 +159,19 @@ host_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 		unm_kring_publish_hwcur(k, head);
 		unm_count(&k->n_pkts, given_back);
 	}
-	unm_spot_open(&sp, h->src, h->peer, &to);
+	unm_super_rx_open(r, &sp);
 	for (i = 0; i < r->num_slots && sp.room > 0; i++) { /* frames */
-		struct unm_frame one = f;
 		ssize_t len;
 
-		if (sp.room < USUAL_SLOTS && sp.pos != head)
+		if (sp.room < UNM_SUPER_SLOTS && sp.pos != head)
 			break;
 		len = read(r->fd, h->frame, sizeof(h->frame));
 		if (len <= 0)
 			break; /* EAGAIN, EINTR; EBADFD: the TAP is gone, and stays silent */
 		if (len < (ssize_t)(UNM_VNET_HDR_MAX + ETH_HDR_LEN))
 			continue;
-		h->src->frags[0] = (struct unm_frag){.data = h->frame, .len = (uint32_t)len};
-		one.total = (uint32_t)len;
-		if (unm_put_general(h->src, &sp, &one) != UNM_PUT_DONE)
-			sp.full++;
+		unm_super_rx_put(
+			&h->super, &sp, (struct unm_frag){.data = h->frame, .len = (uint32_t)len});
 	}
 	unm_spot_close(&sp, k);
 	*tail = sp.pos;
@@ -229,10 +181,9 @@ host_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 static bool
 host_rx_has_room(const struct unm_bring *r)
 {
-	const uint32_t n = r->num_slots, head = unm_own_hwcur(r);
-	const uint32_t held = unm_pos_dist(head, unm_kring_load_hwtail(r->kring, n, head), n);
+	const uint32_t held = unm_super_rx_held(r);
 
-	return held == 0 || n - 1 - held >= USUAL_SLOTS;
+	return held == 0 || r->num_slots - 1 - held >= UNM_SUPER_SLOTS;
 }
 
 /* --- to the stack --- */

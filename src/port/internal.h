@@ -22,20 +22,9 @@ extern const struct unm_port_ops unm_port_host_ops;
 
 /* Make a ring a host ring. Return: 0 or -ENOMEM. */
 int unm_host_ring_init(struct unm_bring *r);
-void unm_host_ring_fini(struct unm_bring *r);
 
 /* The same for one that is an AF_PACKET socket. */
 int unm_packet_ring_init(struct unm_bring *r);
-void unm_packet_ring_fini(struct unm_bring *r);
-
-/*
- * What put_fp.h wants of a sender whose frames have a virtio-net header of @hdr_len bytes, and of a
- * receiver, which is ring @r. Return: 0, or -ENOMEM; both are to be freed in either case.
- */
-struct unm_vale_src;
-struct unm_peer;
-int unm_put_ends_new(const struct unm_bring *r, uint32_t hdr_len, struct unm_vale_src **src,
-	struct unm_peer **peer);
 
 /* Is what the client gives back on rx ring @r to go on (spec 13.4)? */
 static inline bool

@@ -123,7 +123,7 @@ exchange_rx(struct unm_bring *r, uint32_t hwcur, uint32_t head, struct unm_watch
 	const struct unm_mon_src src = source(r, r->ring, r->kring, false);
 
 	/* In transparent mode a host ring's buffers go to the NIC's tx rings: they are seen there */
-	if (r->host != NULL && unm_ring_forwards(r))
+	if (r->ops == &unm_port_host_ops && unm_ring_forwards(r))
 		return;
 	unm_mons_exchange(w->mons, w->slot, &src, not_shown(r, hwcur, head), head);
 	note_shown(r, hwcur, head);

@@ -19,14 +19,12 @@
 /* Syscalls: sendmmsg recvmmsg */
 #include <errno.h>
 #include <linux/if_packet.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "port/internal.h"
+#include "port/super_rx.h"
 #include "vale/checksum_fp.h"
-#include "vale/put_fp.h"
 #include "vale/vnet.h"
 
 #define BATCH	      32u
@@ -36,7 +34,6 @@
 #define VLAN_TAG_OFS  12u /* behind the addresses */
 #define ETH_P_8021Q_V 0x8100
 #define FRAME_MAX     (ETH_HDR_LEN + 2 * VLAN_TAG_LEN + 65535u)
-#define LONG_SLOTS    48u /* of a super-frame of a stream in full-size segments */
 #define LONG_SYNCS    64u /* after a long frame, others are expected */
 
 /* A long frame in one piece: room for a tag, the header that came with it, the frame. */
@@ -46,11 +43,16 @@
 
 /* Private memory of an rx ring. */
 struct unm_packet_rx {
-	struct unm_vale_src *src;
-	struct unm_peer *peer;
-	uint32_t long_for; /* syncs for which long frames are still expected */
+	struct unm_super_rx super; /* first */
+	uint32_t long_for;	   /* syncs for which long frames are still expected */
 	uint8_t piece[BATCH][PIECE_SIZE];
 };
+
+static struct unm_packet_rx *
+packet_rx(const struct unm_bring *r)
+{
+	return (struct unm_packet_rx *)(void *)r->super;
+}
 
 /* Messages for one call. */
 struct batch {
@@ -234,33 +236,15 @@ tag_of(struct msghdr *m, uint8_t *tag)
 int
 unm_packet_ring_init(struct unm_bring *r)
 {
-	struct unm_packet_rx *x;
+	int ret;
 
 	r->ops = &unm_port_packet_ops;
 	if (!r->is_rx)
 		return 0;
-	x = malloc(sizeof(*x)); /* most of it is never touched */
-	if (x == NULL)
-		return -ENOMEM;
-	x->long_for = 0;
-	r->packet = x;
-	if (unm_put_ends_new(r, UNM_VNET_HDR_BASE, &x->src, &x->peer) == 0)
-		return 0;
-	unm_packet_ring_fini(r);
-	return -ENOMEM;
-}
-
-void
-unm_packet_ring_fini(struct unm_bring *r)
-{
-	struct unm_packet_rx *x = r->packet;
-
-	if (x == NULL)
-		return;
-	free(x->src);
-	free(x->peer);
-	free(x);
-	r->packet = NULL;
+	ret = unm_super_rx_init(r, sizeof(struct unm_packet_rx), UNM_VNET_HDR_BASE);
+	if (ret == 0)
+		packet_rx(r)->long_for = 0;
+	return ret;
 }
 
 /*
@@ -289,7 +273,7 @@ collect_rx(struct unm_bring *r, struct batch *b, uint32_t pos, uint32_t n)
 		m->msg_control = &b->control[b->n - 1];
 		m->msg_controllen = sizeof(b->control[0]);
 		add_piece(b, data, room);
-		add_piece(b, r->packet->piece[b->n - 1] + PIECE_FRAME + room, FRAME_MAX - room);
+		add_piece(b, packet_rx(r)->piece[b->n - 1] + PIECE_FRAME + room, FRAME_MAX - room);
 		pos = unm_pos_next(pos, r->num_slots);
 	}
 }
@@ -335,12 +319,12 @@ static struct unm_frag
 gather(struct unm_bring *r, struct batch *b, uint32_t i)
 {
 	struct msghdr *m = &b->msg[i].msg_hdr;
-	uint8_t *start = r->packet->piece[i] + PIECE_VNET;
+	uint8_t *start = packet_rx(r)->piece[i] + PIECE_VNET;
 	uint32_t len = b->msg[i].msg_len;
 	const size_t here = len - sizeof(b->vnet[0]);
 	uint8_t tag[VLAN_TAG_LEN];
 
-	memcpy(r->packet->piece[i] + PIECE_FRAME, m->msg_iov[1].iov_base,
+	memcpy(packet_rx(r)->piece[i] + PIECE_FRAME, m->msg_iov[1].iov_base,
 		here < m->msg_iov[1].iov_len ? here : m->msg_iov[1].iov_len);
 	if (tag_of(m, tag)) {
 		start -= VLAN_TAG_LEN;
@@ -359,9 +343,7 @@ gather(struct unm_bring *r, struct batch *b, uint32_t i)
 static uint32_t
 put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint32_t pos)
 {
-	const struct unm_peer_ring to = {
-		.ring = r->ring, .kring = r->kring, .num_slots = r->num_slots};
-	struct unm_packet_rx *x = r->packet;
+	struct unm_packet_rx *x = packet_rx(r);
 	struct unm_frag frag[BATCH] = {{.len = 0}};
 	struct unm_spot sp;
 	uint32_t k;
@@ -371,14 +353,9 @@ put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint3
 			frag[k] = gather(r, b, k);
 	}
 	unm_kring_publish_hwtail(r->kring, pos);
-	unm_spot_open(&sp, x->src, x->peer, &to);
-	for (k = i; k < got; k++) {
-		const struct unm_frame f = {.n_frags = 1, .total = frag[k].len};
-
-		x->src->frags[0] = frag[k];
-		if (f.total == 0 || unm_put_general(x->src, &sp, &f) != UNM_PUT_DONE)
-			sp.full++;
-	}
+	unm_super_rx_open(r, &sp);
+	for (k = i; k < got; k++)
+		unm_super_rx_put(&x->super, &sp, frag[k]);
 	unm_spot_close(&sp, r->kring);
 	x->long_for = LONG_SYNCS;
 	return sp.pos;
@@ -388,7 +365,7 @@ put_frames(struct unm_bring *r, struct batch *b, uint32_t i, uint32_t got, uint3
 static bool
 expects_long(const struct unm_bring *r)
 {
-	return r->packet->long_for > 0 ||
+	return packet_rx(r)->long_for > 0 ||
 	       UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].max_frame) + VLAN_TAG_LEN >
 		       r->buf_size;
 }
@@ -400,17 +377,16 @@ n_wanted(const struct unm_bring *r, uint32_t room, bool is_empty)
 	uint32_t n = room;
 
 	if (expects_long(r))
-		n = room >= LONG_SLOTS ? room / LONG_SLOTS : room > 0 && is_empty;
+		n = room >= UNM_SUPER_SLOTS ? room / UNM_SUPER_SLOTS : room > 0 && is_empty;
 	return n < BATCH ? n : BATCH;
 }
 
 static bool
 packet_rx_has_room(const struct unm_bring *r)
 {
-	const uint32_t n = r->num_slots, head = unm_own_hwcur(r);
-	const uint32_t held = unm_pos_dist(head, unm_kring_load_hwtail(r->kring, n, head), n);
+	const uint32_t held = unm_super_rx_held(r);
 
-	return n_wanted(r, n - 1 - held, held == 0) > 0;
+	return n_wanted(r, r->num_slots - 1 - held, held == 0) > 0;
 }
 
 static int
@@ -422,8 +398,8 @@ packet_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	struct batch b;
 
 	unm_kring_publish_hwcur(r->kring, head);
-	if (r->packet->long_for > 0)
-		r->packet->long_for--;
+	if (packet_rx(r)->long_for > 0)
+		packet_rx(r)->long_for--;
 	for (turn = 0; turn < n; turn++) { /* frames at most */
 		int got;
 

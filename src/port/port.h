@@ -76,9 +76,8 @@ struct unm_bring {
 	uint32_t ring_id;
 	uint32_t kring_idx; /* in the segment */
 	bool is_rx;
-	int fd;			  /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
-	struct unm_host_rx *host; /* host rx ring: its private memory */
-	struct unm_packet_rx *packet; /* rx ring by AF_PACKET: the same */
+	int fd;			    /* queue of a TAP or of a host ring, socket of a NIC; else -1 */
+	struct unm_super_rx *super; /* rx ring of the host or by AF_PACKET: its private memory */
 	int stack_fd; /* NIC rx ring: queue for what is passed up to the stack, else -1 */
 	/* Pipe, joined NIC: the other side of this ring; joined: where it was met (join.h) */
 	struct unm_kring *peer_kring;
