@@ -4,10 +4,10 @@
  *
  * The kernel is asked, not its version: each step is made as it would be used, and undone when it
  * fails. Chunks of the UMEM: unaligned ones let a frame have a whole buffer (2048 bytes). What they
- * cost in copy mode was within the noise of the machine that it was measured on (tx 1.0 and 1.4 us a
- * frame with either kind; bench/peer_xsk --unaligned). A driver's zero copy refuses unaligned frames
- * that cross a page, as every second one does here, unless the region is on huge pages: there chunks
- * are aligned, and a frame may have what is left of 2048 bytes behind the headroom.
+ * cost in copy mode can't be told from aligned ones (bench/README.md, "Aligned or unaligned chunks").
+ * A driver's zero copy refuses unaligned frames that cross a page, as every second one does here,
+ * unless the region is on huge pages: there chunks are aligned, and a frame may have what is left of
+ * 2048 bytes behind the headroom.
  */
 #include "daemon/nic.h"
 #include "daemon/packet.h"
