@@ -530,6 +530,9 @@ settle_segment(struct unm_server *srv, struct unm_dseg *seg)
 		settle_entry(&srv->dom, seg, i);
 	unm_monitors_repair(srv, seg, 0);
 	unm_free_dead_locks(srv, seg);
+	unm_dseg_hold_unclaimed(seg);
+	if (!unm_dseg_free_held(seg))
+		srv->dom.n_reap++;
 }
 
 /* Rings that only the missing used are closed, ports without users end or get a new worker. */

@@ -168,6 +168,7 @@ unm_domain_seg_drop_unused(struct unm_domain *dom)
 			continue; /* one being adopted gets its ports in a moment */
 		}
 		*pp = s->next;
+		dom->n_reap -= s->has_held;
 		unm_dseg_free(s);
 	}
 }
@@ -321,6 +322,7 @@ unm_dport_new(struct unm_domain *dom, const struct unm_port_spec *spec, struct u
 		return ret;
 	}
 	port->seg->n_refs++;
+	unm_dseg_reuse_entry(port->seg, port->idx, port->name);
 	init_krings(port);
 	port->next = dom->ports;
 	dom->ports = port;
@@ -493,8 +495,13 @@ void
 unm_domain_reap(struct unm_domain *dom)
 {
 	struct unm_dport *port, *next;
+	struct unm_dseg *seg;
 	uint32_t i;
 
+	for (seg = dom->segs; seg != NULL; seg = seg->next) {
+		if (seg->has_held && unm_dseg_free_held(seg))
+			dom->n_reap--;
+	}
 	for (port = dom->ports; port != NULL; port = next) {
 		uint32_t n_left = 0;
 

@@ -119,9 +119,11 @@ dseg_map(struct unm_dseg *seg, const struct unm_seg_hdr *layout)
 	seg->port_used = calloc(UNM_BITMAP_WORDS(seg->n_ports), sizeof(uint64_t));
 	seg->binding_used = calloc(UNM_BITMAP_WORDS(seg->n_bindings), sizeof(uint64_t));
 	seg->kring_used = calloc(UNM_BITMAP_WORDS(seg->n_krings), sizeof(uint64_t));
+	seg->kring_held = calloc(UNM_BITMAP_WORDS(seg->n_krings), sizeof(uint64_t));
+	seg->port_known = calloc(UNM_BITMAP_WORDS(seg->n_ports), sizeof(uint64_t));
 	seg->wake_fds = calloc(seg->n_bindings, sizeof(*seg->wake_fds));
 	if (seg->port_used == NULL || seg->binding_used == NULL || seg->kring_used == NULL ||
-		seg->wake_fds == NULL)
+		seg->kring_held == NULL || seg->port_known == NULL || seg->wake_fds == NULL)
 		return -ENOMEM;
 	if (seg->type == UNM_SEG_VALE)
 		unm_bit_set(seg->port_used, UNM_VALE_NO_PORT);
@@ -233,6 +235,8 @@ unm_dseg_free(struct unm_dseg *seg)
 	free(seg->port_used);
 	free(seg->binding_used);
 	free(seg->kring_used);
+	free(seg->kring_held);
+	free(seg->port_known);
 	free(seg->wake_fds);
 	free(seg);
 }
@@ -480,6 +484,68 @@ unm_dseg_retire_entry(struct unm_dseg *seg, uint32_t port)
 	UNM_WRITE_ONCE(seg->ports[port].state, UNM_PORT_DEAD);
 	unm_dseg_port_begin(seg, port)->state = UNM_PORT_FREE;
 	unm_dseg_port_end(seg, port);
+	unm_bit_set(seg->port_known, port);
+}
+
+void
+unm_dseg_reuse_entry(struct unm_dseg *seg, uint32_t port, const char *name)
+{
+	if (!unm_bit_test(seg->port_known, port))
+		return;
+	unm_bit_clear(seg->port_known, port);
+	if (strncmp(seg->ports[port].name, name, sizeof(seg->ports[port].name)) != 0)
+		unm_dseg_forget_macs(seg, port);
+}
+
+void
+unm_dseg_hold_unclaimed(struct unm_dseg *seg)
+{
+	uint32_t i;
+
+	for (i = 0; i < seg->top_kring; i++) {
+		if (unm_bit_test(seg->kring_used, i))
+			continue;
+		unm_bit_set(seg->kring_used, i);
+		unm_bit_set(seg->kring_held, i);
+		seg->has_held = true;
+	}
+}
+
+/*
+ * Is somebody in the ring? Who comes later finds, with the word taken, that the entry is another
+ * one: it has been retired before.
+ */
+static bool
+is_entered(struct unm_kring *k)
+{
+	if (unm_lock_try(&k->busy, UNM_SLOT_NETMAPD) < 0)
+		return true;
+	unm_lock_release(&k->busy);
+	if (unm_lock_try(&k->lock, UNM_SLOT_NETMAPD) < 0)
+		return true;
+	unm_lock_release(&k->lock);
+	return false;
+}
+
+bool
+unm_dseg_free_held(struct unm_dseg *seg)
+{
+	uint32_t i;
+
+	if (!seg->has_held)
+		return true;
+	for (i = 0; i < seg->top_kring; i++) {
+		if (unm_bit_test(seg->kring_held, i) && is_entered(&seg->krings[i]))
+			return false;
+	}
+	for (i = 0; i < seg->top_kring; i++) {
+		if (!unm_bit_test(seg->kring_held, i))
+			continue;
+		unm_bit_clear(seg->kring_held, i);
+		unm_bit_clear(seg->kring_used, i);
+	}
+	seg->has_held = false;
+	return true;
 }
 
 void

@@ -45,7 +45,10 @@ struct unm_dseg {
 	uint32_t n_ports, n_bindings, n_krings;	   /* table sizes */
 	uint32_t top_port, top_binding, top_kring; /* entries from here on were never used */
 	uint64_t *port_used, *binding_used, *kring_used;
-	int *wake_fds; /* eventfd of each binding in use; borrowed from it */
+	uint64_t *kring_held; /* of those in use: nobody's, but somebody may still be in them */
+	bool has_held;
+	uint64_t *port_known; /* free, but the MAC table may still name it */
+	int *wake_fds;	      /* eventfd of each binding in use; borrowed from it */
 };
 
 /**
@@ -85,8 +88,35 @@ int unm_dseg_claim_port(
 void unm_dseg_unclaim_port(
 	struct unm_dseg *seg, uint32_t port, uint32_t kring_base, uint32_t n_krings);
 
-/** unm_dseg_retire_entry() - after adoption: free an entry that nobody claims, whatever it says. */
+/**
+ * unm_dseg_retire_entry() - after adoption: free an entry that nobody claims, whatever it says
+ *
+ * What was learned about it stays until unm_dseg_reuse_entry().
+ */
 void unm_dseg_retire_entry(struct unm_dseg *seg, uint32_t port);
+
+/**
+ * unm_dseg_reuse_entry() - a free entry becomes port @name: forget what was learned about another
+ * one that was retired there
+ */
+void unm_dseg_reuse_entry(struct unm_dseg *seg, uint32_t port, const char *name);
+
+/**
+ * unm_dseg_hold_unclaimed() - after adoption, when every entry is claimed or retired: krings that
+ * nobody claims count as used until unm_dseg_free_held() frees them
+ *
+ * A client that lives may have been delivering or syncing there since before, and publishes its
+ * position when it is through.
+ */
+void unm_dseg_hold_unclaimed(struct unm_dseg *seg);
+
+/**
+ * unm_dseg_free_held() - free the krings that are held, if nobody is in any of them: a sync of one
+ * may be writing to another
+ *
+ * Return: false if they are still held.
+ */
+bool unm_dseg_free_held(struct unm_dseg *seg);
 
 /** unm_dseg_drop_unclaimed() - after adoption: unlink and free the bindings that nobody claims. */
 void unm_dseg_drop_unclaimed(struct unm_dseg *seg);

@@ -130,31 +130,30 @@ def death_frees_locks_and_wakes(daemon):
     d = s.open()
     r = s.register(d, "vale0:x")
     seg = mmap.mmap(r.fds[3], r.info.seg_size)
-    port_ofs, bind_ofs, kring_ofs = struct.unpack_from("<QQQ", seg, 88)
-    base, = struct.unpack_from("<I", seg, port_ofs + r.info.port * 576 + 112)
-    rx = kring_ofs + (base + 1) * 512
-    struct.pack_into("<I", seg, rx + 128, victim.slot)
-    struct.pack_into("<I", seg, rx + 256, victim.slot | 0x80000000)
+    _, bind_ofs, kring_ofs = struct.unpack_from("<QQQ", seg, 88)
+    rx = u.kring_ofs(seg, r.info.port, 1)
+    struct.pack_into("<I", seg, rx + u.KRING_BUSY, victim.slot)
+    struct.pack_into("<I", seg, rx + u.KRING_LOCK, victim.slot | 0x80000000)
     struct.pack_into("<I", seg, bind_ofs + r.info.binding * 128 + 64, 1)
     victim.close()
     u.expect(s.request(u.RESTORE_DONE).error, 0, "any request")
     deadline = 100
-    while struct.unpack_from("<I", seg, rx + 256)[0] and deadline:
+    while struct.unpack_from("<I", seg, rx + u.KRING_LOCK)[0] and deadline:
         s.request(u.RESTORE_DONE)
         deadline -= 1
-    u.expect(struct.unpack_from("<I", seg, rx + 128)[0], 0, "busy word")
-    u.expect(struct.unpack_from("<I", seg, rx + 256)[0], 0, "lock word")
+    u.expect(struct.unpack_from("<I", seg, rx + u.KRING_BUSY)[0], 0, "busy word")
+    u.expect(struct.unpack_from("<I", seg, rx + u.KRING_LOCK)[0], 0, "lock word")
     u.expect(struct.unpack("<Q", os.read(r.fds[4], 8))[0], 1, "eventfd")
     # a word that names nobody is freed when somebody complains, one of the living is not
-    idx = base + 1
+    idx = (rx - kring_ofs) // u.KRING_SIZE
     for word, after in ((0x1234 if s.slot != 0x1234 else 0x1235, 0), (s.slot, s.slot)):
-        struct.pack_into("<I", seg, rx + 256, word)
+        struct.pack_into("<I", seg, rx + u.KRING_LOCK, word)
         u.expect(s.request(u.LOCK_STUCK, struct.pack("<QII", r.info.seg_uid, idx, word)).error, 0, "stuck")
-        u.expect(struct.unpack_from("<I", seg, rx + 256)[0], after, "lock word %x" % word)
+        u.expect(struct.unpack_from("<I", seg, rx + u.KRING_LOCK)[0], after, "lock word %x" % word)
     u.expect(s.request(u.LOCK_STUCK, struct.pack("<QII", r.info.seg_uid, 40000, 1)).error, errno.ESTALE, "no such ring")
     # the port is closed while its ring is held: memory is kept until the holder is gone
     holder = daemon.session()
-    struct.pack_into("<I", seg, rx + 256, holder.slot)
+    struct.pack_into("<I", seg, rx + u.KRING_LOCK, holder.slot)
     d.close()
     u.expect(s.admin("show", "ports")[1].count('"closing":true'), 1, "waits for the lock")
     d2 = s.open()

@@ -115,7 +115,7 @@ def missing_clients_are_reaped(daemon):
     s1, s2 = daemon.session(), daemon.session()
     stays, goes = Held(s1, "vale3:stays"), Held(s2, "vale3:goes")
     seg = mmap.mmap(stays.fds[3], stays.info.seg_size)
-    lock = kring_ofs(seg, stays.info.port) + 512 + 256  # of its rx ring
+    lock = u.kring_ofs(seg, stays.info.port, 1) + u.KRING_LOCK  # of its rx ring
     struct.pack_into("<I", seg, lock, s2.slot)
     restart(daemon, [s1, s2])
     goes.close()
@@ -135,10 +135,38 @@ def missing_clients_are_reaped(daemon):
     b.close()
 
 
-def kring_ofs(seg, port):
-    port_ofs, _, kring = struct.unpack_from("<QQQ", seg, 88)
-    base, = struct.unpack_from("<I", seg, port_ofs + port * 576 + 112)
-    return kring + base * 512
+def a_late_delivery_stays_in_the_old_ring(daemon):
+    """Who was delivering to a port that is gone may finish, and spoils no ring that has been made since."""
+    s1, s2 = daemon.session(), daemon.session()
+    stays, goes = Held(s1, "vale9:stays"), Held(s2, "vale9:goes")
+    seg = mmap.mmap(stays.fds[3], stays.info.seg_size)
+    old = [u.kring_ofs(seg, goes.info.port, i) for i in range(2)]
+    struct.pack_into("<I", seg, old[1] + u.KRING_LOCK, s1.slot)
+    restart(daemon, [s1, s2])
+    goes.close()
+    b = returning(daemon, s1.slot)
+    u.expect(stays.restore(b).error, 0, "restore")
+    b.request(u.RESTORE_DONE)
+    new = Held(b, "vale9:goes")
+    rx = u.kring_ofs(seg, new.info.port, 1)
+    assert rx not in old, "a ring was used again while somebody was in it"
+    assert struct.unpack_from("<I", seg, old[1] + u.KRING_LOCK)[0] & 0xffff == s1.slot, "the lock of a living client"
+    struct.pack_into("<I", seg, old[1] + u.KRING_HWTAIL, 877)  # the frames are there ...
+    struct.pack_into("<I", seg, old[1] + u.KRING_LOCK, 0)
+    u.expect(struct.unpack_from("<I", seg, rx + u.KRING_HWTAIL)[0], 0, "frames in the new ring")
+    deadline = time.monotonic() + 10
+    while True:  # ... and then the ring can be had again
+        again = Held(b, "vale9:again")
+        found = u.kring_ofs(seg, again.info.port, 0) in old
+        again.close()
+        if found:
+            break
+        assert time.monotonic() < deadline, "the ring is never used again"
+        time.sleep(0.02)
+    seg.close()
+    for h in (new, stays):
+        h.close()
+    b.close()
 
 
 def nonsense_is_refused(daemon):
@@ -259,5 +287,6 @@ def unregistered_descriptors_come_back(daemon):
     b.close()
 
 
-u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped, nonsense_is_refused,
-       persistent_ports_come_back, detached_ports_come_back, unregistered_descriptors_come_back])
+u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped,
+       a_late_delivery_stays_in_the_old_ring, nonsense_is_refused, persistent_ports_come_back,
+       detached_ports_come_back, unregistered_descriptors_come_back])

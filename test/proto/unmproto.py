@@ -39,6 +39,18 @@ BIND_INFO = struct.Struct("<16sQQIIIIIIQQIIIIIIIIQQII")
 REG_BODY = struct.Struct("<QQIIHHHHHHII4xQ")
 
 
+# Of struct unm_kring: who delivers has the lock, and says by hwtail how far he got; who syncs has the busy word
+KRING_SIZE = 512
+KRING_BUSY, KRING_LOCK, KRING_HWTAIL = 128, 256, 260
+
+
+def kring_ofs(seg, port, ring):
+    """Where in a mapped segment the kring of a port's ring lies: tx rings come first."""
+    port_ofs, _, kring = struct.unpack_from("<QQQ", seg, 88)
+    base, = struct.unpack_from("<I", seg, port_ofs + port * 576 + 108)
+    return kring + (base + ring) * KRING_SIZE
+
+
 class Answer:
     """What came back for one request: errno, body, descriptors (closed with the answer)."""
 

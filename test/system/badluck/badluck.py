@@ -33,7 +33,10 @@ STARTING, PAUSED, RUNNING, ENDED = range(4)
 PR_SET_CHILD_SUBREAPER = 36
 EXIT_GONE = 3
 
-ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+libc.ptrace.restype = ctypes.c_long
+libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class Failure(Exception):
@@ -253,6 +256,57 @@ class Traffic:
     def mappings(self):
         with open("/proc/%d/maps" % self.proc.pid) as f:
             return sum("/memfd:unetmap" in line for line in f)
+
+
+class Halted:
+    """The main thread of a traffic program is halted where we want it, while its other threads go on (ptrace(2))."""
+
+    CONT, DETACH, SEIZE, INTERRUPT, WALL = 7, 17, 0x4206, 0x4207, 0x40000000
+    PATIENCE_S = 0.001
+
+    def __init__(self, traffic):
+        self.traffic, self.pid = traffic, traffic.proc.pid
+
+    def ptrace(self, request):
+        if libc.ptrace(request, self.pid, None, None) < 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+
+    def __enter__(self):
+        self.ptrace(self.SEIZE)
+        self.halt()
+        return self
+
+    def __exit__(self, *exc):
+        self.ptrace(self.DETACH)
+
+    def halt(self):
+        self.ptrace(self.INTERRUPT)
+        os.waitpid(self.pid, self.WALL)
+
+    def halt_in_ring(self, port):
+        """Where it is delivering to the first rx ring of the port."""
+        self.traffic.domain.settled_daemon()
+        row = next(r for r in self.traffic.domain.table("ports") if r["name"] == port)
+        with self.segment() as seg:
+            lock = unmproto.kring_ofs(seg, row["index"], row["tx_rings"]) + unmproto.KRING_LOCK
+
+            def halted():
+                if seg[lock:lock + 2] != bytes(2):
+                    return True
+                self.ptrace(self.CONT)
+                time.sleep(self.PATIENCE_S)
+                self.halt()
+                return False
+            wait_until(halted, "the sender is found in the ring")
+
+    def segment(self):
+        """The switch's, mapped: the only one that a client of one switch has."""
+        for fd in self.traffic.fds():
+            path = "/proc/%d/fd/%s" % (self.pid, fd)
+            if os.readlink(path).startswith("/memfd:unetmap-segment"):
+                with open(path, "r+b") as f:
+                    return mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+        raise Failure("a client without a segment: " + self.traffic.state())
 
 
 class Domain:

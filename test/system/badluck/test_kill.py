@@ -3,7 +3,8 @@
 """kill -9 in a loop under load: senders, receivers, both, netmapd, and all of these at once, at random moments.
 
 Proves that nobody hangs, that links whose ends live lose nothing and deliver nothing torn, that what a killed sender had
-handed over still arrives, and that in the end nothing is left: no port, memory, descriptor, process or file.
+handed over still arrives, that who lives on in the middle of a delivery spoils nothing that was made since, and that in
+the end nothing is left: no port, memory, descriptor, process or file.
 
 UNM_BADLUCK_TIMES multiplies the number of rounds; UNM_BADLUCK_SEED repeats the choices of a run.
 """
@@ -12,12 +13,13 @@ import random
 import signal
 import time
 
-from badluck import Domain, check, run, wait_until
+from badluck import Domain, Halted, check, run, wait_until
 
 TIMES = int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
 SEED = int(os.environ.get("UNM_BADLUCK_SEED", random.randrange(1 << 30)))
 CALM_S = 0.02  # at most, between two kills
 RSS_NOISE_KIB = 256
+HELD_ROUNDS = 5
 CACHED_FDS = 4  # bindings of the links that come and go
 
 
@@ -210,6 +212,40 @@ def full_receiver_is_killed():
         rx.wait_progress("received")
 
 
+def all_die_but_one_who_delivers():
+    """A receiver and netmapd are killed while a sender is in the receiver's ring: the next one gets nothing of that."""
+    with Domain() as d:
+        d.start_daemon()
+        d.expect_admin("create", "rx")
+        d.expect_admin("attach", "vale0", "rx")
+        d.lossless("vale0:rx")
+        tx = d.start("send", "vale0:tx", "-l", "60:6000").wait_open()
+        rx = d.start("recv", "vale0:rx").wait_open().go()
+        tx.go()
+        for _ in range(HELD_ROUNDS):
+            rx.wait_progress("received")
+            with Halted(tx) as sender:
+                sender.halt_in_ring("vale0:rx")
+                pid = d.daemon()
+                rx.kill()
+                os.kill(pid, signal.SIGKILL)
+                rx.bury()
+                d.bury_daemon(pid)
+                d.start_daemon()
+                d.settled_daemon()
+                is_back = "vale0:tx" in d.ports()
+                rx = d.start("recv", "vale0:rx").wait_open().go()
+            if not is_back:  # too slow today: one that is being traced is not waited for as long as others
+                tx.kill()
+                tx.proc.wait()
+                tx.forget()
+                tx = d.start("send", "vale0:tx", "-l", "60:6000").wait_open().go()
+            rx.wait_progress("received")
+            d.expect_clean(rx)
+        d.settled_daemon()
+        wait_until(lambda: d.table("daemon")[0]["waiting_for_locks"] == 0, "rings that were held can be had again")
+
+
 def clients_are_killed():
     survive([(False, True)] * 240 * TIMES)
 
@@ -243,5 +279,5 @@ def all_are_killed():
 
 
 if __name__ == "__main__":
-    run(full_receiver_is_killed, clients_are_killed, netmapd_is_killed, netmapd_is_killed_while_it_takes_over,
-        all_are_killed)
+    run(full_receiver_is_killed, all_die_but_one_who_delivers, clients_are_killed, netmapd_is_killed,
+        netmapd_is_killed_while_it_takes_over, all_are_killed)

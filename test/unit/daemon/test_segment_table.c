@@ -201,6 +201,69 @@ test_adoption(void **state)
 	close(wake);
 }
 
+/* What was learned about a port that was retired is forgotten when its index becomes another one's. */
+static void
+test_known(void **state)
+{
+	const uint64_t mac = UINT64_C(0x020000000001) << 16;
+	struct unm_reason why;
+	struct unm_dseg *seg;
+	uint32_t port, base;
+
+	(void)state; /* cmocka's signature */
+	assert_int_equal(unm_dseg_create(UNM_SEG_VALE, "vale0", &seg, &why), 0);
+	port = new_port(seg, 2, &base);
+	memcpy(seg->ports[port].name, "vale0:a", 8);
+	seg->fdb[3].entry[2] = mac | port;
+	unm_dseg_retire_entry(seg, port);
+	unm_dseg_reuse_entry(seg, port, "vale0:a");
+	assert_int_not_equal(seg->fdb[3].entry[2], 0);
+	unm_dseg_retire_entry(seg, port);
+	unm_dseg_reuse_entry(seg, port, "vale0:b");
+	assert_int_equal(seg->fdb[3].entry[2], 0);
+	seg->fdb[3].entry[2] = mac | port;
+	unm_dseg_reuse_entry(seg, port, "vale0:c"); /* not retired: forgotten when it ended */
+	assert_int_not_equal(seg->fdb[3].entry[2], 0);
+	unm_dseg_free(seg);
+}
+
+/* Two ports that nobody claims: none of their rings is given out before all have been seen free. */
+static void
+test_held(void **state)
+{
+	struct unm_dseg *old, *seg;
+	uint32_t port[3], base[3], again, i;
+	struct unm_reason why;
+
+	(void)state; /* cmocka's signature */
+	assert_int_equal(unm_dseg_create(UNM_SEG_VALE, "vale0", &old, &why), 0);
+	for (i = 0; i < 3; i++)
+		port[i] = new_port(old, 2, &base[i]);
+	assert_int_equal(unm_dseg_adopt(old->fd, old->uid, &seg, &why), 0);
+	assert_int_equal(unm_dseg_claim_port(seg, port[1], base[1], 2), 0);
+	seg->krings[base[2] + 1].lock = 7;
+	for (i = 0; i < 3; i += 2)
+		unm_dseg_retire_entry(seg, port[i]);
+	unm_dseg_hold_unclaimed(seg);
+	assert_true(seg->has_held);
+	assert_false(unm_dseg_free_held(seg));
+	assert_int_equal(unm_dseg_alloc_port(seg, 2, &port[0], &again, &why), 0);
+	assert_int_equal(again, base[2] + 2);
+	assert_int_equal(seg->krings[base[2] + 1].lock, 7);
+	seg->krings[base[2] + 1].lock = 0;
+	seg->krings[base[0]].busy = 7;
+	assert_false(unm_dseg_free_held(seg));
+	assert_int_equal(unm_dseg_break_locks(seg, 7), 1);
+	assert_true(unm_dseg_free_held(seg));
+	assert_false(seg->has_held);
+	assert_int_equal(unm_dseg_alloc_port(seg, 2, &port[2], &again, &why), 0);
+	assert_int_equal(again, base[0]);
+	assert_int_equal(unm_dseg_alloc_port(seg, 2, &port[2], &again, &why), 0);
+	assert_int_equal(again, base[2]);
+	unm_dseg_free(seg);
+	unm_dseg_free(old);
+}
+
 int
 main(void)
 {
@@ -211,6 +274,8 @@ main(void)
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_macs),
 		cmocka_unit_test(test_adoption),
+		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
