@@ -124,6 +124,37 @@ sync_bad_indices(struct unm_bring *r, uint32_t start, uint32_t tail)
 	return RING_BAD;
 }
 
+bool
+unm_bport_gone(const struct unm_bport *bp)
+{
+	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
+
+	return __builtin_expect(UNM_READ_ONCE(e->gen) != UNM_READ_ONCE(bp->info.port_gen) ||
+					UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE,
+		0);
+}
+
+/*
+ * Take the ring's busy word. Whether it is still the port's is asked with the word held, so that
+ * netmapd can wait the last sync out before another port gets the ring. Return: 0, -EBUSY, or -EIO:
+ * the port is gone.
+ */
+static inline int
+enter_ring(struct unm_bring *r, uint32_t slot)
+{
+	const struct unm_bport *bp = r->bp;
+	struct unm_kring *k = r->kring;
+
+	if (__builtin_expect(unm_lock_try_or_mark(&k->busy, slot) != 0, 0))
+		return -EBUSY;
+	if (__builtin_expect(!unm_bport_gone(bp), 1))
+		return 0;
+	/* It may be another port's that we have turned away */
+	if (unm_lock_release_unslept(&k->busy))
+		unm_wake_port(bp->env, bp->seg, UNM_READ_ONCE(k->port), UNM_WANT_RX | UNM_WANT_TX);
+	return -EIO;
+}
+
 static void
 leave_ring(struct unm_bring *r)
 {
@@ -133,7 +164,7 @@ leave_ring(struct unm_bring *r)
 		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_RX | UNM_WANT_TX);
 }
 
-/* Return: 0, RING_BAD, -EBUSY (skipped) or the provider's error. */
+/* Return: 0, RING_BAD, -EBUSY (skipped), -EIO (the port is gone) or the provider's error. */
 static int
 sync_ring(struct unm_bring *r, uint32_t slot)
 {
@@ -143,8 +174,9 @@ sync_ring(struct unm_bring *r, uint32_t slot)
 
 	if (__builtin_expect(r->num_slots == 0, 0))
 		return 0; /* of a null port */
-	if (__builtin_expect(unm_lock_try_or_mark(&r->kring->busy, slot) != 0, 0))
-		return -EBUSY;
+	err = enter_ring(r, slot);
+	if (__builtin_expect(err != 0, 0))
+		return err;
 	head = unm_load_acquire(
 		&ring->head); /* a client may fill slots in one thread and sync in another */
 	cur = UNM_READ_ONCE(ring->cur);
@@ -158,16 +190,6 @@ sync_ring(struct unm_bring *r, uint32_t slot)
 	}
 	leave_ring(r);
 	return err;
-}
-
-bool
-unm_bport_gone(const struct unm_bport *bp)
-{
-	const struct unm_seg_port *e = &bp->seg->ports[bp->info.port];
-
-	return __builtin_expect(UNM_READ_ONCE(e->gen) != UNM_READ_ONCE(bp->info.port_gen) ||
-					UNM_READ_ONCE(e->state) != UNM_PORT_ACTIVE,
-		0);
 }
 
 static inline bool
@@ -186,8 +208,9 @@ unm_bring_sync_at(
 
 	if (slot == 0 || unm_bport_gone(r->bp) || is_stopped(r->bp))
 		return -EIO;
-	if (unm_lock_try_or_mark(&r->kring->busy, slot) != 0)
-		return -EBUSY;
+	err = enter_ring(r, slot);
+	if (err != 0)
+		return err;
 	own_positions(r, &start, &tail);
 	if (!unm_indices_ok(start, head, cur, tail, r->num_slots)) {
 		unm_count(&r->kring->n_reinits, 1);
@@ -213,7 +236,7 @@ unm_bring_receive(struct unm_bring *r)
 	uint32_t start, old_tail, tail;
 	bool has_come = false;
 
-	if (slot == 0 || unm_bport_gone(bp) || unm_lock_try_or_mark(&r->kring->busy, slot) != 0)
+	if (slot == 0 || unm_bport_gone(bp) || enter_ring(r, slot) != 0)
 		return;
 	own_positions(r, &start, &old_tail);
 	if (sync_checked(r, start, &tail) == 0)

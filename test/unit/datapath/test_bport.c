@@ -385,6 +385,49 @@ csb_pipe(void **state)
 	fake_domain_free(d);
 }
 
+static struct fake_domain *ending;
+static int left_to_the_end;
+
+/* netmapd frees the port, and another one gets its rings, while a sync is under way. */
+static uint32_t
+slot_of_a_late_one(void)
+{
+	if (--left_to_the_end == 0) {
+		fake_port_set_state(ending, 0, UNM_PORT_FREE, 0);
+		ending->seg.ports[0].gen += 2;
+	}
+	return fake_slot;
+}
+
+/* A ring is synced only as long as it is the port's, whatever was found before its word was taken. */
+static void
+late_syncs(void **state)
+{
+	struct vale_rig v;
+	struct unm_bport *bp;
+	struct unm_env env;
+
+	(void)state;
+	vale_rig_init(&v, 2 + 4 * 16);
+	vale_rig_add(&v, (struct fake_geometry){.n_tx = 2, .n_rx = 1, .slots = 16});
+	bp = v.port[0];
+	env = *bp->env;
+	env.slot = slot_of_a_late_one;
+	bp->env = &env;
+	ending = v.d;
+	left_to_the_end = 2; /* the sync's own look comes first, then that of ring 0 */
+	bp->tx[0].ring->head = bp->tx[0].ring->cur = 1;
+	bp->tx[1].ring->head = bp->tx[1].ring->cur = 1;
+	assert_int_equal(unm_bport_txsync(bp), -EIO);
+	assert_int_equal(left_to_the_end, 0);
+	assert_int_equal(bp->tx[0].kring->hwcur, 1);
+	assert_int_equal(bp->tx[1].kring->hwcur, 0);
+	assert_int_equal(bp->tx[1].kring->n_syncs, 0);
+	assert_int_equal(bp->tx[1].kring->busy, 0);
+	assert_int_equal(unm_bport_txsync(bp), -ENXIO);
+	vale_rig_free(&v);
+}
+
 int
 main(void)
 {
@@ -398,6 +441,7 @@ main(void)
 		cmocka_unit_test(sink_ports),
 		cmocka_unit_test(csb),
 		cmocka_unit_test(csb_pipe),
+		cmocka_unit_test(late_syncs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
