@@ -80,9 +80,11 @@ take_down(struct unm_domain *dom, struct unm_dport *port)
 		unm_dring_close(port, i);
 	for (i = 0; peer != NULL && i < peer->n_tx; i++)
 		unm_dring_close(peer, i);
-	unm_dport_remove(dom, port);
-	if (peer != NULL)
+	unm_dport_remove(dom, port); /* waits for its peer */
+	if (peer != NULL) {
 		unm_dport_remove(dom, peer);
+		unm_dport_finish(dom, port);
+	}
 }
 
 /* Where the rings of a pipe over @base lie, with a reference. */

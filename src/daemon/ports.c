@@ -455,6 +455,16 @@ unm_dport_close_idle(struct unm_domain *dom, struct unm_dport *port)
 		want_reap(dom, port, true);
 }
 
+/* Syncs of one end of a pipe write to rings of the other: neither is freed while they may go on. */
+static bool
+peer_may_write(const struct unm_dport *port)
+{
+	struct unm_dport *peer = port->peer;
+
+	return peer != NULL && (!peer->is_dying || peer->n_bindings > 0 || peer->n_pending > 0 ||
+				       close_idle_rings(peer) > 0);
+}
+
 void
 unm_dport_finish(struct unm_domain *dom, struct unm_dport *port)
 {
@@ -462,7 +472,7 @@ unm_dport_finish(struct unm_domain *dom, struct unm_dport *port)
 
 	if (!port->is_dying || port->n_bindings > 0 || port->n_pending > 0)
 		return;
-	if (close_idle_rings(port) > 0) {
+	if (peer_may_write(port) || close_idle_rings(port) > 0) {
 		want_reap(dom, port, true);
 		return;
 	}

@@ -123,6 +123,39 @@ def regions_and_wakes(daemon):
     s.close()
 
 
+def ends_of_a_pipe_go_together(daemon):
+    """While somebody is in a ring of one end, which has others write to rings of the other, neither's are used again."""
+    import mmap
+    import time
+    s, holder = daemon.session(), daemon.session()
+    for held in range(2):
+        descs = [s.open(), s.open()]
+        regs = [s.register(d, name) for d, name in zip(descs, ("together{1", "together}1"))]
+        seg = mmap.mmap(regs[0].fds[3], regs[0].info.seg_size)
+        rings = [u.kring_ofs(seg, r.info.port, i) for r in regs for i in range(2)]
+        busy = u.kring_ofs(seg, regs[held].info.port, 0) + u.KRING_BUSY
+        struct.pack_into("<I", seg, busy, holder.slot)
+        for d in descs:
+            d.close()
+        deadline = time.monotonic() + 10
+        while s.admin("show", "ports")[1].count('"closing":true') < 2:
+            assert time.monotonic() < deadline, "the ends do not wait"
+        ends = [s.open(), s.open()]
+        new = [s.register(d, name) for d, name in zip(ends, ("other{1", "other}1"))]
+        taken = [u.kring_ofs(seg, r.info.port, i) for r in new for i in range(2)]
+        assert not set(rings) & set(taken), "rings used again while end %d is held" % held
+        struct.pack_into("<I", seg, busy, 0)
+        while s.admin("show", "ports")[1].count('"closing":true'):
+            assert time.monotonic() < deadline, "the ends never go"
+        seg.close()
+        for d in ends:
+            d.close()
+        for r in regs + new:
+            r.close()
+    s.close()
+    holder.close()
+
+
 def death_frees_locks_and_wakes(daemon):
     """Locks of a session that ends are broken, and every sleeper's eventfd is signalled."""
     import mmap
@@ -171,4 +204,4 @@ def death_frees_locks_and_wakes(daemon):
 
 
 u.run([checks_identity, close_is_seen_by_the_next_request, unbind_undoes_a_register, another_process_finds_the_binding,
-       regions_and_wakes, death_frees_locks_and_wakes])
+       regions_and_wakes, ends_of_a_pipe_go_together, death_frees_locks_and_wakes])
