@@ -458,8 +458,12 @@ settle_entry(struct unm_domain *dom, struct unm_dseg *seg, uint32_t idx)
 		return;
 	if (read_entry(seg, idx, &en, NULL) == 0) {
 		region = unm_dregion_by_uid(&dom->regions, en.e.region_uid);
-		if (region != NULL && adopt_port(dom, seg, region, &en, &port, NULL) == 0)
+		if (region != NULL && adopt_port(dom, seg, region, &en, &port, NULL) == 0) {
+			/* Which buffers are whose takes both ends */
+			if (port->kind == UNM_PORT_PIPE)
+				adopt_pipe_peer(dom, port, en.e.peer_port, NULL);
 			return; /* without users it is released below */
+		}
 	}
 	if (UNM_READ_ONCE(seg->ports[idx].state) != UNM_PORT_FREE)
 		unm_dseg_retire_entry(seg, idx);

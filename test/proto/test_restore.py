@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """RESTORE: a netmapd that was killed is started again and takes back what its clients hold; what does not fit is refused."""
 import errno
+import json
 import mmap
 import os
 import struct
@@ -169,6 +170,38 @@ def a_late_delivery_stays_in_the_old_ring(daemon):
     b.close()
 
 
+def used_buffers(session):
+    """Of the global region."""
+    return next(m for m in json.loads(session.admin("show", "memory")[1])["memory"] if m["id"] == 1)["buffers"]["used"]
+
+
+def swapped_buffers_of_a_pipe_are_freed(daemon):
+    """Both ends are gone with netmapd: what the receiver had put into a slot that it still had was the sender's."""
+    s1, s2 = daemon.session(), daemon.session()
+    stays = Held(s1, "stays{1")
+    before = used_buffers(s1)
+    a, b = Held(s2, "goes{1"), Held(s2, "goes}1")
+    seg = mmap.mmap(a.fds[3], a.info.seg_size)
+    memory = a.fds[1]
+    sent, own = (u.ring_slots_ofs(seg, h.info.port, i) for h, i in ((b, 1), (b, 0)))
+    first = os.pread(memory, 4, u.ring_slots_ofs(seg, a.info.port, 0))
+    # a sends its first slot, and b puts the buffer of its own first one there
+    os.pwrite(memory, os.pread(memory, 4, own), sent)
+    os.pwrite(memory, first, own)
+    struct.pack_into("<I", seg, u.kring_ofs(seg, b.info.port, 1) + u.KRING_HWTAIL, 1)
+    seg.close()
+    restart(daemon, [s1, s2])
+    a.close()
+    b.close()
+    n = returning(daemon, s1.slot)
+    u.expect(stays.restore(n).error, 0, "restore")
+    n.request(u.RESTORE_DONE)
+    Held(n, "stays}1").close()  # answered when all is settled
+    assert used_buffers(n) == before, "%d buffers are in use, were %d" % (used_buffers(n), before)
+    stays.close()
+    n.close()
+
+
 def nonsense_is_refused(daemon):
     """Each damaged field of a RESTORE is refused, and the honest one after it is still taken."""
     s = daemon.session()
@@ -288,5 +321,5 @@ def unregistered_descriptors_come_back(daemon):
 
 
 u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped,
-       a_late_delivery_stays_in_the_old_ring, nonsense_is_refused, persistent_ports_come_back,
-       detached_ports_come_back, unregistered_descriptors_come_back])
+       a_late_delivery_stays_in_the_old_ring, swapped_buffers_of_a_pipe_are_freed, nonsense_is_refused,
+       persistent_ports_come_back, detached_ports_come_back, unregistered_descriptors_come_back])

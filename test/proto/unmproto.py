@@ -51,6 +51,11 @@ def kring_ofs(seg, port, ring):
     return kring + (base + ring) * KRING_SIZE
 
 
+def ring_slots_ofs(seg, port, ring):
+    """Where in its region the slots of a port's ring lie."""
+    return struct.unpack_from("<Q", seg, kring_ofs(seg, port, ring) + 16)[0] + 256
+
+
 class Answer:
     """What came back for one request: errno, body, descriptors (closed with the answer)."""
 
