@@ -613,8 +613,10 @@ main(int argc, char **argv)
 	map_status(argv[optind + 2]);
 	open_port(argv[optind + 1]);
 	while (order != BL_ENDED) {
-		bl_set(&bl.st->mode, (uint64_t)order);
-		if (order == BL_PAUSED)
+		const sig_atomic_t now = order; /* it may change between a look and the next */
+
+		bl_set(&bl.st->mode, (uint64_t)now);
+		if (now == BL_PAUSED)
 			pause_here();
 		else if (bl.is_sender)
 			run_sender();
