@@ -13,9 +13,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define ANNOUNCE_NS UINT64_C(1000000000) /* for a broker to forward a frame */
-#define QUIET_NS    UINT64_C(20000000)
-#define NAP_NS	    UINT64_C(100000)
+#define ANNOUNCE_NS  UINT64_C(1000000000) /* for a broker to forward a frame */
+#define QUIET_NS     UINT64_C(20000000)
+#define NAP_NS	     UINT64_C(100000)
+#define DRAIN_MAX_NS UINT64_C(3000000000)
 
 const char *ours_nics[2] = {"", ""};
 
@@ -132,6 +133,7 @@ ours_announce(struct nmport_d *d, uint32_t address)
 int
 ours_drain(struct nmport_d *d)
 {
+	const uint64_t limit = bench_now_ns() + DRAIN_MAX_NS;
 	struct netmap_ring *ring = ours_rx(d);
 	uint64_t end;
 	int err;
@@ -146,7 +148,9 @@ ours_drain(struct nmport_d *d)
 		if (err != 0 || nm_ring_empty(ring))
 			return err;
 		ring->head = ring->cur = ring->tail;
-	} while (true);
+	} while (bench_now_ns() < limit);
+	bench_say("frames of others keep coming");
+	return -EBUSY;
 }
 
 int

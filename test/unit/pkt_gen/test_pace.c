@@ -90,28 +90,47 @@ test_result(void **state)
 	assert_true(fabs(r.error_ppm + 999.0) < 0.1);
 }
 
-/* A late start of one burst is not added to the following ones: 20 bursts of 1 ms take 20 ms. */
-static void
-test_wait_keeps_the_timetable(void **state)
+/*
+ * 20 bursts of 1 ms, held up in the middle over four of them. Return: how late the last one was, in
+ * nanoseconds.
+ */
+static int64_t
+lateness_at_the_end(void)
 {
 	struct pg_pace p;
 	const struct pg_pace *one[] = {&p};
 	struct pg_pace_result r;
 	uint64_t start_ns = nmt_now_ns() + 1000000;
 
-	(void)state;
 	pg_pace_init(&p, 1000, 1, 0, start_ns);
 	for (uint64_t idx = 0; idx < 20; idx++) {
 		assert_int_equal(pg_pace_wait(&p, idx), 0);
 		assert_true(nmt_now_ns() >= start_ns + idx * 1000000);
-		if (idx == 5) /* hold it up over four bursts */
+		if (idx == 5)
 			nmt_sleep_until_ns(nmt_now_ns() + 4500000);
 	}
 	assert_true(pg_pace_result(one, 1, &r));
 	assert_true(r.late_max_ns >= 3500000);
-	/* Were each delay to push the others, the last burst would be at least 3.5 ms late. A slow
-	 * machine may be late for its own reasons, so leave half of that. */
-	assert_true(p.last_ns < start_ns + 19 * 1000000 + 1750000);
+	return (int64_t)(p.last_ns - start_ns) - 19 * 1000000;
+}
+
+/*
+ * A late start of one burst is not added to the following ones. Were it, the last burst would be at
+ * least 3.5 ms late, each time. A busy machine is late now and then for its own reasons, so one
+ * good run of many will do, and half of that is left.
+ */
+static void
+test_wait_keeps_the_timetable(void **state)
+{
+	int64_t best = INT64_MAX;
+
+	(void)state;
+	for (int i = 0; i < 50 && best >= 1750000; i++) {
+		const int64_t late = lateness_at_the_end();
+
+		best = late < best ? late : best;
+	}
+	assert_true(best < 1750000);
 }
 
 static void

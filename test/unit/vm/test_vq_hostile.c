@@ -30,8 +30,9 @@ static unsigned int may_log = 20; /* lines at once: vm/log.h */
 static void
 count_line(void *arg, const char *line)
 {
-	(void)arg, (void)line;
-	n_lines++;
+	(void)arg;
+	if (strstr(line, "messages left out") == NULL) /* a token came back: not about this queue */
+		n_lines++;
 }
 
 /* Descriptors by hand: a ring of NUM, or a table in guest memory. */
