@@ -136,8 +136,8 @@ unm_bport_gone(const struct unm_bport *bp)
 
 /*
  * Take the ring's busy word. Whether it is still the port's is asked with the word held, so that
- * netmapd can wait the last sync out before another port gets the ring. Return: 0, -EBUSY, or -EIO:
- * the port is gone.
+ * netmapd can wait the last sync out before another port gets the ring. Return: 0, -EBUSY, or
+ * -ENXIO: the port is gone.
  */
 static inline int
 enter_ring(struct unm_bring *r, uint32_t slot)
@@ -152,7 +152,7 @@ enter_ring(struct unm_bring *r, uint32_t slot)
 	/* It may be another port's that we have turned away */
 	if (unm_lock_release_unslept(&k->busy))
 		unm_wake_port(bp->env, bp->seg, UNM_READ_ONCE(k->port), UNM_WANT_RX | UNM_WANT_TX);
-	return -EIO;
+	return -ENXIO;
 }
 
 static void
@@ -164,7 +164,7 @@ leave_ring(struct unm_bring *r)
 		unm_wake_port(bp->env, bp->seg, bp->info.port, UNM_WANT_RX | UNM_WANT_TX);
 }
 
-/* Return: 0, RING_BAD, -EBUSY (skipped), -EIO (the port is gone) or the provider's error. */
+/* Return: 0, RING_BAD, -EBUSY (skipped), -ENXIO (the port is gone) or the provider's error. */
 static int
 sync_ring(struct unm_bring *r, uint32_t slot)
 {
@@ -210,7 +210,7 @@ unm_bring_sync_at(
 		return -EIO;
 	err = enter_ring(r, slot);
 	if (err != 0)
-		return err;
+		return err == -EBUSY ? err : -EIO;
 	own_positions(r, &start, &tail);
 	if (!unm_indices_ok(start, head, cur, tail, r->num_slots)) {
 		unm_count(&r->kring->n_reinits, 1);
@@ -263,6 +263,8 @@ sync_all(struct unm_bport *bp, struct unm_bring *rings, uint32_t n)
 	for (i = 0; i < n; i++) { /* at most UNM_PORT_MAX_RINGS */
 		const int e = sync_ring(&rings[i], slot);
 
+		if (e == -ENXIO && unm_bport_gone(bp))
+			return e;
 		if (e < 0 && e != -EBUSY)
 			err = -EIO;
 	}

@@ -418,7 +418,7 @@ late_syncs(void **state)
 	left_to_the_end = 2; /* the sync's own look comes first, then that of ring 0 */
 	bp->tx[0].ring->head = bp->tx[0].ring->cur = 1;
 	bp->tx[1].ring->head = bp->tx[1].ring->cur = 1;
-	assert_int_equal(unm_bport_txsync(bp), -EIO);
+	assert_int_equal(unm_bport_txsync(bp), -ENXIO);
 	assert_int_equal(left_to_the_end, 0);
 	assert_int_equal(bp->tx[0].kring->hwcur, 1);
 	assert_int_equal(bp->tx[1].kring->hwcur, 0);
