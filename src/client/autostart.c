@@ -230,6 +230,22 @@ middle(void *arg)
 	return 0;
 }
 
+/* netmapd's directory is not ours. */
+static int
+make_absolute(const char *path, char *out, size_t size)
+{
+	char dir[PATH_MAX];
+	int n;
+
+	if (path[0] == '/')
+		n = snprintf(out, size, "%s", path);
+	else if (getcwd(dir, sizeof(dir)) == NULL)
+		return -errno;
+	else
+		n = snprintf(out, size, "%s/%s", dir, path);
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
 int
 unm_autostart(const char *path)
 {
@@ -246,7 +262,9 @@ unm_autostart(const char *path)
 	err = find_netmapd(program, sizeof(program));
 	if (err < 0)
 		return err;
-	snprintf(socket_arg, sizeof(socket_arg), "%s", path);
+	err = make_absolute(path, socket_arg, sizeof(socket_arg));
+	if (err < 0)
+		return err;
 	stacks = unm_pages_alloc((size_t)2 * STACK_BYTES);
 	if (stacks == NULL)
 		return -ENOMEM;

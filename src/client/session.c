@@ -412,8 +412,8 @@ ensure(unsigned int flags)
 				unm_set_error("no netmapd is running (start it, or let this "
 					      "program start one: see netmap(4))");
 			return is_absent(err) ? -ENOENT : err;
-		} else if (!died && !is_absent(err)) {
-			return err;
+		} else if (!died && !is_absent(err) && absent == UNM_INSTANCE_N) {
+			return err; /* else the one that was started has not come yet */
 		}
 		if (now_ms() > deadline) {
 			unm_set_error("netmapd does not answer on %s: \"netmapd --foreground "

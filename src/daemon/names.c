@@ -117,6 +117,16 @@ parse_vale(struct unm_name *n, struct unm_reason *why)
 	return 0;
 }
 
+/* Names are shown to others, on terminals too. */
+static bool
+is_visible(const char *name)
+{
+	for (; *name != '\0'; name++)
+		if ((unsigned char)*name <= ' ' || (unsigned char)*name >= 0x7f)
+			return false;
+	return true;
+}
+
 int
 unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why)
 {
@@ -124,6 +134,9 @@ unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why)
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->full, sizeof(out->full), "%.*s", UNM_NAME_SIZE - 1, raw);
+	if (!is_visible(out->full))
+		return unm_fail(
+			why, -EINVAL, "a port's name has visible ASCII characters only, no spaces");
 	brace = strrchr(out->full, '{');
 	if (brace == NULL)
 		brace = strrchr(out->full, '}');

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define NETMAP_PREFIX	"netmap:"
+#define VALE_PREFIX	"vale"
 #define DEFAULT_PORTS	16u
 #define DEFAULT_CLIENTS 64u
 #define DEFAULT_MEMORY	(UINT64_C(256) << 20)
@@ -159,13 +160,26 @@ unm_policy_format(const struct unm_policy *p, char end, char *out, size_t size)
 	return at;
 }
 
-/* "netmap:" before a name says nothing about pipes and switches. */
-static const char *
-without_prefix(const char *pattern)
+static bool
+begins_with(const char *text, const char *prefix)
 {
-	return strncmp(pattern, NETMAP_PREFIX, strlen(NETMAP_PREFIX)) == 0
-		       ? pattern + strlen(NETMAP_PREFIX)
-		       : pattern;
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*
+ * Is @name, which has no prefix, one of @pattern's? With "netmap:" that one speaks of pipes, and of
+ * switches only if it spells "vale": netmap:* is for all pipes.
+ */
+static bool
+matches(const char *pattern, const char *name)
+{
+	if (begins_with(pattern, NETMAP_PREFIX)) {
+		pattern += strlen(NETMAP_PREFIX);
+		if (begins_with(name, VALE_PREFIX) && strpbrk(name, "{}") == NULL &&
+			!begins_with(pattern, VALE_PREFIX))
+			return false;
+	}
+	return fnmatch(pattern, name, FNM_NOESCAPE) == 0;
 }
 
 /* Where the letters of a pattern for monitors begin: PATTERN/r, /t, /rt, /tr. NULL: it is none. */
@@ -187,8 +201,7 @@ unm_policy_allows(const struct unm_policy *p, const char *name)
 	uint32_t i;
 
 	for (i = 0; i < p->n_allow; i++)
-		if (monitor_letters(p->allow[i]) == NULL &&
-			fnmatch(without_prefix(p->allow[i]), name, FNM_NOESCAPE) == 0)
+		if (monitor_letters(p->allow[i]) == NULL && matches(p->allow[i], name))
 			return true;
 	return false;
 }
@@ -220,7 +233,7 @@ unm_policy_allows_monitor(const struct unm_policy *p, const char *name, const ch
 			continue;
 		snprintf(pattern, sizeof(pattern), "%.*s", (int)(seen - 1 - p->allow[i]),
 			p->allow[i]);
-		if (fnmatch(without_prefix(pattern), name, FNM_NOESCAPE) == 0)
+		if (matches(pattern, name))
 			return true;
 	}
 	return false;

@@ -6,7 +6,8 @@
  *   allow=PATTERN  names of ports that may be opened: * stands for any characters, ? for one.
  *                  Several times:
  *                    vale0:web*       ports of switches, and pipes over them
- *                    netmap:web{*     pipes; "netmap:" may be left out
+ *                    netmap:web{*     pipes; "netmap:" may be left out. netmap:* is all pipes,
+ *                                     * everything
  *                    netmap:eth0      an interface: by its full name only, with "netmap:"
  *                    netmap:eth0^     its host rings, likewise
  *                    vale0:web?/rt    monitors of what is sent (t) and received (r) on ports

@@ -78,6 +78,26 @@ ct()
 	ct ct_autostart
 }
 
+@test "a relative socket is one below the program's own directory" {
+	cd "$DIR"
+	UNETMAP_SOCKET=mine.sock ct ct_device open_flags
+	[ -S "$DIR/mine.sock" ]
+	kill "$(pgrep -f -- "--socket $DIR/mine.sock")"
+}
+
+@test "a user gets a netmapd of his own while the system's directory is root's only" {
+	[ "$(id -u)" -eq 0 ] || skip "mounting over /run takes root"
+	cp "$BUILD_DIR/ct_static" "$DIR/program"
+	cp "$NETMAPD" "$DIR/netmapd"
+	chmod 755 "$DIR" "$DIR/program" "$DIR/netmapd"
+	mkdir -m 700 "$DIR/run"
+	chown 65534:65534 "$DIR/run"
+	export UNETMAP_SOCKET= XDG_RUNTIME_DIR="$DIR/run" UNETMAP_NETMAPD="$DIR/netmapd"
+	timeout 60 unshare --mount sh -c 'mount -t tmpfs none /run; mkdir -m 700 /run/unetmap
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$1" open_flags' sh "$DIR/program" 3>&-
+	kill "$(pgrep -f -- "--socket $DIR/run/unetmap/")"
+}
+
 @test "nmrun: errors" {
 	run -2 "$NMRUN"
 	[[ "$output" == *"which program?"* ]]

@@ -122,6 +122,12 @@ test_allowed(void **state)
 		{"netmap:p{*", "p}1", false},
 		{"p*", "p}1", true},
 		{"netmap:vale0:a", "vale0:a", true},
+		{"netmap:vale0:*", "vale0:a", true},
+		{"netmap:*", "vale0:a", false},
+		{"netmap:?*", "vale0:a", false},
+		{"netmap:v*", "vale0:a", false},
+		{"netmap:*", "p{1", true},
+		{"netmap:*", "vale0:a}1", true},
 		{"vale0:*/rt", "vale0:a", false}, /* for monitors only */
 		{"vale0:*/rt", "vale0:a/rt", false},
 	};
