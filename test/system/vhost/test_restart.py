@@ -109,6 +109,14 @@ def test_hang_up():
             expect_whole(fe)
 
 
+def expect_few_doubled(fe, n_kills):
+    """What a killed server had sent and not yet marked as used is sent again, once: at most what one
+    pass takes from the ring.
+    """
+    for s in fe.nic(0)["streams"]:
+        check(s["doubled"] <= n_kills * 256, "%d kills, %s" % (n_kills, s))
+
+
 def server_killed(features):
     with Rig() as rig:
         servers = [rig.server("a"), rig.server("b")]
@@ -124,6 +132,11 @@ def server_killed(features):
             b.wait_progress(0)
         for fe in (a, b):
             expect_whole(fe)
+        expect_few_doubled(b, ROUNDS)
+        check(
+            all(s["doubled"] == 0 for s in a.nic(0)["streams"]),
+            "the sender's server was not killed: %s" % a.nic(0),
+        )
 
 
 def test_server_killed_split():
