@@ -124,7 +124,7 @@ try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, cha
 
 	if (d == NULL)
 		return failed(opts->name, why);
-	d->reg.nr_flags |= flags;
+	d->reg.nr_flags |= flags | NR_ACCEPT_VNET_HDR; /* frames are handed out without it */
 	if (d->reg.nr_flags & (MONITOR_FLAGS | NR_ZCOPY_MON))
 		d->reg.nr_flags |= NR_RX_RINGS_ONLY;
 	if (d->reg.nr_rx_slots == 0)
@@ -172,7 +172,7 @@ open_by_rule(struct unm_cap *c, const struct unm_cap_opts *opts, char *why)
 		ret = try_open(c, opts, MONITOR_FLAGS, why);
 		if (ret != -EINVAL && ret != -EOPNOTSUPP && ret != -ENXIO)
 			return ret;
-		ret = try_open(c, opts, NR_EXCLUSIVE | NR_ACCEPT_VNET_HDR, why);
+		ret = try_open(c, opts, NR_EXCLUSIVE, why);
 		if (ret != -EBUSY)
 			return ret;
 	}
