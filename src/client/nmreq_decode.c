@@ -4,14 +4,17 @@
  *
  *	portspec  := subsystem ":" vpname [mode] {flags | "@" memid} {"@" option}
  *	subsystem := "netmap" | "vale" [id] | "tap"
- *	vpname    := name | name "{" id | name "}" id
+ *	vpname    := name | name "{" id | name "}" id | name "^" ["%" netns]
  *	mode      := "^" | "^" N | "*" | "-" N
  *	flags     := "/" letter {letter}
  *
  * nmreq_header_decode() takes the text up to the end of vpname, nmreq_register_decode() what
- * follows, up to the first option: an "@" with no digit behind it. A name ends at the first of
- * - * ^ / @ so it cannot contain any of these. Both read into locals and write their results at
- * the end, so that a caller finds everything as it was after an error.
+ * follows, up to the first option: an "@" with no digit behind it. Both read into locals and write
+ * their results at the end, so that a caller finds everything as it was after an error.
+ *
+ * A name ends at the first of - * ^ / @ so it cannot contain any of these, but for one: ports of
+ * switches, and TAPs, have no host rings. There a "^" without a number is the name's: "vale0:eth0^"
+ * and "vale0:eth0^%blue" are the host's sides of interfaces on a switch (vale-ctl -h).
  */
 #include "nmport_priv.h"
 
@@ -108,6 +111,17 @@ unknown:
 	return -EINVAL;
 }
 
+/* Where the name ends whose first such character is at @end: after a "^" of its own. */
+static const char *
+skip_host_side(const char *spec, const char *end)
+{
+	if (*end != '^' || strncmp(spec, "netmap:", 7) == 0)
+		return end;
+	if (end[1] == '%')
+		return end + 1 + strcspn(end + 1, NAME_END);
+	return end[1] == '\0' || end[1] == '/' || end[1] == '@' ? end + 1 : end;
+}
+
 /* Find the end of vpname, and its pipe id if it has one. */
 static int
 check_vpname(const char *spec, const char *vpname, const char **end, struct nmctx *ctx)
@@ -123,6 +137,8 @@ check_vpname(const char *spec, const char *vpname, const char **end, struct nmct
 		nmctx_ferror(ctx, "%s: %c needs a pipe id of letters, digits and _", spec, *pipe);
 		return -EINVAL;
 	}
+	if (pipe == *end)
+		*end = skip_host_side(spec, *end);
 	return 0;
 }
 

@@ -131,6 +131,11 @@ unm_vale_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 		return unm_fail(why, -EINVAL,
 			"'%s' is an interface: attach it to the switch first (vale-ctl -a %s)",
 			name->port, name->full);
+	if (name->port[strlen(name->port) - 1] == '^') /* not empty: a name with a port */
+		return unm_fail(why, -EINVAL,
+			"'%s': no interface's host side is on the switch by this name (vale-ctl "
+			"-h)",
+			name->full);
 	unm_vale_geometry(dom, &g);
 	return unm_vale_new(dom, name->full, name->sw, &g, 0, out, why);
 }
