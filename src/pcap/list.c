@@ -42,28 +42,123 @@ take(struct reader *r, char c)
 	return true;
 }
 
-/*
- * A string, cut at @size; @out may be NULL. An escaped character stands for itself, as names have
- * none that need more.
- */
+/* Four hexadecimal digits, at @p. Return: their value, or -1. */
+static long
+hex4(const char *p)
+{
+	char digits[5] = "";
+
+	if (strspn(p, "0123456789abcdefABCDEF") < 4)
+		return -1;
+	memcpy(digits, p, 4);
+	return strtol(digits, NULL, 16);
+}
+
+/* Where a string goes. An escaped character that does not fit is left out whole, with all behind it. */
+struct text {
+	char *out;
+	size_t n, size;
+};
+
+static void
+put(struct text *t, const char *bytes, size_t n)
+{
+	if (n < t->size - t->n) {
+		memcpy(t->out + t->n, bytes, n);
+		t->n += n;
+	} else {
+		t->size = t->n + 1;
+	}
+}
+
+static void
+put_utf8(struct text *t, unsigned long code)
+{
+	char b[4];
+
+	if (code < 0x80) {
+		b[0] = (char)code;
+		put(t, b, 1);
+	} else if (code < 0x800) {
+		b[0] = (char)(0xc0 | code >> 6);
+		b[1] = (char)(0x80 | (code & 0x3f));
+		put(t, b, 2);
+	} else if (code < 0x10000) {
+		b[0] = (char)(0xe0 | code >> 12);
+		b[1] = (char)(0x80 | (code >> 6 & 0x3f));
+		b[2] = (char)(0x80 | (code & 0x3f));
+		put(t, b, 3);
+	} else {
+		b[0] = (char)(0xf0 | code >> 18);
+		b[1] = (char)(0x80 | (code >> 12 & 0x3f));
+		b[2] = (char)(0x80 | (code >> 6 & 0x3f));
+		b[3] = (char)(0x80 | (code & 0x3f));
+		put(t, b, 4);
+	}
+}
+
+/* What follows "\u". NUL can't be in our strings, and half a pair is no character: both are refused. */
+static bool
+take_code(struct reader *r, struct text *t)
+{
+	long code = hex4(r->p), low;
+
+	if (code <= 0 || (code >= 0xdc00 && code < 0xe000))
+		return false;
+	r->p += 4;
+	if (code >= 0xd800 && code < 0xdc00) {
+		if (r->p[0] != '\\' || r->p[1] != 'u')
+			return false;
+		low = hex4(r->p + 2);
+		if (low < 0xdc00 || low >= 0xe000)
+			return false;
+		r->p += 6;
+		code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+	}
+	put_utf8(t, (unsigned long)code);
+	return true;
+}
+
+/* What follows a backslash. */
+static bool
+take_escape(struct reader *r, struct text *t)
+{
+	static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+	const char c = *r->p, *at = c != '\0' ? strchr(letters, c) : NULL;
+
+	if (c == '\0')
+		return false;
+	r->p++;
+	if (c == 'u')
+		return take_code(r, t);
+	if (at == NULL)
+		return false;
+	put(t, &meant[at - letters], 1);
+	return true;
+}
+
+/* A string, cut to be shorter than @size; @out may be NULL, with size 0. */
 static bool
 take_string(struct reader *r, char *out, size_t size)
 {
-	size_t n = 0;
+	char none[1];
+	struct text t = {out != NULL ? out : none, 0, out != NULL ? size : sizeof(none)};
 
 	if (!take(r, '"'))
 		return false;
-	for (; *r->p != '"'; r->p++) {
-		if (*r->p == '\\')
-			r->p++;
+	while (*r->p != '"') {
 		if (*r->p == '\0')
 			return false;
-		if (out != NULL && n + 1 < size)
-			out[n++] = *r->p;
+		if (*r->p != '\\') {
+			put(&t, r->p++, 1);
+			continue;
+		}
+		r->p++;
+		if (!take_escape(r, &t))
+			return false;
 	}
 	r->p++;
-	if (out != NULL)
-		out[n] = '\0';
+	t.out[t.n] = '\0';
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,36 @@ test_none(void **state)
 	assert_null(ports);
 }
 
+/* Escaped characters are decoded, in keys too; one that does not fit is not cut in two. */
+static void
+test_escapes(void **state)
+{
+	static const char text[] =
+		"{\"ports\":[{\"name\":\"vale0:\\u0061\\u005e%\\\"\\\\\\b\\f\\n\\r\\t\\u001B\","
+		"\"kind\":\"a\\/b\",\"switch\":\"\\u00e9\\u20ac\\ud83d\\uDE00\",\"x\":\"\\u0022\"},"
+		"{\"\\u006eame\":\"tap:t0\\u0025n\",\"kind\":\"0123456789abcd\\u00e9f\"}]}";
+	static const char *const wrong[] = {"\\u", "\\u12", "\\u12g4", "\\u0000", "\\ud83d",
+		"\\ud83dx", "\\ud83d\\u0041", "\\ude00", "\\x", "\\ud83d\\ud83d"};
+	struct unm_list_port *ports;
+	char *answer_wrong;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(unm_list_parse(text, &ports), 2);
+	assert_string_equal(ports[0].name, "vale0:a^%\"\\\b\f\n\r\t\x1b");
+	assert_string_equal(ports[0].kind, "a/b");
+	assert_string_equal(ports[0].vale, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+	assert_string_equal(ports[1].name, "tap:t0%n");
+	assert_string_equal(ports[1].kind, "0123456789abcd");
+	free(ports);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_true(
+			asprintf(&answer_wrong, "{\"ports\":[{\"name\":\"%s\"}]}", wrong[i]) > 0);
+		assert_int_equal(unm_list_parse(answer_wrong, &ports), -EPROTO);
+		free(answer_wrong);
+	}
+}
+
 /* Cut anywhere, up to the bracket that ends the array. */
 static void
 test_cut(void **state)
@@ -98,6 +129,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_wrong),
 	};
