@@ -28,6 +28,7 @@ struct ports {
 	int stop_fd;  /* main to seeker */
 	pthread_t seeker;
 	struct unm_conn conn; /* the seeker's: its hang-up is netmapd's death */
+	int list_error;	      /* the seeker's: what it has said last of lists of ports */
 };
 
 static bool
@@ -101,21 +102,45 @@ set_netmapd(struct ports *t, bool lives)
 		tell_main(t);
 }
 
+/* Once for each reason. */
+static void
+note_list(struct ports *t, const char *name, int error)
+{
+	if (error == 0 || error == t->list_error)
+		return;
+	t->list_error = error;
+	fprintf(stderr, "nm-record: not all ports of %s are recorded: %s\n", name,
+		error == -ENOSPC ? "there are too many" : strerror(-error));
+}
+
 /* Ports of a switch that somebody uses and that are not known yet. */
 static void
 seek_switch(struct ports *t, const char *name)
 {
 	struct unm_list_port *list;
-	int i, n;
+	int i, n, ret = 0;
 
 	n = unm_list_ports(&list);
 	for (i = 0; i < n; i++) {
 		if (strncmp(list[i].name, name, strlen(name)) == 0 &&
 			(list[i].users > 0 || list[i].is_attached))
-			(void)add_port(t, list[i].name); /* no room: the known ones are recorded */
+			ret = add_port(t, list[i].name);
+		if (ret < 0) /* no room: the known ones are recorded */
+			break;
 	}
+	note_list(t, name, n < 0 ? n : ret);
 	if (n >= 0)
 		free(list);
+}
+
+/* Once for each reason: a port may be waited for for long. */
+static void
+say_why_not(struct port *p, const char *why)
+{
+	if (strcmp(p->said, why) == 0)
+		return;
+	snprintf(p->said, sizeof(p->said), "%s", why);
+	fprintf(stderr, "nm-record: %s is not recorded yet: %s\n", p->name, why);
 }
 
 static void
@@ -134,8 +159,12 @@ seek_port(struct ports *t, struct port *p)
 		p->state = PORT_OPEN;
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (ret == 0)
+	if (ret < 0) {
+		say_why_not(p, why);
+	} else {
+		p->said[0] = '\0';
 		tell_main(t);
+	}
 }
 
 static void

@@ -9,6 +9,8 @@
  *   WAITING  the seeker's: it tries to open it, once a second
  *   OPEN     the main thread's: it reads, and makes it WAITING again when the port has gone
  *
+ * Why a port can't be recorded the seeker says on standard error, whenever the reason is a new one.
+ *
  * Entries are never removed: frames in the store name them by number.
  */
 #ifndef NM_RECORD_PORTS_H
@@ -33,7 +35,8 @@ struct port {
 	uint16_t number;
 	enum port_state state; /* under the table's lock; then what it protects is the owner's */
 	struct unm_cap *cap;
-	char why[UNM_CAP_WHY_SIZE]; /* WAITING: why it is not open; "" before the first try */
+	char why[UNM_CAP_WHY_SIZE];  /* WAITING: why it is not open; "" before the first try */
+	char said[UNM_CAP_WHY_SIZE]; /* the last that the user has been told. W: seeker */
 	/* W: main */
 	struct unm_pace pace;
 	struct unm_cap_counters before; /* of captures that have ended */
