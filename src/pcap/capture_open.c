@@ -78,15 +78,12 @@ unm_cap_is_name(const char *name)
 	return *name == ':';
 }
 
-/* Why the last step failed. Return: negative errno. */
+/* Why the last step failed; @reason may be "". Return: negative errno. */
 static int
-failed(const char *name, char *why)
+failed(const char *name, const char *reason, char *why)
 {
 	const int error = errno != 0 ? errno : EINVAL;
-	const char *reason = nmctx_last_error();
 
-	if (reason[0] == '\0')
-		reason = message;
 	snprintf(why, UNM_CAP_WHY_SIZE, "cannot open %.64s: %.176s", name,
 		reason[0] != '\0' ? reason : strerror(error));
 	return -error;
@@ -120,10 +117,11 @@ static int
 try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
 {
 	struct nmport_d *d = prepare(opts->name);
+	const char *reason;
 	int ret;
 
-	if (d == NULL)
-		return failed(opts->name, why);
+	if (d == NULL) /* netmapd has not been asked: its last word was of another port */
+		return failed(opts->name, message, why);
 	d->reg.nr_flags |= flags | NR_ACCEPT_VNET_HDR; /* frames are handed out without it */
 	if (d->reg.nr_flags & (MONITOR_FLAGS | NR_ZCOPY_MON))
 		d->reg.nr_flags |= NR_RX_RINGS_ONLY;
@@ -136,7 +134,8 @@ try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, cha
 		c->is_monitor = d->reg.nr_flags & MONITOR_FLAGS;
 		return 0;
 	}
-	ret = failed(opts->name, why);
+	reason = nmctx_last_error();
+	ret = failed(opts->name, reason[0] != '\0' ? reason : message, why);
 	nmport_undo_prepare(d);
 	return ret;
 }
@@ -149,7 +148,7 @@ names_monitor(const char *name, char *why)
 	int ret;
 
 	if (d == NULL)
-		return failed(name, why);
+		return failed(name, message, why);
 	ret = (d->reg.nr_flags & (MONITOR_FLAGS | NR_ZCOPY_MON)) != 0;
 	nmport_undo_prepare(d);
 	return ret;
