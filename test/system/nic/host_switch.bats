@@ -3,7 +3,7 @@
 #
 # Proves: vale-ctl -h puts an interface and its host's stack on a switch as two ports. The stack talks with default offloads over the wire and
 # to the switch's other ports; programs do not get its rings meanwhile; whichever worker is killed, it goes on; netmapd may die; detaching gives
-# everything back, and so does the death of all.
+# everything back, and so does the death of all. Ports are captured by the names that are printed, also those whose frames have virtio-net headers.
 
 load nic
 
@@ -87,6 +87,76 @@ is_plain()
 reaches()
 {
 	ping_from "$@"
+}
+
+# dump NAME PORT ARG...: tcpdump on it, ready, with the system's library for all else; the process id is in PID
+dump()
+{
+	local name=$1 port=$2
+
+	shift 2
+	start "$name" 'listening on' env -u LD_LIBRARY_PATH "$BUILD/tools/nm-pcap/nm-pcap" tcpdump -Z root -n -U -i "$port" "$@"
+}
+
+# fields FILE FIELD...: of the TCP segments in it
+fields()
+{
+	local file=$1 args=()
+
+	shift
+	for f; do args+=(-e "$f"); done
+	env -u LD_LIBRARY_PATH tshark -r "$file" -Y tcp -T fields "${args[@]}" 2>/dev/null
+}
+
+# is_whole FILE MAX: segments in it are as long as their IP headers say, some longer than a wire's, and no more than MAX bytes of any are kept
+is_whole()
+{
+	fields "$1" frame.len frame.cap_len ip.len | awk -v max="$2" '
+		$1 != $3 + 14 && $1 != 60 || $2 != ($1 < max ? $1 : max) { bad++; print "# " $0 }
+		$1 > 4096 { large++ }
+		END { print "# " NR " segments, " large " large"; exit NR == 0 || bad > 0 || large == 0 }'
+}
+
+@test "ports are captured by the names that are printed: segments whole, without their virtio-net headers" {
+	local name tap host list record extcap
+
+	command -v tcpdump >/dev/null && command -v tshark >/dev/null || skip "tcpdump or tshark is missing"
+	attached
+	tap="vale0:tap:t0%$ns_t" host="vale0:h0^%$ns_h"
+	start record recording "$BUILD/tools/nm-record/nm-record" -w "$DIR/auto" -n 100000 vale0:
+	record=$PID
+	list=$(env -u LD_LIBRARY_PATH "$BUILD/tools/nm-pcap/nm-pcap" tcpdump -D)
+	for name in $(vale_ctl -l | sed 's/ .*//'); do
+		grep -qF "$name (" <<<"$list"
+		wait_for 10 eval '"$BUILD/tools/nm-record/nm-record" -j status | grep -qF "\"name\":\"$name\",\"recorded\":true"'
+	done
+	for name in $(sed -n 's/^[0-9]*\.\([^ ]*\) (netmap port.*/\1/p' <<<"$list"); do
+		dump any "$name"
+		stop "$PID" INT
+		dump any "$name/r"
+		stop "$PID" INT
+		rm "$DIR"/any.*
+	done
+	dump t "$tap" -w "$DIR/t.pcap"
+	dump h "$host" -s 100 -w "$DIR/h.pcap"
+	dump r "$host/r" -w "$DIR/r.pcap"
+	"$BUILD/tools/nm-extcap/nm-extcap" --extcap-interface="${tap//%/%25}" --capture --fifo="$DIR/x.pcapng" >"$DIR/x.out" 2>&1 3>&- &
+	extcap=$!
+	PIDS+=("$extcap")
+	wait_for 10 test -s "$DIR/x.pcapng"
+	pass_tcp "$ns_h" "$ns_t" 10.9.0.3 4
+	wait_for 10 is_whole "$DIR/t.pcap" 262144
+	wait_for 10 is_whole "$DIR/h.pcap" 100
+	wait_for 10 is_whole "$DIR/x.pcapng" 262144
+	wait_for 10 eval '[ "$(fields "$DIR/r.pcap" ip.src | sort -u)" = 10.9.0.3 ]'
+	"$BUILD/tools/nm-record/nm-record" dump "$DIR/rec.pcapng"
+	is_whole "$DIR/rec.pcapng" 262144
+	[ "$(fields "$DIR/rec.pcapng" frame.interface_name | sort -u)" = "$(printf '%s\n' "$host" "$tap" | sort)" ]
+	stop "$record"
+	stop "$extcap"
+	run timeout 10 "$PKT_GEN" -i 'vale0:none^' -f rx -n 1 -w 0 # no port of such a name is made
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"no interface's host side"* ]]
 }
 
 # Workers, confined as they are, can't start one.

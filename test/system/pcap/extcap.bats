@@ -80,6 +80,16 @@ background()
 	capinfos "$DIR/x.pcapng" | grep -q 'Time precision = nanoseconds'
 }
 
+@test "frames behind virtio-net headers" {
+	start_rx rx vale0:rx -H 12
+	background x "$NM_EXTCAP" --extcap-interface=vale0:rx --capture --fifo="$DIR/x.pcapng"
+	wait_for 10 test -s "$DIR/x.pcapng"
+	send vale0:tx 5 -l 300
+	wait_for 10 eval '[ "$(tshark -r "$DIR/x.pcapng" 2>/dev/null | wc -l)" = 5 ]'
+	stop "$PID" TERM
+	[ "$(tshark -r "$DIR/x.pcapng" -T fields -e frame.len -e udp.length 2>/dev/null | sort -u)" = $'300\t266' ]
+}
+
 @test "it ends when nobody reads, when the port goes, and when it can't begin" {
 	start_rx rx vale0:rx
 	local rx=$PID

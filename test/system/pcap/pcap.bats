@@ -75,6 +75,23 @@ frames()
 	[[ $output == *$'4500\t4500\n4500\t4500'* ]]
 }
 
+# As a guest's port has it (nm-vhost-user).
+@test "a monitored port's virtio-net headers are no part of its frames" {
+	start_rx rx vale0:rx -H 12
+	local rx=$PID
+	dump td -i vale0:rx -c 3 -w "$DIR/v.pcap"
+	send vale0:tx 3 -l 500 -d 10.9.8.7:5001 -s 10.1.2.3:5002
+	finish "$PID"
+	run -0 tshark -r "$DIR/v.pcap" -Y 'udp.dstport == 5001' -T fields -e frame.cap_len -e frame.len -e ip.dst
+	[ "$(grep -c $'^500\t500\t10.9.8.7$' <<<"$output")" = 3 ]
+	dump td -i vale0:rx/r -s 64 -c 2 -w "$DIR/w.pcap"
+	send vale0:tx 2 -l 500
+	finish "$PID"
+	run -0 tshark -r "$DIR/w.pcap" -T fields -e frame.cap_len -e frame.len -e udp.length
+	[[ $output == *$'64\t500\t466\n64\t500\t466'* ]]
+	stop "$rx"
+}
+
 @test "time stamps of nanoseconds, in order and of now" {
 	local before after
 

@@ -78,6 +78,21 @@ autos()
 	stop "$REC_PID" TERM
 }
 
+@test "frames behind virtio-net headers, and why a port is not recorded" {
+	start_rx rx vale0:rx -H 12
+	record vale0: netmap:none netmap:a-
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5 -l 300
+	wait_for 10 kept 5
+	"$NM_RECORD" dump "$DIR/now.pcapng"
+	[ "$(tshark -r "$DIR/now.pcapng" -T fields -e frame.len -e udp.length 2>/dev/null | sort -u)" = $'300\t266' ]
+	wait_for 10 grep -q 'netmap:none is not recorded yet: .*nobody has it open' "$DIR/rec.err"
+	wait_for 10 grep -q 'netmap:a- is not recorded yet: .*a ring number is missing' "$DIR/rec.err"
+	sleep 2.5 # it has tried again
+	[ "$(grep -c 'not recorded yet' "$DIR/rec.err")" = 2 ]
+	stop "$REC_PID" TERM
+}
+
 @test "a filter, and frames that are too old" {
 	start_rx rx vale0:rx
 	record -f 'udp port 7' -t 2 vale0:rx
