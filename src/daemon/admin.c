@@ -73,6 +73,12 @@ cmd_show(struct command *c)
 {
 	const char *what = c->n > 1 ? c->word[1] : "all";
 	const char *name = c->n > 2 ? c->word[2] : NULL;
+	struct unm_name n;
+
+	if (name != NULL && unm_name_parse(name, &n, NULL) == 0) {
+		unm_port_true_name(&c->srv->dom, &n);
+		name = n.full;
+	}
 
 	unm_json_open(&c->json, NULL, '{');
 	if (!unm_admin_show(c->srv, &c->json, what, name))
@@ -129,6 +135,7 @@ set_forward(struct command *c, const char *value)
 
 	if (ret < 0)
 		return ret;
+	unm_port_true_name(&c->srv->dom, &name);
 	port = unm_port_find(&c->srv->dom, &name);
 	if (port == NULL || port->n_host_fds == 0)
 		return unm_fail(&c->why, -ENOENT,

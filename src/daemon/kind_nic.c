@@ -476,7 +476,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	ret = unm_nic_probe(dev, &wish, &sockets, why);
 	munmap(w.map, w.len); /* the kernel keeps the pages */
 	if (ret < 0) {
-		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, nic->ns.ino, -1);
 		return ret;
 	}
 	if (sockets.mode >= UNM_NIC_XDP_SKB)
@@ -484,7 +484,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	spec->n_tx = spec->n_rx = sockets.n; /* a packet socket takes all queues */
 	if (!sockets.is_multi_buffer && dev->mtu + UNM_ETH_OVERHEAD > sockets.frame_room) {
 		unm_nic_sockets_close(&sockets);
-		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, nic->ns.ino, -1);
 		return unm_fail(why, -EINVAL,
 			"'%s' has frames of up to %u bytes, a buffer here takes %u: lower its MTU",
 			dev->name, dev->mtu + UNM_ETH_OVERHEAD, sockets.frame_room);
@@ -504,7 +504,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	if (ret < 0) {
 		unm_nic_sockets_close(&sockets);
 		unm_nic_host_close(&host);
-		unm_offload_give_back(dom, dev->ifindex, nic->netns, -1);
+		unm_offload_give_back(dom, dev->ifindex, nic->netns, nic->ns.ino, -1);
 		if (state_fd >= 0)
 			close(state_fd);
 		return ret;
@@ -603,6 +603,7 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 	memcpy(nic->netns, name.netns, sizeof(nic->netns));
 	nic->ifindex = nic->st->ifindex;
 	nic->veth_fd = unm_veth_socket(fds[0]);
+	unm_netns_of_socket(fds[0], &nic->ns);
 	port->nic = nic;
 	if (watch_in_netns(dom, port) == -ENODEV) {
 		unm_xdp_detach(fds[UNM_NIC_FD_LINK(n)]); /* it may have moved away */
@@ -652,6 +653,7 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	nic->is_up = dev.is_up;
 	memcpy(nic->ifname, name->ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name->netns, sizeof(nic->netns));
+	unm_netns_here(&nic->ns);
 	ret = make_port(dom, &dev, geo, &spec, nic, out, why);
 	if (ret < 0)
 		free_nic(nic);
@@ -681,6 +683,20 @@ open_in_netns(struct unm_domain *dom, const struct unm_name *name, const struct 
 	return ret;
 }
 
+/* A namespace that is gone may have left its name to another one. */
+static int
+check_place(const struct unm_dport *port, const struct unm_name *name, struct unm_reason *why)
+{
+	struct unm_netns_id ns;
+
+	if (port->nic == NULL || port->nic->ns.ino == 0 || unm_netns_id(name->netns, &ns) < 0 ||
+		unm_netns_same(&port->nic->ns, &ns))
+		return 0;
+	return unm_fail(why, -EBUSY,
+		"'%s' is open in a namespace that had this name before: close that first",
+		name->full);
+}
+
 int
 unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
 	struct unm_dport **out, struct unm_reason *why)
@@ -690,7 +706,7 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 
 	*out = unm_dport_find(dom, name->full);
 	if (*out != NULL)
-		return 0;
+		return check_place(*out, name, why);
 	if (region == NULL) {
 		ret = unm_dregion_global(&dom->regions, &global, why);
 		region = global;
@@ -758,8 +774,8 @@ nic_release_memory(struct unm_dport *port)
 	uint32_t i;
 
 	if (port->nic != NULL)
-		unm_offload_give_back(
-			port->dom, port->nic->ifindex, port->nic->netns, port->nic->veth_fd);
+		unm_offload_give_back(port->dom, port->nic->ifindex, port->nic->netns,
+			port->nic->ns.ino, port->nic->veth_fd);
 	if (st == NULL)
 		return;
 	/*

@@ -3,8 +3,10 @@
 #include "daemon/kinds.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "daemon/nic.h"
 #include "daemon/persistent.h"
 
 const struct unm_port_kind_ops *
@@ -45,6 +47,68 @@ find_in_any_netns(struct unm_domain *dom, const char *name)
 			return p;
 	}
 	return NULL;
+}
+
+/* The port of the interface that @name means. */
+static const struct unm_dport *
+find_same_nic(const struct unm_domain *dom, const struct unm_name *name)
+{
+	const struct unm_dport *p;
+	struct unm_netns_id ns;
+	uint32_t ifindex;
+
+	for (p = dom->ports; p != NULL && p->nic == NULL; p = p->next)
+		;
+	if (p == NULL || unm_netns_interface(name->netns, name->ifname, &ns, &ifindex) < 0)
+		return NULL;
+	for (; p != NULL; p = p->next) {
+		if (!p->is_dying && p->nic != NULL && p->nic->ifindex == ifindex &&
+			unm_netns_same(&p->nic->ns, &ns))
+			return p;
+	}
+	return NULL;
+}
+
+/* @part of a name is itself a plain name: put the true one there. Return: is it another one? */
+static bool
+true_part(struct unm_domain *dom, const char *part, struct unm_name *out)
+{
+	if (unm_name_parse(part, out, NULL) < 0 || out->kind != UNM_NAME_PLAIN)
+		return false;
+	unm_port_true_name(dom, out);
+	return strcmp(out->full, part) != 0;
+}
+
+void
+unm_port_true_name(struct unm_domain *dom, struct unm_name *name)
+{
+	const struct unm_dport *port;
+	char full[3 * UNM_NAME_SIZE];
+	struct unm_name part;
+	int len = 0;
+
+	if (unm_dport_find(dom, name->full) != NULL)
+		return;
+	switch (name->kind) {
+	case UNM_NAME_PLAIN:
+		port = find_same_nic(dom, name);
+		if (port != NULL)
+			len = snprintf(full, sizeof(full), "%s", port->name);
+		break;
+	case UNM_NAME_PIPE:
+		if (true_part(dom, name->base, &part))
+			len = snprintf(full, sizeof(full), "%s%c%s", part.full,
+				name->is_master ? '{' : '}', name->id);
+		break;
+	case UNM_NAME_VALE:
+		if (true_part(dom, name->port, &part))
+			len = snprintf(full, sizeof(full), "%s:%s", name->sw, part.full);
+		break;
+	case UNM_NAME_TAP:
+		break;
+	}
+	if (len > 0 && len < UNM_NAME_SIZE && unm_name_parse(full, &part, NULL) == 0)
+		*name = part;
 }
 
 struct unm_dport *

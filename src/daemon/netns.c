@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/log.h"
@@ -20,6 +23,90 @@
 
 #define OWN_NETNS  "/proc/self/ns/net"
 #define MAX_LOOKED 65536 /* entries of a directory */
+
+/* netmapd's own, while it is in another one: it has one thread. */
+static struct unm_netns_id own;
+static unsigned int n_entered;
+
+static void
+id_of(int fd, struct unm_netns_id *out)
+{
+	struct stat file;
+
+	memset(out, 0, sizeof(*out));
+	if (fstat(fd, &file) == 0) {
+		out->dev = file.st_dev;
+		out->ino = file.st_ino;
+	}
+}
+
+void
+unm_netns_here(struct unm_netns_id *out)
+{
+	const int fd = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+
+	id_of(fd, out);
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+unm_netns_of_socket(int sock, struct unm_netns_id *out)
+{
+	const int fd = ioctl(sock, SIOCGSKNS);
+
+	id_of(fd, out);
+	if (fd >= 0)
+		close(fd);
+}
+
+bool
+unm_netns_same(const struct unm_netns_id *a, const struct unm_netns_id *b)
+{
+	return a->ino != 0 && a->ino == b->ino && a->dev == b->dev;
+}
+
+int
+unm_netns_id(const char *netns, struct unm_netns_id *out)
+{
+	int fd;
+
+	if (netns[0] == '\0') {
+		if (n_entered > 0)
+			*out = own;
+		else
+			unm_netns_here(out);
+		return out->ino != 0 ? 0 : -ENOENT;
+	}
+	fd = unm_netns_open(netns);
+	if (fd < 0)
+		return fd;
+	id_of(fd, out);
+	close(fd);
+	return out->ino != 0 ? 0 : -ENOENT;
+}
+
+int
+unm_netns_interface(
+	const char *netns, const char *ifname, struct unm_netns_id *ns, uint32_t *ifindex)
+{
+	int fd, home = -1;
+
+	if (netns[0] != '\0') {
+		fd = unm_netns_open(netns);
+		if (fd < 0)
+			return fd;
+		home = unm_netns_enter(fd);
+		close(fd);
+		if (home < 0)
+			return home;
+	}
+	unm_netns_here(ns);
+	*ifindex = if_nametoindex(ifname);
+	if (home >= 0)
+		unm_netns_leave(home);
+	return *ifindex != 0 ? 0 : -ENODEV;
+}
 
 int
 unm_netns_open(const char *netns)
@@ -118,8 +205,11 @@ unm_netns_enter(int fd)
 
 	if (home < 0)
 		return -errno;
-	if (setns(fd, CLONE_NEWNET) == 0)
+	if (setns(fd, CLONE_NEWNET) == 0) {
+		if (n_entered++ == 0)
+			id_of(home, &own);
 		return home;
+	}
 	ret = -errno;
 	close(home);
 	return ret;
@@ -133,5 +223,6 @@ unm_netns_leave(int home)
 		unm_log(LOG_CRIT, "can't return to the own network namespace: %s", strerror(errno));
 		abort();
 	}
+	n_entered--;
 	close(home);
 }

@@ -4,6 +4,7 @@
 #define UNM_DAEMON_NETNS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /**
  * unm_netns_open() - descriptor of the namespace that a port's name gives
@@ -21,6 +22,38 @@ int unm_netns_open(const char *netns);
  * or -ENOENT: none of them is it.
  */
 int unm_netns_find(bool (*is_it)(int fd, const void *arg), const void *arg);
+
+/* Which namespace it is, whatever it is called. */
+struct unm_netns_id {
+	uint64_t dev, ino; /* of its file; @ino 0: nobody knows */
+};
+
+/** unm_netns_here() - the one that the caller is in. */
+void unm_netns_here(struct unm_netns_id *out);
+
+/** unm_netns_of_socket() - the one that socket @sock is of. */
+void unm_netns_of_socket(int sock, struct unm_netns_id *out);
+
+/** unm_netns_same() - false if one of them is not known. */
+bool unm_netns_same(const struct unm_netns_id *a, const struct unm_netns_id *b);
+
+/**
+ * unm_netns_id() - the one that a port's name gives
+ * @netns: as for unm_netns_open(); empty: netmapd's own, also between enter and leave
+ *
+ * Return: 0 or -errno.
+ */
+int unm_netns_id(const char *netns, struct unm_netns_id *out);
+
+/**
+ * unm_netns_interface() - which interface does a port's name mean?
+ * @netns: as for unm_netns_id(); not between enter and leave
+ *
+ * Return: 0; -ENODEV: the namespace has none; another negative errno: no such namespace, or it can't
+ * be entered.
+ */
+int unm_netns_interface(
+	const char *netns, const char *ifname, struct unm_netns_id *ns, uint32_t *ifindex);
 
 /** unm_netns_hint() - for a sentence that there is none: how one of that kind is found. Static. */
 const char *unm_netns_hint(const char *netns);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "daemon/domain.h"
+#include "daemon/netns.h"
 #include "daemon/nic_probe.h"
 
 #define UNM_ETH_OVERHEAD 18u /* header and one VLAN tag */
@@ -19,6 +20,7 @@ struct unm_nic {
 	int veth_fd; /* asks about it: veth.h */
 	char ifname[UNM_IFNAME_SIZE];
 	char netns[UNM_NAME_SIZE]; /* empty: netmapd's own */
+	struct unm_netns_id ns;	   /* what that is */
 	uint32_t mtu;
 	bool is_up;
 	struct unm_nic_watch *watch; /* NULL: nobody tells us of changes */

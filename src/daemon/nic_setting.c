@@ -31,6 +31,46 @@ find(const struct unm_domain *dom, const char *name)
 	return NULL;
 }
 
+/* Do two names mean an interface of one namespace, of this name? */
+static bool
+is_same(const struct unm_nic_setting *s, const char *name)
+{
+	struct unm_netns_id a, b;
+	struct unm_name an, bn;
+
+	return unm_name_parse(s->name, &an, NULL) == 0 && unm_name_parse(name, &bn, NULL) == 0 &&
+	       strcmp(an.ifname, bn.ifname) == 0 && unm_netns_id(an.netns, &a) == 0 &&
+	       unm_netns_id(bn.netns, &b) == 0 && unm_netns_same(&a, &b);
+}
+
+static int
+mode_of(const struct unm_nic_setting *s)
+{
+	return s->mode;
+}
+
+static int
+uplink_of(const struct unm_nic_setting *s)
+{
+	return s->may_take_uplink;
+}
+
+/* What is set for @name, or for its interface by another name; negative: nothing. */
+static int
+look_up(const struct unm_domain *dom, const char *name,
+	int (*what)(const struct unm_nic_setting *s))
+{
+	const struct unm_nic_setting *s = find(dom, name);
+
+	if (s != NULL && what(s) >= 0)
+		return what(s);
+	for (s = dom->nic_settings; s != NULL; s = s->next) {
+		if (what(s) >= 0 && is_same(s, name))
+			return what(s);
+	}
+	return -1;
+}
+
 static struct unm_nic_setting *
 find_or_make(struct unm_domain *dom, const char *name)
 {
@@ -55,7 +95,7 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 {
 	const bool is_mode = strcmp(key, "mode") == 0;
 	const int mode = is_mode ? unm_nic_mode_by_name(value) : 0;
-	struct unm_nic_setting *s;
+	struct unm_nic_setting *s, *each;
 	struct unm_name n;
 	int ret = unm_name_parse(name, &n, why);
 
@@ -70,10 +110,14 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 	s = find_or_make(dom, n.full);
 	if (s == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-	if (is_mode)
-		s->mode = mode;
-	else
-		s->may_take_uplink = value[0] == 'y';
+	for (each = dom->nic_settings; each != NULL; each = each->next) {
+		if (each != s && !is_same(each, n.full))
+			continue;
+		if (is_mode)
+			each->mode = mode;
+		else
+			each->may_take_uplink = value[0] == 'y';
+	}
 	return 0;
 }
 
@@ -118,9 +162,9 @@ unm_nic_forget_settings(struct unm_domain *dom)
 int
 unm_nic_mode_for(const struct unm_domain *dom, const char *name)
 {
-	const struct unm_nic_setting *s = find(dom, name);
+	const int mode = look_up(dom, name, mode_of);
 
-	return s != NULL && s->mode >= 0 ? s->mode : dom->defaults.nic_mode;
+	return mode >= 0 ? mode : dom->defaults.nic_mode;
 }
 
 /* Interfaces of default routes. */
@@ -176,11 +220,10 @@ int
 unm_nic_check_uplink(
 	const struct unm_domain *dom, const char *name, const char *ifname, struct unm_reason *why)
 {
-	const struct unm_nic_setting *s = find(dom, name);
+	const int may = look_up(dom, name, uplink_of);
 	struct uplinks u = {.n = 0};
 
-	if (s != NULL && s->may_take_uplink >= 0 ? s->may_take_uplink > 0
-						 : dom->defaults.nic_may_take_uplink)
+	if (may >= 0 ? may > 0 : dom->defaults.nic_may_take_uplink)
 		return 0;
 	read_routes(&u);
 	if (strcmp(ifname, "lo") != 0 && (u.n != 1 || strcmp(u.name[0], ifname) != 0))

@@ -296,7 +296,8 @@ follow(struct unm_domain *dom, const struct unm_nic *nic, const struct new_place
 		sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 		unm_netns_leave(home);
 	}
-	unm_offload_give_back_moved(dom, nic->ifindex, nic->netns, sock, moved->ifindex);
+	unm_offload_give_back_moved(
+		dom, nic->ifindex, nic->netns, nic->ns.ino, sock, moved->ifindex);
 	if (sock >= 0)
 		close(sock);
 }

@@ -193,13 +193,21 @@ save(struct unm_domain *dom)
 		dom->save(dom);
 }
 
+/* A namespace may have several names, and a name several namespaces one after another. */
+static bool
+is_of(const struct unm_offload *o, uint32_t ifindex, const char *netns, uint64_t ns_ino)
+{
+	return o->ifindex == ifindex &&
+	       (o->ns_ino != 0 && ns_ino != 0 ? o->ns_ino == ns_ino : strcmp(o->netns, netns) == 0);
+}
+
 static struct unm_offload *
-find(const struct unm_domain *dom, uint32_t ifindex, const char *netns)
+find(const struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino)
 {
 	struct unm_offload *o;
 
 	for (o = dom->offloads; o != NULL; o = o->next) {
-		if (o->ifindex == ifindex && strcmp(o->netns, netns) == 0)
+		if (is_of(o, ifindex, netns, ns_ino))
 			return o;
 	}
 	return NULL;
@@ -209,15 +217,16 @@ find(const struct unm_domain *dom, uint32_t ifindex, const char *netns)
 static uint64_t
 this_netns(void)
 {
-	struct stat ns;
+	struct unm_netns_id ns;
 
-	return stat("/proc/self/ns/net", &ns) == 0 ? ns.st_ino : 0;
+	unm_netns_here(&ns);
+	return ns.ino;
 }
 
 static struct unm_offload *
-find_or_make(struct unm_domain *dom, uint32_t ifindex, const char *netns)
+find_or_make(struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino)
 {
-	struct unm_offload *o = find(dom, ifindex, netns);
+	struct unm_offload *o = find(dom, ifindex, netns, ns_ino);
 
 	if (o != NULL)
 		return o;
@@ -225,6 +234,7 @@ find_or_make(struct unm_domain *dom, uint32_t ifindex, const char *netns)
 	if (o == NULL)
 		return NULL;
 	o->ifindex = ifindex;
+	o->ns_ino = ns_ino;
 	snprintf(o->netns, sizeof(o->netns), "%s", netns);
 	o->next = dom->offloads;
 	dom->offloads = o;
@@ -270,10 +280,9 @@ unm_offload_put_right(
 	ret = look(sock, ifindex, ifname, &n, at, &on);
 	on &= bits_of(which);
 	if (ret == 0 && on != 0) {
-		o = find_or_make(dom, ifindex, netns);
+		o = find_or_make(dom, ifindex, netns, this_netns());
 		ret = o != NULL ? 0 : -ENOMEM;
 		if (ret == 0) {
-			o->ns_ino = this_netns();
 			o->off |= on;
 			save(dom); /* before it is done: whoever comes after a crash knows */
 			ret = set(sock, ifname, n, at, on, false);
@@ -324,9 +333,10 @@ switch_on_in_netns(const struct unm_offload *o)
 }
 
 void
-unm_offload_give_back(struct unm_domain *dom, uint32_t ifindex, const char *netns, int sock)
+unm_offload_give_back(
+	struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino, int sock)
 {
-	struct unm_offload *o = find(dom, ifindex, netns);
+	struct unm_offload *o = find(dom, ifindex, netns, ns_ino);
 
 	if (o == NULL)
 		return;
@@ -339,10 +349,10 @@ unm_offload_give_back(struct unm_domain *dom, uint32_t ifindex, const char *netn
 }
 
 void
-unm_offload_give_back_moved(
-	struct unm_domain *dom, uint32_t ifindex, const char *netns, int sock, uint32_t new_ifindex)
+unm_offload_give_back_moved(struct unm_domain *dom, uint32_t ifindex, const char *netns,
+	uint64_t ns_ino, int sock, uint32_t new_ifindex)
 {
-	struct unm_offload *o = find(dom, ifindex, netns);
+	struct unm_offload *o = find(dom, ifindex, netns, ns_ino);
 	char list[128];
 
 	if (o == NULL)
@@ -351,7 +361,7 @@ unm_offload_give_back_moved(
 		o->ifindex = new_ifindex;
 		switch_on(sock, o);
 	} else {
-		unm_offload_list(dom, ifindex, netns, list, sizeof(list));
+		unm_offload_list(dom, ifindex, netns, ns_ino, list, sizeof(list));
 		unm_log(LOG_WARNING,
 			"an interface was moved to a namespace that netmapd does not find: off "
 			"there "
@@ -368,8 +378,7 @@ is_open(const struct unm_domain *dom, const struct unm_offload *o)
 	const struct unm_dport *p;
 
 	for (p = dom->ports; p != NULL; p = p->next) {
-		if (p->nic != NULL && p->nic->ifindex == o->ifindex &&
-			strcmp(p->nic->netns, o->netns) == 0)
+		if (p->nic != NULL && is_of(o, p->nic->ifindex, p->nic->netns, p->nic->ns.ino))
 			return true;
 	}
 	return false;
@@ -391,10 +400,10 @@ unm_offload_settle(struct unm_domain *dom)
 }
 
 void
-unm_offload_list(
-	const struct unm_domain *dom, uint32_t ifindex, const char *netns, char *out, size_t size)
+unm_offload_list(const struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino,
+	char *out, size_t size)
 {
-	const struct unm_offload *o = find(dom, ifindex, netns);
+	const struct unm_offload *o = find(dom, ifindex, netns, ns_ino);
 	size_t len = 0, k;
 
 	out[0] = '\0';
@@ -425,11 +434,9 @@ unm_offload_read(struct unm_domain *dom, const char *line)
 
 	if (sscanf(line, "offload %u %x %" SCNu64 " %63s", &ifindex, &off, &ns_ino, netns) < 3)
 		return false;
-	o = find_or_make(dom, ifindex, netns);
-	if (o != NULL) {
-		o->ns_ino = ns_ino;
+	o = find_or_make(dom, ifindex, netns, ns_ino);
+	if (o != NULL)
 		o->off |= off & ALL_OURS;
-	}
 	return true;
 }
 

@@ -49,26 +49,28 @@ int unm_offload_put_right(
 
 /**
  * unm_offload_give_back() - switch on again what had been switched off
- * @sock: any socket of the interface's namespace but AF_XDP and AF_PACKET ones; negative: enter it
+ * @ns_ino: as unm_nic has it; 0: the namespace is told by its name
+ * @sock:   any socket of the interface's namespace but AF_XDP and AF_PACKET ones; negative: enter it
  */
-void unm_offload_give_back(struct unm_domain *dom, uint32_t ifindex, const char *netns, int sock);
+void unm_offload_give_back(
+	struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino, int sock);
 
 /**
  * unm_offload_give_back_moved() - the same, when the interface has been moved to another namespace
- * @ifindex, @netns: where it was
+ * @ifindex, @netns, @ns_ino: where it was
  * @sock:            any socket of the namespace where it is, but AF_XDP and AF_PACKET ones. Negative:
  *                   nobody knows which that is, so they stay off, which is logged
  * @new_ifindex:     its number there
  */
 void unm_offload_give_back_moved(struct unm_domain *dom, uint32_t ifindex, const char *netns,
-	int sock, uint32_t new_ifindex);
+	uint64_t ns_ino, int sock, uint32_t new_ifindex);
 
 /** unm_offload_settle() - give back what belongs to no port that is open. */
 void unm_offload_settle(struct unm_domain *dom);
 
 /** unm_offload_list() - names of what is off: "rx-gro rx-lro", at most @size bytes with the NUL. */
-void unm_offload_list(
-	const struct unm_domain *dom, uint32_t ifindex, const char *netns, char *out, size_t size);
+void unm_offload_list(const struct unm_domain *dom, uint32_t ifindex, const char *netns,
+	uint64_t ns_ino, char *out, size_t size);
 
 /**
  * unm_offload_tags_stay() - is the tag of a received frame in it, for an interface of the current

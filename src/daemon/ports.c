@@ -544,8 +544,8 @@ unm_domain_fini(struct unm_domain *dom)
 	unm_nic_forget_settings(dom);
 	for (port = dom->ports; port != NULL; port = port->next) {
 		if (port->nic != NULL && port->n_bindings == 0) /* no client has it */
-			unm_offload_give_back(
-				dom, port->nic->ifindex, port->nic->netns, port->nic->veth_fd);
+			unm_offload_give_back(dom, port->nic->ifindex, port->nic->netns,
+				port->nic->ns.ino, port->nic->veth_fd);
 	}
 	unm_offload_clear(dom);
 	while (dom->ports != NULL)

@@ -45,7 +45,11 @@ unm_ctrl_option(const struct unm_ctrl *c, uint32_t type)
 int
 unm_ctrl_parse_name(struct unm_ctrl *c, struct unm_name *name)
 {
-	return unm_name_parse(c->hdr->nr_name, name, &c->why);
+	const int ret = unm_name_parse(c->hdr->nr_name, name, &c->why);
+
+	if (ret == 0)
+		unm_port_true_name(&c->srv->dom, name);
+	return ret;
 }
 
 /* Bytes that an option takes (spec 3.6), or 0 if it says something impossible. */

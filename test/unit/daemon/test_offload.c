@@ -41,13 +41,13 @@ test_round_trip(void **state)
 	fclose(f);
 	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
 		assert_true(unm_offload_read(&next, line));
-	unm_offload_list(&next, 7, "blue", list, sizeof(list));
+	unm_offload_list(&next, 7, "blue", 4026532592, list, sizeof(list));
 	assert_string_equal(list, "rx-gro-hw rx-gro");
-	unm_offload_list(&next, 3, "", list, sizeof(list));
+	unm_offload_list(&next, 3, "", 1, list, sizeof(list));
 	assert_string_equal(list, "rx-lro");
-	unm_offload_list(&next, 3, "blue", list, sizeof(list));
+	unm_offload_list(&next, 3, "blue", 2, list, sizeof(list));
 	assert_string_equal(list, "");
-	unm_offload_list(&next, 7, "blue", list, 6); /* cut, with its end */
+	unm_offload_list(&next, 7, "blue", 4026532592, list, 6); /* cut, with its end */
 	assert_string_equal(list, "rx-gr");
 	free(text);
 	unm_offload_clear(&dom);
@@ -70,7 +70,7 @@ test_wrong_lines(void **state)
 	assert_null(dom.offloads);
 	/* bits that this version does not know are not taken for others */
 	assert_true(unm_offload_read(&dom, "offload 1 ffffff80 1"));
-	unm_offload_list(&dom, 1, "", list, sizeof(list));
+	unm_offload_list(&dom, 1, "", 1, list, sizeof(list));
 	assert_string_equal(list, "");
 	unm_offload_clear(&dom);
 }
@@ -86,7 +86,7 @@ test_gone(void **state)
 	unm_offload_settle(&dom);
 	assert_null(dom.offloads);
 	assert_int_equal(n_saved, 1);
-	unm_offload_give_back(&dom, 5, "", -1); /* of which nothing is off */
+	unm_offload_give_back(&dom, 5, "", 0, -1); /* of which nothing is off */
 	assert_int_equal(n_saved, 1);
 }
 

@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Proves: an interface is one port, whatever its namespace or itself is called by those who open, watch, attach, ask for and set it.
+
+load nic
+
+# called: ma in ns_m, which a process holds too and which has another name, mc0
+called()
+{
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	ip netns exec "$ns_m" sleep 300 3>&- &
+	HOLDER=$!
+	PIDS+=("$HOLDER")
+	wait_for 5 holds
+	ip -n "$ns_m" link property add dev ma altname mc0
+	by_name="ma%$ns_m" by_pid="ma%pid:$HOLDER" by_path="ma%/run/netns/$ns_m"
+}
+
+holds()
+{
+	[ "/proc/$HOLDER/ns/net" -ef "/run/netns/$ns_m" ]
+}
+
+# listen NAME SPEC...
+listen()
+{
+	start "$1" Ready "$PKT_GEN" -i "$2" -f rx -w 0 -W
+}
+
+n_ports()
+{
+	json "len([p for p in d['ports'] if p['kind'] == 'nic'])" show ports
+}
+
+has_ports()
+{
+	[ "$(n_ports)" -eq "$1" ]
+}
+
+gro_is()
+{
+	in_ns "$ns_m" ethtool -k ma | grep -q "^generic-receive-offload: $1"
+}
+
+@test "opened by several names it is one port" {
+	local first
+
+	called
+	in_ns "$ns_m" ethtool -K ma gro on
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	nmctl set "$by_name" mode packet
+	listen first "netmap:$by_pid"
+	first=$PID
+	[ "$(interface_field "$by_pid" mode)" = packet ]
+	gro_is off
+	listen second "netmap:$by_name"
+	listen third "netmap:ma@netns=/run/netns/$ns_m"
+	[ "$(n_ports)" -eq 1 ]
+	[ "$(json "d['ports'][0]['users']" show ports)" -eq 3 ]
+	[ "$(json "d['ports'][0]['name']" show ports "$by_name")" = "$by_pid" ]
+	listen monitor "netmap:$by_name/rt"
+	run timeout 20 "$PKT_GEN" -i "netmap:$by_name/x" -f rx -w 0
+	[[ $status -ne 0 && $output == *"busy"* ]]
+	[[ $output != *"XDP program"* ]]
+	run nmctl attach vale0 "$by_path"
+	[[ $status -ne 0 && $output == *"$by_pid' is open"* ]]
+	stop "$first" INT || :
+	has_ports 1
+	gro_is off
+	for first in "${PIDS[@]:2}"; do
+		stop "$first" INT || :
+	done
+	wait_for 5 has_ports 0
+	gro_is on
+}
+
+@test "exclusive by one name is exclusive by all" {
+	called
+	listen first "netmap:$by_name/x"
+	run timeout 20 "$PKT_GEN" -i "netmap:$by_pid" -f rx -w 0
+	[[ $status -ne 0 && $output == *"busy"* ]]
+	[ "$(n_ports)" -eq 1 ]
+}
+
+@test "attached by one name, detached by another" {
+	called
+	address "$ns_a" w0 10.7.0.1/24
+	nmctl attach vale0 "$by_path"
+	run nmctl attach vale0 "$by_pid"
+	[[ $status -ne 0 && $output == *"attached already"* ]]
+	run timeout 20 "$PKT_GEN" -i "netmap:$by_name" -f rx -w 0
+	[[ $status -ne 0 && $output == *busy* ]]
+	nmctl detach vale0 "$by_name"
+	wait_for 5 has_ports 0
+}
+
+@test "what is set by one name holds for all, and the last word counts" {
+	called
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	nmctl set "$by_pid" mode packet
+	listen rx "netmap:$by_name"
+	[ "$(interface_field "$by_name" mode)" = packet ]
+	stop "$PID" INT || :
+	wait_for 5 has_ports 0
+	nmctl set "$by_path" mode xdp-generic
+	rm -f "$DIR"/rx.*
+	listen rx "netmap:$by_pid"
+	[ "$(interface_field "$by_pid" mode)" = xdp-generic ]
+	listen alias "netmap:mc0%$ns_m"
+	[ "$(n_ports)" -eq 1 ]
+}
