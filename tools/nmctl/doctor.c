@@ -242,6 +242,14 @@ check_interface(struct doctor *d, const char *port, uint64_t max_frame, struct j
 			"%s: frames of up to %" PRIu64 " bytes, of which those above %" PRIu64
 			" are dropped, as this kernel's AF_XDP has one buffer for each",
 			port, max_frame, field_u64(nic, "frame_room"));
+	if (strcmp(field_str(nic, "mode"), "xdp-generic") == 0)
+		finding(d, NOTE, "interface",
+			"use mode xdp or packet; or on the sender's side: ethtool -K IF tso off "
+			"gso off",
+			"%s: frames that their sender left to segmentation offload (TSO, GSO), as "
+			"a "
+			"veth's other end does, vanish uncounted in this mode: TCP is slow",
+			port);
 	if (!field_bool(nic, "keeps_vlan_tags"))
 		finding(d, NOTE, "interface",
 			"use mode xdp (a kernel from 6.8 on and a driver that tells of tags) or "

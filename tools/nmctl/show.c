@@ -102,6 +102,8 @@ interface_line(struct json_object *nic)
 		printf(", %" PRIu64 " frames copied", field_u64(nic, "copied"));
 	if (field_str(nic, "offloads_off")[0] != '\0')
 		printf(", off: %s", field_str(nic, "offloads_off"));
+	if (strcmp(field_str(nic, "mode"), "xdp-generic") == 0)
+		printf(", loses TSO frames");
 	if (!field_bool(nic, "keeps_vlan_tags"))
 		printf(", may lose VLAN tags");
 	if (field_u64(nic, "kernel_missed") > 0)

@@ -111,3 +111,13 @@ gro_is()
 	listen alias "netmap:mc0%$ns_m"
 	[ "$(n_ports)" -eq 1 ]
 }
+
+@test "what xdp-generic loses is said" {
+	called
+	nmctl set "$by_name" mode xdp-generic
+	listen rx "netmap:$by_name"
+	nmctl show ports | grep -q 'mode xdp-generic.*, loses TSO frames'
+	nmctl doctor >"$DIR/doctor" || :
+	grep -q 'segmentation offload' "$DIR/doctor"
+	grep -q 'tso off gso off' "$DIR/doctor"
+}
