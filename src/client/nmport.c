@@ -14,6 +14,7 @@
  */
 #include "nmport_priv.h"
 
+#include <stdbool.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -103,6 +104,15 @@ explain_netns(const struct nmport_d *d, const char *portspec)
 			portspec, (int)(netns - tap), tap, netns + 1);
 }
 
+/* "x%pid:-1": the name has ended at the "-". */
+static bool
+has_pid(const struct nmreq_header *hdr)
+{
+	const char *netns = strrchr(hdr->nr_name, '%');
+
+	return netns == NULL || strcmp(netns, "%pid:") != 0;
+}
+
 int
 nmport_parse(struct nmport_d *d, const char *portspec)
 {
@@ -113,6 +123,10 @@ nmport_parse(struct nmport_d *d, const char *portspec)
 	if (d->hdr.nr_version == 0)
 		nmreq_header_init(&d->hdr, NETMAP_REQ_REGISTER, &d->reg);
 	err = nmreq_header_decode(&scan, &d->hdr, d->ctx) < 0 ? -errno : 0;
+	if (err == 0 && !has_pid(&d->hdr)) {
+		nmctx_ferror(d->ctx, "%s: pid: needs the number of a process", portspec);
+		err = -EINVAL;
+	}
 	if (err == 0 && nmreq_register_decode(&scan, &d->reg, d->ctx) < 0) {
 		err = -errno;
 		explain_netns(d, portspec);

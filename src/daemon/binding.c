@@ -19,6 +19,7 @@
 #include "daemon/format.h"
 #include "daemon/join.h"
 #include "daemon/monitors.h"
+#include "daemon/nic.h"
 #include "daemon/nic_host.h"
 #include "net/netmap.h"
 #include "shm/atomic.h"
@@ -48,6 +49,19 @@ select_one(uint32_t *lo, uint32_t *hi, uint32_t id)
 		*hi = *lo + 1;
 }
 
+static int
+fail_without_host(const struct unm_dport *port, struct unm_reason *why)
+{
+	if (port->nic == NULL)
+		return unm_fail(why, -EINVAL,
+			"'%s' has no host rings: only a network interface has", port->name);
+	if (port->nic->no_host.text[0] != '\0')
+		return unm_fail(why, -EINVAL, "%s", port->nic->no_host.text);
+	return unm_fail(why, -EINVAL,
+		"'%s' has no host rings: the log of the netmapd that opened it says why",
+		port->name);
+}
+
 int
 unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 	struct unm_dbinding *b, struct unm_reason *why)
@@ -75,8 +89,7 @@ unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 			why, -EINVAL, "%u is not a mode (nr_mode) for REGISTER", wish->mode);
 	}
 	if (is_sw_mode(wish->mode) && port->n_host_tx + port->n_host_rx == 0)
-		return unm_fail(why, -EINVAL,
-			"'%s' has no host rings: only a network interface has", port->name);
+		return fail_without_host(port, why);
 	if (wish->mode == NR_REG_ONE_NIC || wish->mode == NR_REG_ONE_SW) {
 		const uint32_t n_tx = b->tx_hi - b->tx_lo, n_rx = b->rx_hi - b->rx_lo;
 

@@ -511,6 +511,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	}
 	take_sockets(port, &sockets, state_fd);
 	unm_nic_host_join(port, &host);
+	nic->no_host = host.why;
 	port->nic = nic;
 	port->max_frame = dev->mtu + UNM_ETH_OVERHEAD;
 	memcpy(port->mac, dev->mac, sizeof(port->mac));

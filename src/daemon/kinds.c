@@ -140,6 +140,9 @@ unm_port_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 	if (name->netns[0] != '\0' || unm_interface_exists(name->full))
 		return unm_nic_open(dom, name, geo, out, why);
 	*out = unm_port_find(dom, name);
+	if (*out == NULL && name->full[strlen(name->full) - 1] == '+')
+		return unm_fail(
+			why, -ENXIO, "no interface or port '%s': " UNM_NAME_NO_PLUS, name->full);
 	if (*out == NULL)
 		return unm_fail(why, -ENXIO,
 			"no interface or port '%s'; VALE ports are named vale0:x, pipes x{1, TAPs "

@@ -18,6 +18,11 @@
 
 #define UNM_NAME_SIZE	64 /* NETMAP_REQ_IFNAMSIZ */
 #define UNM_IFNAME_SIZE 16
+
+/* Of a name that nothing has: to netmap it is a letter like others (spec 22.2). */
+#define UNM_NAME_NO_PLUS                                                                           \
+	"a + at the end chooses no rings: IF* is the interface's and the host's, IF^ the host's, " \
+	"IF-N ring N"
 #define UNM_SWITCH_SIZE 16
 
 enum unm_name_kind {

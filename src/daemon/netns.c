@@ -189,6 +189,8 @@ unm_netns_find(bool (*is_it)(int fd, const void *arg), const void *arg)
 const char *
 unm_netns_hint(const char *netns)
 {
+	if (netns[0] != '\0' && netns[strlen(netns) - 1] == '+')
+		return UNM_NAME_NO_PLUS;
 	if (netns[0] == '/')
 		return "a path is that of a namespace's file, like /run/netns/NAME or "
 		       "/proc/PID/ns/net";

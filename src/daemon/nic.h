@@ -23,6 +23,7 @@ struct unm_nic {
 	struct unm_netns_id ns;	   /* what that is */
 	uint32_t mtu;
 	bool is_up;
+	struct unm_reason no_host;   /* why it has no host rings; empty: it has, or was adopted */
 	struct unm_nic_watch *watch; /* NULL: nobody tells us of changes */
 };
 

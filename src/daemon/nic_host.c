@@ -27,14 +27,12 @@ void
 unm_nic_host_open(const struct unm_netdev *dev, enum unm_nic_mode mode,
 	const struct unm_geometry *geo, struct unm_nic_host *h)
 {
-	struct unm_reason why = {""};
-
 	h->n_tx = unm_hint(geo->n_host_tx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_rx = unm_hint(geo->n_host_rx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_fds = h->n_tx > h->n_rx ? h->n_tx : h->n_rx;
-	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds, &why) == 0)
+	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds, &h->why) == 0)
 		return;
-	unm_log(LOG_WARNING, "%s", why.text);
+	unm_log(LOG_WARNING, "%s", h->why.text);
 	h->n_tx = h->n_rx = h->n_fds = 0;
 }
 

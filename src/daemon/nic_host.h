@@ -17,7 +17,8 @@
 #include "shm/nic.h"
 
 struct unm_nic_host {
-	uint32_t n_tx, n_rx; /* host rings */
+	struct unm_reason why; /* there are none */
+	uint32_t n_tx, n_rx;   /* host rings */
 	uint32_t n_fds;
 	int fds[UNM_MAX_TAP_QUEUES];
 };

@@ -112,6 +112,19 @@ gro_is()
 	[ "$(n_ports)" -eq 1 ]
 }
 
+@test "names that mean nothing, and host rings that there are not, are explained" {
+	called
+	run timeout 20 "$PKT_GEN" -i "netmap:$by_name+" -f rx -w 0
+	[[ $status -ne 0 && $output == *"no network namespace '$ns_m+' (a + at the end chooses no rings"* ]]
+	run timeout 20 "$PKT_GEN" -i "netmap:nosuch0+" -f rx -w 0
+	[[ $status -ne 0 && $output == *"'nosuch0+': a + at the end chooses no rings"* ]]
+	run timeout 20 "$PKT_GEN" -i "netmap:ma%pid:-1" -f rx -w 0
+	[[ $status -ne 0 && $output == *"netmap:ma%pid:-1: pid: needs the number of a process"* ]]
+	in_ns "$ns_m" sh -c 'for i in "" 1 2 3 4 5 6 7 8 9; do ip link add "ma^$i" type veth; done'
+	run timeout 20 "$PKT_GEN" -i "netmap:$by_name^" -f rx -w 0
+	[[ $status -ne 0 && $output == *"'ma' has no host rings: interfaces named ma^, ma^1, ... exist already"* ]]
+}
+
 @test "what xdp-generic loses is said" {
 	called
 	nmctl set "$by_name" mode xdp-generic
