@@ -163,11 +163,23 @@ set_ageing(struct command *c, const char *value)
 static int
 set_interface(struct command *c)
 {
-	const int ret = unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &c->why);
+	bool is_there = false;
+	const int ret =
+		unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &is_there, &c->why);
+	char note[UNM_NAME_SIZE + 64];
 
-	if (ret == 0)
-		unm_state_file_update(c->srv);
-	return ret;
+	if (ret < 0)
+		return ret;
+	unm_state_file_update(c->srv);
+	if (!is_there) {
+		snprintf(note, sizeof(note),
+			"'%.*s': no such interface now; kept for when it comes", UNM_NAME_SIZE,
+			c->word[1]);
+		unm_json_open(&c->json, NULL, '{');
+		unm_json_str(&c->json, "note", note);
+		unm_json_close(&c->json, '}');
+	}
+	return 0;
 }
 
 static int

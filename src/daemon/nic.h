@@ -65,11 +65,13 @@ struct unm_nic_setting {
 };
 
 /**
- * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink". Return: 0,
- * -EINVAL, -ENOMEM, each with the reason.
+ * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink"
+ * @is_there: is there such an interface now?
+ *
+ * Return: 0, -EINVAL, -ENOMEM, each with the reason.
  */
 int unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
-	struct unm_reason *why);
+	bool *is_there, struct unm_reason *why);
 
 /**
  * unm_nic_settings_write() - into the state file, for the next netmapd

@@ -89,9 +89,31 @@ find_or_make(struct unm_domain *dom, const char *name)
 	return s;
 }
 
+/* A name that nothing has now may be that of an interface to come, unless it looks like more. */
+static int
+check_name(const struct unm_name *n, bool *is_there, struct unm_reason *why)
+{
+	struct unm_netns_id ns;
+	uint32_t ifindex;
+	const int ret = unm_netns_interface(n->netns, n->ifname, &ns, &ifindex);
+
+	*is_there = ret == 0 || ret == -EPERM || ret == -EACCES; /* or nobody knows */
+	if (*is_there)
+		return 0;
+	if (strpbrk(n->ifname, "^*@") != NULL)
+		return unm_fail(why, -EINVAL,
+			"'%s' is no interface: its name alone is expected, without rings and "
+			"options",
+			n->full);
+	if (strncmp(n->netns, "pid:", 4) == 0 && ret == -EINVAL)
+		return unm_fail(why, -EINVAL, "'%s': there is no network namespace '%s' (%s)",
+			n->full, n->netns, unm_netns_hint(n->netns));
+	return 0;
+}
+
 int
 unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
-	struct unm_reason *why)
+	bool *is_there, struct unm_reason *why)
 {
 	const bool is_mode = strcmp(key, "mode") == 0;
 	const int mode = is_mode ? unm_nic_mode_by_name(value) : 0;
@@ -103,6 +125,9 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 		return ret;
 	if (n.kind != UNM_NAME_PLAIN)
 		return unm_fail(why, -EINVAL, "'%s' is no network interface", n.full);
+	ret = check_name(&n, is_there, why);
+	if (ret < 0)
+		return ret;
 	if (mode < 0)
 		return unm_fail(why, -EINVAL, "'%s' is no mode: " UNM_NIC_MODES, value);
 	if (!is_mode && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
@@ -137,13 +162,15 @@ bool
 unm_nic_settings_read(struct unm_domain *dom, const char *line)
 {
 	char name[UNM_NAME_SIZE], mode[16], uplink[4];
+	bool is_there;
 	struct unm_reason why;
 
 	if (sscanf(line, "interface %63s %15s %3s", name, mode, uplink) != 3)
 		return false;
-	if ((strcmp(mode, AS_CONFIGURED) != 0 && unm_nic_set(dom, name, "mode", mode, &why) < 0) ||
+	if ((strcmp(mode, AS_CONFIGURED) != 0 &&
+		    unm_nic_set(dom, name, "mode", mode, &is_there, &why) < 0) ||
 		(strcmp(uplink, AS_CONFIGURED) != 0 &&
-			unm_nic_set(dom, name, "uplink", uplink, &why) < 0))
+			unm_nic_set(dom, name, "uplink", uplink, &is_there, &why) < 0))
 		unm_log(LOG_WARNING, "what was set for an interface is lost: %s", why.text);
 	return true;
 }

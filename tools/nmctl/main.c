@@ -82,6 +82,14 @@ static const struct nmt_cli cli = {
 	.longopts = long_options,
 };
 
+/* What is set for interfaces is kept for their opening, others are set when they are there. */
+static bool
+sets_interface(const struct nmctl *n)
+{
+	return n->n_args == 4 && strcmp(n->args[0], "set") == 0 &&
+	       (strcmp(n->args[2], "mode") == 0 || strcmp(n->args[2], "uplink") == 0);
+}
+
 /* Commands that make something are worth starting a netmapd for, as opening a port is. */
 static bool
 makes_something(const char *command)
@@ -93,7 +101,7 @@ makes_something(const char *command)
 void
 nmctl_connect(struct nmctl *n)
 {
-	const bool start = n->n_args > 0 && makes_something(n->args[0]);
+	const bool start = n->n_args > 0 && (makes_something(n->args[0]) || sets_interface(n));
 	const int ret = start ? conn_open_or_start(&n->conn, n->socket_path)
 			      : unm_conn_open(&n->conn, n->socket_path);
 
@@ -163,10 +171,23 @@ pass_on(struct nmctl *n)
 
 	nmctl_connect(n);
 	out = nmctl_ask(n, (const char *const *)n->args, n->n_args);
+	if (field_str(out, "note")[0] != '\0')
+		fprintf(stderr, "nmctl: %s\n", field_str(out, "note"));
 	if (n->json)
 		printf("%s\n", json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
 	json_object_put(out);
 	return 0;
+}
+
+/* The port may be named as programs name it. */
+static int
+cmd_set(struct nmctl *n)
+{
+	static const char prefix[] = "netmap:";
+
+	if (strncmp(n->args[1], prefix, strlen(prefix)) == 0)
+		n->args[1] += strlen(prefix);
+	return pass_on(n);
 }
 
 /* The value of @word if it is KEY=VALUE with this key, else NULL. */
@@ -232,7 +253,7 @@ static const struct {
 	{"attach", cmd_attach, 3, 6},
 	{"detach", cmd_attach, 3, 4},
 	{"link", pass_on, 3, 3},
-	{"set", pass_on, 4, 4},
+	{"set", cmd_set, 4, 4},
 	{"isolate", cmd_isolate, 2, 40},
 	{"vm-args", cmd_vm_args, 2, 8},
 	{"doctor", cmd_doctor, 1, 1},

@@ -112,6 +112,31 @@ gro_is()
 	[ "$(n_ports)" -eq 1 ]
 }
 
+@test "nmctl set starts netmapd, takes netmap:, and tells what there is not" {
+	called
+	nmctl set "netmap:$by_name" mode packet 2>"$DIR/set.err"
+	[ ! -s "$DIR/set.err" ]
+	nmctl set "netmap:mz%$ns_m" mode packet 2>"$DIR/set.err"
+	grep -q "'mz%$ns_m': no such interface now; kept for when it comes" "$DIR/set.err"
+	nmctl stop
+	nmctl set nosuch0 uplink no 2>"$DIR/set.err"
+	grep -q "'nosuch0': no such interface now" "$DIR/set.err"
+	nmctl stop
+	listen rx "netmap:$by_name"
+	[ "$(interface_field "$by_name" mode)" = packet ]
+	ip -n "$ns_m" link add mz type veth peer name my
+	listen later "netmap:mz%$ns_m"
+	[ "$(interface_field "mz%$ns_m" mode)" = packet ]
+	for name in "ma*" "ma^" "netmap:ma@2" "an interface" "netmap:" "ma/x" "ma%pid:-1" "ma%pid:x" "vale0:ma" "tap:ma" "ma{1" "a-name-of-17-bytes"; do
+		run nmctl set "$name" mode xdp
+		[ "$status" -ne 0 ]
+	done
+	run nmctl set "ma%pid:-1" mode xdp
+	[[ $output == *"no network namespace 'pid:-1'"* ]]
+	run nmctl set vale0: ageing 3
+	[ "$status" -ne 0 ]
+}
+
 @test "names that mean nothing, and host rings that there are not, are explained" {
 	called
 	run timeout 20 "$PKT_GEN" -i "netmap:$by_name+" -f rx -w 0
