@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "../common/nmt_fcntl_rules.h"
+
 /* Set for workers when netmapd does not limit its own calls. */
 #define NO_FILTER_ENV "UNETMAP_NO_FILTER"
 
@@ -110,8 +112,10 @@ add_calls(scmp_filter_ctx ctx, const struct call *list, size_t n)
 	size_t i;
 	int err = 0;
 
-	for (i = 0; i < n && (err == 0 || err == -EEXIST); i++)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, list[i].number, 0);
+	for (i = 0; i < n && (err == 0 || err == -EEXIST); i++) {
+		if (list[i].number != SCMP_SYS(fcntl)) /* some of its commands: load_filter() */
+			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, list[i].number, 0);
+	}
 	return err == -EEXIST ? 0 : err;
 }
 
@@ -119,14 +123,19 @@ add_calls(scmp_filter_ctx ctx, const struct call *list, size_t n)
 static int
 load_filter(const struct call *list, size_t n, int (*add_more)(scmp_filter_ctx ctx))
 {
-	const scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	int err;
+	scmp_filter_ctx ctx;
+	int err = nmt_deny_signal_ioctls();
 
+	if (err < 0)
+		return err;
+	ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	if (ctx == NULL)
 		return -ENOMEM;
 	err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* libnetmap's threads as well */
 	if (err == 0)
 		err = add_calls(ctx, list, n);
+	if (err == 0)
+		err = nmt_allow_fcntl(ctx);
 	if (err == 0)
 		err = add_more(ctx);
 	if (err == 0)

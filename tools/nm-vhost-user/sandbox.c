@@ -15,6 +15,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../common/nmt_fcntl_rules.h"
+
 /* Landlock as the kernel defines it (include/uapi/linux/landlock.h); headers may be older. */
 #define LL_CREATE_VERSION 1u
 #define LL_SCOPE_ALL	  3ull /* abstract sockets, signals: version 6 */
@@ -134,7 +136,6 @@ static const int allowed_calls[] = {
 	SCMP_SYS(dup),
 	SCMP_SYS(dup2),
 	SCMP_SYS(dup3),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	/* sockets */
@@ -193,6 +194,9 @@ allow_some_uses(scmp_filter_ctx ctx)
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	/* Descriptors that send no signals. No ioctl() at all. */
+	if (err == 0)
+		err = nmt_allow_fcntl(ctx);
 	/* libnetmap copies from an application through the kernel: of this process only. */
 	if (err == 0)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(process_vm_readv), 1,

@@ -9,12 +9,14 @@
 #include <linux/bpf.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -89,6 +91,28 @@ check_useless(void)
 	EXPECT(is_forbidden(syscall(SYS_keyctl, 0, 0, 0, 0, 0)));
 }
 
+/* Descriptors send signals to nobody. */
+static void
+check_descriptors(void)
+{
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), flags = fcntl(fd, F_GETFL), on = 1;
+	const int owner = (int)getpid();
+
+	EXPECT(flags >= 0 && fcntl(fd, F_DUPFD_CLOEXEC, 0) >= 0);
+	EXPECT(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	EXPECT(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
+	EXPECT(is_forbidden(fcntl(fd, F_SETOWN, owner)));
+	EXPECT(is_forbidden(fcntl(fd, F_SETSIG, SIGKILL)));
+	EXPECT(is_forbidden(fcntl(fd, F_SETFL, flags | O_ASYNC)));
+	EXPECT(is_forbidden(syscall(SYS_fcntl, fd, F_SETOWN | 1ull << 32, owner)));
+	EXPECT(ioctl(fd, FIOASYNC, &on) < 0 && errno == EPERM);
+	EXPECT(ioctl(fd, FIOSETOWN, &owner) < 0 && errno == EPERM);
+	EXPECT(ioctl(fd, SIOCSPGRP, &owner) < 0 && errno == EPERM);
+	EXPECT(syscall(SYS_ioctl, fd, SIOCSPGRP | 1ull << 32, &owner) < 0 && errno == EPERM);
+	EXPECT(ioctl(fd, FIONBIO, &on) == 0);
+	close(fd);
+}
+
 static unsigned long long
 capabilities(void)
 {
@@ -117,6 +141,7 @@ netmapd_stage(void)
 	EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
 	check_useful();
 	check_useless();
+	check_descriptors();
 	EXPECT(!is_forbidden(syscall(SYS_bpf, BPF_MAP_CREATE, NULL, 0))); /* for interfaces */
 	EXPECT(capabilities() == (geteuid() == 0 ? before & kept : before));
 	pid = fork();
@@ -136,6 +161,7 @@ worker_stage(void)
 	EXPECT(confine_netmapd(true) == 0);
 	EXPECT(confine_worker() == 0);
 	check_useless();
+	check_descriptors();
 	EXPECT(socket(AF_UNIX, SOCK_SEQPACKET, 0) >= 0);
 	EXPECT(pthread_create(&t, NULL, thread, NULL) == 0 && pthread_join(t, NULL) == 0);
 	EXPECT(is_forbidden(open("/dev/null", O_RDONLY)));
@@ -147,6 +173,15 @@ worker_stage(void)
 		errno == ENOSYS);
 	EXPECT(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
 		MAP_FAILED);
+}
+
+static void
+broker_stage(void)
+{
+	EXPECT(confine_netmapd(true) == 0);
+	EXPECT(confine_broker() == 0);
+	check_useless();
+	check_descriptors();
 }
 
 static void
@@ -174,6 +209,13 @@ test_worker(void **state)
 }
 
 static void
+test_broker(void **state)
+{
+	(void)state;
+	in_child(broker_stage);
+}
+
+static void
 test_switched_off(void **state)
 {
 	(void)state;
@@ -186,6 +228,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_netmapd),
 		cmocka_unit_test(test_worker),
+		cmocka_unit_test(test_broker),
 		cmocka_unit_test(test_switched_off),
 	};
 

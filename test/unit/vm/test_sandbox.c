@@ -8,10 +8,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -57,6 +60,43 @@ try_connect(const struct sockaddr_un *sa, int type)
 	return err;
 }
 
+static bool
+is_denied(int ret)
+{
+	return ret < 0 && errno == EPERM;
+}
+
+/* Descriptors do what is needed, and send signals to nobody. Return: as below. */
+static int
+check_descriptors(void)
+{
+	const int fd = memfd_create("x", MFD_ALLOW_SEALING);
+	const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), flags = fcntl(fd, F_GETFL);
+	const struct f_owner_ex owner = {F_OWNER_PID, 1};
+
+	if (fd < 0 || copy < 0 || flags < 0 || fcntl(fd, F_DUPFD, 0) < 0)
+		return 10;
+	if (fcntl(copy, F_GETFD) != FD_CLOEXEC || fcntl(copy, F_SETFD, 0) != 0)
+		return 11;
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0 ||
+		fcntl(fd, F_GET_SEALS) != F_SEAL_SHRINK)
+		return 12;
+	if (!is_denied(fcntl(fd, F_SETOWN, getpid())) ||
+		!is_denied(fcntl(fd, F_SETOWN_EX, &owner)) ||
+		!is_denied(fcntl(fd, F_SETSIG, SIGKILL)) ||
+		!is_denied(fcntl(fd, F_NOTIFY, DN_MODIFY)) ||
+		!is_denied(fcntl(fd, F_SETLEASE, F_RDLCK)))
+		return 13;
+	if (!is_denied(fcntl(fd, F_SETFL, flags | O_ASYNC)) ||
+		!is_denied((int)syscall(SYS_fcntl, fd, F_SETOWN | 1ull << 32, getpid())) ||
+		!is_denied((int)syscall(SYS_fcntl, fd, F_SETFL | 1ull << 32, O_ASYNC)))
+		return 14;
+	if (!is_denied(ioctl(fd, FIOASYNC, &fd)) || !is_denied(ioctl(fd, FIOSETOWN, &fd)))
+		return 15;
+	return 0;
+}
+
 /* In a child. Return: number of the first expectation that failed, 0 none. */
 static int
 confined(void)
@@ -77,6 +117,8 @@ confined(void)
 	if (socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 ||
 		socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0)
 		return 5;
+	if (check_descriptors() != 0)
+		return check_descriptors();
 	if (!has_mseal)
 		return 0;
 	if (mprotect(page, 4096, PROT_READ | PROT_WRITE) == 0 || munmap(page, 4096) == 0 ||
