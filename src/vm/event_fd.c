@@ -3,6 +3,7 @@
 #include "vm/event_fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -146,4 +147,55 @@ unm_event_take(int fd)
 	if (n < 0)
 		return errno == EINTR ? -ETIMEDOUT : 0;
 	return n == sizeof(value);
+}
+
+/* As the calls themselves, or -1 with EINTR for one that blocked. */
+static ssize_t
+add_to(int fd, uint64_t value)
+{
+	ssize_t n;
+
+	call_begin();
+	n = write(fd, &value, sizeof(value));
+	call_end();
+	return n;
+}
+
+int
+unm_event_is_semaphore(int fd)
+{
+	uint64_t value = 0, added = 2;
+	ssize_t n = add_to(fd, added);
+
+	if (n < 0 && errno == EAGAIN)
+		added = 0; /* full, or nearly */
+	else if (n < 0)
+		return errno == EINTR ? -ETIMEDOUT : 0;
+	call_begin();
+	n = read(fd, &value, sizeof(value));
+	call_end();
+	/* Nothing there: its owner reads along, which an honest one doesn't do. */
+	if (n < 0)
+		return errno == EINTR ? -ETIMEDOUT : 1;
+	if (value == 1)
+		return 1;
+	if (value > added && add_to(fd, value - added) < 0 && errno == EINTR)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+int
+unm_event_write_line(int fd, const char *line, size_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	int err = 0;
+
+	/* A pipe with room has room for PIPE_BUF. Others may write to it, so it may block yet. */
+	if (poll(&p, 1, 0) != 1 || (p.revents & POLLOUT) == 0)
+		return -EAGAIN;
+	call_begin();
+	if (write(fd, line, len) < 0)
+		err = errno == EINTR ? -EAGAIN : -errno;
+	call_end();
+	return err;
 }

@@ -19,6 +19,8 @@
 #ifndef UNM_VM_EVENT_FD_H
 #define UNM_VM_EVENT_FD_H
 
+#include <stddef.h>
+
 /*
  * Start the watchdog of the calling thread, which is the one that will make the calls; without it
  * they may block. Before calls are limited (sandbox). Return: 0 or a negative errno.
@@ -34,5 +36,17 @@ int unm_event_signal(int fd);
 
 /* Take what was signalled. Return: 1 something, 0 nothing, -ETIMEDOUT as above. */
 int unm_event_take(int fd);
+
+/*
+ * Is @fd an eventfd of which each read takes 1 (EFD_SEMAPHORE)? One write by its owner could keep a
+ * reader busy for ever. What was signalled stays so. Return: 1 yes, 0 no, -ETIMEDOUT as above.
+ */
+int unm_event_is_semaphore(int fd);
+
+/*
+ * Write a line of at most PIPE_BUF bytes to @fd (a log, a status), whose reader must not stop us:
+ * all of it, or nothing if there is no room. Return: 0 or a negative errno, -EAGAIN no room.
+ */
+int unm_event_write_line(int fd, const char *line, size_t len);
 
 #endif

@@ -2,10 +2,15 @@
 /* Limited log lines. See log.h. */
 #include "vm/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "vm/event_fd.h"
 
 #define LINE_SIZE 320
 #define BURST	  20
@@ -25,13 +30,19 @@ unm_vm_set_log(unm_vm_log_fn *fn, void *arg)
 	log_arg = arg;
 }
 
-static void
+/* Return: false if it can't be written now. */
+static bool
 put_line(const char *line)
 {
-	if (log_fn != NULL)
+	char text[LINE_SIZE + 1];
+	int n;
+
+	if (log_fn != NULL) {
 		log_fn(log_arg, line);
-	else
-		fprintf(stderr, "%s\n", line);
+		return true;
+	}
+	n = snprintf(text, sizeof(text), "%s\n", line);
+	return n > 0 && unm_event_write_line(STDERR_FILENO, text, (size_t)n) != -EAGAIN;
 }
 
 static int
@@ -67,8 +78,8 @@ unm_vm_log(const char *name, const char *fmt, ...)
 	}
 	if (n_dropped > 0) {
 		snprintf(line, sizeof(line), "%s: %u messages left out", name, n_dropped);
-		n_dropped = 0;
-		put_line(line);
+		if (put_line(line))
+			n_dropped = 0;
 	}
 	n = snprintf(line, sizeof(line), "%s: ", name);
 	if (n < 0 || (size_t)n >= sizeof(line))
@@ -76,5 +87,6 @@ unm_vm_log(const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	va_end(ap);
-	put_line(line);
+	if (!put_line(line))
+		n_dropped++;
 }

@@ -74,7 +74,7 @@ on_signal(void *arg, short revents)
 	if (read(s->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
 	if (info.ssi_signo == SIGUSR1)
-		vh_status_print(stdout, s->nic, s->opts.n_nics);
+		vh_status_print(STDOUT_FILENO, s->nic, s->opts.n_nics);
 	else
 		unm_loop_stop(s->loop);
 }
@@ -87,7 +87,7 @@ on_interval(void *arg, short revents)
 
 	(void)revents;
 	if (read(s->interval_fd, &n_expired, sizeof(n_expired)) == (ssize_t)sizeof(n_expired))
-		vh_status_print(stdout, s->nic, s->opts.n_nics);
+		vh_status_print(STDOUT_FILENO, s->nic, s->opts.n_nics);
 }
 
 static struct vh_nic *
@@ -196,6 +196,7 @@ start(struct server *s)
 			nmt_die(&vh_cli, "%s", why);
 	}
 	wake_netmapd();
+	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
 	s->loop = unm_loop_new();
 	err = s->loop == NULL ? -ENOMEM : catch_signals(s);
 	if (err == 0)

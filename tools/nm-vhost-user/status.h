@@ -3,10 +3,12 @@
 #ifndef VH_STATUS_H_
 #define VH_STATUS_H_
 
-#include <stdio.h>
-
 #include "nic.h"
 
-void vh_status_print(FILE *out, const struct vh_nic *nic, unsigned int n);
+/* At the start, for @n NICs: a pipe shall take a line of each, as what it has no room for is lost. */
+void vh_status_make_room(int fd, unsigned int n);
+
+/* Does not wait for a reader. */
+void vh_status_print(int fd, const struct vh_nic *nic, unsigned int n);
 
 #endif /* VH_STATUS_H_ */

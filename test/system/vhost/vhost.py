@@ -24,6 +24,7 @@ __all__ = [
     "CONTROL",
     "EVERY_FEATURE",
     "Failure",
+    "Process",
     "Rig",
     "check",
     "expect_intact",
