@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vm/event_fd.h"
 #include "vm/vhost_user/backend_priv.h"
 
 static int
@@ -126,6 +127,15 @@ is_signal_fd(int fd, bool to_read)
 	       memcmp(target, "anon_inode:[eventfd]", (size_t)n) == 0;
 }
 
+/* An eventfd, among what is_signal_fd() lets through. */
+static bool
+is_anonymous(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+}
+
 /* The ring and the descriptor (-1: none, on purpose) of a KICK, CALL or ERR. */
 static int
 take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uint32_t *idx, int *fd)
@@ -152,6 +162,10 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	flags = fcntl(m->fd[0], F_GETFL);
 	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
 		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");
+	if (to_read && is_anonymous(m->fd[0]) && unm_event_is_semaphore(m->fd[0]) != 0)
+		return vu_fail(b, -EINVAL,
+			"the descriptor is no eventfd to sleep on: a read must take all that was "
+			"signalled (no EFD_SEMAPHORE)");
 	*fd = unm_vu_msg_take_fd(m, 0);
 	return 0;
 }

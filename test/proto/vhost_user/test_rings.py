@@ -91,6 +91,31 @@ def wrong_descriptors(server):
     fe.close()
 
 
+def semaphores(server):
+    """A kick of which each read takes 1 could keep us busy for ever. The look at it loses no kick, and makes none."""
+    fe = server.front_end().negotiate()
+    full = (1 << 64) - 2
+    for value in (0, 1, 2, 1 << 31):
+        fd = os.eventfd(value, os.EFD_SEMAPHORE)
+        fe.bad(v.SET_VRING_KICK, v.u64(0), [fd])
+        fe.good(v.SET_VRING_CALL, v.u64(0), [fd])  # only written to
+        os.close(fd)
+    fd = os.eventfd(0, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
+    os.eventfd_write(fd, full)
+    fe.bad(v.SET_VRING_KICK, v.u64(0), [fd])
+    os.close(fd)
+    for value in (0, 1, 2, 3, full - 1, full):
+        fd = os.eventfd(0, os.EFD_NONBLOCK)
+        os.eventfd_write(fd, value)
+        fe.good(v.SET_VRING_KICK, v.u64(0), [fd])
+        try:
+            assert os.eventfd_read(fd) == value, value
+        except BlockingIOError:
+            assert value == 0, value
+        os.close(fd)
+    fe.close()
+
+
 def any_order(server):
     """KICK first, memory last: a ring starts when nothing is missing any more."""
     b = server.guest("b").start()
@@ -282,6 +307,6 @@ def next_front_end(server):
     b.close()
 
 
-v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, any_order, not_while_running,
+v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, semaphores, any_order, not_while_running,
        changes_while_running, call_is_sent_anew, without_kick_descriptor, base, base_beyond_reason, packed_bases, index_that_jumps, enable,
        enabled_without_protocol_features, next_front_end])
