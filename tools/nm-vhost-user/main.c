@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unetmap.h>
@@ -24,6 +25,8 @@
 #include "sandbox.h"
 #include "status.h"
 #include "vm/event_fd.h"
+
+#define N_WAKES 5 /* netmapds that end during a start */
 
 /* NICs and what the loop's callbacks need; one for the program. */
 struct server {
@@ -62,6 +65,61 @@ wake_netmapd(void)
 		_exit(open("/dev/netmap", O_RDWR) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		; /* a signal before they are blocked */
+}
+
+/*
+ * A child that can start netmapd until the ports are open: it may end at any moment of our start.
+ * The child ends when its socket does, also by our death.
+ */
+struct waker {
+	pid_t pid;
+	int sock;
+};
+
+static struct waker
+start_waker(void)
+{
+	struct waker w = {.pid = -1, .sock = -1};
+	int pair[2];
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return w; /* netmapd has just been there, mostly that will do */
+	w.sock = pair[0];
+	w.pid = fork();
+	if (w.pid == 0) {
+		close(pair[0]);
+		while (read(pair[1], &c, 1) == 1) {
+			wake_netmapd();
+			(void)!write(pair[1], &c, 1);
+		}
+		_exit(EXIT_SUCCESS);
+	}
+	close(pair[1]);
+	return w;
+}
+
+static void
+end_waker(const struct waker *w)
+{
+	close(w->sock);
+	if (w->pid > 0)
+		(void)waitpid(w->pid, NULL, 0); /* signals are blocked */
+}
+
+static int
+start_nic(struct server *s, unsigned int i, const struct waker *w, char *why)
+{
+	int err = vh_nic_start(&s->nic[i], s->loop, why), n;
+	char c = 0;
+
+	/* Most errors are about the port, and come again at once; a busy one has been waited for. */
+	for (n = 0; n < N_WAKES && err < 0 && err != -EBUSY && s->nic[i].net == NULL; n++) {
+		if (write(w->sock, &c, 1) != 1 || read(w->sock, &c, 1) != 1)
+			break;
+		err = vh_nic_start(&s->nic[i], s->loop, why);
+	}
+	return err;
 }
 
 static void
@@ -188,6 +246,7 @@ static void
 start(struct server *s)
 {
 	char why[VH_WHY_SIZE];
+	struct waker waker;
 	unsigned int i;
 	int err;
 
@@ -196,6 +255,7 @@ start(struct server *s)
 			nmt_die(&vh_cli, "%s", why);
 	}
 	wake_netmapd();
+	waker = start_waker();
 	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
 	s->loop = unm_loop_new();
 	err = s->loop == NULL ? -ENOMEM : catch_signals(s);
@@ -212,9 +272,10 @@ start(struct server *s)
 	if ((err = unm_event_watchdog_start()) < 0)
 		nmt_die(&vh_cli, "can't start the watchdog: %s", strerror(-err));
 	for (i = 0; i < s->opts.n_nics; i++) {
-		if (vh_nic_start(&s->nic[i], s->loop, why) < 0)
+		if (start_nic(s, i, &waker, why) < 0)
 			nmt_die(&vh_cli, "%s", why);
 	}
+	end_waker(&waker);
 	if (s->opts.has_sandbox && (err = limit_calls(s)) < 0)
 		nmt_die(&vh_cli, "can't limit system calls: %s (--no-sandbox allows all)",
 			strerror(-err));

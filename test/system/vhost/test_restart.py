@@ -9,6 +9,7 @@ damaged or foreign ones never come.
 """
 import os
 import signal
+import time
 
 from vhost import CONTROL, Rig, check, expect_intact, run, wait_until
 
@@ -169,6 +170,21 @@ def test_netmapd_killed():
             expect_intact(expect_whole(fe), losses=True)
 
 
+def test_netmapd_killed_at_the_start():
+    """At any moment of a server's start: it finds another one, or starts it, or waits for it."""
+    for n in range(4 * ROUNDS):
+        with Rig() as rig:
+            server = rig.program(
+                [os.environ["NM_VHOST_USER"], "--socket", rig.path("a"), "--port", "vale0:a"]
+            )
+            pid = rig.settled_daemon()
+            time.sleep(n % 16 * 0.002)
+            os.kill(pid, signal.SIGKILL)
+            rig.bury_daemon(pid)
+            time.sleep(0.2)
+            server.expect_alive()
+
+
 def test_server_connects():
     """The server as the client: front end first or server first, and again after either has ended.
     """
@@ -202,5 +218,6 @@ if __name__ == "__main__":
         test_server_killed_packed,
         test_server_killed_without_inflight,
         test_netmapd_killed,
+        test_netmapd_killed_at_the_start,
         test_server_connects,
     )
