@@ -134,12 +134,13 @@ unm_name_parse(const char *raw, struct unm_name *out, struct unm_reason *why)
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->full, sizeof(out->full), "%.*s", UNM_NAME_SIZE - 1, raw);
-	if (!is_visible(out->full))
-		return unm_fail(
-			why, -EINVAL, "a port's name has visible ASCII characters only, no spaces");
 	brace = strrchr(out->full, '{');
 	if (brace == NULL)
 		brace = strrchr(out->full, '}');
+	if (!is_visible(out->full))
+		return unm_fail(why,
+			brace != NULL || strchr(out->full, ':') != NULL ? -EINVAL : -ENXIO,
+			"a port's name has visible ASCII characters only, no spaces");
 	if (brace != NULL)
 		return parse_pipe(out, brace, why);
 	if (strncmp(out->full, VALE_PREFIX, strlen(VALE_PREFIX)) == 0)

@@ -75,7 +75,7 @@ test_bad(void **state)
 		{"", -ENXIO},
 		{"sixteen_letters_", -ENXIO},
 		{"a/b", -ENXIO},
-		{"a\nb", -EINVAL},
+		{"a\nb", -ENXIO},
 		{"vale0:a\033[2J", -EINVAL},
 		{"vale0:a b", -EINVAL},
 		{"vale0:\xc3\xa4", -EINVAL},
