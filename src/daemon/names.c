@@ -10,20 +10,24 @@
 #define VALE_PREFIX "vale"
 #define TAP_PREFIX  "tap:"
 
+/* Names are shown to others, on terminals too. */
+static bool
+is_visible(const char *name)
+{
+	for (; *name != '\0'; name++)
+		if ((unsigned char)*name <= ' ' || (unsigned char)*name >= 0x7f)
+			return false;
+	return true;
+}
+
 bool
 unm_ifname_ok(const char *name)
 {
 	const size_t len = strlen(name);
-	size_t i;
 
 	if (len == 0 || len >= UNM_IFNAME_SIZE || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
-	for (i = 0; i < len; i++) {
-		if (name[i] == '/' || name[i] == ':' || (unsigned char)name[i] <= ' ' ||
-			(unsigned char)name[i] >= 0x7f)
-			return false;
-	}
-	return true;
+	return strpbrk(name, "/:") == NULL && is_visible(name);
 }
 
 static int
@@ -115,16 +119,6 @@ parse_vale(struct unm_name *n, struct unm_reason *why)
 		return unm_fail(why, -ENOMEM, "'%s': the port's name must have 1 to 15 characters",
 			n->full);
 	return 0;
-}
-
-/* Names are shown to others, on terminals too. */
-static bool
-is_visible(const char *name)
-{
-	for (; *name != '\0'; name++)
-		if ((unsigned char)*name <= ' ' || (unsigned char)*name >= 0x7f)
-			return false;
-	return true;
 }
 
 int

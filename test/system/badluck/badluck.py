@@ -412,6 +412,12 @@ class Domain:
         error, text = self.admin(*words)
         check(error == 0, "%s: %s" % (" ".join(words), text))
 
+    def persistent_lossless(self, switch, name):
+        """A port that outlives its users, on a switch, and for which senders wait."""
+        self.expect_admin("create", name)
+        self.expect_admin("attach", switch, name)
+        self.lossless(switch + ":" + name)
+
     def lossless(self, port):
         self.expect_admin("set", port, "lossless", "on")
 

@@ -161,9 +161,7 @@ def survive(rounds):
         before = Accounts(d, calm)
         ports = d.ports()
         # lossless before it is open, so that no frame meets it otherwise
-        d.expect_admin("create", "vrx")
-        d.expect_admin("attach", "vale0", "vrx")
-        d.lossless("vale0:vrx")
+        d.persistent_lossless("vale0", "vrx")
         for link in links:
             link.start()
         rss = 0
@@ -194,9 +192,7 @@ def full_receiver_is_killed():
     """Who waits for room in a lossless port goes on when it closes, and when it opens again."""
     with Domain() as d:
         d.start_daemon()
-        d.expect_admin("create", "rx")
-        d.expect_admin("attach", "vale0", "rx")
-        d.lossless("vale0:rx")
+        d.persistent_lossless("vale0", "rx")
         rx = d.start("recv", "vale0:rx").wait_open().go()
         tx = d.start("send", "vale0:tx").wait_open().go()
         for life in range(20):
@@ -216,9 +212,7 @@ def all_die_but_one_who_delivers():
     """A receiver and netmapd are killed while a sender is in the receiver's ring: the next one gets nothing of that."""
     with Domain() as d:
         d.start_daemon()
-        d.expect_admin("create", "rx")
-        d.expect_admin("attach", "vale0", "rx")
-        d.lossless("vale0:rx")
+        d.persistent_lossless("vale0", "rx")
         tx = d.start("send", "vale0:tx", "-l", "60:6000").wait_open()
         rx = d.start("recv", "vale0:rx").wait_open().go()
         tx.go()
@@ -260,9 +254,7 @@ def netmapd_is_killed_while_it_takes_over():
         pairs = [d.pair("netmap:a{%d" % n, "netmap:a}%d" % n, n) for n in range(3)]
         pairs += [d.pair("vale0:tx", "vale0:rx", 9, lossless=True)]
         for name in ("free", "kept"):
-            d.expect_admin("create", name)
-            d.expect_admin("attach", "vale1", name)
-            d.lossless("vale1:" + name)
+            d.persistent_lossless("vale1", name)
         ports = d.ports()
         for n in range(40 * TIMES):
             kill_daemon(d)()
