@@ -408,6 +408,7 @@ forward_slots(struct unm_vale_src *s, struct gather *g)
 	unm_vale_refill(s);
 	unm_peers_refresh(s->peers);
 	unm_decide_tick(&s->decide);
+	s->decide.may_displace = !bp->is_foreign;
 	forward_ring(s, g);
 	g->r->flood_resume = s->flood_resume;
 	return 0;

@@ -8,6 +8,7 @@
 #ifndef UNM_VALE_DECIDE_H
 #define UNM_VALE_DECIDE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ring/view.h"
@@ -39,6 +40,8 @@ struct unm_decide {
 	uint32_t src_port;
 	uint8_t now;	/* clock tick of this batch */
 	uint8_t ageing; /* in ticks, 0 = never */
+	/* W: the sync. May it draw an address to its port that another was heard with? (fdb.h) */
+	bool may_displace;
 };
 
 /**

@@ -2,9 +2,15 @@
 /* Learning. See fdb.h for the rules. */
 #include "vale/fdb.h"
 
-/* The way to overwrite in a full bucket. */
+static inline bool
+has_expired(const struct unm_fdb_bucket *b, int way, uint8_t now, uint8_t ageing)
+{
+	return ageing != 0 && (uint8_t)(now - UNM_READ_ONCE(b->age[way])) >= ageing;
+}
+
+/* The way to overwrite in a full bucket, or -1: none. */
 static int
-choose_victim(const struct unm_fdb_bucket *b, uint32_t port, uint8_t now)
+choose_victim(const struct unm_fdb_bucket *b, uint32_t port, uint8_t now, bool may_displace)
 {
 	int oldest = 0, own = -1, n_own = 0;
 	int i;
@@ -20,12 +26,12 @@ choose_victim(const struct unm_fdb_bucket *b, uint32_t port, uint8_t now)
 				own = i;
 		}
 	}
-	return n_own > 1 ? own : oldest;
+	return n_own > 1 || !may_displace ? own : oldest;
 }
 
 void
 unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port,
-	uint8_t now, uint8_t ageing)
+	uint8_t now, uint8_t ageing, bool may_displace)
 {
 	struct unm_fdb_bucket *b = unm_fdb_bucket_of(fdb, n_buckets, mac);
 	const uint64_t want = mac << 16 | port;
@@ -35,19 +41,24 @@ unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint
 		const uint64_t e = UNM_READ_ONCE(b->entry[i]);
 
 		if (e >> 16 == mac && e != 0) {
-			if (e != want)
+			if (e != want) {
+				if (!may_displace && !has_expired(b, i, now, ageing))
+					return;
 				UNM_WRITE_ONCE(b->entry[i], want);
+			}
 			if (UNM_READ_ONCE(b->age[i]) != now)
 				UNM_WRITE_ONCE(b->age[i], now);
 			return;
 		}
-		if (e != 0 && ageing != 0 && (uint8_t)(now - UNM_READ_ONCE(b->age[i])) >= ageing)
+		if (e != 0 && has_expired(b, i, now, ageing))
 			UNM_WRITE_ONCE(b->entry[i], 0);
 		if (room < 0 && UNM_READ_ONCE(b->entry[i]) == 0)
 			room = i;
 	}
 	if (room < 0)
-		room = choose_victim(b, port, now);
+		room = choose_victim(b, port, now, may_displace);
+	if (room < 0)
+		return;
 	/*
 	 * Age first: an entry with a stale age could be taken for expired by a lookup in between.
 	 */

@@ -25,6 +25,7 @@
 #ifndef UNM_VALE_FDB_H
 #define UNM_VALE_FDB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -102,9 +103,12 @@ unm_fdb_lookup(
  * Refreshes, moves or inserts. With the bucket full, an expired entry goes first, then the oldest
  * of this same port if it has more than one in the bucket (a port that floods the table with MACs
  * evicts its own), then the oldest of all.
+ *
+ * @may_displace: else @port gets neither an address that another port has been heard with, until
+ * that expires, nor the place of one; nothing is learned then. For senders that nobody trusts
  */
 void unm_fdb_learn(struct unm_fdb_bucket *fdb, uint32_t n_buckets, uint64_t mac, uint32_t port,
-	uint8_t now, uint8_t ageing);
+	uint8_t now, uint8_t ageing, bool may_displace);
 
 /**
  * unm_fdb_sweep() - clear expired entries, if it is time to

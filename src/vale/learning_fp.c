@@ -48,7 +48,8 @@ unm_decide_learning(struct unm_decide *d, struct unm_frame *frames, unsigned int
 		if (src != last_src) {
 			last_src = src;
 			if (!unm_mac_is_group(src) && src != 0)
-				unm_fdb_learn(fdb, n_buckets, src, d->src_port, d->now, d->ageing);
+				unm_fdb_learn(fdb, n_buckets, src, d->src_port, d->now, d->ageing,
+					d->may_displace);
 		}
 		if (dst != last_dst) {
 			uint32_t port = UNM_NONE;

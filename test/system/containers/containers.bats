@@ -82,6 +82,36 @@ isolate()
 	kill -KILL "$rx"
 }
 
+# port_of MAC: where vale0 would send a frame for it
+port_of()
+{
+	json "[m['port'] for m in d['mac'] if m['mac'] == '$1']" show mac
+}
+
+@test "a container that sends with another's address does not get its frames, a trusted program does" {
+	make_ns a b
+	nmctl attach vale0 tap:t0 "netns=$ns_a"
+	nmctl attach vale0 tap:t1 "netns=$ns_b"
+	address "$ns_a" t0 10.9.0.1/24
+	address "$ns_b" t1 10.9.0.2/24
+	isolate 'allow=vale0:web*'
+	inside=(env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1)
+	victim=$(ip netns exec "$ns_b" cat /sys/class/net/t1/address)
+	ping_from "$ns_a" 10.9.0.2
+	owner=$(port_of "$victim")
+	[[ $owner == *t1* ]]
+	"${inside[@]}" "$PKT_GEN" -i vale0:web1 -f tx -n 1000 -w 0 -S "$victim" -D 02:00:00:00:00:99 3>&-
+	[ "$(port_of "$victim")" = "$owner" ]
+	ping_from "$ns_a" 10.9.0.2
+	"$PKT_GEN" -i vale0:trusted -f tx -n 1000 -w 0 -S "$victim" -D 02:00:00:00:00:99 3>&-
+	[ "$(port_of "$victim")" != "$owner" ]
+
+	# What nobody has been heard with, it may use
+	start rx 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i vale0:web2 -f rx -T 200
+	"${inside[@]}" "$PKT_GEN" -i vale0:web3 -f tx -n 1000 -w 0 -S 02:00:00:00:00:77 -D "$victim" 3>&-
+	wait_for 10 grep -qE '[1-9][0-9.]* *[KM]?pps' "$DIR/rx.err"
+}
+
 @test "a program that was not linked with the library, the socket at its usual place" {
 	need_userns
 	[ "$(id -u)" -eq 0 ] || skip "mounting over /run takes root"

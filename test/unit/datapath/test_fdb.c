@@ -34,7 +34,14 @@ lookup(uint64_t mac, uint32_t tick, uint8_t ageing)
 static void
 learn(uint64_t mac, uint32_t port, uint32_t tick, uint8_t ageing)
 {
-	unm_fdb_learn(fdb, N_BUCKETS, mac, port, (uint8_t)tick, ageing);
+	unm_fdb_learn(fdb, N_BUCKETS, mac, port, (uint8_t)tick, ageing, true);
+}
+
+/* From a sender that must not take what others have. */
+static void
+learn_meekly(uint64_t mac, uint32_t port, uint32_t tick, uint8_t ageing)
+{
+	unm_fdb_learn(fdb, N_BUCKETS, mac, port, (uint8_t)tick, ageing, false);
 }
 
 /* The @nth MAC that falls into the bucket of @like. */
@@ -135,6 +142,41 @@ flooding(void **state)
 		learn(mac_in_bucket(victim, 1 + i % 50), 3, 2 + i / 50, 150);
 	assert_int_equal(lookup(victim, 42, 150), 1);
 	assert_int_equal(lookup(other, 42, 150), 2);
+}
+
+/* An address stays with the port that it was heard on, if somebody without trust uses it too. */
+static void
+no_displacing(void **state)
+{
+	uint64_t mac[UNM_FDB_WAYS + 1];
+	unsigned int i;
+
+	(void)state;
+	learn(0x42, 1, 0, 10);
+	learn_meekly(0x42, 2, 5, 10);
+	assert_int_equal(lookup(0x42, 5, 10), 1);
+	assert_int_equal(lookup(0x42, 10, 10), UNM_NONE); /* nor is it kept young by that */
+	learn_meekly(0x42, 2, 10, 10);
+	assert_int_equal(lookup(0x42, 10, 10), 2);
+	learn_meekly(0x42, 2, 15, 10); /* its own it may refresh */
+	assert_int_equal(lookup(0x42, 24, 10), 2);
+	learn(0x42, 1, 16, 10); /* the trusted one gets it back at once */
+	assert_int_equal(lookup(0x42, 16, 10), 1);
+
+	empty(NULL);
+	for (i = 0; i <= UNM_FDB_WAYS; i++)
+		mac[i] = mac_in_bucket(0x42, i);
+	for (i = 0; i < UNM_FDB_WAYS; i++)
+		learn(mac[i], i, i, 150);
+	learn_meekly(mac[UNM_FDB_WAYS], 9, 20, 150); /* full: there is no room for it */
+	assert_int_equal(lookup(mac[UNM_FDB_WAYS], 20, 150), UNM_NONE);
+	for (i = 0; i < UNM_FDB_WAYS; i++)
+		assert_int_equal(lookup(mac[i], 20, 150), i);
+	learn_meekly(mac[UNM_FDB_WAYS], 0, 21, 150); /* but where it has one itself */
+	assert_int_equal(lookup(mac[UNM_FDB_WAYS], 21, 150), 0);
+	assert_int_equal(lookup(mac[0], 21, 150), UNM_NONE);
+	learn_meekly(mac[0], 9, 152, 150); /* mac[1] expired in the last tick */
+	assert_int_equal(lookup(mac[0], 152, 150), 9);
 }
 
 /* An address heard once and never again stays forgotten, however often the 8-bit clock turns. */
@@ -282,6 +324,7 @@ main(void)
 		cmocka_unit_test_setup(ageing, empty),
 		cmocka_unit_test_setup(eviction, empty),
 		cmocka_unit_test_setup(flooding, empty),
+		cmocka_unit_test_setup(no_displacing, empty),
 		cmocka_unit_test_setup(no_return, empty),
 		cmocka_unit_test_setup(no_return_after_pause, empty),
 		cmocka_unit_test_setup(random_operations, empty),
