@@ -210,6 +210,9 @@ nmh_parse_portname(const char **pos, struct nmh_parse_name *name, char *err)
 		return nmh_fail(err, "no port name after the colon", *pos);
 	if (colon != NULL && !nmh_is_identifier(p, name->end))
 		return nmh_fail(err, "a VALE port name has letters, digits and _ only", p);
+	/* Ports of switches have no host rings: this "^" is the name's, the host's side of an IF */
+	if (colon != NULL && *name->end == '^' && strchr("/@", name->end[1]) != NULL)
+		name->end++;
 	if ((size_t)(name->end - begin) >= IFNAMSIZ)
 		return nmh_fail(err, "name longer than 15 characters", begin);
 	*pos = name->end;

@@ -110,18 +110,13 @@ check_port(const struct nmport_d *d)
 		d->reg.nr_ringid == 0);
 }
 
-/*
- * Pipes are another matter: a mode with a number here, part of the name there. So is the "^" of
- * "vale0:eth0^".
- */
+/* Pipes are another matter: a mode with a number here, part of the name there. */
 static void
 check_agreement(const struct nmport_d *d, const struct nm_desc *old)
 {
 	const uint32_t mode = old->req.nr_flags & NR_REG_MASK;
 
 	if (mode == NR_REG_PIPE_MASTER || mode == NR_REG_PIPE_SLAVE)
-		return;
-	if (mode == NR_REG_SW && strchr(d->hdr.nr_name, '^') != NULL)
 		return;
 	CHECK(strcmp(d->hdr.nr_name, old->req.nr_name) == 0);
 	CHECK(d->reg.nr_mode == mode);

@@ -102,6 +102,8 @@ good_names(void **state)
 		{"vale:p_1", "vale:p_1", NR_REG_ALL_NIC, 0, 0},
 		{"valeA_1:p{2/x@3", "valeA_1:p", NR_REG_PIPE_MASTER | NR_EXCLUSIVE, 2, 3},
 		{"vale0:123456789", "vale0:123456789", NR_REG_ALL_NIC, 0, 0},
+		{"vale0:eth0^", "vale0:eth0^", NR_REG_ALL_NIC, 0, 0},
+		{"vale0:eth0^/r@3", "vale0:eth0^", NR_REG_ALL_NIC | NR_MONITOR_RX, 0, 3},
 	};
 	size_t i;
 
@@ -142,6 +144,8 @@ bad_names(void **state)
 		{"vale0:a.b", "letters, digits and _"},
 		{"netmap:abcdefghijklmnop", "longer than 15"},
 		{"vale0:1234567890", "longer than 15"},
+		{"vale0:123456789^", "longer than 15"},
+		{"vale0:eth0^2", "did not expect: '2'"},
 		{"netmap:eth0-4095", "above 4094"},
 		{"netmap:eth0{4095", "above 4094"},
 		{"netmap:eth0}99999999999999999999", "above 4094"},
