@@ -71,6 +71,24 @@ show_drops(struct unm_json *j, const struct unm_dport *p, uint32_t from, uint32_
 	unm_json_close(j, '}');
 }
 
+/* What the kernel has dropped of an interface's frames, by its own count. */
+static struct unm_xsk_drops
+kernel_drops(const struct unm_dport *p)
+{
+	const struct unm_nic_state *st = p->nic->st;
+	struct unm_xsk_drops sum = {0}, one;
+	uint32_t i;
+
+	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
+		if (st->mode == UNM_NIC_PACKET || unm_xsk_statistics(p->port_fds[i], &one) < 0)
+			continue;
+		sum.rx_full += one.rx_full;
+		sum.rx_invalid += one.rx_invalid;
+		sum.tx_invalid += one.tx_invalid;
+	}
+	return sum;
+}
+
 static void
 show_counters(struct unm_json *j, const struct unm_dport *p)
 {
@@ -92,6 +110,8 @@ show_counters(struct unm_json *j, const struct unm_dport *p)
 			missed += counter(&k->rx_full);
 		}
 	}
+	if (p->nic != NULL)
+		missed += kernel_drops(p).rx_full;
 	unm_json_u64(j, "sent", sent);
 	unm_json_u64(j, "sent_bytes", sent_bytes);
 	unm_json_u64(j, "received", received);
@@ -131,7 +151,7 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 {
 	const struct unm_nic *nic = p->nic;
 	const struct unm_nic_state *st = nic->st;
-	struct unm_xsk_drops sum = {0}, one;
+	const struct unm_xsk_drops sum = kernel_drops(p);
 	char off[256], why[UNM_NIC_REASON_SIZE];
 	uint64_t copied = 0, calls = 0;
 	uint32_t i;
@@ -139,11 +159,6 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
 		copied += counter(&st->txq[i].n_copied) + counter(&st->rxq[i].n_copied);
 		calls += counter(&st->txq[i].n_kicks) + counter(&st->rxq[i].n_kicks);
-		if (st->mode == UNM_NIC_PACKET || unm_xsk_statistics(p->port_fds[i], &one) < 0)
-			continue;
-		sum.rx_full += one.rx_full;
-		sum.rx_invalid += one.rx_invalid;
-		sum.tx_invalid += one.tx_invalid;
 	}
 	unm_json_open(j, "interface", '{');
 	unm_json_str(j, "name", nic->ifname);

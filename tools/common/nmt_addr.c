@@ -39,6 +39,23 @@ nmt_parse_mac(const char *text, uint8_t mac[NMT_MAC_LEN], struct nmt_err *err)
 	return 0;
 }
 
+int
+nmt_parse_station_mac(const char *text, uint8_t mac[NMT_MAC_LEN], struct nmt_err *err)
+{
+	static const uint8_t zero[NMT_MAC_LEN];
+	uint8_t parsed[NMT_MAC_LEN];
+	const int error = nmt_parse_mac(text, parsed, err);
+
+	if (error != 0)
+		return error;
+	if (parsed[0] & 1)
+		return nmt_err_set(err, -EINVAL, "%s is a group's address", text);
+	if (memcmp(parsed, zero, sizeof(zero)) == 0)
+		return nmt_err_set(err, -EINVAL, "%s is no station's address", text);
+	memcpy(mac, parsed, NMT_MAC_LEN);
+	return 0;
+}
+
 /* Cut "first-last" in two at the first '-'; without one both halves are the whole text. */
 static int
 split_range(const char *text, char first[HALF_TEXT_MAX], char last[HALF_TEXT_MAX])

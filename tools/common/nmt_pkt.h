@@ -154,6 +154,9 @@ uint16_t nmt_udp_csum(const uint8_t *frame, size_t len, bool is_v6);
  */
 int nmt_parse_mac(const char *text, uint8_t mac[NMT_MAC_LEN], struct nmt_err *err);
 
+/** nmt_parse_station_mac() - likewise, and -EINVAL for a group's address and for zero */
+int nmt_parse_station_mac(const char *text, uint8_t mac[NMT_MAC_LEN], struct nmt_err *err);
+
 /** nmt_parse_mac_range() - read "MAC" or "MAC-MAC". Return: 0, -EINVAL, -ERANGE last below first */
 int nmt_parse_mac_range(const char *text, struct nmt_mac_range *range, struct nmt_err *err);
 

@@ -86,10 +86,8 @@ parse_mac(struct vh_nic_options *n)
 {
 	struct nmt_err err;
 
-	if (nmt_parse_mac(optarg, n->mac, &err) != 0)
+	if (nmt_parse_station_mac(optarg, n->mac, &err) != 0)
 		nmt_usage_error(&vh_cli, "--mac: %s", err.text);
-	if ((n->mac[0] & 1) != 0)
-		nmt_usage_error(&vh_cli, "--mac: %s is a group's address", optarg);
 }
 
 static void

@@ -282,7 +282,7 @@ check_port(struct doctor *d, struct json_object *p)
 	if (field_bool(p, "attached") && field_u64(p, "worker_pid") == 0)
 		finding(d, PROBLEM, "worker", "see netmapd's log (journalctl -u netmapd)",
 			"%s: its worker does not run", name);
-	if (field_u64(p, "missed") > 0)
+	if (field_u64(p, "missed") > 0 && nic == NULL) /* an interface's: check_interface() */
 		finding(d, NOTE, "receiver",
 			"let it read faster, open it with more slots, or: nmctl set PORT lossless "
 			"on",

@@ -294,10 +294,8 @@ take_mac(const struct nmctl *n, struct wishes *w, const char *text)
 	struct nmt_err err;
 	uint8_t mac[6];
 
-	if (nmt_parse_mac(text, mac, &err) != 0)
+	if (nmt_parse_station_mac(text, mac, &err) != 0)
 		nmt_usage_error(n->cli, "vm-args: mac: %s", err.text);
-	if (mac[0] & 1)
-		nmt_usage_error(n->cli, "vm-args: mac: %s is a group's address", text);
 	snprintf(w->mac, sizeof(w->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		mac[3], mac[4], mac[5]);
 }

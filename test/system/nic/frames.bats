@@ -49,6 +49,12 @@ in_mode()
 	nmctl set "$end_b" mode "$1"
 	start_bridge
 	[ "$(interface_field "$end_a" mode)" = "$1" ]
+	if [ "$1" = xdp-generic ]; then
+		# The kernel drops what a veth's other end leaves to TSO before this mode sees it; the remedy is doctor's
+		nmctl doctor | grep -q 'tso off'
+		ip netns exec "$ns_a" ethtool -K w0 tso off gso off >/dev/null
+		ip netns exec "$ns_b" ethtool -K w0 tso off gso off >/dev/null
+	fi
 	traffic
 }
 
@@ -96,7 +102,7 @@ host_rings()
 
 missed()
 {
-	[ "$(interface_field "$end_a" kernel_missed)" -ge "$1" ]
+	[ "$(interface_field "$end_a" kernel_missed)" -ge "$1" ] && [ "$(port_field "$end_a" missed)" -ge "$1" ]
 }
 
 @test "a kernel without frames of several buffers" {

@@ -168,6 +168,27 @@ test_parse_mac(void **state)
 }
 
 static void
+test_parse_station_mac(void **state)
+{
+	static const char *const bad[] = {
+		"0:1:2", "1:0:0:0:0:1", "ff:ff:ff:ff:ff:ff", "0:0:0:0:0:0"};
+	static const char *const why[] = {
+		"is not a MAC address", "a group's", "a group's", "no station's"};
+	uint8_t mac[6] = {9, 9, 9, 9, 9, 9};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMS(bad); i++) {
+		struct nmt_err err;
+
+		assert_int_equal(nmt_parse_station_mac(bad[i], mac, &err), -EINVAL);
+		assert_non_null(strstr(err.text, why[i]));
+		assert_int_equal(mac[0], 9);
+	}
+	assert_int_equal(nmt_parse_station_mac("0:0:0:0:0:1", mac, NULL), 0);
+	assert_int_equal(mac[5], 1);
+}
+
+static void
 test_mac_range(void **state)
 {
 	struct nmt_mac_range range;
@@ -273,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_build_v6),
 		cmocka_unit_test(test_udp_csum_zero),
 		cmocka_unit_test(test_parse_mac),
+		cmocka_unit_test(test_parse_station_mac),
 		cmocka_unit_test(test_mac_range),
 		cmocka_unit_test(test_ip_range),
 		cmocka_unit_test(test_ip_next),
