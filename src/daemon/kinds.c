@@ -69,11 +69,37 @@ find_same_nic(const struct unm_domain *dom, const struct unm_name *name)
 	return NULL;
 }
 
-/* @part of a name is itself a plain name: put the true one there. Return: is it another one? */
+/* The port of the TAP that @name means: it may be open under another name of its namespace. */
+static const struct unm_dport *
+find_same_tap(const struct unm_domain *dom, const struct unm_name *name)
+{
+	const struct unm_dport *p;
+	struct unm_netns_id ns, its_ns;
+	struct unm_name its;
+
+	if (name->netns[0] == '\0') /* netmapd's own, or any */
+		return NULL;
+	for (p = dom->ports; p != NULL; p = p->next) {
+		if (p->kind != UNM_PORT_TAP || p->is_dying || p->n_port_fds == 0 ||
+			unm_name_parse(p->name, &its, NULL) < 0 ||
+			strcmp(its.ifname, name->ifname) != 0)
+			continue;
+		unm_netns_of_socket(p->port_fds[0], &its_ns);
+		if (unm_netns_id(name->netns, &ns) == 0 && unm_netns_same(&ns, &its_ns))
+			return p;
+	}
+	return NULL;
+}
+
+/*
+ * @part of a name is itself an interface's or a TAP's: put the true one there. Return: is it another
+ * one?
+ */
 static bool
 true_part(struct unm_domain *dom, const char *part, struct unm_name *out)
 {
-	if (unm_name_parse(part, out, NULL) < 0 || out->kind != UNM_NAME_PLAIN)
+	if (unm_name_parse(part, out, NULL) < 0 ||
+		(out->kind != UNM_NAME_PLAIN && out->kind != UNM_NAME_TAP))
 		return false;
 	unm_port_true_name(dom, out);
 	return strcmp(out->full, part) != 0;
@@ -105,6 +131,9 @@ unm_port_true_name(struct unm_domain *dom, struct unm_name *name)
 			len = snprintf(full, sizeof(full), "%s:%s", name->sw, part.full);
 		break;
 	case UNM_NAME_TAP:
+		port = find_same_tap(dom, name);
+		if (port != NULL)
+			len = snprintf(full, sizeof(full), "%s", port->name);
 		break;
 	}
 	if (len > 0 && len < UNM_NAME_SIZE && unm_name_parse(full, &part, NULL) == 0)

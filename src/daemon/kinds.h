@@ -57,8 +57,8 @@ int unm_port_open(struct unm_domain *dom, const struct unm_name *name,
 	const struct unm_geometry *geo, struct unm_dport **out, struct unm_reason *why);
 
 /**
- * unm_port_true_name() - of an interface that is open under another name (of its namespace, or of its
- * own), the name of its port; also as the base of a pipe and on a switch. Other names stay.
+ * unm_port_true_name() - of an interface or a TAP that is open under another name (of its namespace,
+ * or of its own), the name of its port; also as the base of a pipe and on a switch. Other names stay.
  */
 void unm_port_true_name(struct unm_domain *dom, struct unm_name *name);
 

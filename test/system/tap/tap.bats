@@ -79,6 +79,27 @@ refuses()
 	done
 }
 
+@test "one TAP under several names of its namespace is one port" {
+	local first
+
+	make_ns a
+	start_in "$ns_a" holder ready sh -c 'echo ready; exec sleep 120'
+	by_pid=pid:$PID
+	start_peer one "tap:t0%$by_pid" 10.9.0.9
+	first=$PID
+	start seen Ready "$PKT_GEN" -i "tap:t0%$ns_a/rt" -f rx -w 0 -W
+	start also Ready "$PKT_GEN" -i "netmap:tap:t0@netns=/run/netns/$ns_a" -f tx -w 0 -n 1
+	[ "$(json "len([p for p in d['ports'] if p['kind'] == 'tap'])" show ports)" -eq 1 ]
+	run -1 nmctl attach vale0 tap:t0 "netns=$ns_a"
+	[[ $output == *"'tap:t0%$by_pid' is open: close it first"* ]]
+	stop "$first"
+
+	nmctl attach vale0 tap:t1 "netns=$by_pid"
+	run -1 nmctl attach vale0 tap:t1 "netns=$ns_a"
+	[[ $output == *"attached already"* ]]
+	nmctl detach vale0 "tap:t1%$ns_a"
+}
+
 @test "a persistent TAP is used as it is, and stays" {
 	make_ns a
 	ip -n "$ns_a" tuntap add t0 mode tap
