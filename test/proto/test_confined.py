@@ -146,18 +146,5 @@ def s_open(s):
         return None
 
 
-def main():
-    tests = [gives_up_privileges, filter_can_be_switched_off, autostarted_inherits_nothing, out_of_descriptors_says_how_many]
-    failed = 0
-    for n, test in enumerate(tests, 1):
-        try:
-            test()
-            print("ok %d - %s" % (n, test.__name__))
-        except Exception as e:
-            failed += 1
-            print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e))
-    print("1..%d" % len(tests))
-    sys.exit(1 if failed else 0)
-
-
-main()
+sys.exit(1 if u.run_each([gives_up_privileges, filter_can_be_switched_off, autostarted_inherits_nothing,
+                          out_of_descriptors_says_how_many]) else 0)

@@ -328,13 +328,4 @@ if os.environ.get("UNM_FULL_DIR"):
 
 tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, stale_socket, full_directory,
          configuration, refuses_strangers, ends_when_unused]
-failed = 0
-for n, test in enumerate(tests, 1):
-    try:
-        test()
-        print("ok %d - %s" % (n, test.__name__))
-    except Exception as e:
-        failed += 1
-        print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e))
-print("1..%d" % len(tests))
-sys.exit(1 if failed else 0)
+sys.exit(1 if u.run_each(tests) else 0)

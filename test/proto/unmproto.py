@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 MAGIC = 0x314D4E55
 VERSION = 2
@@ -320,19 +321,27 @@ def expect(got, want, what):
             what, errno.errorcode.get(got, got), errno.errorcode.get(want, want)))
 
 
-def run(tests, **daemon_args):
-    """Run each test with one netmapd for all of them; after each one netmapd must still serve others."""
-    daemon = Daemon(**daemon_args)
+def run_each(tests, *args, after=lambda: None):
+    """Run test(*args), then after(), for each test, and report it. Return: how many failed."""
     failed = 0
     for n, test in enumerate(tests, 1):
         try:
-            test(daemon)
-            daemon.check_alive()
-            print("ok %d - %s" % (n, test.__name__))
+            test(*args)
+            after()
+            print("ok %d - %s" % (n, test.__name__), flush=True)
         except Exception as e:
             failed += 1
-            print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e))
+            print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e), flush=True)
+            if os.environ.get("PROTO_TRACE"):
+                traceback.print_exc()
     print("1..%d" % len(tests))
+    return failed
+
+
+def run(tests, **daemon_args):
+    """Run each test with one netmapd for all of them; after each one netmapd must still serve others."""
+    daemon = Daemon(**daemon_args)
+    failed = run_each(tests, daemon, after=daemon.check_alive)
     if failed:
         sys.stderr.write(daemon.messages())
     daemon.stop()

@@ -436,13 +436,4 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          what_is_asked_for, second_front_end_waits, netmapd_restarts, server_restarts,
          port_of_another, as_client, hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, command_line, sockets]
-failed = 0
-for n, test in enumerate(tests, 1):
-    try:
-        test()
-        print("ok %d - %s" % (n, test.__name__), flush=True)
-    except Exception as e:
-        failed += 1
-        print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e), flush=True)
-print("1..%d" % len(tests))
-raise SystemExit(1 if failed else 0)
+raise SystemExit(1 if v.u.run_each(tests) else 0)

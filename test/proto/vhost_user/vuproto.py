@@ -398,23 +398,15 @@ def count_fds(pid):
 def run(tests, server_args=()):
     """Run each test on one server; after each the server must serve others and must not have kept descriptors."""
     server = Server(server_args)
-    failed = 0
     server.check_alive()
     n_fds = settle(server)
-    for n, test in enumerate(tests, 1):
-        try:
-            test(server)
-            server.check_alive()
-            now = settle(server, n_fds)
-            assert now <= n_fds + LAZY_FDS, "%d descriptors before, %d after" % (n_fds, now)
-            print("ok %d - %s" % (n, test.__name__), flush=True)
-        except Exception as e:
-            failed += 1
-            print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e), flush=True)
-            if os.environ.get("VU_TRACE"):
-                import traceback
-                traceback.print_exc()
-    print("1..%d" % len(tests))
+
+    def keeps_nothing():
+        server.check_alive()
+        now = settle(server, n_fds)
+        assert now <= n_fds + LAZY_FDS, "%d descriptors before, %d after" % (n_fds, now)
+
+    failed = u.run_each(tests, server, after=keeps_nothing)
     if failed:
         sys.stderr.write(server.messages())
     status = server.stop()

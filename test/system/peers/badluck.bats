@@ -57,7 +57,7 @@ chain()
 	for round in 1 2; do
 		stop "$DAEMON_PID" KILL || :
 		passes 10 500000 # without any
-		start_daemon "$round"
+		start_middle_daemon "$round"
 		passes 10 500000
 	done
 	end_stream

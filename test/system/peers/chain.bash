@@ -9,7 +9,7 @@ load ../tap/tap
 ADDR_A=10.9.0.1 ADDR_B=10.9.0.2
 LAST_BYTES=12M # of a stream
 
-start_daemon()
+start_middle_daemon()
 {
 	start_in "$ns_m" "daemon$1" 'serves at' "$UNETMAP_NETMAPD" --foreground
 	DAEMON_PID=$PID
@@ -18,7 +18,7 @@ start_daemon()
 make_chain()
 {
 	make_ns a m b
-	start_daemon
+	start_middle_daemon
 }
 
 # veth LETTER NS: a pair from namespace NS to m; its ends are vLETTER and mLETTER

@@ -7,28 +7,6 @@
 
 load tap
 
-# says TEXT STATUS COMMAND...: nmctl ends with that status and says so
-says()
-{
-	local text=$1 status=$2
-
-	shift 2
-	run "-$status" nmctl "$@"
-	echo "$output"
-	[[ $output == *"$text"* ]]
-}
-
-start_daemon()
-{
-	start daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
-	DAEMON=$PID
-}
-
-send()
-{
-	timeout 30 "$PKT_GEN" -i "$1" -f tx -w 0 -n "$2" "${@:3}" >"$DIR/tx.out" 2>&1 3>&-
-}
-
 start_rx()
 {
 	start "$1" 'Ready\.\.\.' "$PKT_GEN" -f rx -w 0 -i "${@:2}"

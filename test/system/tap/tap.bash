@@ -200,6 +200,29 @@ d = json.load(sys.stdin)
 print(eval(sys.argv[1]))' "$expr"
 }
 
+# says TEXT STATUS COMMAND...: nmctl ends with that status and says so
+says()
+{
+	local text=$1 status=$2
+
+	shift 2
+	run "-$status" nmctl "$@"
+	echo "$output"
+	[[ $output == *"$text"* ]]
+}
+
+start_daemon()
+{
+	start daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	DAEMON=$PID
+}
+
+# send PORT N [ARGUMENT...]: N frames by pkt-gen
+send()
+{
+	timeout 30 "$PKT_GEN" -i "$1" -f tx -w 0 -n "$2" "${@:3}" >"$DIR/tx.out" 2>&1 3>&-
+}
+
 # port_field PORT FIELD
 port_field()
 {
