@@ -309,25 +309,48 @@ switch_on(int sock, const struct unm_offload *o)
 			ifname, strerror(-ret));
 }
 
+static bool
+is_netns_of(int fd, const void *arg)
+{
+	const struct unm_offload *o = arg;
+	struct stat file;
+
+	return fstat(fd, &file) == 0 && file.st_ino == o->ns_ino;
+}
+
+/* Into the namespace of @o. Return: as unm_netns_enter(); -ENOENT: it is gone. */
+static int
+enter_netns_of(const struct unm_offload *o)
+{
+	int ns = o->netns[0] != '\0' ? unm_netns_open(o->netns) : -ENOENT, home;
+
+	if (ns >= 0 && !is_netns_of(ns, o)) {
+		close(ns);
+		ns = -ENOENT;
+	}
+	if (ns < 0) /* its name may be that of a process that has ended */
+		ns = unm_netns_find(is_netns_of, o);
+	if (ns < 0)
+		return ns;
+	home = unm_netns_enter(ns);
+	close(ns);
+	return home;
+}
+
 static void
 switch_on_in_netns(const struct unm_offload *o)
 {
-	int ns, sock, home = -1;
+	const bool is_here = this_netns() == o->ns_ino;
+	const int home = is_here ? -1 : enter_netns_of(o);
+	int sock;
 
-	if (o->netns[0] != '\0') {
-		ns = unm_netns_open(o->netns);
-		if (ns < 0)
-			return; /* gone, and its interfaces with it */
-		home = unm_netns_enter(ns);
-		close(ns);
-		if (home < 0)
-			return;
-	}
+	if (!is_here && home < 0)
+		return; /* gone, and its interfaces with it */
 	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock >= 0 && this_netns() == o->ns_ino)
+	if (sock >= 0) {
 		switch_on(sock, o);
-	if (sock >= 0)
 		close(sock);
+	}
 	if (home >= 0)
 		unm_netns_leave(home);
 }

@@ -5,7 +5,7 @@
 # operation, every wait, requests and their errors, fork, exec, passing descriptors on, closing
 # everything, netmapd's death; and that a program without netmap does not notice the library.
 #
-# Environment: BUILD_DIR with the ct_* programs, NETMAPD, NMRUN, LIBNETMAP. Each test has a netmapd of its
+# Environment: BUILD_DIR with the ct_* programs, NETMAPD, NMRUN, NMCTL. Each test has a netmapd of its
 # own, which starts itself (or is started by ct_restart).
 
 setup()
@@ -16,15 +16,16 @@ setup()
 	export UNETMAP_NETMAPD="$NETMAPD" CT_NETMAPD="$NETMAPD"
 }
 
-# The daemon ends by itself once nobody uses it; here it is told to, by its own process id.
+# The daemon ends by itself once nobody uses it; here it is told to.
 teardown()
 {
-	local pid
-
-	for pid in $(pgrep -f -- "--socket $UNETMAP_SOCKET"); do
-		kill "$pid" || :
-	done
+	end_netmapd "$DIR/netmapd.sock" 2>/dev/null || :
 	rm -rf "$DIR"
+}
+
+end_netmapd()
+{
+	UNETMAP_SOCKET=$1 "$NMCTL" stop
 }
 
 ct()
@@ -82,7 +83,7 @@ ct()
 	cd "$DIR"
 	UNETMAP_SOCKET=mine.sock ct ct_device open_flags
 	[ -S "$DIR/mine.sock" ]
-	kill "$(pgrep -f -- "--socket $DIR/mine.sock")"
+	end_netmapd "$DIR/mine.sock"
 }
 
 @test "a user gets a netmapd of his own while the system's directory is root's only" {
@@ -95,7 +96,7 @@ ct()
 	export UNETMAP_SOCKET= XDG_RUNTIME_DIR="$DIR/run" UNETMAP_NETMAPD="$DIR/netmapd"
 	timeout 60 unshare --mount sh -c 'mount -t tmpfs none /run; mkdir -m 700 /run/unetmap
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups "$1" open_flags' sh "$DIR/program" 3>&-
-	kill "$(pgrep -f -- "--socket $DIR/run/unetmap/")"
+	end_netmapd "$DIR/run/unetmap/netmapd.sock"
 }
 
 @test "nmrun: errors" {

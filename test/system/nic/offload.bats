@@ -125,7 +125,30 @@ lacks_port()
 	kill -STOP "$daemon"
 	kill -KILL "$PID" "$daemon"
 	wait_for 5 is_gone "$PID"
+	wait_for 5 is_gone "$daemon" # while it goes, the next one would say that there is one
 	is_off generic-receive-offload # nobody may switch it on
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	wait_for 10 is_as_before
+}
+
+@test "killed with the process that the namespace was named by" {
+	local holder daemon
+
+	opened packet
+	stop "$PID" INT || :
+	wait_for 5 lacks_port
+	start_in "$ns_m" holder ready sh -c 'echo ready; exec sleep 120'
+	holder=$PID
+	nmctl set "ma%pid:$holder" mode packet
+	rm -f "$DIR"/rx.*
+	start rx Ready "$PKT_GEN" -i "netmap:ma%pid:$holder" -f rx -w 0 -W
+	is_off generic-receive-offload
+	daemon=$(daemon_pid)
+	kill -STOP "$daemon"
+	kill -KILL "$PID" "$daemon" "$holder"
+	wait_for 5 is_gone "$PID"
+	wait_for 5 is_gone "$daemon" # while it goes, the next one would say that there is one
+	is_off generic-receive-offload
 	"$UNETMAP_NETMAPD" --autostart 3>&-
 	wait_for 10 is_as_before
 }

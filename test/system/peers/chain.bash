@@ -129,10 +129,17 @@ capture_at()
 # no_bad_sums FILE...: in what was captured, which is not nothing
 no_bad_sums()
 {
+	local status=0
+
 	mergecap -w - "$@" | tshark -n -r - -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \
 		-T fields -E separator=, -e ip.checksum.status -e tcp.checksum.status -e udp.checksum.status 2>/dev/null |
 		awk -F, '$1 != "" { n++ } /(^|,)0/ { bad++ }
-			END { print n + 0, "packets,", bad + 0, "with bad checksums"; exit !(n > 100 && bad == 0) }'
+			END { print n + 0, "packets,", bad + 0, "with bad checksums"; exit !(n > 100 && bad == 0) }' || status=$?
+	if [ "$status" -ne 0 ]; then # which ones
+		mergecap -w - "$@" | tshark -n -r - -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE \
+			-x -Y 'ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0' 2>/dev/null | head -60
+	fi
+	return "$status"
 }
 
 # All of it, over one chain
