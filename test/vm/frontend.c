@@ -222,6 +222,22 @@ negotiate(struct fe *f)
 	return fe_request(f, WIRE_SET_OWNER, NULL, 0, NULL, 0);
 }
 
+/*
+ * Where rings that were cut off go on. The server stops using them when it notices, so not before it
+ * answers on another connection.
+ */
+static void
+find_bases(struct fe *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < f->n_rings; i++) {
+		if (f->ring[i].is_cut_off)
+			f->ring[i].base = vd_crash_base(&f->ring[i].vd);
+		f->ring[i].is_cut_off = false;
+	}
+}
+
 int
 fe_connect(struct fe *f)
 {
@@ -240,6 +256,8 @@ fe_connect(struct fe *f)
 			(unsigned long long)before, (unsigned long long)f->features);
 	if (ret < 0)
 		fe_drop(f);
+	else
+		find_bases(f);
 	return ret;
 }
 
@@ -253,8 +271,7 @@ fe_drop(struct fe *f)
 	f->sock = -1;
 	f->protocol = 0;
 	for (i = 0; i < f->n_rings; i++) {
-		if (f->ring[i].is_started)
-			f->ring[i].base = vd_crash_base(&f->ring[i].vd);
+		f->ring[i].is_cut_off = f->ring[i].is_cut_off || f->ring[i].is_started;
 		f->ring[i].is_started = false;
 	}
 }

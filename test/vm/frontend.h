@@ -68,6 +68,7 @@ struct fe_ring {
 	int kick, call, err; /* eventfds, for as long as the front end lives */
 	uint32_t base;	     /* for the next start */
 	bool is_started;
+	bool is_cut_off; /* its connection ended while it was started: the base is not known yet */
 };
 
 struct fe {
