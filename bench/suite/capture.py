@@ -34,10 +34,6 @@ MAX_LOSS = 1e-4  # of the frames; one is allowed in any case
 ARRIVE_S = 1.3  # AF_PACKET gives a block that is not full to tcpdump after a second
 
 
-def tool(env, name):
-    return os.path.join(env.build, "tools", name, name)
-
-
 class Vale:
     """A port of a switch that tcpdump opens itself."""
 
@@ -49,7 +45,7 @@ class Vale:
         return contextlib.nullcontext([])
 
     def is_ready(self, env):
-        done = subprocess.run([tool(env, "nmctl"), "show", "ports", self.capture], env=env.environ,
+        done = subprocess.run([env.tool("nmctl"), "show", "ports", self.capture], env=env.environ,
                               capture_output=True, text=True, check=False)
         return self.capture in done.stdout
 
@@ -59,7 +55,7 @@ class Monitor(Vale):
 
     @contextlib.contextmanager
     def receivers(self, env):
-        with heard(env, tool(env, "pkt-gen"), "-i", self.capture, "-f", "rx", "-w", "0", "--json",
+        with heard(env, env.tool("pkt-gen"), "-i", self.capture, "-f", "rx", "-w", "0", "--json",
                    cpu=env.cpus[-1]) as child:
             wait_until(lambda: self.is_ready(env), "the receiver")
             yield [child]
@@ -86,7 +82,7 @@ def tcpdump(env, way):
     """Ready to capture, on the last CPU."""
     argv = ["tcpdump", "-Z", "root", "-n", "-i", way.capture, "-w", "/dev/null", *FILTER]
     if way.wrapped:
-        argv.insert(0, tool(env, "nm-pcap"))
+        argv.insert(0, env.tool("nm-pcap"))
     with heard(env, *argv, cpu=env.cpus[-1]) as child:
         for line in child.stderr:
             if "listening on" in line:
@@ -182,7 +178,7 @@ def stream(kpps, watched):
     def run(env, seconds):
         way = Monitor()
         with contextlib.ExitStack() as stack:
-            child = stack.enter_context(heard(env, tool(env, "pkt-gen"), "-i", way.capture, "-f", "rx",
+            child = stack.enter_context(heard(env, env.tool("pkt-gen"), "-i", way.capture, "-f", "rx",
                                                  "-w", "0", "--json", cpu=env.cpus[-1]))
             wait_until(lambda: way.is_ready(env), "the receiver")
             if watched:

@@ -118,6 +118,12 @@ CASES = [
     Case("ours/tap-udp-60", "iperf3 UDP between the TAPs, 60-byte frames, best of four offered rates",
          iperf.udp(iperf.Taps)),
     Case("peer/bridge-udp-60", "the same over the bridge", iperf.udp(iperf.bridge)),
+    Case("peer/veth-tcp", "iperf3 TCP over one veth pair, offloads on", iperf.tcp(iperf.Veth)),
+    Case("peer/veth-mtu-tcp", "the same with frames of the MTU, as on a wire: no TSO, no GSO",
+         iperf.tcp(iperf.PlainVeth)),
+    Case("ours/host-tx-tcp", "iperf3 TCP over a veth pair, the sender's stack behind nm-bridge and host rings",
+         iperf.behind_rings(0)),
+    Case("ours/host-rx-tcp", "the same, the receiver's stack behind them", iperf.behind_rings(1)),
     # Latency.
     Case("limit/wake-rtt", "eventfd there and back, both sides in poll", program("limit_wake"),
          latency=True),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-The kernel's own TCP and UDP between two network namespaces: over TAP ports of a VALE switch, and over
-a Linux bridge and two veth pairs, by iperf3.
+The kernel's own TCP and UDP between two network namespaces: over TAP ports of a VALE switch, over a
+Linux bridge and two veth pairs, and over one veth pair, as it is or with nm-bridge between an end and its
+host's stack; by iperf3.
 
 All sides share the CPUs of the run, as the scheduler likes. Frames are what the receiving interface counts: with
 offloads on either way, a TCP frame is a segment of up to 64 KiB.
@@ -13,7 +14,7 @@ import os
 import time
 
 from measure import CannotRun, busy_s, command
-from peers import Wires, cpu_seconds
+from peers import Wires, cpu_seconds, with_daemon
 from processes import heard, process
 
 SENDER, RECEIVER = "10.77.0.1", "10.77.0.2"
@@ -90,8 +91,7 @@ class Taps(Net):
             holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
             Wires.wait_for_namespace(holder)
             holders.append(holder)
-        self.nmctl = ["taskset", "-c", ",".join(map(str, env.cpus)),
-                      os.path.join(env.build, "tools", "nmctl", "nmctl")]
+        self.nmctl = ["taskset", "-c", ",".join(map(str, env.cpus)), env.tool("nmctl")]
         self.environ = env.environ
         for holder in holders:
             self.ask("attach", "valebench", "tap:bench0", f"netns=pid:{holder.pid}")
@@ -103,6 +103,49 @@ class Taps(Net):
     def workers(self):
         ports = json.loads(self.ask("-j", "show", "ports", "valebench"))["ports"]
         return [p["worker_pid"] for p in ports if p.get("worker_pid")]
+
+
+class Veth(Net):
+    """One veth pair: its ends are bench2 in both namespaces."""
+
+    offloads = True
+
+    def __init__(self, env):
+        holders = []
+        for _ in range(2):
+            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            Wires.wait_for_namespace(holder)
+            holders.append(holder)
+        command("ip", "link", "add", "bench2", "netns", str(holders[0].pid), "type", "veth", "peer", "name",
+                "bench2", "netns", str(holders[1].pid))
+        super().__init__(env, holders, ("bench2", "bench2"))
+        if not self.offloads:
+            for holder in holders:
+                self.inside(holder, "ethtool", "-K", "bench2", "tso", "off", "gso", "off")
+
+
+class PlainVeth(Veth):
+    """Frames of the MTU on it, as on a wire."""
+
+    offloads = False
+
+
+def behind_rings(side):
+    """TCP over the veth pair, with the stack of one side (0 sends, 1 receives) behind its host rings."""
+    def measure(env, seconds):
+        veth = env.keep(Veth)
+        port = f"netmap:bench2%pid:{veth.holders[side].pid}"
+        with heard(env, "taskset", "-c", ",".join(map(str, env.cpus)), env.tool("nm-bridge"), "-w", "0", "-i",
+                   port) as child:
+            for line in child.stderr:
+                if "Ready to go" in line:
+                    break
+            else:
+                raise CannotRun("nm-bridge does not run")
+            before = cpu_seconds(child.pid)
+            figures = tcp(Veth)(env, seconds)
+            return with_daemon(figures, "nm-bridge", child, before)
+    return measure
 
 
 def bridge(env):

@@ -12,7 +12,7 @@ from measure import CannotRun, command
 def socket_of(env):
     """A socket that allows everything on VALE; its broker shares the CPUs of the measurement."""
     path = env.path("isolated.sock")
-    nmctl = os.path.join(env.build, "tools", "nmctl", "nmctl")
+    nmctl = env.tool("nmctl")
     command(nmctl, "isolate", "create", "bench", f"socket={path}", "allow=vale*", "ports=256",
             "memory=4G", env=env.environ)
     shown = json.loads(command(nmctl, "-j", "isolate", "show", "bench", env=env.environ))

@@ -25,7 +25,7 @@ class Env:
         os.environ["PATH"] += ":/usr/sbin:/sbin"  # where users do not look for ip and daemons
         self.environ = dict(os.environ)
         # The netmapd of this build, whatever else runs on this machine, and files in our own directory.
-        self.environ["UNETMAP_NETMAPD"] = os.path.join(self.build, "tools", "netmapd", "netmapd")
+        self.environ["UNETMAP_NETMAPD"] = self.tool("netmapd")
         self.environ["UNETMAP_SOCKET"] = os.path.join(directory, "netmapd.sock")
         self.environ["XDG_RUNTIME_DIR"] = directory
 
@@ -34,6 +34,10 @@ class Env:
 
     def __exit__(self, *_):
         self.stack.close()
+
+    def tool(self, name):
+        """One of our programs."""
+        return os.path.join(self.build, "tools", name, name)
 
     def keep(self, make, *args):
         """What make(env, *args) gives, made once a run; what has to be ended it leaves to env.stack.

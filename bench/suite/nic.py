@@ -28,10 +28,6 @@ BATCH = 256
 OTHER_HOST, SOURCE = "02:00:00:00:00:02", "02:00:00:00:00:01"
 
 
-def tool(env, name):
-    return os.path.join(env.build, "tools", name, name)
-
-
 def figures(packets, seconds, sides, busy):
     """Of a window: sides are pairs of a name and CPU time."""
     rate = packets / seconds
@@ -133,7 +129,7 @@ def sending(env, seconds, *argv):
 
 
 def pkt_gen_tx(env, seconds):
-    return sending(env, seconds, tool(env, "pkt-gen"), "-i", wire(env).port(OUT), "-f", "tx", "-w", "0",
+    return sending(env, seconds, env.tool("pkt-gen"), "-i", wire(env).port(OUT), "-f", "tx", "-w", "0",
                    "-b", str(BATCH), "-S", SOURCE, "-D", OTHER_HOST)
 
 
@@ -164,7 +160,7 @@ def trafgen(env, seconds):
 
 def is_open(env, port):
     """Is there such a port? netmapd says so by its name, without the prefix."""
-    done = subprocess.run([tool(env, "nmctl"), "show", "ports", port.removeprefix("netmap:")],
+    done = subprocess.run([env.tool("nmctl"), "show", "ports", port.removeprefix("netmap:")],
                           env=env.environ, capture_output=True, text=True, check=False)
     return done.returncode == 0 and port.removeprefix("netmap:") in done.stdout
 
@@ -196,7 +192,7 @@ def pkt_gen_rx(*args):
         def ready(_child):
             wait_until(lambda: is_open(env, port), "the receiver")
 
-        return receiving(env, seconds, ready, pkt_gen_count, tool(env, "pkt-gen"), "-i",
+        return receiving(env, seconds, ready, pkt_gen_count, env.tool("pkt-gen"), "-i",
                          port, "-f", "rx", "-w", "0", "-b", str(BATCH), "--json", *args)
     return measure
 
@@ -223,7 +219,7 @@ def tcpdump(env, seconds):
 
 def copied(env, port):
     """Frames that we had to copy, and system calls, on both sides of a port."""
-    shown = json.loads(command(tool(env, "nmctl"), "-j", "show", "ports", port.removeprefix("netmap:"),
+    shown = json.loads(command(env.tool("nmctl"), "-j", "show", "ports", port.removeprefix("netmap:"),
                                env=env.environ))
     return shown["ports"][0]["interface"]["copied"]
 
@@ -249,7 +245,7 @@ def forwarding(env, seconds, *argv, counted=()):
 def nm_bridge(env, seconds):
     w = wire(env)
     ports = [w.port(IN), w.port(OUT)]
-    return forwarding(env, seconds, tool(env, "nm-bridge"), "-i", ports[0], "-i", ports[1], "-w", "0",
+    return forwarding(env, seconds, env.tool("nm-bridge"), "-i", ports[0], "-i", ports[1], "-w", "0",
                       counted=ports)
 
 
@@ -258,7 +254,7 @@ def joined_bridge(env, seconds):
     w = wire(env)
     first, last = w.holders[0].pid, w.holders[2].pid
     ports = [w.port(IN), w.port(OUT)]
-    with process(tool(env, "nm-bridge"), "-i", ports[0], "-i", ports[1], "-w", "0", env=env.environ,
+    with process(env.tool("nm-bridge"), "-i", ports[0], "-i", ports[1], "-w", "0", env=env.environ,
                  cpus={env.cpus[-1]}) as child:
         wait_until(lambda: all(is_open(env, p) for p in ports), "nm-bridge")
         before = cpu_seconds(child.pid)
@@ -295,7 +291,7 @@ def paced(env, seconds):
     """An interface that is attached to a switch: asleep for a while, then one frame a second."""
     w = wire(env)
     attached = w.port(IN).removeprefix("netmap:")
-    nmctl = tool(env, "nmctl")
+    nmctl = env.tool("nmctl")
     command(nmctl, "attach", SWITCH, attached, env=env.environ)
     try:
         time.sleep(0.5)

@@ -130,7 +130,7 @@ class Servers:
     """
 
     def __init__(self, env, one_process, switch="valevm", names=("vm0", "vm1")):
-        program = os.path.join(env.build, "tools", "nm-vhost-user", "nm-vhost-user")
+        program = env.tool("nm-vhost-user")
         if not os.path.exists(program):
             raise CannotRun("nm-vhost-user has not been built")
         self.sockets = [env.path(name) for name in names]
