@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,14 +15,26 @@
 
 #define LINE_SIZE 320
 #define BURST	  20
+#define NAME_SIZE 80
+#define N_BUCKETS 65 /* NICs of a process, and one for others */
 
 static unm_vm_log_fn *log_fn;
 static void *log_arg;
 
-/* A bucket of lines that fills by one a second. */
-static unsigned int tokens = BURST;
-static unsigned int n_dropped;
-static time_t filled_at;
+/*
+ * What one name may still say: lines that fill up by one a second. One bucket for each NIC, so that
+ * the front end of one can't hide what another has to say. Names come from the command line, so
+ * there are no more of them than NICs; should there be, the last bucket is for all of the rest.
+ */
+struct bucket {
+	char name[NAME_SIZE]; /* of the NIC; the last bucket's: "others" */
+	unsigned int tokens;
+	unsigned int n_dropped;
+	time_t filled_at;
+};
+
+static struct bucket buckets[N_BUCKETS];
+static unsigned int n_buckets;
 
 void
 unm_vm_set_log(unm_vm_log_fn *fn, void *arg)
@@ -45,41 +58,65 @@ put_line(const char *line)
 	return n > 0 && unm_event_write_line(STDERR_FILENO, text, (size_t)n) != -EAGAIN;
 }
 
-static int
-take_token(void)
+/* That of the NIC: a ring's name is its NIC's and something after a space. */
+static struct bucket *
+find_bucket(const char *name)
+{
+	const size_t all = strcspn(name, " ");
+	const size_t len = all < NAME_SIZE ? all : NAME_SIZE - 1;
+	struct bucket *b;
+	unsigned int i;
+
+	for (i = 0; i < n_buckets; i++) {
+		b = &buckets[i];
+		if (i == N_BUCKETS - 1 || (memcmp(b->name, name, len) == 0 && b->name[len] == '\0'))
+			return b;
+	}
+	b = &buckets[n_buckets++];
+	*b = (struct bucket){.tokens = BURST};
+	if (n_buckets == N_BUCKETS)
+		strcpy(b->name, "others");
+	else
+		memcpy(b->name, name, len);
+	return b;
+}
+
+static bool
+take_token(struct bucket *b)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec > filled_at) {
-		const time_t fresh = now.tv_sec - filled_at;
+	if (now.tv_sec > b->filled_at) {
+		const time_t fresh = now.tv_sec - b->filled_at;
 
-		tokens = fresh >= BURST || tokens + (unsigned int)fresh > BURST
-				 ? BURST
-				 : tokens + (unsigned int)fresh;
-		filled_at = now.tv_sec;
+		b->tokens = fresh >= BURST || b->tokens + (unsigned int)fresh > BURST
+				    ? BURST
+				    : b->tokens + (unsigned int)fresh;
+		b->filled_at = now.tv_sec;
 	}
-	if (tokens == 0)
-		return 0;
-	tokens--;
-	return 1;
+	if (b->tokens == 0)
+		return false;
+	b->tokens--;
+	return true;
 }
 
 void
 unm_vm_log(const char *name, const char *fmt, ...)
 {
+	struct bucket *b = find_bucket(name);
 	char line[LINE_SIZE];
 	va_list ap;
 	int n;
 
-	if (!take_token()) {
-		n_dropped++;
+	if (!take_token(b)) {
+		b->n_dropped++;
 		return;
 	}
-	if (n_dropped > 0) {
-		snprintf(line, sizeof(line), "%s: %u messages left out", name, n_dropped);
+	if (b->n_dropped > 0) {
+		snprintf(line, sizeof(line), "%s: %u messages left out", b->name, b->n_dropped);
 		if (put_line(line))
-			n_dropped = 0;
+			b->n_dropped = 0;
 	}
 	n = snprintf(line, sizeof(line), "%s: ", name);
 	if (n < 0 || (size_t)n >= sizeof(line))
@@ -88,5 +125,5 @@ unm_vm_log(const char *name, const char *fmt, ...)
 	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	va_end(ap);
 	if (!put_line(line))
-		n_dropped++;
+		b->n_dropped++;
 }

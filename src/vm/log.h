@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Messages of a device server. What a guest or a front end can cause is logged through here, and
- * limited: a burst of 20 lines, then one a second, per process. Nothing that came from the other
+ * limited: a burst of 20 lines, then one a second, for each NIC. Nothing that came from the other
  * side is printed raw, only numbers.
  */
 #ifndef UNM_VM_LOG_H
@@ -15,7 +15,8 @@ void unm_vm_set_log(unm_vm_log_fn *fn, void *arg);
 
 /**
  * unm_vm_log() - one line "NAME: TEXT", cut at about 300 characters
- * @name: whom it is about, e.g. "vale0:vm1"
+ * @name: whom it is about: a NIC, "vale0:vm1", or a part of it, "vale0:vm1 ring 3". What is before
+ *        the first space is whose limit counts.
  *
  * Thread: that of the loop.
  */
