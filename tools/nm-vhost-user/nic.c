@@ -206,9 +206,11 @@ begin_connection(struct vh_nic *n, int sock)
 	}
 	n->hung_up = 0;
 	n->peer = peer;
-	n->backend = unm_vu_backend_new(sock, &n->ops, n->net, unm_net_name(n->net));
-	if (n->backend == NULL)
-		return -ENOMEM;
+	err = unm_vu_backend_new(&n->backend, sock, &n->ops, n->net, unm_net_name(n->net));
+	if (err < 0) {
+		n->peer = 0;
+		return err;
+	}
 	err = unm_loop_watch(n->loop, unm_vu_fd(n->backend), POLLIN, on_message, n);
 	if (err == 0)
 		err = unm_loop_watch(n->loop, unm_vu_fault_fd(n->backend), POLLIN, on_message, n);

@@ -231,12 +231,12 @@ unm_vu_readable(struct unm_vu_backend *b)
 	return 0;
 }
 
-static int
-make_rings(struct unm_vu_backend *b)
+static void
+init_fds(struct unm_vu_backend *b)
 {
-	char name[VU_NAME_SIZE + 16];
 	unsigned int i;
 
+	b->request_fd = -1;
 	for (i = 0; i < UNM_VU_MAX_RINGS; i++) {
 		struct vu_ring *r = &b->ring[i];
 
@@ -244,6 +244,14 @@ make_rings(struct unm_vu_backend *b)
 		r->call_fd = -1;
 		r->err_fd = -1;
 	}
+}
+
+static int
+make_rings(struct unm_vu_backend *b)
+{
+	char name[VU_NAME_SIZE + 16];
+	unsigned int i;
+
 	for (i = 0; i < b->ops->n_rings; i++) {
 		snprintf(name, sizeof(name), "%s ring %u", b->name, i);
 		b->ring[i].q = unm_vq_new(&b->mem, name);
@@ -253,29 +261,35 @@ make_rings(struct unm_vu_backend *b)
 	return 0;
 }
 
-struct unm_vu_backend *
-unm_vu_backend_new(int sock, const struct unm_vu_device_ops *ops, void *dev, const char *name)
+int
+unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_device_ops *ops,
+	void *dev, const char *name)
 {
 	struct unm_vu_backend *b;
+	int err;
 
 	assert(ops->n_rings <= UNM_VU_MAX_RINGS);
 	b = calloc(1, sizeof(*b));
 	if (b == NULL) {
 		close(sock);
-		return NULL;
+		return -ENOMEM;
 	}
 	unm_vu_conn_init(&b->conn, sock);
 	b->ops = ops;
 	b->dev = dev;
 	snprintf(b->name, sizeof(b->name), "%s", name);
-	b->request_fd = -1;
+	init_fds(b); /* first: unm_vu_backend_free() closes what is not negative */
 	unm_guest_mem_init(&b->mem);
 	b->mem.guard = &b->guard;
-	if (unm_guest_guard_init(&b->guard) < 0 || make_rings(b) < 0) {
+	err = unm_guest_guard_init(&b->guard);
+	if (err == 0)
+		err = make_rings(b);
+	if (err < 0) {
 		unm_vu_backend_free(b);
-		return NULL;
+		return err;
 	}
-	return b;
+	*out = b;
+	return 0;
 }
 
 /* Leave the device as it was before the connection. */

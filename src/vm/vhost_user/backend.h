@@ -92,14 +92,15 @@ struct unm_vu_device_ops {
 
 /**
  * unm_vu_backend_new() - the protocol's state for one connection
+ * @out: written on success only; caller owns it, ends it with unm_vu_backend_free()
  * @sock: connected AF_UNIX stream socket, nonblocking; owned from now on
  * @ops, @dev: borrowed, must outlive the back end
  * @name: the port, for the log; copied
  *
- * Return: NULL when out of memory (@sock is closed then as well).
+ * Return: 0, -ENOMEM, or what making an eventfd gave, e.g. -EMFILE (@sock is closed then as well).
  */
-struct unm_vu_backend *unm_vu_backend_new(
-	int sock, const struct unm_vu_device_ops *ops, void *dev, const char *name);
+int unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_device_ops *ops,
+	void *dev, const char *name);
 
 /*
  * Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has

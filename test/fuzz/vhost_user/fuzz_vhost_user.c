@@ -298,8 +298,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) != 0)
 		abort();
-	b = unm_vu_backend_new(sv[0], &ops, &d, "fuzz");
-	if (b == NULL)
+	if (unm_vu_backend_new(&b, sv[0], &ops, &d, "fuzz") != 0)
 		abort();
 	converse(b, &d, sv[1], data + 2 + image, size - 2 - image);
 	unm_vu_backend_free(b);

@@ -2,6 +2,7 @@
 """The program: command line, sockets, sandbox, sleep, status; restarts of each in any order."""
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -145,6 +146,40 @@ def second_front_end_waits(server):
     second.sock.settimeout(v.TIMEOUT)
     assert second.recv(v.GET_FEATURES)[0]
     second.close()
+
+
+def wait_message(server, text, times=1):
+    """It comes in the log so often, and not more often."""
+    deadline = time.monotonic() + v.TIMEOUT
+    while server.messages().count(text) < times:
+        assert time.monotonic() < deadline, server.messages()
+        time.sleep(0.02)
+    assert server.messages().count(text) == times, server.messages()
+
+
+def leave_descriptors(server, n):
+    """So many may the server still open, more or less than it has."""
+    used = {int(fd) for fd in os.listdir("/proc/%d/fd" % server.proc.pid)}
+    free = (fd for fd in range(1 << 20) if fd not in used)
+    limit = [next(free) for _ in range(n + 1)][n]
+    hard = resource.prlimit(server.proc.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(server.proc.pid, resource.RLIMIT_NOFILE, (limit, hard))
+
+
+@with_server()
+def one_descriptor_left(server):
+    """Too few for a connection: it ends, with the true reason, and nothing else is closed with it."""
+    v.settle(server)
+    stdin = os.readlink("/proc/%d/fd/0" % server.proc.pid)
+    leave_descriptors(server, 1)
+    for _ in range(2):
+        fe = server.front_end("a")
+        fe.expect_end()
+        fe.close()
+    wait_message(server, "valevu:a: can't serve a connection: Too many open files", 2)
+    assert os.readlink("/proc/%d/fd/0" % server.proc.pid) == stdin
+    leave_descriptors(server, 500)
+    server.check_alive()
 
 
 @with_server()
@@ -433,7 +468,8 @@ def sockets(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself,
-         what_is_asked_for, second_front_end_waits, netmapd_restarts, server_restarts,
+         what_is_asked_for, second_front_end_waits,
+         one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, command_line, sockets]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
