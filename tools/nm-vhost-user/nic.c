@@ -16,6 +16,7 @@
 
 #define FIRST_PAUSE_MS	 50
 #define LONGEST_PAUSE_MS 1000
+#define ACCEPT_PAUSE_MS	 200
 #define BACKLOG		 4
 /* A front end that has just begun to start its rings is let through with it. */
 #define HANG_UP_MS 200
@@ -223,6 +224,18 @@ begin_connection(struct vh_nic *n, int sock)
 	return 0;
 }
 
+/* Nobody can be accepted. */
+static void
+accept_later(struct vh_nic *n, int err)
+{
+	if (!n->is_short)
+		unm_vm_log(unm_net_name(n->net), "can't accept a connection: %s; it waits",
+			strerror(-err));
+	n->is_short = true;
+	unm_loop_unwatch(n->loop, n->listen_fd);
+	set_timer(n, ACCEPT_PAUSE_MS);
+}
+
 static void
 on_connection(void *arg, short revents)
 {
@@ -231,8 +244,13 @@ on_connection(void *arg, short revents)
 
 	(void)revents;
 	sock = accept4(n->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (sock < 0)
-		return; /* it has gone again, or we are out of descriptors: then the next may do */
+	if (sock < 0) {
+		err = -errno;
+		if (err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOBUFS)
+			accept_later(n, err);
+		return; /* else it has gone again */
+	}
+	n->is_short = false;
 	unm_loop_unwatch(n->loop, n->listen_fd);
 	err = begin_connection(n, sock);
 	if (err < 0 && err != -EAGAIN)
@@ -338,6 +356,8 @@ on_timer(void *arg, short revents)
 		set_timer(n, next_pause(n));
 	else if (must_hang_up(n))
 		hang_up(n);
+	else if (n->is_short && n->backend == NULL)
+		connect_or_wait(n);
 }
 
 int

@@ -8,6 +8,9 @@
  *     | front end gone, or it broke the protocol, or its memory has gone
  *   idle again; port and device stay, frames that come meanwhile are thrown away
  *
+ * Whoever can't be accepted, as descriptors or memory have run out, waits in the queue as well: the
+ * listening socket, which stays readable, is looked at again after ACCEPT_PAUSE_MS.
+ *
  * A link that is down is told to a front end that takes such messages. QEMU does not, but takes the
  * guest's carrier away when the connection ends, so with --hang-up:
  *
@@ -35,11 +38,12 @@ struct vh_nic {
 	struct unm_vu_backend *backend;	  /* NULL: idle */
 	int listen_fd;			  /* -1: a client, or not open yet */
 	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
-	int timer_fd;		/* pause before connecting, or before opening the port again */
+	int timer_fd;		/* pause before connecting, accepting, or opening the port again */
 	uint64_t n_connections; /* so far */
 	uint64_t n_failures;	/* of these, ended because of what the front end did */
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
+	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */
 	bool link_is_down;
 	pid_t peer;    /* of the front end; 0: none, or in a PID namespace that we do not see */
 	pid_t hung_up; /* who is turned away until the link is up; 0: nobody */

@@ -167,6 +167,37 @@ def leave_descriptors(server, n):
 
 
 @with_server()
+def out_of_descriptors(server):
+    """Who can't be accepted waits, without work for the server, and is served once that is possible."""
+    a = server.guest("a").start()
+    v.settle(server)
+    leave_descriptors(server, 0)
+    b = server.front_end("b")
+    b.send(v.GET_FEATURES)
+    b.sock.settimeout(0.5)
+    try:
+        b.recv(v.GET_FEATURES)
+        raise AssertionError("it was accepted")
+    except TimeoutError:
+        pass
+    before = ticks(server.proc.pid)
+    time.sleep(1)
+    busy = ticks(server.proc.pid) - before
+    assert busy < os.sysconf("SC_CLK_TCK") / 4, "%d ticks in a second" % busy
+    reason = "valevu:b: can't accept a connection: Too many open files"
+    assert server.messages().count(reason) == 1, server.messages()
+    leave_descriptors(server, 500)
+    b.sock.settimeout(v.TIMEOUT)
+    assert b.recv(v.GET_FEATURES)[0]
+    b.close()
+    b = server.guest("b").start()
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+
+
+@with_server()
 def one_descriptor_left(server):
     """Too few for a connection: it ends, with the true reason, and nothing else is closed with it."""
     v.settle(server)
@@ -468,7 +499,7 @@ def sockets(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself,
-         what_is_asked_for, second_front_end_waits,
+         what_is_asked_for, second_front_end_waits, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, command_line, sockets]
