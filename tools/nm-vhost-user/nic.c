@@ -259,6 +259,15 @@ on_connection(void *arg, short revents)
 		connect_or_wait(n);
 }
 
+/* To a path that is no socket connect() says what it says of one that nobody listens on. */
+static int
+refusal_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode) ? -ENOTSOCK : -ECONNREFUSED;
+}
+
 static int
 connect_to_front_end(struct vh_nic *n)
 {
@@ -270,11 +279,30 @@ connect_to_front_end(struct vh_nic *n)
 	if (sock < 0)
 		return -errno;
 	if (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
-		err = -errno;
+		err = errno == ECONNREFUSED ? refusal_of(n->opts->socket) : -errno;
 		close(sock);
 		return err;
 	}
 	return begin_connection(n, sock);
+}
+
+/*
+ * As a client. That nobody listens yet, has a queue that is full, or is turned away goes by itself;
+ * all else is said, once as long as it stays the same.
+ */
+static void
+try_connect(struct vh_nic *n)
+{
+	int err = connect_to_front_end(n);
+
+	if (err < 0)
+		set_timer(n, next_pause(n));
+	if (err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN)
+		err = 0;
+	if (err < 0 && err != n->connect_error)
+		unm_vm_log(unm_net_name(n->net), "can't connect to %s: %s; trying again",
+			n->opts->socket, strerror(-err));
+	n->connect_error = err;
 }
 
 /* Idle: wait for somebody, or try to reach somebody. */
@@ -304,8 +332,12 @@ try_reopen(struct vh_nic *n)
 	if (unm_net_reopen(n->net, why) == 0) {
 		unm_vm_log(unm_net_name(n->net), "the port is back");
 		n->is_reopening = false;
+		n->no_port[0] = '\0';
 		return;
 	}
+	if (strcmp(why, n->no_port) != 0) /* once as long as it stays the same */
+		unm_vm_log(unm_net_name(n->net), "%s; trying again", why);
+	snprintf(n->no_port, sizeof(n->no_port), "%s", why);
 	set_timer(n, LONGEST_PAUSE_MS);
 }
 
@@ -352,8 +384,8 @@ on_timer(void *arg, short revents)
 	(void)!read(n->timer_fd, &n_expired, sizeof(n_expired)); /* it was set anew meanwhile */
 	if (n->is_reopening)
 		try_reopen(n);
-	if (n->backend == NULL && n->opts->is_client && connect_to_front_end(n) < 0)
-		set_timer(n, next_pause(n));
+	if (n->backend == NULL && n->opts->is_client)
+		try_connect(n);
 	else if (must_hang_up(n))
 		hang_up(n);
 	else if (n->is_short && n->backend == NULL)

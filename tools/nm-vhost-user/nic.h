@@ -30,6 +30,9 @@
 #include "vm/loop.h"
 #include "vm/net.h"
 
+/* Room for a sentence about what went wrong. */
+#define VH_WHY_SIZE 256
+
 struct vh_nic {
 	const struct vh_nic_options *opts;
 	struct unm_loop *loop;
@@ -45,12 +48,11 @@ struct vh_nic {
 	bool is_reopening; /* the port has gone */
 	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */
 	bool link_is_down;
+	int connect_error;	   /* logged: why the front end can't be reached; 0: nothing */
+	char no_port[VH_WHY_SIZE]; /* logged: why the port can't be had again */
 	pid_t peer;    /* of the front end; 0: none, or in a PID namespace that we do not see */
 	pid_t hung_up; /* who is turned away until the link is up; 0: nobody */
 };
-
-/* Room for a sentence about what went wrong. */
-#define VH_WHY_SIZE 256
 
 /**
  * vh_nic_bind() - make the listening socket (not for a client)

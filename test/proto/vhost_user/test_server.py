@@ -313,6 +313,60 @@ def as_client(server):
             guests[nic].close()
 
 
+@with_server("--client", wait=False, nics=("a",))
+def why_not_connected(server):
+    """A client says why the front end can't be reached, once as long as that stays the same."""
+    path = server.path("a")
+    with open(path, "w") as f:
+        f.write("keep")
+    begin = "valevu:a: can't connect to %s: " % path
+    wait_message(server, begin + "Socket operation on non-socket; trying again")
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        wait_message(server, begin + "Protocol wrong type for socket; trying again")
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(v.TIMEOUT)
+        listener.bind(path)
+        time.sleep(1.1)  # an attempt, at least: nobody listens yet, which is not said
+        os.chmod(path, 0)
+        listener.listen()
+        wait_message(server, begin + "Permission denied; trying again")
+        time.sleep(1.1)
+        os.chmod(path, 0o600)
+        fe = v.FrontEnd(None, listener.accept()[0])
+        fe.get(v.GET_FEATURES)
+        fe.close()
+    assert server.messages().count(begin) == 3, server.messages()
+
+
+@with_server(nics=("a",))
+def port_taken_meanwhile(server):
+    """
+    The port is gone, and another program has it when it is looked for: the reason is said once, and
+    the port taken as soon as it can be.
+    """
+    server.guest("a").start().close()
+    server.proc.send_signal(signal.SIGSTOP)
+    server.daemon.kill()
+    os.unlink(server.daemon.path + ".state")  # the next netmapd waits for nobody
+    server.daemon.start()
+    s = server.daemon.session()
+    d = s.open()
+    got = s.register(d, "valevu:a", flags=v.u.EXCLUSIVE)
+    assert got.error == 0, got.text
+    server.proc.send_signal(signal.SIGCONT)
+    wait_message(server, "valevu:a: the port has gone")
+    wait_message(server, "valevu:a: cannot open valevu:a: ")
+    time.sleep(4)  # an attempt takes 2 s, with one between two of them
+    wait_message(server, "; trying again")
+    got.close()
+    d.close()
+    s.close()
+    wait_message(server, "valevu:a: the port is back")
+
+
 @with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
 def on_a_pipe(server):
     """
@@ -501,6 +555,7 @@ def sockets(server):
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself,
          what_is_asked_for, second_front_end_waits, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
-         port_of_another, as_client, hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
+         port_of_another, as_client, why_not_connected, port_taken_meanwhile,
+         hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, command_line, sockets]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
