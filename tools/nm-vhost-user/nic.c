@@ -3,13 +3,16 @@
 #include "nic.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vm/log.h"
@@ -18,6 +21,9 @@
 #define LONGEST_PAUSE_MS 1000
 #define ACCEPT_PAUSE_MS	 200
 #define BACKLOG		 4
+#define LOCK_PAUSE_MS	 10
+#define LOCK_TRIES	 100
+#define PATH_ROOM	 sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
 #define HANG_UP_MS 200
 
@@ -39,7 +45,29 @@ say(char *why, int err, const char *what, const char *about)
 	return err;
 }
 
+/* The process at the other end of a connection; 0: not to be known. */
+static pid_t
+peer_of(int sock)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
+}
+
 /* ---- the socket's name ---- */
+
+/* @dir: PATH_ROOM */
+static void
+dir_of(const char *path, char *dir)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		snprintf(dir, PATH_ROOM, ".");
+	else /* with the slash, which may be all of it */
+		snprintf(dir, PATH_ROOM, "%.*s", (int)(slash - path) + 1, path);
+}
 
 /*
  * The directory of the socket, for its owner alone, if it is missing: where there is no run-time
@@ -48,13 +76,38 @@ say(char *why, int err, const char *what, const char *about)
 static void
 make_dir(const char *path)
 {
-	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	const char *slash = strrchr(path, '/');
+	char dir[PATH_ROOM];
 
-	if (slash == NULL || slash == path)
-		return;
-	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
+	dir_of(path, dir);
 	(void)mkdir(dir, 0700); /* whoever makes the socket finds out, and says so */
+}
+
+/*
+ * Servers that start at once look for a stale socket, remove it and make their own: one after the
+ * other, or one would remove what another has just made. They share a lock of the directory, for
+ * a lock file would be left behind. Anybody who can read the directory can hold that as well, so
+ * it is not waited for long: servers that start one at a time do not need it.
+ * Return: the lock, to be closed, or -1.
+ */
+static int
+lock_dir(const char *path)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+	char dir[PATH_ROOM];
+	int fd, i;
+
+	dir_of(path, dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < LOCK_TRIES && fd >= 0; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return fd;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break; /* a file system without locks */
+		nanosleep(&pause, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* Out of the way with a socket whose owner has died; nothing else is removed. */
@@ -85,18 +138,15 @@ remove_stale(const char *path, char *why)
 	return err;
 }
 
-int
-vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
+/* Return: 0 or a negative errno. */
+static int
+listen_at(struct vh_nic *n, char *why)
 {
+	const struct vh_nic_options *opts = n->opts;
 	const struct sockaddr_un sa = socket_address(opts->socket);
 	mode_t old_mask;
-	int err;
+	int err = remove_stale(opts->socket, why);
 
-	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .timer_fd = -1};
-	make_dir(opts->socket);
-	if (opts->is_client)
-		return 0;
-	err = remove_stale(opts->socket, why);
 	if (err < 0)
 		return err;
 	n->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -114,6 +164,22 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 		return say(why, err, "can't make socket", opts->socket);
 	}
 	return 0;
+}
+
+int
+vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
+{
+	int lock, err;
+
+	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .timer_fd = -1};
+	make_dir(opts->socket);
+	if (opts->is_client)
+		return 0;
+	lock = lock_dir(opts->socket);
+	err = listen_at(n, why); /* another server sees a socket that listens, or a stale one */
+	if (lock >= 0)
+		close(lock);
+	return err;
 }
 
 /* ---- connections ---- */
@@ -146,16 +212,6 @@ disconnect(struct vh_nic *n)
 	unm_vu_backend_free(n->backend);
 	n->backend = NULL;
 	n->peer = 0;
-}
-
-/* The process at the other end of a connection; 0: not to be known. */
-static pid_t
-peer_of(int sock)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
 }
 
 /* Is the link down, and does the front end see that only by our going? */

@@ -552,10 +552,47 @@ def sockets(server):
     server.check_alive()
 
 
+def left_behind(path):
+    """A socket that nobody listens on, as a server leaves it."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        sock.listen()
+
+
+@with_server(nics=("a",))
+def started_at_once(server):
+    """Several servers for one stale socket: one replaces it and is reached by it, the others end."""
+    path = server.path("many")
+    ports = ["valevu:m%d" % i for i in range(6)]
+    for _ in range(25):
+        left_behind(path)
+        servers = [subprocess.Popen([v.program(), "--socket", path, "--port", p], env=server.env(),
+                                    stderr=subprocess.PIPE) for p in ports]
+        deadline = time.monotonic() + v.TIMEOUT
+        while sum(p.poll() is None for p in servers) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        alive = [p for p in servers if p.poll() is None]
+        try:
+            assert len(alive) == 1, "%d serve one socket" % len(alive)
+            fe = v.FrontEnd(path)
+            fe.get(v.GET_FEATURES)
+            fe.close()
+        finally:
+            for p in alive:
+                p.terminate()
+                p.wait(v.TIMEOUT)
+            said = [p.stderr.read() for p in servers]
+            for p in servers:
+                p.stderr.close()
+        for p, text in zip(servers, said):
+            assert p in alive or (p.returncode == 1 and b"another program serves" in text), text
+        os.unlink(path)
+
+
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself,
          what_is_asked_for, second_front_end_waits, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
-         on_a_pipe, command_line, sockets]
+         on_a_pipe, command_line, sockets, started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
