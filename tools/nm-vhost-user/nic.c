@@ -129,7 +129,11 @@ remove_stale(const char *path, char *why)
 		return say(why, -errno, "socket", path);
 	/* Refused: nobody has it. Whatever else (another type, no permission) says nothing of that. */
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED) {
-		snprintf(why, VH_WHY_SIZE, "another program serves %s", path);
+		snprintf(why, VH_WHY_SIZE,
+			peer_of(fd) == getpid()
+				? "%s is the socket of another NIC here, by another name"
+				: "another program serves %s",
+			path);
 		err = -EADDRINUSE;
 	} else if (unlink(path) != 0) {
 		err = say(why, -errno, "can't replace socket", path);

@@ -525,6 +525,9 @@ def sockets(server):
     assert os.stat(server.path("a")).st_mode & 0o777 == 0o640
     p = run_program("--socket", server.path("a"), "--port", "valevu:c", env=server.env())
     assert p.returncode == 1 and b"another program serves" in p.stderr, p.stderr
+    p = run_program("--socket", server.path("d"), "--port", "valevu:d", "--socket",
+                    server.dir + "/./d", "--port", "valevu:e", env=server.env())
+    assert p.returncode == 1 and b"/./d is the socket of another NIC" in p.stderr, p.stderr
     other = os.path.join(server.dir, "other")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:  # somebody's, of another type
         sock.bind(other)
