@@ -45,7 +45,7 @@ handle_hello(struct unm_msg *m)
 	ans->proto_version = UNM_PROTO_VERSION;
 	ans->instance = srv->instance;
 	ans->pid = getpid();
-	ans->flags = srv->is_system ? UNM_HELLOF_SYSTEM : 0;
+	ans->flags = srv->is_system && !srv->is_autostarted ? UNM_HELLOF_SYSTEM : 0;
 	snprintf(ans->version, sizeof(ans->version), "%s", UNM_VERSION);
 	m->out_len = sizeof(*ans);
 	if (m->s->is_denied) {

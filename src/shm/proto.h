@@ -84,8 +84,11 @@ struct unm_msg_hello {
 	char text[128];	  /* out: message for the user when error != 0 */
 };
 
-#define UNM_HELLOF_SYSTEM                                                                          \
-	1u /* the system instance: clients do not start a private one in its place */
+/*
+ * Clients neither start a successor nor a private one in its place: it is on the system's path, and
+ * was not started on demand, so who started it (systemd) does it again.
+ */
+#define UNM_HELLOF_SYSTEM 1u
 /* a broker answers, for isolated clients: with it all bindings end, and none is started */
 #define UNM_HELLOF_ISOLATED 2u
 

@@ -99,6 +99,35 @@ ct()
 	end_netmapd "$DIR/run/unetmap/netmapd.sock"
 }
 
+# In a mount namespace of its own, with an empty /run: hold a descriptor, kill netmapd, look for the next one. $1: how
+# netmapd is started first, if not on demand.
+kill_on_default_path()
+{
+	timeout 60 unshare --mount bash -ec '
+		mount -t tmpfs none /run
+		pid() { "$NMCTL" -j show daemon 2>/dev/null | sed "s/.*\"pid\":\([0-9]*\).*/\1/"; }
+		await() { for i in {1..100}; do "$@" && return; sleep 0.05; done; false; }
+		is_new() { now=$(pid); [ -n "$now" ] && [ "$now" != "$first" ]; }
+		[ -z "$1" ] || { mkdir -m 700 /run/unetmap; "$NETMAPD" $1 2>/dev/null & await test -n "$(pid)" || await is_new; }
+		coproc "$NMRUN" bash -c "exec 7<>/dev/netmap; echo; read"
+		read -t 10 <&"${COPROC[0]}"
+		first=$(pid)
+		[ -n "$first" ]
+		kill -9 "$first"
+		ended=0
+		await is_new || ended=1
+		eval "exec ${COPROC[1]}>&-"
+		[ -z "$(pid)" ] || "$NMCTL" stop
+		exit "$ended"' bash "$1" 3>&-
+}
+
+@test "root's netmapd on the default path comes back by itself if it was started on demand, and only then" {
+	[ "$(id -u)" -eq 0 ] || skip "mounting over /run takes root"
+	export UNETMAP_SOCKET= NMCTL NETMAPD NMRUN
+	kill_on_default_path ""
+	run -1 kill_on_default_path --foreground
+}
+
 @test "nmrun: errors" {
 	run -2 "$NMRUN"
 	[[ "$output" == *"which program?"* ]]
