@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "daemon/elsewhere.h"
 #include "daemon/isolate.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
@@ -163,11 +164,13 @@ set_ageing(struct command *c, const char *value)
 static int
 set_interface(struct command *c)
 {
-	bool is_there = false;
-	const int ret =
-		unm_nic_set(&c->srv->dom, c->word[1], c->word[2], c->word[3], &is_there, &c->why);
+	int ret = unm_elsewhere_check(c->s, c->word[1], &c->why);
 	char note[UNM_NAME_SIZE + 64];
+	bool is_there = false;
 
+	if (ret == 0)
+		ret = unm_nic_set(
+			&c->srv->dom, c->word[1], c->word[2], c->word[3], &is_there, &c->why);
 	if (ret < 0)
 		return ret;
 	unm_state_file_update(c->srv);

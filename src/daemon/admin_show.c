@@ -483,6 +483,7 @@ show_daemon(const struct unm_server *srv, struct unm_json *j, const char *name)
 {
 	const struct unm_mem_budget *b = &srv->dom.regions.budget;
 	struct rlimit nofile = {0, 0};
+	struct unm_netns_id netns;
 
 	(void)name; /* there is one */
 	getrlimit(RLIMIT_NOFILE, &nofile);
@@ -494,6 +495,8 @@ show_daemon(const struct unm_server *srv, struct unm_json *j, const char *name)
 	unm_json_str(j, "socket", srv->socket_path);
 	unm_json_bool(j, "system", srv->is_system);
 	unm_json_bool(j, "autostarted", srv->is_autostarted);
+	if (unm_netns_id("", &netns) == 0)
+		unm_json_u64(j, "netns_inode", netns.ino);
 	unm_json_bool(j, "restoring", srv->is_restoring);
 	unm_json_bool(j, "state_file", !srv->is_state_lost);
 	unm_json_u64(j, "uptime_s", (unm_now_ns() - srv->started_ns) / 1000000000u);

@@ -22,6 +22,8 @@
 #include "daemon/names.h"
 
 #define OWN_NETNS  "/proc/self/ns/net"
+#define NAMED_DIR  "/run/netns"
+#define PID_1	   "pid:1"
 #define MAX_LOOKED 65536 /* entries of a directory */
 
 /* netmapd's own, while it is in another one: it has one thread. */
@@ -125,7 +127,7 @@ unm_netns_open(const char *netns)
 			return -EINVAL;
 		snprintf(path, sizeof(path), "/proc/%ld/ns/net", pid);
 	} else {
-		snprintf(path, sizeof(path), "/run/netns/%s", netns);
+		snprintf(path, sizeof(path), NAMED_DIR "/%s", netns);
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -180,10 +182,49 @@ unm_netns_find(bool (*is_it)(int fd, const void *arg), const void *arg)
 	int fd = try_netns(OWN_NETNS, is_it, arg);
 
 	if (fd < 0)
-		fd = find_in("/run/netns", "", is_it, arg);
+		fd = find_in(NAMED_DIR, "", is_it, arg);
 	if (fd < 0)
 		fd = find_in("/proc", "pid:", is_it, arg);
 	return fd < 0 ? -ENOENT : fd;
+}
+
+static bool
+is_file_of(int dir, const char *path, const struct unm_netns_id *ns)
+{
+	struct unm_netns_id id;
+	struct stat file;
+
+	if (fstatat(dir, path, &file, 0) < 0)
+		return false;
+	id.dev = file.st_dev;
+	id.ino = file.st_ino;
+	return unm_netns_same(&id, ns);
+}
+
+bool
+unm_netns_name(const struct unm_netns_id *ns, char *out, size_t size)
+{
+	DIR *d = opendir(NAMED_DIR);
+	bool found = false;
+	int i;
+
+	for (i = 0; d != NULL && !found && i < MAX_LOOKED; i++) {
+		const struct dirent *e = readdir(d);
+
+		if (e == NULL)
+			break;
+		if (e->d_name[0] == '.' || strlen(e->d_name) >= size)
+			continue;
+		found = is_file_of(dirfd(d), e->d_name, ns);
+		if (found)
+			memcpy(out, e->d_name, strlen(e->d_name) + 1);
+	}
+	if (d != NULL)
+		closedir(d);
+	if (found || size < sizeof(PID_1) || !is_file_of(AT_FDCWD, "/proc/1/ns/net", ns))
+		return found;
+	memcpy(out, PID_1, sizeof(PID_1));
+	return true;
 }
 
 const char *

@@ -4,6 +4,7 @@
 #define UNM_DAEMON_NETNS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /**
@@ -54,6 +55,13 @@ int unm_netns_id(const char *netns, struct unm_netns_id *out);
  */
 int unm_netns_interface(
 	const char *netns, const char *ifname, struct unm_netns_id *ns, uint32_t *ifindex);
+
+/**
+ * unm_netns_name() - what a port's name may call @ns: a name below /run/netns, or pid:1
+ *
+ * Return: false: nothing, or it does not fit.
+ */
+bool unm_netns_name(const struct unm_netns_id *ns, char *out, size_t size);
 
 /** unm_netns_hint() - for a sentence that there is none: how one of that kind is found. Static. */
 const char *unm_netns_hint(const char *netns);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/elsewhere.h"
 #include "daemon/request.h"
 #include "shm/pools_info.h"
 
@@ -15,6 +16,8 @@ open_for_query(
 	struct unm_name name;
 	int ret = unm_ctrl_region(c, mem_id, &region);
 
+	if (ret == 0)
+		ret = unm_elsewhere_check(c->s, c->hdr->nr_name, &c->why);
 	if (ret == 0)
 		ret = unm_ctrl_parse_name(c, &name);
 	if (ret == 0) {

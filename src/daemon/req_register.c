@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/elsewhere.h"
 #include "daemon/host_port.h"
 #include "daemon/isolate.h"
 #include "daemon/monitors.h"
@@ -84,7 +85,9 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		label[sizeof(label) - 1] = '\0';
 		return unm_null_open(&c->srv->dom, label, &geo, out, &c->why);
 	}
-	ret = unm_ctrl_parse_name(c, &name);
+	ret = unm_elsewhere_check(c->s, c->hdr->nr_name, &c->why);
+	if (ret == 0)
+		ret = unm_ctrl_parse_name(c, &name);
 	if (ret < 0)
 		return ret;
 	if (reg->nr_flags & MONITOR_FLAGS)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/elsewhere.h"
 #include "daemon/host_port.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
@@ -209,7 +210,9 @@ unm_req_vale_attach(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s': ATTACH takes all rings: nr_mode ALL_NIC or NIC_SW, nr_ringid 0",
 			name.full);
-	ret = unm_ctrl_region(c, req->reg.nr_mem_id, &region);
+	ret = unm_elsewhere_check(c->s, name.port, &c->why);
+	if (ret == 0)
+		ret = unm_ctrl_region(c, req->reg.nr_mem_id, &region);
 	if (ret == 0)
 		ret = attach(c, &name, &req->reg, region, &port);
 	if (ret == 0) {

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -323,6 +324,21 @@ check_confinement(struct doctor *d, struct json_object *daemon)
 			"netmapd may make any system call: the kernel did not let it give them up");
 }
 
+/* Interfaces are looked for where netmapd runs. */
+static void
+check_netns(struct doctor *d, struct json_object *daemon)
+{
+	const uint64_t its = field_u64(daemon, "netns_inode");
+	struct stat own;
+
+	if (its != 0 && stat("/proc/self/ns/net", &own) == 0 && own.st_ino != its)
+		finding(d, NOTE, "namespace",
+			"write IF%NETNS or IF%pid:N for an interface that netmapd's has not",
+			"you are in another network namespace than netmapd (pid %" PRIu64
+			"): names without one mean interfaces of netmapd's",
+			field_u64(daemon, "pid"));
+}
+
 static void
 check_daemon(struct doctor *d, struct json_object *daemon)
 {
@@ -332,6 +348,7 @@ check_daemon(struct doctor *d, struct json_object *daemon)
 	if (strcmp(field_str(daemon, "version"), UNM_VERSION) != 0)
 		finding(d, NOTE, "version", "restart netmapd after an update",
 			"nmctl is " UNM_VERSION ", netmapd %s", field_str(daemon, "version"));
+	check_netns(d, daemon);
 	check_confinement(d, daemon);
 	if (field_u64(daemon, "max_fds") < MIN_FDS)
 		finding(d, NOTE, "netmapd",

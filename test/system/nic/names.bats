@@ -159,3 +159,48 @@ gro_is()
 	grep -q 'segmentation offload' "$DIR/doctor"
 	grep -q 'tso off gso off' "$DIR/doctor"
 }
+
+# refused_in NS COMMAND...: what to write is said
+refused_in()
+{
+	local ns=$1
+
+	shift
+	run in_ns "$ns" timeout 20 "$@"
+	[ "$status" -ne 0 ]
+	[[ $output == *"is in your network namespace, netmapd is in another one: write $WRITE"* ]]
+}
+
+@test "from another namespace an interface's plain name is not taken for netmapd's" {
+	called
+	wire "$ns_a" both "$ns_m" peer
+	ip -n "$ns_m" link add both type veth peer name other
+	in_ns "$ns_a" "$UNETMAP_NETMAPD" --autostart 3>&-
+	WRITE="ma%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:ma -f rx -w 0
+	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/nmctl/nmctl" set ma mode packet
+	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/nmctl/nmctl" attach vale0 ma
+	WRITE="both%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:both -f rx -w 0
+	[ "$(n_ports)" -eq 0 ]
+	in_ns "$ns_m" ip tuntap add mt mode tap
+	WRITE="tap:mt%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:tap:mt -f rx -w 0
+	# As told; then the plain name leads to that port, but not to one that netmapd has as well
+	start first Ready ip netns exec "$ns_m" "$PKT_GEN" -i "netmap:$by_name" -f rx -w 0 -W
+	start second Ready ip netns exec "$ns_m" "$PKT_GEN" -i netmap:ma -f rx -w 0 -W
+	start third Ready ip netns exec "$ns_m" "$PKT_GEN" -i "netmap:both%$ns_m" -f rx -w 0 -W
+	WRITE="both%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:both -f rx -w 0
+	[ "$(n_ports)" -eq 2 ]
+	# What the client's namespace has not is netmapd's
+	start shared Ready ip netns exec "$ns_m" "$PKT_GEN" -i netmap:w0 -f rx -w 0 -W
+	[ "$(n_ports)" -eq 3 ]
+	in_ns "$ns_m" "$BUILD/tools/nmctl/nmctl" doctor >"$DIR/doctor" || :
+	grep -q "namespace .*you are in another network namespace than netmapd" "$DIR/doctor"
+	in_ns "$ns_a" "$BUILD/tools/nmctl/nmctl" doctor >"$DIR/doctor" || :
+	run ! grep -q "another network namespace" "$DIR/doctor"
+}
+
+@test "a namespace without a name is given by a process" {
+	called
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	run timeout 20 unshare --net sh -c 'ip link add u0 type veth peer name u1; exec "$1" -i netmap:u0 -f rx -w 0' sh "$PKT_GEN"
+	[[ $status -ne 0 && $output == *"write u0%pid:N, N being a process of yours"* ]]
+}
