@@ -224,6 +224,20 @@ unm_req_vale_attach(struct unm_ctrl *c)
 	return ret;
 }
 
+/* The interface behind an attached port, or NULL: there is none now, or it is something else. */
+static const struct unm_dport *
+far_interface(struct unm_ctrl *c, const struct unm_dport *port)
+{
+	char far_name[UNM_NAME_SIZE + 8];
+	const struct unm_dport *far;
+
+	unm_worker_far_name(&c->srv->dom, port->name, far_name, sizeof(far_name));
+	far = unm_dport_find(&c->srv->dom, far_name);
+	return (port->flags & UNM_PORTF_ATTACHED) && far != NULL && far->kind == UNM_PORT_NIC
+		       ? far
+		       : NULL;
+}
+
 /* A TAP, an interface, or a persistent port that is on another switch too. */
 static void
 detach_far(struct unm_ctrl *c, struct unm_dport *port)
@@ -242,6 +256,7 @@ detach_far(struct unm_ctrl *c, struct unm_dport *port)
 	far = unm_dport_find(&c->srv->dom, far_name);
 	if (far != NULL)
 		unm_port_release(&c->srv->dom, far); /* the worker may be gone already */
+	unm_state_file_update(c->srv);
 }
 
 int
@@ -264,7 +279,7 @@ unm_req_vale_detach(struct unm_ctrl *c)
 		unm_state_file_update(c->srv);
 		return ret;
 	}
-	if (unm_worker_is_polling(c->srv, port))
+	if (unm_worker_is_polling(c->srv, port) && far_interface(c, port) != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is polled: end that first (vale-ctl -P %s)",
 			name.full, name.full);
 	if (port->flags & UNM_PORTF_HOST_SIDE)
@@ -460,7 +475,6 @@ unm_req_vale_polling(struct unm_ctrl *c)
 	const struct nmreq_vale_polling *req = c->body;
 	const bool enables = c->hdr->nr_reqtype == NETMAP_REQ_VALE_POLLING_ENABLE;
 	struct unm_polling polling = {0};
-	char far_name[UNM_NAME_SIZE + 8];
 	const struct unm_dport *far;
 	struct unm_dport *port;
 	struct unm_name name;
@@ -471,11 +485,12 @@ unm_req_vale_polling(struct unm_ctrl *c)
 	port = unm_port_find(&c->srv->dom, &name);
 	if (port == NULL)
 		return unm_fail(&c->why, -ENXIO, "there is no port '%s'", name.full);
-	unm_worker_far_name(&c->srv->dom, port->name, far_name, sizeof(far_name));
-	far = unm_dport_find(&c->srv->dom, far_name);
-	if (!(port->flags & UNM_PORTF_ATTACHED) || far == NULL || far->kind != UNM_PORT_NIC)
+	far = far_interface(c, port);
+	/* Polling can be ended while the interface is away, and begins when its rings are known. */
+	if (far == NULL && (enables || !unm_worker_is_polling(c->srv, port)))
 		return unm_fail(&c->why, -EOPNOTSUPP,
-			"'%s' is no attached network interface: only these can be polled",
+			"'%s' is no attached network interface, or its interface is not there now: "
+			"only these can be polled",
 			name.full);
 	if (enables)
 		ret = check_polling(c, req, far);
@@ -490,5 +505,6 @@ unm_req_vale_polling(struct unm_ctrl *c)
 		polling.n_cpus = req->nr_num_polling_cpus;
 	}
 	unm_worker_set_polling(c->srv, port, &polling);
+	unm_state_file_update(c->srv);
 	return 0;
 }

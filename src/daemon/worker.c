@@ -38,6 +38,7 @@ unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, siz
 {
 	const char *part = strchr(attached, ':');
 	const struct unm_dport *port;
+	char tap[UNM_NAME_SIZE + 8];
 	bool is_nic;
 
 	part = part != NULL ? part + 1 : attached;
@@ -52,9 +53,11 @@ unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, siz
 		return;
 	}
 	port = unm_dport_find(dom, part);
+	/* A TAP has its port as long as it is attached. An interface may be away. */
+	snprintf(tap, sizeof(tap), "tap:%s", part);
 	is_nic = port != NULL ? port->kind == UNM_PORT_NIC
 			      : strchr(part, '%') != NULL ||
-					(unm_interface_exists(part) && !unm_tap_is_tap(part));
+					(unm_dport_find(dom, tap) == NULL && !unm_tap_is_tap(part));
 	snprintf(out, size, "%s%s", is_nic || strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 }
 

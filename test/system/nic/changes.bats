@@ -128,3 +128,43 @@ bridge_is_up()
 	in_ns "$ns_m" xdp-loader unload -a ma || ip -n "$ns_m" link set dev ma xdp off
 	[ "$status" -eq 0 ]
 }
+
+# away: vale0:ma is attached, and ma is no more
+away()
+{
+	[ -n "${ns_m:-}" ] || make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	nmctl attach vale0 "ma%$ns_m"
+	"$@"
+	ip -n "$ns_m" link del dev ma
+	wait_for 5 lacks_port "ma%$ns_m"
+}
+
+lacks_port()
+{
+	! has_port "$1"
+}
+
+@test "attached, polled and removed: polling can be ended, and so can the attachment" {
+	(($(nproc) > 1)) || skip "polling leaves one core"
+	away vale_ctl -p "vale0:ma%unm_${TAG}_m" -C 0,1
+	vale_ctl -P "vale0:ma%$ns_m"
+	run vale_ctl -P "vale0:ma%$ns_m"
+	[[ $status = 1 && $output == *"its interface is not there now"* ]]
+	vale_ctl -d "vale0:ma%$ns_m"
+	away vale_ctl -p "vale0:ma%unm_${TAG}_m" -C 0,1
+	vale_ctl -d "vale0:ma%$ns_m"
+	no_ports
+}
+
+@test "a plain name that is away is still that of an interface" {
+	make_ns m
+	ip -n "$ns_m" link add name ma type veth peer name mb
+	start_in "$ns_m" daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	nmctl attach vale0 ma
+	ip -n "$ns_m" link del dev ma
+	wait_for 10 grep -q "another one in 2 s" "$DIR/daemon.err"
+	! grep "tap:" "$DIR/daemon.err"
+	nmctl detach vale0 ma
+	no_ports
+}
