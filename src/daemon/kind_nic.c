@@ -717,6 +717,8 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	else if (ret == 0)
 		ret = open_here(dom, name, geo, region, out, why);
 	unm_dregion_put(&dom->regions, global);
+	if (ret == 0 && dom->save != NULL && unm_nic_is_attached(dom, *out))
+		dom->save(dom); /* it was away, and has come back */
 	return ret;
 }
 

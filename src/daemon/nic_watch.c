@@ -327,6 +327,8 @@ news(struct unm_source *src, uint32_t events)
 		unm_nic_unwatch(port->nic); /* frees @w */
 		unm_nic_let_go(port);
 		unm_dport_remove(dom, port);
+		if (dom->save != NULL)
+			dom->save(dom); /* if it is attached, it is away now */
 	}
 }
 

@@ -4,7 +4,8 @@
  *
  * The state file beside the socket tells how many clients the previous run had and who they were
  * (and which kernel it ran on, so that one left by a crash of the machine is not believed) and
- * which ports were made by NEWIF, and what was set of switches and interfaces. Each client hands back what it holds and says RESTORE_DONE. Until
+ * which ports were made by NEWIF, which interfaces are attached, and what was set of switches and
+ * interfaces. Each client hands back what it holds and says RESTORE_DONE. Until
  * all that live have, requests that look at the tables wait: a switch must not be made twice.
  * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
  * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
@@ -25,6 +26,7 @@
 #include "daemon/nic.h"
 #include "daemon/offload.h"
 #include "daemon/server.h"
+#include "daemon/worker.h"
 #include "shm/atomic.h"
 
 #define RESTORE_WAIT_NS	 UINT64_C(3000000000)
@@ -97,6 +99,7 @@ write_state(const struct unm_server *srv, FILE *f)
 	unm_nic_settings_write(&srv->dom, f);
 	write_switches(srv, f);
 	unm_offload_write(&srv->dom, f);
+	unm_worker_write(srv, f);
 	for (s = srv->saved_ports; s != NULL; s = s->next)
 		fprintf(f, PORT_LINE, s->n_tx, s->n_rx, s->tx_slots, s->rx_slots, s->name,
 			s->is_lossless, s->vnet_hdr_len, s->is_down);
@@ -205,7 +208,8 @@ read_state(struct unm_server *srv)
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
 			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line) &&
 			!unm_nic_settings_read(&srv->dom, line) &&
-			!unm_offload_read(&srv->dom, line) && !note_switch(srv, line))
+			!unm_offload_read(&srv->dom, line) && !unm_worker_read(srv, line) &&
+			!note_switch(srv, line))
 			note_port(srv, line);
 	}
 	fclose(f);
@@ -245,7 +249,7 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 
 	if (ret == 1 && srv->n_expected > 0)
 		begin_phase(srv, RESTORE_WAIT_NS);
-	else if (ret == 1 && srv->saved_ports != NULL)
+	else if (ret == 1 && (srv->saved_ports != NULL || srv->saved_attachments != NULL))
 		begin_phase(srv, 0); /* nobody to wait for, but ports to make */
 	else if (ret == -ENOENT && found_stale_socket)
 		begin_phase(srv, UNSURE_WAIT_NS);
@@ -306,6 +310,7 @@ end_phase(struct unm_server *srv)
 		remake_port(srv, s);
 		free(s);
 	}
+	unm_worker_remake(srv);
 	set_switches(srv);
 	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
 		srv->dom.n_ports, srv->n_descs);

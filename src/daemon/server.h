@@ -122,7 +122,8 @@ struct unm_server {
 	struct unm_missing *missing;
 	struct unm_saved_port *saved_ports;
 	struct unm_saved_switch *saved_switches;
-	bool is_state_lost; /* the state file could not be written */
+	struct unm_saved_attachment *saved_attachments; /* worker.h */
+	bool is_state_lost;				/* the state file could not be written */
 };
 
 /** unm_server_init() - everything but the socket. Return: 0 or negative errno. */

@@ -20,6 +20,17 @@ struct unm_worker {
 	struct unm_polling polling;
 };
 
+#define LINE "attached %s %u %u %u %u %u %u %u %u %u\n"
+
+/* A line of the state file, until the restore phase ends. */
+struct unm_saved_attachment {
+	struct unm_saved_attachment *next;
+	char name[UNM_NAME_SIZE];
+	struct unm_geometry geo;
+	uint32_t is_host_side, is_away;
+	struct unm_polling polling;
+};
+
 static struct unm_worker *
 worker_of(const struct unm_child *c)
 {
@@ -103,11 +114,16 @@ static struct unm_worker *
 new_worker(struct unm_server *srv, const struct unm_dport *port)
 {
 	struct unm_worker *w = calloc(1, sizeof(*w));
+	const struct unm_saved_attachment *s;
 
 	if (w == NULL)
 		return NULL;
 	unm_child_init(&w->child, srv, &worker_ops);
 	memcpy(w->port_name, port->name, sizeof(w->port_name));
+	for (s = srv->saved_attachments; s != NULL; s = s->next) {
+		if (strcmp(s->name, port->name) == 0)
+			w->polling = s->polling;
+	}
 	w->next = srv->workers;
 	srv->workers = w;
 	return w;
@@ -198,4 +214,112 @@ unm_worker_end_all(struct unm_server *srv)
 {
 	while (srv->workers != NULL)
 		end_worker(srv, srv->workers);
+}
+
+/* --- state file --- */
+
+static void
+write_line(FILE *f, const struct unm_saved_attachment *s)
+{
+	fprintf(f, LINE, s->name, s->geo.n_tx, s->geo.n_rx, s->geo.tx_slots, s->geo.rx_slots,
+		s->is_host_side, s->is_away, s->polling.mode, s->polling.first_cpu,
+		s->polling.n_cpus);
+}
+
+/* A TAP whose worker has gone with netmapd has gone too. A persistent port has a line of its own. */
+static bool
+is_of_interface(struct unm_domain *dom, const struct unm_dport *port)
+{
+	return (port->flags & UNM_PORTF_HOST_SIDE) ||
+	       (unm_tap_behind(dom, port) == NULL &&
+		       unm_persistent_find(dom, strchr(port->name, ':') + 1) == NULL);
+}
+
+void
+unm_worker_write(const struct unm_server *srv, FILE *f)
+{
+	/* Looking a name up changes nothing. */
+	struct unm_domain *dom = (struct unm_domain *)(uintptr_t)&srv->dom;
+	const struct unm_saved_attachment *s;
+	const struct unm_worker *w;
+
+	for (s = srv->saved_attachments; s != NULL; s = s->next)
+		write_line(f, s);
+	for (w = srv->workers; w != NULL; w = w->next) {
+		const struct unm_dport *port = port_of(w);
+		struct unm_saved_attachment line = {.polling = w->polling};
+		char far[UNM_NAME_SIZE + 8];
+
+		if (port == NULL || !is_of_interface(dom, port))
+			continue;
+		unm_worker_far_name(dom, port->name, far, sizeof(far));
+		memcpy(line.name, port->name, sizeof(line.name));
+		line.geo.n_tx = port->n_tx;
+		line.geo.n_rx = port->n_rx;
+		line.geo.tx_slots = port->tx_slots;
+		line.geo.rx_slots = port->rx_slots;
+		line.is_host_side = (port->flags & UNM_PORTF_HOST_SIDE) != 0;
+		line.is_away = unm_dport_find(dom, far) == NULL;
+		write_line(f, &line);
+	}
+}
+
+bool
+unm_worker_read(struct unm_server *srv, const char *line)
+{
+	struct unm_saved_attachment *s, v = {.next = srv->saved_attachments};
+
+	if (sscanf(line, "attached %63s %u %u %u %u %u %u %u %u %u", v.name, &v.geo.n_tx,
+		    &v.geo.n_rx, &v.geo.tx_slots, &v.geo.rx_slots, &v.is_host_side, &v.is_away,
+		    &v.polling.mode, &v.polling.first_cpu, &v.polling.n_cpus) != 10)
+		return false;
+	s = malloc(sizeof(*s));
+	if (s == NULL)
+		return true;
+	*s = v;
+	srv->saved_attachments = s;
+	return true;
+}
+
+static void
+remake(struct unm_server *srv, const struct unm_saved_attachment *s)
+{
+	struct unm_domain *dom = &srv->dom;
+	struct unm_geometry geo = s->geo;
+	struct unm_reason why = {""};
+	struct unm_dport *port = NULL;
+	struct unm_name name;
+	int ret = unm_name_parse(s->name, &name, &why);
+
+	if (ret == 0 && (name.kind != UNM_NAME_VALE || unm_dport_find(dom, name.full) != NULL))
+		return;
+	if (ret == 0) /* where the interface's port will be */
+		ret = unm_dregion_global(&dom->regions, &geo.region, &why);
+	if (ret == 0) {
+		unm_vale_geometry(dom, &geo);
+		ret = unm_vale_new(dom, name.full, name.sw, &geo,
+			UNM_PORTF_ATTACHED | (s->is_host_side ? UNM_PORTF_HOST_SIDE : 0), &port,
+			&why);
+	}
+	unm_dregion_put(&dom->regions, geo.region);
+	if (ret < 0)
+		unm_log(LOG_WARNING, "can't attach %s again: %s", s->name, why.text);
+	else
+		unm_worker_attach(srv, port);
+}
+
+void
+unm_worker_remake(struct unm_server *srv)
+{
+	struct unm_saved_attachment *s;
+
+	for (s = srv->saved_attachments; s != NULL; s = s->next) {
+		if (s->is_away)
+			remake(srv, s);
+	}
+	while (srv->saved_attachments != NULL) {
+		s = srv->saved_attachments;
+		srv->saved_attachments = s->next;
+		free(s);
+	}
 }

@@ -11,6 +11,8 @@
 #ifndef UNM_DAEMON_WORKER_H
 #define UNM_DAEMON_WORKER_H
 
+#include <stdio.h>
+
 #include "daemon/server.h"
 
 /**
@@ -45,5 +47,17 @@ void unm_worker_detach(struct unm_server *srv, const struct unm_dport *port);
 
 /** unm_worker_end_all() - for `nmctl stop`. */
 void unm_worker_end_all(struct unm_server *srv);
+
+/*
+ * Attached interfaces in the state file: how they are polled, and the port on the switch of one that
+ * is away. Nobody hands that back: its worker has ended, as it waits for the interface.
+ */
+void unm_worker_write(const struct unm_server *srv, FILE *f);
+
+/** unm_worker_read() - take a line of a previous run. Return: false: it is none of ours. */
+bool unm_worker_read(struct unm_server *srv, const char *line);
+
+/** unm_worker_remake() - at the end of the restore phase: ports of interfaces that are away. */
+void unm_worker_remake(struct unm_server *srv);
 
 #endif

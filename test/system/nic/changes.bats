@@ -168,3 +168,37 @@ lacks_port()
 	nmctl detach vale0 ma
 	no_ports
 }
+
+is_away()
+{
+	has_port "vale0:ma%$ns_m" && lacks_port "ma%$ns_m"
+}
+
+@test "attached and removed, netmapd dies: it is attached again when it is back" {
+	start_daemon
+	away true
+	stop "$DAEMON" KILL || :
+	start_daemon
+	wait_for 10 is_away
+	wire "$ns_a" w0 "$ns_m" ma
+	wait_for 20 has_port "ma%$ns_m"
+	nmctl stop # ends attachments
+	start_daemon
+	no_ports
+}
+
+@test "how an interface is polled survives netmapd" {
+	(($(nproc) > 1)) || skip "polling leaves one core"
+	start_daemon
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	nmctl attach vale0 "ma%$ns_m"
+	vale_ctl -p "vale0:ma%$ns_m" -C 0,1
+	wait_for 10 is_so port_field "ma%$ns_m" users 1
+	stop "$DAEMON" KILL || :
+	start_daemon
+	wait_for 10 has_port "ma%$ns_m"
+	run vale_ctl -p "vale0:ma%$ns_m" -C 0,1
+	[[ $status = 1 && $output == *"is polled already"* ]]
+	vale_ctl -P "vale0:ma%$ns_m"
+}
