@@ -137,7 +137,7 @@ fill_segment(struct unm_ibinding *b, const struct unm_bport *bp)
 	port->gen = STANDIN_GEN;
 	port->state = UNM_PORT_ACTIVE;
 	port->kind = UNM_PORT_ISOLATED;
-	port->flags &= UNM_PORTF_LINK_DOWN;
+	port->flags &= UNM_ISO_PORT_FLAGS;
 	port->kring_base = 0;
 	port->bind_head = 0;
 	port->peer_port = UNM_NONE;
@@ -145,7 +145,7 @@ fill_segment(struct unm_ibinding *b, const struct unm_bport *bp)
 	bind->next = UNM_NONE;
 	bind->in_use = 1;
 	b->pump.standin = port;
-	b->pump.link_flags = port->flags;
+	b->pump.port_flags = port->flags;
 	for (i = 0; i < bp->n_tx + bp->n_rx; i++) {
 		const uint32_t at =
 			i < bp->n_tx ? bp->info.tx_lo + i : n_tx + bp->info.rx_lo + (i - bp->n_tx);

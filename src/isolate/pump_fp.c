@@ -99,15 +99,15 @@ look_at_port(struct unm_pump *p, struct unm_pump_binding *b)
 {
 	const struct unm_bport *bp = b->bport;
 	const uint32_t flags =
-		UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_PORTF_LINK_DOWN;
+		UNM_READ_ONCE(bp->seg->ports[bp->info.port].flags) & UNM_ISO_PORT_FLAGS;
 
 	if (b->is_gone)
 		return;
 	if (unm_bport_gone(bp)) {
 		give_up(b);
 		call(p, b);
-	} else if (flags != b->link_flags) {
-		b->link_flags = flags;
+	} else if (flags != b->port_flags) {
+		b->port_flags = flags;
 		UNM_WRITE_ONCE(b->standin->flags, flags);
 		call(p, b);
 	}

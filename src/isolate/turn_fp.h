@@ -57,8 +57,8 @@ struct unm_pump_binding {
 	uint32_t n_slow_calls;	 /* in a row */
 	struct unm_bucket kicks; /* that may bring no work */
 	struct unm_pump_binding *next_muted;
-	bool is_muted; /* has kicked too often for nothing: its kicks are not waited for */
-	uint32_t link_flags;
+	bool is_muted;	     /* has kicked too often for nothing: its kicks are not waited for */
+	uint32_t port_flags; /* as the client has been told: UNM_ISO_PORT_FLAGS */
 };
 
 /* What a turn has done. */

@@ -16,7 +16,8 @@
  *
  * The stand-ins have the shape of what trusted clients share, so that the same code syncs both: the
  * processes of one client that hold the same binding share positions and busy words there. Of the
- * port's entry the broker goes on writing @state (the port is gone) and @flags (its link).
+ * port's entry the broker goes on writing @state (the port is gone) and @flags
+ * (UNM_ISO_PORT_FLAGS).
  */
 #ifndef UNM_SHM_ISOLATED_H
 #define UNM_SHM_ISOLATED_H
@@ -32,6 +33,9 @@
 #define UNM_ISO_ATOK_SIZE (UNM_SEG_NKRINGS_ISO * sizeof(struct nm_csb_atok))
 #define UNM_ISO_KTOA_SIZE (UNM_SEG_NKRINGS_ISO * sizeof(struct nm_csb_ktoa))
 #define UNM_ISO_CSB_SIZE  (UNM_ISO_ATOK_SIZE + UNM_ISO_KTOA_SIZE)
+
+/* Of the port's flags, those that the client has to know. */
+#define UNM_ISO_PORT_FLAGS (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED)
 
 static_assert(sizeof(struct nm_csb_atok) == 64, "one cache line a direction");
 static_assert(sizeof(struct nm_csb_ktoa) == 64, "one cache line a direction");

@@ -143,6 +143,13 @@ port_of()
 	(($(awk '{ print $14 + $15 }' "/proc/$broker/stat") - before <= 1))
 	ping_from "$ns_a" 10.9.0.2
 
+	# Down, and up: poll and syncs say so behind the socket too
+	ip -n "$ns_a" link set dev v0 down
+	wait_for 5 grep -q "is down" "$DIR/bridge.err" "$DIR/bridge.out"
+	ip -n "$ns_a" link set dev v0 up
+	wait_for 5 grep -q "is up again" "$DIR/bridge.err" "$DIR/bridge.out"
+	ping_from "$ns_a" 10.9.0.2
+
 	# Killed, and the interface is the kernel's again
 	kill -KILL "$PID"
 	wait_for 5 ping_from "$ns_a" 10.9.0.2
