@@ -16,6 +16,11 @@
  * A slot that is exchanged must not be the peer's to tell of: netmapd believes a pipe's receiver
  * about a sent slot until the sender's new tail is stored (daemon/rings.c). So tx slots are
  * exchanged after that.
+ *
+ * A buffer goes through a pipe, or joined rings, once, and one zero-copy monitor can have it. With one
+ * at either end that is the receiver's: it exchanges when the slot is given back, before the sender
+ * takes it back and finds another buffer there. The frame is lost to the sender's monitor, as it is
+ * when the receiver itself keeps the buffer.
  */
 #include "port/monitor.h"
 
