@@ -282,6 +282,17 @@ cmd_delete(struct command *c)
 	return as_request(c, c->word[1], NULL, unm_req_vale_delif);
 }
 
+/* Return: 0, or -EINVAL with the reason. */
+static int
+join_name(struct command *c, const char *sw, const char *port, char *name, size_t size)
+{
+	if (strchr(sw, ':') != NULL)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' is no switch: a switch's name comes without a colon, like vale0", sw);
+	snprintf(name, size, "%.60s:%.60s", sw, port);
+	return 0;
+}
+
 /* attach SWITCH PORT [queues=N] [host] */
 static int
 cmd_attach(struct command *c)
@@ -310,8 +321,8 @@ cmd_attach(struct command *c)
 			return ret;
 	}
 	req.reg.nr_tx_rings = req.reg.nr_rx_rings = (uint16_t)n_queues;
-	snprintf(name, sizeof(name), "%.60s:%.60s", c->word[1], c->word[2]);
-	return as_request(c, name, &req, unm_req_vale_attach);
+	ret = join_name(c, c->word[1], c->word[2], name, sizeof(name));
+	return ret < 0 ? ret : as_request(c, name, &req, unm_req_vale_attach);
 }
 
 static int
@@ -319,11 +330,12 @@ cmd_detach(struct command *c)
 {
 	struct nmreq_vale_detach req = {0};
 	char name[UNM_NAME_SIZE * 2];
+	int ret;
 
 	if (c->n != 3)
 		return unm_fail(&c->why, -EINVAL, "detach needs a switch and a port");
-	snprintf(name, sizeof(name), "%.60s:%.60s", c->word[1], c->word[2]);
-	return as_request(c, name, &req, unm_req_vale_detach);
+	ret = join_name(c, c->word[1], c->word[2], name, sizeof(name));
+	return ret < 0 ? ret : as_request(c, name, &req, unm_req_vale_detach);
 }
 
 /* isolate create NAME WORD... */

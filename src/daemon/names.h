@@ -23,6 +23,8 @@
 #define UNM_NAME_NO_PLUS                                                                           \
 	"a + at the end chooses no rings: IF* is the interface's and the host's, IF^ the host's, " \
 	"IF-N ring N"
+/* What follows a name that chooses rings, or has options: in no interface's name that nobody has. */
+#define UNM_NAME_RINGS	"^*@"
 #define UNM_SWITCH_SIZE 16
 
 enum unm_name_kind {

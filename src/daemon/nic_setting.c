@@ -89,6 +89,21 @@ find_or_make(struct unm_domain *dom, const char *name)
 	return s;
 }
 
+/* Is it IF-N, ring N of an interface that is there? */
+static bool
+names_ring(const struct unm_name *n)
+{
+	const char *dash = strrchr(n->ifname, '-');
+	char ifname[UNM_IFNAME_SIZE + 1];
+	struct unm_netns_id ns;
+	uint32_t ifindex;
+
+	if (dash == NULL || dash[1] == '\0' || dash[1 + strspn(dash + 1, "0123456789")] != '\0')
+		return false;
+	snprintf(ifname, sizeof(ifname), "%.*s", (int)(dash - n->ifname), n->ifname);
+	return unm_netns_interface(n->netns, ifname, &ns, &ifindex) == 0;
+}
+
 /* A name that nothing has now may be that of an interface to come, unless it looks like more. */
 static int
 check_name(const struct unm_name *n, bool *is_there, struct unm_reason *why)
@@ -100,12 +115,13 @@ check_name(const struct unm_name *n, bool *is_there, struct unm_reason *why)
 	*is_there = ret == 0 || ret == -EPERM || ret == -EACCES; /* or nobody knows */
 	if (*is_there)
 		return 0;
-	if (strpbrk(n->ifname, "^*@") != NULL)
+	if (strpbrk(n->ifname, UNM_NAME_RINGS) != NULL || names_ring(n))
 		return unm_fail(why, -EINVAL,
 			"'%s' is no interface: its name alone is expected, without rings and "
 			"options",
 			n->full);
-	if (strncmp(n->netns, "pid:", 4) == 0 && ret == -EINVAL)
+	if ((strncmp(n->netns, "pid:", 4) == 0 && ret == -EINVAL) ||
+		(n->netns[0] != '/' && strchr(n->netns, '%') != NULL))
 		return unm_fail(why, -EINVAL, "'%s': there is no network namespace '%s' (%s)",
 			n->full, n->netns, unm_netns_hint(n->netns));
 	return 0;

@@ -164,11 +164,17 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 		return unm_persistent_attach(c->srv, port, name, out, &c->why);
 	if (name->netns[0] != '\0')
 		return attach_nic(c, name, reg, region, out);
-	if (!unm_interface_exists(name->port))
+	if (!unm_interface_exists(name->port)) {
+		if (!unm_ifname_ok(name->port) || strpbrk(name->port, UNM_NAME_RINGS) != NULL)
+			return unm_fail(&c->why, -EINVAL,
+				"'%s' is no interface: its name alone is expected, without rings "
+				"and options",
+				name->port);
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
 			"one, tap:%s attaches a TAP",
 			name->port, name->port, name->port);
+	}
 	if (is_tap)
 		return attach_tap(c, name, reg, region, out);
 	return attach_nic(c, name, reg, region, out);
@@ -184,6 +190,10 @@ parse_vale_name(struct unm_ctrl *c, struct unm_name *name)
 
 	if (name->kind == UNM_NAME_VALE)
 		return ret;
+	if (name->kind == UNM_NAME_PIPE)
+		return unm_fail(&c->why, -EINVAL,
+			"'%s' is a pipe: interfaces, TAPs and persistent ports can be attached",
+			name->full);
 	if (rest == NULL || name->kind == UNM_NAME_TAP)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s': the port's name must begin with its switch, like vale0:%s",

@@ -179,14 +179,21 @@ pass_on(struct nmctl *n)
 	return 0;
 }
 
-/* The port may be named as programs name it. */
-static int
-cmd_set(struct nmctl *n)
+/* A port may be named as programs name it. */
+static void
+drop_prefix(char **name)
 {
 	static const char prefix[] = "netmap:";
 
-	if (strncmp(n->args[1], prefix, strlen(prefix)) == 0)
-		n->args[1] += strlen(prefix);
+	if (strncmp(*name, prefix, strlen(prefix)) == 0)
+		*name += strlen(prefix);
+}
+
+/* COMMAND PORT ... */
+static int
+cmd_port(struct nmctl *n)
+{
+	drop_prefix(&n->args[1]);
 	return pass_on(n);
 }
 
@@ -216,11 +223,16 @@ cmd_attach(struct nmctl *n)
 	args[0] = n->args[0];
 	args[1] = n->args[1];
 	args[2] = n->args[2];
+	drop_prefix(&args[2]);
 	for (i = 3; i < n->n_args; i++) {
 		const char *netns = value_of(n->args[i], "netns");
 
 		if (netns != NULL && args[2] != port) {
-			len = snprintf(port, sizeof(port), "%s%%%s", n->args[2], netns);
+			if (strchr(args[2], '%') != NULL)
+				nmt_usage_error(&cli,
+					"%s: %s: %s names a network namespace already", n->args[0],
+					n->args[i], args[2]);
+			len = snprintf(port, sizeof(port), "%s%%%s", args[2], netns);
 			if (len < 0 || (size_t)len >= sizeof(port))
 				nmt_usage_error(&cli, "%s: the names are too long", n->args[0]);
 			args[2] = port;
@@ -249,11 +261,11 @@ static const struct {
 	{"show", cmd_show, 1, 3},
 	{"stats", cmd_stats, 1, 2},
 	{"create", pass_on, 2, 5},
-	{"delete", pass_on, 2, 2},
+	{"delete", cmd_port, 2, 2},
 	{"attach", cmd_attach, 3, 6},
 	{"detach", cmd_attach, 3, 4},
-	{"link", pass_on, 3, 3},
-	{"set", cmd_set, 4, 4},
+	{"link", cmd_port, 3, 3},
+	{"set", cmd_port, 4, 4},
 	{"isolate", cmd_isolate, 2, 40},
 	{"vm-args", cmd_vm_args, 2, 8},
 	{"doctor", cmd_doctor, 1, 1},

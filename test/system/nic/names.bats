@@ -127,12 +127,13 @@ gro_is()
 	ip -n "$ns_m" link add mz type veth peer name my
 	listen later "netmap:mz%$ns_m"
 	[ "$(interface_field "mz%$ns_m" mode)" = packet ]
-	for name in "ma*" "ma^" "netmap:ma@2" "an interface" "netmap:" "ma/x" "ma%pid:-1" "ma%pid:x" "vale0:ma" "tap:ma" "ma{1" "a-name-of-17-bytes"; do
+	for name in "ma*" "ma^" "netmap:ma@2" "an interface" "netmap:" "ma/x" "ma%pid:-1" "ma%pid:x" "vale0:ma" "tap:ma" "ma{1" "a-name-of-17-bytes" "ma%b%c" "ma-1%$ns_m"; do
 		run nmctl set "$name" mode xdp
 		[ "$status" -ne 0 ]
 	done
 	run nmctl set "ma%pid:-1" mode xdp
 	[[ $output == *"no network namespace 'pid:-1'"* ]]
+	nmctl set "mb-1%$ns_m" mode xdp # it may come
 	run nmctl set vale0: ageing 3
 	[ "$status" -ne 0 ]
 }

@@ -11,7 +11,7 @@ load tap
 two_hosts()
 {
 	make_ns a b
-	nmctl attach vale0 tap:t0 "netns=$ns_a"
+	nmctl attach vale0 netmap:tap:t0 "netns=$ns_a"
 	vale_ctl -a "vale0:tap:t0%$ns_b"
 	port_a="vale0:tap:t0%$ns_a" port_b="vale0:tap:t0%$ns_b"
 	address "$ns_a" t0 10.9.0.1/24 "$@"
@@ -186,6 +186,19 @@ s.sendto(b"x", ("255.255.255.255", 99))'
 	[[ $output == *'neither an interface nor a persistent port'* ]]
 	run -1 nmctl attach eth tap:t1 "netns=$ns_a"
 	[[ $output == *'must begin with its switch'*"like vale0:tap:t1%"* ]]
+	run -1 nmctl attach vale0: tap:t1
+	[[ $output == *"'vale0:' is no switch"*"without a colon"* ]]
+	run -1 nmctl detach vale0: tap:t1
+	[[ $output == *"'vale0:' is no switch"* ]]
+	for name in 'lo*' 'lo^' 'lo@2' ':tap:t1' 'a-name-of-17-bytes'; do
+		run -1 nmctl attach vale0 "$name"
+		echo "$output"
+		[[ $output != *makes* && $output == *[Nn]ame* ]]
+	done
+	run -1 nmctl attach vale0 'lo{1'
+	[[ $output == *"'vale0:lo{1' is a pipe"* ]]
+	run -2 nmctl attach vale0 "tap:t1%$ns_a" "netns=$ns_a"
+	[[ $output == *"tap:t1%$ns_a names a network namespace already"* ]]
 	start_peer peer "tap:t1%$ns_a" 10.9.0.9
 	run -1 nmctl attach vale0 tap:t1 "netns=$ns_a"
 	[[ $output == *'is open: close it first'* ]]
