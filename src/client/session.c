@@ -55,11 +55,18 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int (*restore_hook)(void);
+static void (*loss_hook)(void);
 
 void
 unm_session_on_restore(int (*hook)(void))
 {
 	restore_hook = hook;
+}
+
+void
+unm_session_on_loss(void (*hook)(void))
+{
+	loss_hook = hook;
 }
 
 void
@@ -122,6 +129,8 @@ drop_session(void)
 {
 	if (session.fd >= 0 && session.is_isolated)
 		unm_desc_lose_all(); /* a broker's successor has nothing of what it did */
+	if (session.fd >= 0 && loss_hook != NULL)
+		loss_hook();
 	close_session();
 }
 

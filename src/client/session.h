@@ -55,6 +55,13 @@ int unm_session_call_locked(struct unm_call *c);
  */
 void unm_session_on_restore(int (*hook)(void));
 
+/**
+ * unm_session_on_loss() - have @hook called when a session has ended
+ *
+ * For brokers. It runs on any thread, with the session's mutex held. To be set before the first session.
+ */
+void unm_session_on_loss(void (*hook)(void));
+
 /* Close what the answer brought, from @from on. */
 void unm_call_close_fds(struct unm_call *c, unsigned int from);
 

@@ -253,6 +253,34 @@ unm_isolate_end_brokers(struct unm_server *srv)
 	unm_state_file_update(srv);
 }
 
+static bool
+is_used(const struct unm_server *srv, const struct unm_isolate *iso)
+{
+	const struct unm_desc *d;
+	uint32_t i;
+
+	for (i = 0; i < UNM_DESC_HASH; i++)
+		for (d = srv->descs[i]; d != NULL; d = d->next)
+			if (d->binding.port != NULL && d->pid == iso->child.pid)
+				return true;
+	return false;
+}
+
+void
+unm_isolate_end_idle(struct unm_server *srv)
+{
+	struct unm_isolate *iso;
+
+	for (iso = srv->isolates; iso != NULL; iso = iso->next) {
+		if (iso->child.pid <= 0 || is_used(srv, iso))
+			continue;
+		unm_child_end(&iso->child);
+		iso->child.pid = 0;
+	}
+	if (srv->isolates != NULL)
+		unm_state_file_update(srv);
+}
+
 /* --- over a restart --- */
 
 void

@@ -40,6 +40,12 @@ int unm_isolate_remove(struct unm_server *srv, const char *name, struct unm_reas
 /** unm_isolate_end_brokers() - for `nmctl stop`; the next run starts new ones. */
 void unm_isolate_end_brokers(struct unm_server *srv);
 
+/**
+ * unm_isolate_end_idle() - for an end that no successor is known to follow: brokers whose clients
+ * have no port would be of no use
+ */
+void unm_isolate_end_idle(struct unm_server *srv);
+
 struct unm_isolate *unm_isolate_find(const struct unm_server *srv, const char *name);
 
 /** unm_isolate_write(), unm_isolate_read() - lines of the state file. read: false = not of ours. */

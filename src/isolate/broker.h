@@ -80,6 +80,7 @@ struct unm_broker {
 	struct unm_loop loop;
 	struct unm_source listener;
 	struct unm_source timer; /* runs while a session is paused */
+	struct unm_source alone; /* timer: runs while netmapd is away */
 	struct unm_isession *sessions;
 	struct unm_idesc *descs;
 	struct unm_pump *pump;
@@ -88,6 +89,7 @@ struct unm_broker {
 	uint64_t memory;	 /* bytes of all regions and segments */
 	uint32_t last_region_id; /* of those that we make */
 	uint64_t instance;
+	bool is_needless;
 	int scratch_fd; /* descriptor of ours that requests without a port are made on */
 	int spare_fd;	/* given up for a moment to refuse a client when there is none left */
 	char name[32];
@@ -96,12 +98,16 @@ struct unm_broker {
 /* --- control.c --- */
 
 /**
- * unm_broker_run() - serve on @listen_fd until the process is ended
+ * unm_broker_run() - serve on @listen_fd until the process is ended, or neither netmapd nor a client
+ * is there any more
  * @br: policy and name are filled in, the rest is zero
  *
- * Return: negative errno of what could not be had.
+ * Return: 0, or negative errno of what could not be had.
  */
 int unm_broker_run(struct unm_broker *br, int listen_fd);
+
+/** unm_broker_alone() - netmapd has gone. Thread: any. */
+void unm_broker_alone(struct unm_broker *br);
 
 /* --- message.c --- */
 

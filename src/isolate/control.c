@@ -5,6 +5,9 @@
  * A client that asks more than its share is not read for a while; its requests wait in its own
  * socket. One that does not read its answers is hung up on. So no client makes the others wait for
  * more than a request of its own takes.
+ *
+ * It outlives netmapd, and is not alone then as long as it has clients. Without those and without a
+ * successor it ends: the next netmapd starts another one.
  */
 /* Syscalls: accept4 getsockopt timerfd_create timerfd_settime read close openat */
 #include <errno.h>
@@ -26,6 +29,7 @@
 
 #define REQUESTS_A_SECOND 100u /* of a session, after a burst of UNM_BUCKET_MIN */
 #define PAUSE_NS	  20000000L
+#define ALONE_S		  10 /* a restart takes less */
 
 static void
 end_session(struct unm_isession *s)
@@ -198,6 +202,33 @@ listener_ready(struct unm_source *src, uint32_t events)
 
 /* --- start --- */
 
+/* --- netmapd's absence --- */
+
+void
+unm_broker_alone(struct unm_broker *br)
+{
+	const struct itimerspec when = {.it_value = {ALONE_S, 0}};
+
+	if (br->alone.ready != NULL) /* else it is about to start */
+		timerfd_settime(br->alone.fd, 0, &when, NULL);
+}
+
+static void
+alone_ready(struct unm_source *src, uint32_t events)
+{
+	struct unm_broker *br =
+		(struct unm_broker *)(void *)((char *)src - offsetof(struct unm_broker, alone));
+	uint64_t n;
+
+	(void)events; /* readable is all that was asked for */
+	if (read(src->fd, &n, sizeof(n)) < 0 || unm_session_fd() >= 0)
+		return;
+	if (br->n_sessions == 0 && br->n_bindings == 0)
+		br->is_needless = true;
+	else
+		unm_broker_alone(br);
+}
+
 static int
 make_sources(struct unm_broker *br, int listen_fd)
 {
@@ -208,11 +239,15 @@ make_sources(struct unm_broker *br, int listen_fd)
 	br->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	br->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	br->timer.ready = timer_ready;
-	if (br->timer.fd < 0)
+	br->alone.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (br->timer.fd < 0 || br->alone.fd < 0)
 		return -errno;
+	br->alone.ready = alone_ready;
 	br->listener.fd = listen_fd;
 	br->listener.ready = listener_ready;
 	ret = unm_loop_add(&br->loop, &br->timer, EPOLLIN);
+	if (ret == 0)
+		ret = unm_loop_add(&br->loop, &br->alone, EPOLLIN);
 	return ret < 0 ? ret : unm_loop_add(&br->loop, &br->listener, EPOLLIN);
 }
 
@@ -230,7 +265,9 @@ unm_broker_run(struct unm_broker *br, int listen_fd)
 		br->scratch_fd = unm_desc_open(O_RDWR | O_CLOEXEC);
 		ret = br->scratch_fd < 0 ? br->scratch_fd : 0;
 	}
-	while (ret == 0) /* until the process is ended */
+	if (ret == 0)
+		unm_broker_alone(br); /* by now netmapd may be gone */
+	while (ret == 0 && !br->is_needless)
 		ret = unm_loop_run_once(&br->loop);
 	return ret;
 }

@@ -139,6 +139,41 @@ def out_of_descriptors_says_how_many():
     u.shutil.rmtree(directory, ignore_errors=True)
 
 
+def workers_leave_a_pipe():
+    """A worker outlives netmapd, but who reads netmapd's output through a pipe sees the end of it. In a file it writes on."""
+    directory = u.tempfile.mkdtemp(prefix="unm-proto-")
+    path = os.path.join(directory, "s")
+    proc = subprocess.Popen([u.program(), "--foreground", "--socket", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + 10
+    while not os.path.exists(path):
+        assert time.monotonic() < deadline, "did not start"
+        time.sleep(0.02)
+    s = u.Session(path)
+    for words in (["create", "p"], ["attach", "vale0", "p"], ["attach", "vale1", "p"]):
+        u.expect(s.admin(*words)[0], 0, " ".join(words))
+
+    def worker():
+        ports = json.loads(s.admin("show", "ports")[1])["ports"]
+        return next((p["worker_pid"] for p in ports if p.get("worker_pid") and p["users"] > 0), 0)
+    while not worker():
+        assert time.monotonic() < deadline, "no worker"
+        time.sleep(0.02)
+    pid = worker()
+    s.close()
+    proc.terminate()
+    proc.communicate(timeout=5)
+    assert status(pid)["Name"] == "nm-worker", "the worker has ended"
+    d = u.Daemon(directory=directory)
+    s = d.session()
+    while worker() != pid:
+        assert time.monotonic() < deadline + 10, "another worker"
+        time.sleep(0.02)
+    u.expect(s.admin("stop")[0], 0, "stop")
+    s.close()
+    d.stop()
+    u.shutil.rmtree(directory)
+
+
 def s_open(s):
     try:
         return s.open()
@@ -147,4 +182,4 @@ def s_open(s):
 
 
 sys.exit(1 if u.run_each([gives_up_privileges, filter_can_be_switched_off, autostarted_inherits_nothing,
-                          out_of_descriptors_says_how_many]) else 0)
+                          out_of_descriptors_says_how_many, workers_leave_a_pipe]) else 0)

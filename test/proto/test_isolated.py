@@ -7,9 +7,12 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
+import subprocess
+import tempfile
 import time
 
 import unmproto as u
@@ -494,7 +497,98 @@ def a_broker_is_who_was_started_as_one(daemon):
         s.close()
 
 
+class Piped:
+    """A netmapd with an isolate, whose standard output and error are a pipe."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="unm-proto-")
+        self.path, self.isolate = os.path.join(self.dir, "s"), os.path.join(self.dir, "i")
+        self.conf = os.path.join(self.dir, "c")
+        with open(self.conf, "w") as f:
+            f.write("[isolate i]\nsocket=%s\nallow=vale0:*\n" % self.isolate)
+        self.start()
+
+    def start(self):
+        self.proc = subprocess.Popen([u.program(), "--foreground", "--socket", self.path, "-c", self.conf],
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.broker = wait_for(self.find_broker)
+        brokers.add(self.broker)
+
+    def find_broker(self):
+        """Its process, once it serves."""
+        try:
+            u.Session(self.isolate).close()
+            s = u.Session(self.path)
+            text = s.admin("isolate", "show", "i")[1]
+            s.close()
+            return json.loads(text)["isolates"][0]["broker_pid"]
+        except OSError:
+            return 0
+
+    def end(self, sig):
+        """End netmapd; its output ends with it."""
+        self.proc.send_signal(sig)
+        out, _ = self.proc.communicate(timeout=5)
+        return out
+
+    def close(self):
+        s = u.Session(self.path)
+        s.admin("stop")
+        s.close()
+        self.proc.communicate(timeout=5)
+        shutil.rmtree(self.dir)
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return condition()
+
+
+def is_gone(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def an_idle_broker_ends_with_netmapd(_daemon):
+    """At once if netmapd is told to end, after a while if it is killed; the next one has another."""
+    p = Piped()
+    p.end(signal.SIGTERM)
+    assert is_gone(p.broker)
+    p.start()
+    p.end(signal.SIGKILL)
+    assert not is_gone(p.broker)
+    wait_for(lambda: is_gone(p.broker))
+    p.start()
+    p.close()
+
+
+def a_broker_with_clients_outlives_netmapd(_daemon):
+    """Without keeping netmapd's output open."""
+    p = Piped()
+    c = u.Session(p.isolate)
+    d = c.open()
+    r = c.register(d, "vale0:a")
+    u.expect(r.error, 0, r.text)
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        broker = p.broker
+        p.end(sig)
+        time.sleep(12 if sig == signal.SIGKILL else 0)
+        assert not is_gone(broker)
+        p.start()
+        u.expect(p.broker, broker, "the same broker")
+    r.close()
+    d.close()
+    c.close()
+    p.close()
+
+
 if __name__ == "__main__":
     u.run([hello, lengths, forbidden, only_its_own, policy, pipes_are_copied, limits, memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
-           a_broker_is_who_was_started_as_one])
+           a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])

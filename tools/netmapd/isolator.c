@@ -4,7 +4,7 @@
  * listening socket as descriptor 3; it is not for use by hand.
  *
  * It tells netmapd who it is (UNM_MSG_BROKER), learns what its clients may do, gives up everything
- * that it does not need, and serves until it is killed.
+ * that it does not need, and serves until it is killed or neither netmapd nor a client is left.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #include "confine.h"
 #include "isolate/broker.h"
 #include "nmt_cli.h"
+#include "output.h"
 
 #define LISTEN_FD 3
 
@@ -74,6 +75,12 @@ introduce_again(void)
 }
 
 static void
+lost(void)
+{
+	unm_broker_alone(&broker);
+}
+
+static void
 learn_policy(void)
 {
 	static char buf[sizeof(struct unm_msg_broker) + UNM_POLICY_TEXT_SIZE]
@@ -96,6 +103,7 @@ main(int argc, char **argv)
 {
 	int err;
 
+	output_watch_parent();
 	while (nmt_cli_next(&cli, argc, argv) != -1)
 		continue; /* the two options that there are end the program */
 	if (argc - optind != 1 || strlen(argv[optind]) >= sizeof(broker.name))
@@ -111,10 +119,13 @@ main(int argc, char **argv)
 		nmt_die(&cli, "%s: no listening socket: %s", broker.name, strerror(-err));
 	unm_spin_set_default(UNM_SPIN_BROKER_US);
 	unm_session_on_restore(introduce_again);
+	unm_session_on_loss(lost);
 	learn_policy();
 	err = confine_broker();
 	if (err < 0)
 		fprintf(stderr, "nm-isolator: can't give up privileges: %s\n", strerror(-err));
 	err = unm_broker_run(&broker, listen_fd);
+	if (err == 0)
+		return 0;
 	nmt_die(&cli, "%s: %s", broker.name, strerror(-err));
 }

@@ -144,7 +144,9 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 		unm_log(LOG_ERR, "%s", strerror(-ret));
 	if (srv.home.is_gone)
 		unm_isolate_end_brokers(&srv); /* nobody starts a netmapd here for them */
-	else
+	else if (in->lock_fd >= 0)
+		unm_isolate_end_idle(&srv); /* who holds a socket for us starts a successor */
+	if (!srv.home.is_gone)
 		instance_give_up(in);
 	unm_server_fini(&srv);
 	return ret < 0 ? 1 : 0;

@@ -40,6 +40,7 @@
 #include "nmt_move_fp.h"
 #include "nmt_open.h"
 #include "nmt_time.h"
+#include "output.h"
 
 #define MAX_LANES     64 /* rings of a VALE port */
 #define VNET_HDR      12
@@ -303,6 +304,7 @@ main(int argc, char **argv)
 {
 	int i, n, err;
 
+	output_watch_parent();
 	while (nmt_cli_next(&cli, argc, argv) != -1) /* the others end the program */
 		if (sscanf(optarg, "%u:%u:%u", &polling.mode, &polling.first_cpu,
 			    &polling.n_cpus) != 3)
