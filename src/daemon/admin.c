@@ -3,7 +3,7 @@
  * Commands of nmctl. See admin.h.
  *
  * create, delete, attach and detach are the requests that any client may make by ioctl: the same
- * handlers serve them. An answer too long for a message comes in a memfd, whose descriptor is
+ * handlers serve them, but attach also puts an open port back on the switch that it was taken from. An answer too long for a message comes in a memfd, whose descriptor is
  * attached.
  */
 #include "daemon/admin.h"
@@ -56,8 +56,12 @@ static int
 as_request(struct command *c, const char *name, void *body, int (*handle)(struct unm_ctrl *c))
 {
 	struct nmreq_header hdr = {.nr_version = NETMAP_API};
-	struct unm_ctrl ctrl = {
-		.srv = c->srv, .s = c->s, .hdr = &hdr, .body = body, .extmem_fd = -1};
+	struct unm_ctrl ctrl = {.srv = c->srv,
+		.s = c->s,
+		.hdr = &hdr,
+		.body = body,
+		.is_admin = true,
+		.extmem_fd = -1};
 	int ret;
 
 	if (strlen(name) >= sizeof(hdr.nr_name))

@@ -135,13 +135,42 @@ attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_
 	return 0;
 }
 
+/* The entry gets the name @name, which is not anybody's. */
+static void
+rename_port(struct unm_domain *dom, struct unm_dport *port, const char *name)
+{
+	unm_dport_unlink(dom, port);
+	memset(port->name, 0, sizeof(port->name));
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	unm_dport_link(dom, port);
+}
+
+/* Back to the switch that it was taken from, in whose tables it still is. */
+static void
+attach_again(struct unm_domain *dom, struct unm_dport *port, const struct unm_name *name)
+{
+	rename_port(dom, port, name->full);
+	port->flags &= ~UNM_PORTF_DETACHED;
+	unm_dport_update(port);
+}
+
 int
 unm_persistent_attach(struct unm_server *srv, struct unm_dport *port, const struct unm_name *name,
-	struct unm_dport **out, struct unm_reason *why)
+	bool again, struct unm_dport **out, struct unm_reason *why)
 {
 	const struct unm_geometry geo = geometry_of(port);
 	int ret;
 
+	if (port->n_bindings > 0 && (port->flags & UNM_PORTF_DETACHED)) {
+		if (!again || strcmp(port->seg->name, name->sw) != 0)
+			return unm_fail(why, -EBUSY,
+				"'%s' is open: close it first, or put it back where it was (nmctl "
+				"attach %s %s)",
+				name->port, port->seg->name, name->port);
+		attach_again(&srv->dom, port, name);
+		*out = port;
+		return 0;
+	}
 	if (unm_persistent_second(&srv->dom, port) == NULL && port->n_bindings > 0)
 		return unm_fail(why, -EBUSY, "'%s' is open: close it first", name->port);
 	if (unm_persistent_is_on_switch(port))
@@ -166,9 +195,7 @@ unm_persistent_detach(struct unm_domain *dom, struct unm_dport *port, struct unm
 	 * The entry keeps its name: the flag alone says where it is, so no crash finds half of it.
 	 */
 	snprintf(plain, sizeof(plain), "%s", plain_name(port));
-	unm_dport_unlink(dom, port);
-	memcpy(port->name, plain, sizeof(port->name));
-	unm_dport_link(dom, port);
+	rename_port(dom, port, plain);
 	port->flags |= UNM_PORTF_DETACHED;
 	unm_dport_update(port);
 	unm_dseg_forget_macs(port->seg, port->idx);

@@ -11,7 +11,8 @@
  *             Exits: attached, by detaching the second one.
  *   detached  taken from its switch while clients have it open, so the entry stays where they
  *             have it, flagged DETACHED and named "p" again: nobody sends to it, what it sends goes
- *             nowhere. Exits: alone, when the last client lets go.
+ *             nowhere. Exits: attached, to that switch again; alone, when the last client lets
+ *             go.
  */
 #ifndef UNM_DAEMON_PERSISTENT_H
 #define UNM_DAEMON_PERSISTENT_H
@@ -29,13 +30,15 @@ bool unm_persistent_is_on_switch(const struct unm_dport *port);
 
 /**
  * unm_persistent_attach() - put @port on the switch of @name; on a second one if it is on one
- * @out: the new port, written on success
+ * @again: also if it was taken from that switch and is still open; netmap's API has EBUSY for that
+ * @out: the port on that switch, written on success: another one than @port, except when @port was
+ *       taken from that switch and is still open
  *
  * @port may be gone on return. Return: 0, -EBUSY (open, or on two switches), -ENOMEM, each with
  * the reason.
  */
 int unm_persistent_attach(struct unm_server *srv, struct unm_dport *port,
-	const struct unm_name *name, struct unm_dport **out, struct unm_reason *why);
+	const struct unm_name *name, bool again, struct unm_dport **out, struct unm_reason *why);
 
 /**
  * unm_persistent_detach() - take @port from its switch; clients that have it open keep it

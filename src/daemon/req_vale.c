@@ -161,7 +161,7 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 	if (strncmp(name->port, "tap:", 4) == 0)
 		return attach_tap(c, name, reg, region, out);
 	if (port != NULL)
-		return unm_persistent_attach(c->srv, port, name, out, &c->why);
+		return unm_persistent_attach(c->srv, port, name, c->is_admin, out, &c->why);
 	if (name->netns[0] != '\0')
 		return attach_nic(c, name, reg, region, out);
 	if (!unm_interface_exists(name->port)) {

@@ -31,6 +31,7 @@ struct unm_ctrl {
 	struct nmreq_option *opts[UNM_REQ_MAX_OPTIONS];
 	unsigned int n_opts;
 	bool has_csb;
+	bool is_admin; /* from nmctl, which may do a little more (unm_persistent_attach()) */
 	int extmem_fd; /* -1: none */
 	uint64_t extmem_ofs;
 	bool has_registered; /* the answer needs a bind info */

@@ -276,7 +276,10 @@ def persistent_ports_come_back(daemon):
 
 
 def detached_ports_come_back(daemon):
-    """A port that was taken from its switch while open is still off it after a restart, under its plain name."""
+    """
+    A port that was taken from its switch while open is still off it after a restart, under its plain name; put
+    there again, it is on it after the next one.
+    """
     s = daemon.session()
     d = s.open()
     att = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.ALL_NIC, 0, 0) + bytes(8)
@@ -295,6 +298,18 @@ def detached_ports_come_back(daemon):
     again = Held(b, "off1")
     assert (again.info.seg_uid, again.info.port) == (held.info.seg_uid, held.info.port)
     again.close()
+    u.expect(b.admin("attach", "vale8", "off1")[0], 0, "attach again while open, by nmctl")
+    d.close()
+    restart(daemon, [b])
+    b = returning(daemon, b.slot)
+    u.expect(held.restore(b).error, 0, "restore")
+    u.expect(b.request(u.RESTORE_DONE).error, 0, "done")
+    d = b.open()
+    u.expect(b.ctrl(d, u.VALE_LIST, "vale8:off1", bytes(8)).error, 0, "on its switch")
+    again = Held(b, "vale8:off1")
+    assert (again.info.seg_uid, again.info.port) == (held.info.seg_uid, held.info.port)
+    again.close()
+    u.expect(b.ctrl(d, u.VALE_DETACH, "vale8:off1", bytes(8)).error, 0, "detach")
     held.close()
     u.expect(b.ctrl(d, u.VALE_ATTACH, "vale8:off1", att).error, 0, "attach after the last close")
     u.expect(b.ctrl(d, u.VALE_DETACH, "vale8:off1", bytes(8)).error, 0, "detach")

@@ -96,6 +96,26 @@ def detach_while_open(daemon):
     u.expect(s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).error, 0, "the switch is there")
     u.expect(struct.unpack("<HHI", s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).body)[2], 255, "without the port")
     e.close()
+    # nmctl puts it back on its switch while it is open, and on no other one.
+    e = s.open()
+    for _ in range(2):
+        u.expect(s.admin("attach", "vale1", "p0")[0], errno.EBUSY, "attach to another switch")
+        error, text = s.admin("attach", "vale0", "p0")[:2]
+        u.expect(error, 0, "attach again: %s" % text)
+        u.expect(s.admin("attach", "vale0", "p0")[0], errno.EBUSY, "attach twice")
+        port = port_of(s, "vale0:p0")
+        u.expect((port["users"], port["switch"], port["kind"]), (1, "vale0", "vale"), "on the switch")
+        u.expect(struct.unpack("<HHI", s.ctrl(c, u.VALE_LIST, "vale0:p0", bytes(8)).body)[2], held.info.port, "listed")
+        for name in ("p0", "vale0:p0"):
+            again = s.register(e, name)
+            u.expect((again.error, again.info.seg_uid, again.info.port, again.info.port_gen),
+                     (0, held.info.seg_uid, held.info.port, held.info.port_gen), "the same port as " + name)
+            again.close()
+            e.close()
+            e = s.open()
+        u.expect(s.ctrl(c, u.VALE_DETACH, "vale0:p0", bytes(8)).error, 0, "detach again")
+        u.expect(port_of(s, "p0")["switch"], "", "off the switch")
+    e.close()
     d.close()
     r = s.ctrl(c, u.VALE_ATTACH, "vale1:p0", ATTACH)
     u.expect(r.error, 0, "attach after the last close: " + r.text)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The program: command line, sockets, sandbox, sleep, status; restarts of each in any order."""
+import errno
 import json
 import os
 import resource
@@ -367,6 +368,42 @@ def port_taken_meanwhile(server):
     wait_message(server, "valevu:a: the port is back")
 
 
+@with_server(nics=("b",))
+def taken_from_its_switch(server):
+    """A persistent port that is detached while it is open, and attached again: frames pass again."""
+    s = server.daemon.session()
+    for words in ("create", "vup"), ("attach", "valevu", "vup"):
+        assert s.admin(*words)[0] == 0, words
+    path = server.path("p")
+    other = subprocess.Popen([v.program(), "--socket", path, "--port", "valevu:vup"],
+                             env=server.env(), stderr=server.log)
+    try:
+        deadline = time.monotonic() + v.TIMEOUT
+        while not os.path.exists(path):
+            assert time.monotonic() < deadline and other.poll() is None, server.messages()
+            time.sleep(0.01)
+        a, b = v.Guest(path).start(), server.guest("b").start()
+        for _ in range(3):
+            v.pass_frame(a, b)
+            v.pass_frame(b, a)
+            assert s.admin("detach", "valevu", "vup")[0] == 0
+            b.send_frame(v.make_frame())
+            a.send_frame(v.make_frame())
+            assert a.tx.get_used() is not None and b.tx.get_used() is not None
+            assert a.recv_frame(0.2) is None and b.recv_frame(0.2) is None, "detached, but heard"
+            error, text = s.admin("attach", "valevv", "vup")[:2]
+            assert error == errno.EBUSY and "nmctl attach valevu vup" in text, (error, text)
+            error, text = s.admin("attach", "valevu", "vup")[:2]
+            assert error == 0, text
+        v.pass_frame(b, a)
+        a.close()
+        b.close()
+    finally:
+        other.terminate()
+        other.wait(v.TIMEOUT)
+        s.close()
+
+
 @with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
 def on_a_pipe(server):
     """
@@ -596,6 +633,7 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          what_is_asked_for, second_front_end_waits, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
+         taken_from_its_switch,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, command_line, sockets, started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
