@@ -60,8 +60,8 @@ static const char help_text[] =
 	"                           make a socket for clients that are not trusted\n"
 	"  isolate show [NAME]      which there are\n"
 	"  isolate remove NAME      end it; its clients lose their ports\n"
-	"  vm-args PORT [queues=N] [memory=MIB] [path=SOCKET] [mac=ADDR] [vectors=N]\n"
-	"          [mode=server|client]\n"
+	"  vm-args PORT [queues=N] [memory=MIB] [path=SOCKET] [mac=ADDR] [mtu=N]\n"
+	"          [vectors=N] [mode=server|client]\n"
 	"                           how to plug a virtual machine into the port\n"
 	"  doctor                   what this machine offers, and what is slow or refused\n"
 	"  stop                     end netmapd; programs go on and find the next one\n"
@@ -267,7 +267,7 @@ static const struct {
 	{"link", cmd_port, 3, 3},
 	{"set", cmd_port, 4, 4},
 	{"isolate", cmd_isolate, 2, 40},
-	{"vm-args", cmd_vm_args, 2, 8},
+	{"vm-args", cmd_vm_args, 2, 9},
 	{"doctor", cmd_doctor, 1, 1},
 	{"stop", cmd_stop, 1, 1},
 };

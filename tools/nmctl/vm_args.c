@@ -24,6 +24,7 @@
 #define MAX_PAIRS   64
 #define DEFAULT_MIB 1024
 #define MAX_MIB	    (1u << 24)
+#define MIN_MTU	    68 /* as nm-vhost-user has it */
 #define NAME_SIZE   64
 
 struct command_line {
@@ -38,6 +39,7 @@ struct wishes {
 	char mac[18];
 	unsigned int queues;
 	unsigned int mib;
+	unsigned int mtu; /* 0: not said */
 	unsigned int vectors;
 	bool qemu_listens;
 };
@@ -138,6 +140,10 @@ server_command(struct command_line *c, const struct wishes *w, bool connects_aga
 		add(c, "--queues");
 		add(c, "%u", w->queues);
 	}
+	if (w->mtu > 0) {
+		add(c, "--mtu");
+		add(c, "%u", w->mtu);
+	}
 	if (w->qemu_listens)
 		add(c, "--client");
 	if (connects_again)
@@ -147,8 +153,10 @@ server_command(struct command_line *c, const struct wishes *w, bool connects_aga
 static void
 qemu_command(struct command_line *c, const struct wishes *w)
 {
-	char path[2 * sizeof(w->path)];
+	char path[2 * sizeof(w->path)], mtu[32] = "";
 
+	if (w->mtu > 0) /* QEMU makes up the configuration space by itself */
+		snprintf(mtu, sizeof(mtu), ",host_mtu=%u", w->mtu);
 	add(c, "qemu-system-x86_64");
 	add(c, "-machine");
 	add(c, "q35,accel=kvm:tcg,memory-backend=mem");
@@ -162,8 +170,8 @@ qemu_command(struct command_line *c, const struct wishes *w)
 	add(c, "-netdev");
 	add(c, "vhost-user,id=net0,chardev=nic0,queues=%u", w->queues);
 	add(c, "-device");
-	add(c, "virtio-net-pci,netdev=net0,mac=%s,mq=%s,vectors=%u", w->mac,
-		w->queues > 1 ? "on" : "off", w->vectors);
+	add(c, "virtio-net-pci,netdev=net0,mac=%s,mq=%s,vectors=%u%s", w->mac,
+		w->queues > 1 ? "on" : "off", w->vectors, mtu);
 }
 
 static void
@@ -203,11 +211,13 @@ static char *
 libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 {
 	char path[sizeof(w->path) * sizeof("&quot;")];
-	char queues[48] = "";
+	char queues[48] = "", mtu[48] = "";
 	char *text;
 
 	if (w->queues > 1)
 		snprintf(queues, sizeof(queues), "      <driver queues='%u'/>\n", w->queues);
+	if (w->mtu > 0)
+		snprintf(mtu, sizeof(mtu), "      <mtu size='%u'/>\n", w->mtu);
 	if (asprintf(&text,
 		    "<domain>\n"
 		    "  <memory unit='MiB'>%u</memory>\n"
@@ -220,13 +230,14 @@ libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 		    "      <mac address='%s'/>\n"
 		    "      <source type='unix' path='%s' mode='%s'>%s</source>\n"
 		    "      <model type='virtio'/>\n"
-		    "%s"
+		    "%s%s"
 		    "    </interface>\n"
 		    "  </devices>\n"
 		    "</domain>\n",
 		    w->mib, w->mac, xml_value(w->path, path, sizeof(path)),
 		    w->qemu_listens ? "server" : "client",
-		    w->qemu_listens ? "" : "<reconnect enabled='yes' timeout='1'/>", queues) < 0)
+		    w->qemu_listens ? "" : "<reconnect enabled='yes' timeout='1'/>", queues,
+		    mtu) < 0)
 		nmt_die(cli, "out of memory");
 	return text;
 }
@@ -324,6 +335,8 @@ take_word(const struct nmctl *n, struct wishes *w, bool *has_vectors, const char
 		w->queues = (unsigned int)nmt_cli_u64(n->cli, "queues", value, 1, MAX_PAIRS);
 	} else if (len == 6 && memcmp(word, "memory", len) == 0) {
 		w->mib = (unsigned int)nmt_cli_u64(n->cli, "memory", value, 1, MAX_MIB);
+	} else if (len == 3 && memcmp(word, "mtu", len) == 0) {
+		w->mtu = (unsigned int)nmt_cli_u64(n->cli, "mtu", value, MIN_MTU, UINT16_MAX);
 	} else if (len == 7 && memcmp(word, "vectors", len) == 0) {
 		w->vectors = (unsigned int)nmt_cli_u64(n->cli, "vectors", value, 0, 2048);
 		*has_vectors = true;
@@ -338,7 +351,8 @@ take_word(const struct nmctl *n, struct wishes *w, bool *has_vectors, const char
 				n->cli, "vm-args: mode is server or client, not '%s'", value);
 	} else {
 		nmt_usage_error(n->cli,
-			"vm-args: '%s': queues, memory, vectors, mac, path or mode is expected",
+			"vm-args: '%s': queues, memory, mtu, vectors, mac, path or mode is "
+			"expected",
 			word);
 	}
 }

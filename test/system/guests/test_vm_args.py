@@ -40,6 +40,7 @@ def words_are_quoted(_):
             "queues=4",
             "memory=512",
             "mac=02:00:00:00:00:09",
+            "mtu=9000",
         )
     )
     t.check(
@@ -52,6 +53,8 @@ def words_are_quoted(_):
             "vale0:vm1",
             "--queues",
             "4",
+            "--mtu",
+            "9000",
             "--hang-up",
         ],
         server,
@@ -60,7 +63,11 @@ def words_are_quoted(_):
     t.check("socket,id=nic0,path=%s,reconnect=1" % AWKWARD.replace(",", ",,") in qemu, qemu)
     t.check("vhost-user,id=net0,chardev=nic0,queues=4" in qemu, qemu)
     n = 10 if os.access("/dev/kvm", os.R_OK | os.W_OK) else 0  # QEMU 7.2 has none without KVM
-    t.check("virtio-net-pci,netdev=net0,mac=02:00:00:00:00:09,mq=on,vectors=%d" % n in qemu, qemu)
+    t.check(
+        "virtio-net-pci,netdev=net0,mac=02:00:00:00:00:09,mq=on,vectors=%d,host_mtu=9000" % n
+        in qemu,
+        qemu,
+    )
     server, qemu = commands(
         nmctl("vm-args", "netmap:x{1", "path=" + AWKWARD, "mode=client", "vectors=3")
     )
@@ -75,6 +82,7 @@ def words_are_quoted(_):
         data,
     )
     server, uml = commands(nmctl("--uml", "vm-args", "vale0:vm1", "path=/tmp/u.sock", "memory=128"))
+    t.check("--mtu" not in server, server)
     t.check("--hang-up" not in server, server)  # it is told, and would not come back
     t.check(uml == ["linux.uml", "mem=128M", "virtio_uml.device=/tmp/u.sock:1"], uml)
 
@@ -92,6 +100,10 @@ def libvirt_is_xml(_):
             text,
         )
         t.check(domain.find("memoryBacking/access").get("mode") == "shared", text)
+        t.check(nic.find("mtu") is None, text)
+    done = json.loads(nmctl("-j", "--libvirt", "vm-args", "vale0:vm1", "mtu=1400"))
+    nic = xml.etree.ElementTree.fromstring(done["libvirt"]).find("devices/interface")
+    t.check(nic.find("mtu").get("size") == "1400" and "1400" in done["server"], done)
 
 
 def ports_differ(_):
@@ -161,6 +173,8 @@ def bad_words(_):
         (["vm-args", "vale0:p", "mode=both"], "server or client"),
         (["vm-args", "vale0:p", "mac=01:00:00:00:00:00"], "group"),
         (["vm-args", "vale0:p", "mac=1"], "mac"),
+        (["vm-args", "vale0:p", "mtu=67"], "mtu"),
+        (["vm-args", "vale0:p", "mtu=65536"], "mtu"),
         (["vm-args", "vale0:p", "path=x.sock"], "must begin with /"),
         (["vm-args", "vale0:p", "path=/" + "x" * 107], "at most 107"),
         (["--uml", "vm-args", "vale0:p", "queues=2"], "one queue pair"),
@@ -197,15 +211,22 @@ class AsPrinted(guest.Qemu):
 
 def a_guest_boots_from_it(boot):
     with t.guests(boot) as (site, _, _, _):
-        server = site.server("vale0:vm1")
+        server = site.server("vale0:vm1", options=["--mtu", "1400"])
         text = nmctl(
-            "vm-args", "vale0:vm1", "path=" + server.socket("vale0:vm1"), "memory=256", "vectors=0"
+            "vm-args",
+            "vale0:vm1",
+            "path=" + server.socket("vale0:vm1"),
+            "memory=256",
+            "vectors=0",
+            "mtu=1400",
         )
         AsPrinted.printed = text[text.index("qemu-system") :].replace(
             "accel=kvm:tcg", "accel=tcg"
         )  # as the other tests
         with AsPrinted(boot, "vm1", [], site.dir) as a:
             a.boot()
+            mtu = a.run("cat /sys/class/net/eth0/mtu").strip()
+            t.check(mtu == "1400", "the guest's MTU is " + mtu)
             a.address(t.ip(1) + "/24")
             t.ping(a, t.NS_IP)
 
