@@ -7,6 +7,7 @@
  * words until the end, and quoted for the shell only when it is printed; inside a word QEMU's own
  * rule holds, a comma in a value is doubled.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ struct wishes {
 	unsigned int mib;
 	unsigned int mtu; /* 0: not said */
 	unsigned int vectors;
+	bool has_kvm; /* here; the guest may run elsewhere */
 	bool qemu_listens;
 };
 
@@ -254,22 +256,51 @@ check_tmp_dir(const struct nmctl *n, const char *dir)
 		nmt_usage_error(n->cli, "vm-args: %s is not yours alone: use path=SOCKET", dir);
 }
 
+/* FNV-1a */
+static uint32_t
+hash_of(const char *text)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u;
+	return h;
+}
+
 /*
- * Where the socket is when nobody says: the user's run-time directory, else netmapd's. The port's
- * name without what is awkward in a file name.
+ * The port's name without what is awkward in a file name. What stands before its first colon has no
+ * "-", so "vale0-a" is "vale0:a" alone; if more had to be replaced, a hash of the name is added.
  */
+static void
+file_name(const char *port, char *out, size_t size)
+{
+	const char *colon = strchr(port, ':');
+	bool is_changed = false;
+	char name[NAME_SIZE];
+	size_t i;
+
+	snprintf(name, sizeof(name), "%s", port);
+	for (i = 0; name[i] != '\0'; i++) {
+		if (isalnum((unsigned char)name[i]) || strchr("._-", name[i]) != NULL)
+			continue;
+		is_changed = is_changed || colon == NULL || i != (size_t)(colon - port);
+		name[i] = '-';
+	}
+	if (is_changed)
+		snprintf(out, size, "%s-%08x", name, hash_of(port));
+	else
+		snprintf(out, size, "%s", name);
+}
+
+/* Where the socket is when nobody says: the user's run-time directory, else netmapd's. */
 static void
 default_path(const struct nmctl *n, struct wishes *w)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
-	char name[NAME_SIZE], dir[32];
-	size_t i;
+	char name[NAME_SIZE + sizeof("-12345678")], dir[32];
 	int len;
 
-	snprintf(name, sizeof(name), "%s", w->port);
-	for (i = 0; name[i] != '\0'; i++)
-		if (strchr(":{}/%, '\"", name[i]) != NULL)
-			name[i] = '-';
+	file_name(w->port, name, sizeof(name));
 	if (run != NULL && run[0] == '/') {
 		len = snprintf(w->path, sizeof(w->path), "%s/%s.sock", run, name);
 	} else if (geteuid() == 0) {
@@ -284,17 +315,14 @@ default_path(const struct nmctl *n, struct wishes *w)
 }
 
 /*
- * All guests of a QEMU that is not told have the same address: so one is made from the port's name
- * (FNV-1a), in the range that QEMU's own are in.
+ * All guests of a QEMU that is not told have the same address: so one is made from the port's name,
+ * in the range that QEMU's own are in.
  */
 static void
 default_mac(struct wishes *w)
 {
-	uint32_t h = 2166136261u;
-	const char *p;
+	const uint32_t h = hash_of(w->port);
 
-	for (p = w->port; *p != '\0'; p++)
-		h = (h ^ (unsigned char)*p) * 16777619u;
 	snprintf(w->mac, sizeof(w->mac), "52:54:00:%02x:%02x:%02x", h >> 16 & 0xff, h >> 8 & 0xff,
 		h & 0xff);
 }
@@ -363,6 +391,7 @@ take_port(const struct nmctl *n, struct wishes *w, const char *name)
 {
 	struct nmport_d *port;
 	struct nmt_err err;
+	bool is_monitor;
 
 	if (name[0] == '\0' || strlen(name) >= NAME_SIZE)
 		nmt_usage_error(
@@ -370,7 +399,13 @@ take_port(const struct nmctl *n, struct wishes *w, const char *name)
 	port = nmt_port_prepare(name, &err);
 	if (port == NULL)
 		nmt_usage_error(n->cli, "vm-args: %s", err.text);
+	is_monitor = (port->reg.nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX)) != 0;
 	nmport_undo_prepare(port);
+	if (is_monitor)
+		nmt_usage_error(n->cli,
+			"vm-args: %s only monitors a port: a guest needs one of "
+			"its own",
+			name);
 	w->port = name;
 }
 
@@ -387,8 +422,9 @@ take_words(const struct nmctl *n, struct wishes *w)
 		default_path(n, w);
 	if (w->mac[0] == '\0')
 		default_mac(w);
+	w->has_kvm = access("/dev/kvm", R_OK | W_OK) == 0;
 	if (!has_vectors)
-		w->vectors = access("/dev/kvm", R_OK | W_OK) == 0 ? 2 * w->queues + 2 : 0;
+		w->vectors = w->has_kvm ? 2 * w->queues + 2 : 0;
 	if (n->uml && (w->queues > 1 || w->qemu_listens))
 		nmt_usage_error(
 			n->cli, "vm-args: User-Mode Linux has one queue pair, and connects");
@@ -431,12 +467,12 @@ print_text(const struct nmctl *n, const struct wishes *w, const struct command_l
 	} else {
 		printf("# QEMU: disks and all else are to be added. The memory must be shared "
 		       "(share=on).\n");
-		if (w->vectors > 0)
-			printf("# QEMU 7.2 without KVM crashes with vectors other than 0: "
-			       "vectors=0\n");
-		else
+		if (!w->has_kvm && w->vectors > 0)
+			printf("# There is no KVM here, and QEMU 7.2 crashes then with vectors "
+			       "other than 0\n");
+		else if (!w->has_kvm)
 			printf("# vectors=0: one interrupt line, as QEMU 7.2 without KVM can't "
-			       "have MSI-X here\n");
+			       "have MSI-X\n");
 		if (!w->qemu_listens)
 			printf("# reconnect=1 is reconnect-ms=1000 from QEMU 9.2 on\n");
 	}

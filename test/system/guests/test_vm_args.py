@@ -107,10 +107,34 @@ def libvirt_is_xml(_):
 
 
 def ports_differ(_):
-    seen = [json.loads(nmctl("-j", "vm-args", "vale0:vm%d" % i)) for i in range(50)]
+    names = ["vale0:vm%d" % i for i in range(50)] + [
+        "netmap:x{1",
+        "netmap:x}1",
+        "netmap:x-1",
+        "vale0:a'b",
+        'vale0:a"b',
+        "vale0:a,b",
+        "vale0:a%b",
+        "vale0:a.b",
+        "vale0:a_b",
+    ]
+    seen = [json.loads(nmctl("-j", "vm-args", name)) for name in names]
     for key in "mac", "socket":
         t.check(len({s[key] for s in seen}) == len(seen), "two ports have the same %s" % key)
     t.check(nmctl("vm-args", "vale0:vm1") == nmctl("vm-args", "vale0:vm1"), "not the same twice")
+
+
+def what_is_said_of_vectors(_):
+    """Only where it applies: there is no KVM."""
+    no_kvm = not os.access("/dev/kvm", os.R_OK | os.W_OK)
+    for words, text in (
+        ((), "vectors=0: one interrupt line"),
+        (("vectors=0",), "vectors=0: one interrupt line"),
+        (("vectors=4",), "crashes then with vectors other than 0"),
+    ):
+        said = nmctl("vm-args", "vale0:vm1", *words)
+        comments = [line for line in said.splitlines() if line.startswith("#") and "vectors" in line]
+        t.check(len(comments) == no_kvm and all(text in c for c in comments), (words, comments))
 
 
 def foreign_directory(_):
@@ -175,6 +199,8 @@ def bad_words(_):
         (["vm-args", "vale0:p", "mac=1"], "mac"),
         (["vm-args", "vale0:p", "mtu=67"], "mtu"),
         (["vm-args", "vale0:p", "mtu=65536"], "mtu"),
+        (["vm-args", "vale0:p/r"], "only monitors"),
+        (["vm-args", "vale0:p/t"], "only monitors"),
         (["vm-args", "vale0:p", "path=x.sock"], "must begin with /"),
         (["vm-args", "vale0:p", "path=/" + "x" * 107], "at most 107"),
         (["--uml", "vm-args", "vale0:p", "queues=2"], "one queue pair"),
@@ -231,4 +257,4 @@ def a_guest_boots_from_it(boot):
             t.ping(a, t.NS_IP)
 
 
-t.main(words_are_quoted, libvirt_is_xml, ports_differ, foreign_directory, bad_words, a_guest_boots_from_it)
+t.main(words_are_quoted, libvirt_is_xml, ports_differ, what_is_said_of_vectors, foreign_directory, bad_words, a_guest_boots_from_it)
