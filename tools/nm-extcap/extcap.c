@@ -31,7 +31,7 @@ is_wanted(const struct run *r, const struct unm_cap_frame *f)
 {
 	if (r->job->direction != EXTCAP_BOTH && (r->job->direction == EXTCAP_OUT) != f->is_tx)
 		return false;
-	return unm_filter_matches(r->job->filter, f->data, f->len);
+	return unm_filter_matches(r->job->filter, f);
 }
 
 static void

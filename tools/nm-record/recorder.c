@@ -224,7 +224,7 @@ keep(struct recorder *r, const struct port *p, const struct unm_cap_frame *f)
 		.data = f->data,
 	};
 
-	if (unm_filter_matches(r->filter, f->data, f->len))
+	if (unm_filter_matches(r->filter, f))
 		store_put(r->store, &stored);
 	else
 		r->n_refused++;

@@ -2,9 +2,6 @@
 /* Filters, and files to write to: with the help of a handle of the system's library. */
 #include "pcap/api/handle.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* What went wrong with the helper went wrong with us. */
 static void
 take_error(struct unm_pcap *h)
@@ -34,7 +31,7 @@ int
 pcap_setfilter(pcap_t *p, struct bpf_program *program)
 {
 	struct unm_pcap *h = unm_pcap_of(p);
-	struct bpf_insn *copy;
+	char why[UNM_PROGRAM_WHY_SIZE];
 	int ret;
 
 	if (h == NULL)
@@ -44,15 +41,11 @@ pcap_setfilter(pcap_t *p, struct bpf_program *program)
 		return ret;
 	if (program == NULL || program->bf_insns == NULL)
 		return unm_pcap_fail(h, PCAP_ERROR, "setfilter: No filter specified");
-	if (program->bf_len > INT32_MAX / sizeof(*copy) ||
+	if (program->bf_len > INT32_MAX ||
 		!PCAP_REAL(bpf_validate)(program->bf_insns, (int)program->bf_len))
 		return unm_pcap_fail(h, PCAP_ERROR, "BPF program is not valid");
-	copy = malloc(program->bf_len * sizeof(*copy));
-	if (copy == NULL)
-		return unm_pcap_fail(h, PCAP_ERROR, "out of memory");
-	memcpy(copy, program->bf_insns, program->bf_len * sizeof(*copy));
-	free(h->filter.bf_insns);
-	h->filter = (struct bpf_program){.bf_len = program->bf_len, .bf_insns = copy};
+	if (unm_program_set(&h->filter, program, why) < 0)
+		return unm_pcap_fail(h, PCAP_ERROR, "%s", why);
 	return 0;
 }
 

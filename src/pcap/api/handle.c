@@ -38,7 +38,7 @@ unm_pcap_release(struct unm_pcap *h)
 	unm_cap_close(h->cap);
 	if (h->dead != NULL)
 		PCAP_REAL(pcap_close)(h->dead);
-	free(h->filter.bf_insns);
+	unm_program_clear(&h->filter);
 	if (h->break_fd >= 0)
 		close(h->break_fd);
 	h->break_fd = -1;

@@ -25,6 +25,7 @@
 #include "pcap/api/real.h"
 #include "pcap/capture.h"
 #include "pcap/pace.h"
+#include "pcap/program.h"
 
 #define PCAP_HANDLES	 256
 #define PCAP_NAME_SIZE	 256
@@ -51,10 +52,10 @@ struct unm_pcap {
 	struct unm_cap *cap;
 	pcap_t *dead;
 	pcap_direction_t direction;
-	struct bpf_program filter; /* ours; bf_insns NULL: none */
-	int break_fd;		   /* eventfd, -1: none */
-	int break_loop;		   /* atomic */
-	uint64_t accepted;	   /* frames that passed the filter */
+	struct unm_program filter;
+	int break_fd;	   /* eventfd, -1: none */
+	int break_loop;	   /* atomic */
+	uint64_t accepted; /* frames that passed the filter */
 	struct unm_pace pace;
 	uint32_t unsynced;	/* frames handed out since the last sync */
 	struct pcap_pkthdr hdr; /* for pcap_next_ex() */

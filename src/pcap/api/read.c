@@ -74,10 +74,12 @@ sync_rings(struct unm_pcap *h)
 static bool
 is_wanted(const struct unm_pcap *h, const struct unm_cap_frame *f)
 {
+	const struct bpf_insn *insns;
+
 	if (h->direction != PCAP_D_INOUT && (h->direction == PCAP_D_OUT) != f->is_tx)
 		return false;
-	return h->filter.bf_insns == NULL ||
-	       PCAP_REAL(bpf_filter)(h->filter.bf_insns, f->data, f->len, f->len) != 0;
+	insns = unm_program_insns(&h->filter, f->is_tx);
+	return insns == NULL || PCAP_REAL(bpf_filter)(insns, f->data, f->len, f->len) != 0;
 }
 
 static void

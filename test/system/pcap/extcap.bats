@@ -80,6 +80,22 @@ background()
 	capinfos "$DIR/x.pcapng" | grep -q 'Time precision = nanoseconds'
 }
 
+@test "a filter by direction, and one that no port can answer" {
+	start_rx rx vale0:rx
+	for filter in inbound outbound; do
+		background "$filter" "$NM_EXTCAP" --extcap-interface=vale0:rx --capture \
+			--fifo="$DIR/$filter.pcapng" --extcap-capture-filter="$filter"
+		wait_for 10 test -s "$DIR/$filter.pcapng"
+	done
+	send vale0:tx 5
+	wait_for 10 eval '[ "$(tshark -r "$DIR/inbound.pcapng" 2>/dev/null | wc -l)" = 5 ]'
+	[ "$(tshark -r "$DIR/outbound.pcapng" 2>/dev/null | wc -l)" = 0 ]
+	run -0 "$NM_EXTCAP" --extcap-interface=vale0:rx --extcap-capture-filter='ifindex 3'
+	[[ $output == 'a filter by interface number (ifindex): a netmap port has none' ]]
+	run -1 timeout 20 "$NM_EXTCAP" --extcap-interface=vale0:rx --capture --fifo=/no/such/file --extcap-capture-filter='ifindex 3'
+	[[ $output == *'(ifindex): a netmap port has none'* ]]
+}
+
 @test "frames behind virtio-net headers" {
 	start_rx rx vale0:rx -H 12
 	background x "$NM_EXTCAP" --extcap-interface=vale0:rx --capture --fifo="$DIR/x.pcapng"

@@ -151,6 +151,69 @@ frames()
 	[ "$(received rx)" = 400 ]
 }
 
+# What it received and sent is told apart by what the two filters of libpcap ask Linux for.
+@test "filters by direction, alone and with others, and one that no port can answer" {
+	start_rx rx vale0:rx
+	local rx=$PID
+	dump in -i vale0:rx -U -w "$DIR/in.pcap" inbound
+	local in=$PID
+	dump out -i vale0:rx -U -w "$DIR/out.pcap" outbound
+	local out=$PID
+	dump port -i vale0:rx -U -w "$DIR/port.pcap" 'udp port 7 and not outbound'
+	local port=$PID
+	start tx 'Ready' "$PKT_GEN" -i vale0:tx -f tx -w 0 -R 200 -n 400 -d 10.1.0.1:8
+	local tx=$PID
+	dump sent -i vale0:tx -c 5 'udp port 8 and not inbound'
+	finish "$PID"
+	[ "$(grep -c UDP "$DIR/sent.out")" = 5 ]
+	finish "$tx"
+	send vale0:tx 30 -d 10.1.0.1:7
+	wait_for 10 eval '[ "$(frames "$DIR/in.pcap")" = 430 ]'
+	wait_for 10 eval '[ "$(frames "$DIR/port.pcap")" = 30 ]'
+	[ "$(frames "$DIR/out.pcap")" = 0 ]
+	for pid in "$in" "$out" "$port" "$rx"; do
+		stop "$pid"
+	done
+	run -1 timeout 20 "$NM_PCAP" tcpdump -i vale0:rx 'udp and ifindex 3'
+	[[ $output == *'a filter by interface number (ifindex): a netmap port has none'* ]]
+}
+
+# one_udp FILE TAG...: a capture of one UDP datagram behind these tags, in hexadecimal
+one_udp()
+{
+	python3 - "$@" <<-'END'
+		import struct, sys
+
+		tags = bytes.fromhex("".join("8100" + tag for tag in sys.argv[2:]))
+		ip = bytes.fromhex("4500001c00010000401166ce0a0000010a000002" "0007000800080000")
+		frame = bytes.fromhex("020000000002020000000001") + tags + b"\x08\0" + ip + bytes(32)
+		with open(sys.argv[1], "wb") as f:
+		    f.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+		    f.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+	END
+}
+
+@test "filters by VLAN find the tag in the frame" {
+	one_udp "$DIR/none.pcap"
+	one_udp "$DIR/five.pcap" 0005
+	one_udp "$DIR/six.pcap" 2006
+	dump any -i vale0:a -U -w "$DIR/any.pcap" vlan
+	local any=$PID
+	dump five -i vale0:b -U -w "$DIR/vlan5.pcap" 'vlan 5 and udp and inbound'
+	local five=$PID
+	dump all -i vale0:c -U -w "$DIR/all.pcap"
+	local all=$PID
+	for name in none five six five; do
+		timeout 30 "$NMREPLAY" -f "$DIR/$name.pcap" -i vale0:tx --loops 1 -B 1M
+	done
+	wait_for 10 eval '[ "$(frames "$DIR/all.pcap")" = 4 ]'
+	wait_for 10 eval '[ "$(frames "$DIR/any.pcap")" = 3 ]'
+	wait_for 10 eval '[ "$(frames "$DIR/vlan5.pcap")" = 2 ]'
+	for pid in "$any" "$five" "$all"; do
+		stop "$pid"
+	done
+}
+
 @test "a monitored port that goes away ends the capture with a sentence" {
 	start_rx rx vale0:rx
 	local rx=$PID

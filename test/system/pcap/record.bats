@@ -107,6 +107,28 @@ autos()
 	stop "$REC_PID" TERM
 }
 
+@test "a filter by direction" {
+	start_rx rx vale0:rx
+	record -f 'inbound and udp port 7' vale0:
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5 -d 10.0.0.9:7
+	wait_for 10 kept 5
+	stop "$REC_PID" TERM
+	record -f outbound vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 eval '"$NM_RECORD" -j status | grep -q "\"filtered_out\":5"'
+	kept 0
+	stop "$REC_PID" TERM
+	start tx 'Ready' "$PKT_GEN" -i vale0:tx -f tx -w 0 -R 200 -n 400
+	record -f outbound vale0:tx vale0:rx
+	wait_for 10 eval '[ "$("$NM_RECORD" -j status | sed "s/.*\"kept_frames\":\([0-9]*\),.*/\1/")" -ge 5 ]'
+	"$NM_RECORD" dump "$DIR/sent.pcapng"
+	[ "$(tshark -r "$DIR/sent.pcapng" -T fields -e frame.interface_name -e frame.packet_flags_direction 2>/dev/null | sort -u)" = \
+		$'vale0:tx\t0x00000002' ]
+	stop "$REC_PID" TERM
+}
+
 @test "it writes when a port goes away, and records it again when it is back" {
 	start_rx rx vale0:rx
 	local rx=$PID
@@ -215,6 +237,8 @@ autos()
 	[[ $output == *"'rain' is not one of port, netmapd, exit"* ]]
 	run -2 "$NM_RECORD" -f 'no such filter' vale0:a
 	[[ $output == *'syntax error'* ]]
+	run -2 timeout 20 "$NM_RECORD" -f 'ifindex 3' vale0:a
+	[[ $output == *'-f: a filter by interface number (ifindex): a netmap port has none'* ]]
 	run -2 "$NM_RECORD" -b 10 vale0:a
 	run -2 "$NM_RECORD" dump a b
 	run -2 "$NM_RECORD" -j vale0:a
