@@ -166,6 +166,18 @@ nmt_cli_count(
 	return val;
 }
 
+uint64_t
+nmt_cli_size(
+	const struct nmt_cli *cli, const char *opt, const char *arg, uint64_t min, uint64_t max)
+{
+	struct nmt_err err;
+	uint64_t val;
+
+	if (nmt_parse_size(arg, min, max, &val, &err) != 0)
+		nmt_usage_error(cli, "%s: %s", opt, err.text);
+	return val;
+}
+
 int
 nmt_cli_int(const struct nmt_cli *cli, const char *opt, const char *arg, int min, int max)
 {

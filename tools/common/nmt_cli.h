@@ -63,6 +63,8 @@ uint64_t nmt_cli_u64(
 	const struct nmt_cli *cli, const char *opt, const char *arg, uint64_t min, uint64_t max);
 uint64_t nmt_cli_count(
 	const struct nmt_cli *cli, const char *opt, const char *arg, uint64_t min, uint64_t max);
+uint64_t nmt_cli_size(
+	const struct nmt_cli *cli, const char *opt, const char *arg, uint64_t min, uint64_t max);
 int nmt_cli_int(const struct nmt_cli *cli, const char *opt, const char *arg, int min, int max);
 double nmt_cli_scaled(
 	const struct nmt_cli *cli, const char *opt, const char *arg, double min, double max);

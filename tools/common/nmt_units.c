@@ -81,9 +81,9 @@ parse_decimal(const char *text, double *val, const char **end)
 	return true;
 }
 
-/* Decimal number with optional K/M/G to the end of the text. False: something else. */
+/* Decimal number with optional K/M/G, powers of @base, to the end. False: something else. */
 static bool
-parse_with_prefix(const char *text, double *val)
+parse_with_prefix(const char *text, double base, double *val)
 {
 	static const char prefixes[] = "KMG";
 	const char *end;
@@ -97,18 +97,19 @@ parse_with_prefix(const char *text, double *val)
 	if (p == NULL || end[1] != '\0')
 		return false;
 	for (; p >= prefixes; p--) /* at most three factors */
-		*val *= 1000;
+		*val *= base;
 	return true;
 }
 
-int
-nmt_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct nmt_err *err)
+static int
+parse_whole(const char *text, double base, uint64_t min, uint64_t max, uint64_t *out,
+	struct nmt_err *err)
 {
 	double val;
 
 	if (nmt_parse_u64(text, 0, UINT64_MAX, out, NULL) != -EINVAL)
 		return nmt_parse_u64(text, min, max, out, err);
-	if (!parse_with_prefix(text, &val))
+	if (!parse_with_prefix(text, base, &val))
 		return nmt_err_set(err, -EINVAL,
 			"'%.40s' is not a number (digits, optionally followed by K, M or G)", text);
 	val = nearbyint(val * 1e6) / 1e6; /* 1.1 * 1000 is not quite 1100 */
@@ -123,11 +124,23 @@ nmt_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out, str
 }
 
 int
+nmt_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct nmt_err *err)
+{
+	return parse_whole(text, 1000, min, max, out, err);
+}
+
+int
+nmt_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct nmt_err *err)
+{
+	return parse_whole(text, 1024, min, max, out, err);
+}
+
+int
 nmt_parse_scaled(const char *text, double min, double max, double *out, struct nmt_err *err)
 {
 	double val;
 
-	if (!parse_with_prefix(text, &val))
+	if (!parse_with_prefix(text, 1000, &val))
 		return nmt_err_set(err, -EINVAL,
 			"'%.40s' is not a number (digits, optionally followed by K, M or G)", text);
 	if (!(val >= min && val <= max))

@@ -48,6 +48,14 @@ int nmt_parse_count(
 	const char *text, uint64_t min, uint64_t max, uint64_t *out, struct nmt_err *err);
 
 /**
+ * nmt_parse_size() - as nmt_parse_count(), of bytes of memory: K, M, G are powers of 1024
+ *
+ * As in memory= of nmctl(8). "1M" is 1048576.
+ */
+int nmt_parse_size(
+	const char *text, uint64_t min, uint64_t max, uint64_t *out, struct nmt_err *err);
+
+/**
  * nmt_parse_scaled() - read a real number with optional K, M or G, such as a bandwidth in bit/s
  *
  * Thread: any. Return: 0, -EINVAL not a number, -ERANGE outside @min..@max. NaN and infinity are

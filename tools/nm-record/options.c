@@ -6,7 +6,7 @@
 
 #include "store.h"
 
-#define DEFAULT_BYTES	  64000000u
+#define DEFAULT_BYTES	  (64u << 20)
 #define DEFAULT_MAX_DUMPS 10
 #define MAX_SNAPLEN	  262144
 #define NS_PER_S	  UINT64_C(1000000000)
@@ -23,7 +23,7 @@ static const char help[] =
 	"       nm-record [-S SOCKET] [-j] status\n"
 	"       nm-record [-S SOCKET] stop\n"
 	"\n"
-	"  -b, --bytes N        memory for frames (default 64M; suffixes K, M, G)\n"
+	"  -b, --bytes N        memory for frames (default 64M; K, M, G: powers of 1024)\n"
 	"  -n, --frames N       keep N frames at most\n"
 	"  -t, --seconds TIME   keep frames that are not older\n"
 	"  -s, --snaplen N      bytes of each frame (default 262144)\n"
@@ -137,7 +137,7 @@ options_parse(struct options *o, int argc, char **argv)
 	while ((opt = nmt_cli_next(&record_cli, argc, argv)) != -1) {
 		switch (opt) {
 		case 'b':
-			o->n_bytes = nmt_cli_count(
+			o->n_bytes = nmt_cli_size(
 				&record_cli, "-b", optarg, STORE_MIN_SIZE, UINT64_C(1) << 40);
 			break;
 		case 'n':

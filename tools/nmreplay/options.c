@@ -49,8 +49,8 @@ static const char help_text[] =
 	"  -w SECONDS     wait for the link before the first packet (default 0)\n"
 	"  -C CPU[,CPU]   run the transmitter on one CPU, everything else on the other\n"
 	"  --max-memory BYTES\n"
-	"                 for packets and schedule; K, M, G allowed (default half of what\n"
-	"                 is available)\n"
+	"                 for packets and schedule; K, M, G: powers of 1024 (default half\n"
+	"                 of what is available)\n"
 	"\n"
 	"Output:\n"
 	"  -j, --json     results as JSON objects, one per line, on standard output\n"
@@ -181,7 +181,7 @@ parse_option(struct nmr_options *opt, int option)
 		opt->link.seed = nmt_cli_u64(&cli, "--seed", optarg, 0, UINT64_MAX);
 		break;
 	case OPT_MAX_MEMORY:
-		opt->memory_limit = nmt_cli_count(&cli, "--max-memory", optarg, 1, SIZE_MAX / 2);
+		opt->memory_limit = nmt_cli_size(&cli, "--max-memory", optarg, 1, SIZE_MAX / 2);
 		break;
 	}
 }

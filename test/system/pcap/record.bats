@@ -241,6 +241,11 @@ autos()
 	run -2 timeout 20 "$NM_RECORD" -f 'ifindex 3' vale0:a
 	[[ $output == *'-f: a filter by interface number (ifindex): a netmap port has none'* ]]
 	run -2 "$NM_RECORD" -b 10 vale0:a
+	run -2 timeout 20 "$NM_RECORD" -b 1023K vale0:a
+	[[ $output == *'-b: 1023K is out of range'* ]]
+	record -b 1M vale0:a # the least, 2^20
+	"$NM_RECORD" -j status | grep -q '"memory":1048576,'
+	stop "$REC_PID" TERM
 	run -2 "$NM_RECORD" dump a b
 	run -2 "$NM_RECORD" -j vale0:a
 	run -2 "$NM_RECORD" -w "$DIR/nosuch/x" vale0:a

@@ -87,7 +87,7 @@ static void
 test_seed_and_memory(void **state)
 {
 	static const struct tool_args_case given = {
-		"-f a -i b --seed 0x10 --max-memory 1.5G", 0, "16 1500000000\n", NULL};
+		"-f a -i b --seed 0x10 --max-memory 1.5G", 0, "16 1610612736\n", NULL};
 	static const struct tool_args_case absent = {"-f a -i b", 0, "seed limit\n", NULL};
 
 	(void)state;

@@ -146,6 +146,26 @@ test_parse_count(void **state)
 }
 
 static void
+test_parse_size(void **state)
+{
+	static const struct u64_case cases[] = {
+		{"7", 0, 10, 0, 7},
+		{"1k", 0, 2000, 0, 1024},
+		{"1M", 1048576, UINT64_MAX, 0, 1048576},
+		{"3G", 0, UINT64_MAX, 0, UINT64_C(3) << 30},
+		{"1.5M", 0, UINT64_MAX, 0, 1572864},
+		{"0.1K", 0, 1024, -EINVAL, 0},
+		{"2K", 0, 2047, -ERANGE, 0},
+		{"1T", 0, UINT64_MAX, -EINVAL, 0},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		check_u64(nmt_parse_size, &cases[i]);
+}
+
+static void
 test_parse_scaled(void **state)
 {
 	double val = -1;
@@ -235,6 +255,7 @@ main(void)
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_parse_u64),
 		cmocka_unit_test(test_parse_count),
+		cmocka_unit_test(test_parse_size),
 		cmocka_unit_test(test_parse_scaled),
 		cmocka_unit_test(test_parse_time),
 		cmocka_unit_test(test_parse_list),
