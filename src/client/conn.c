@@ -13,7 +13,7 @@
 
 #include "shm/proto.h"
 
-#define ANSWER_TIMEOUT_S 10
+#define ANSWER_TIMEOUT_S 20 /* longer than netmapd makes a command wait after a restart */
 #define MAX_ANSWER	 (64u << 20)
 
 static int

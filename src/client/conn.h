@@ -36,7 +36,7 @@ void unm_conn_close(struct unm_conn *c);
  * unm_conn_ask() - send a command, wait for its answer
  * @text: receives the JSON text, allocated, the caller's
  *
- * Blocks, 10 s at most. Return: 0, or negative errno with c->text.
+ * Blocks, 20 s at most. Return: 0, or negative errno with c->text.
  */
 int unm_conn_ask(struct unm_conn *c, const char *const *words, unsigned int n_words, char **text);
 

@@ -25,8 +25,6 @@
 #include "shm/atomic.h"
 
 #define MAX_WORDS 40
-#define STILL_RESTORING                                                                            \
-	"netmapd has just been restarted and waits for its clients: try again in a few seconds"
 
 struct command {
 	struct unm_server *srv;
@@ -35,7 +33,16 @@ struct command {
 	const char *word[MAX_WORDS];
 	struct unm_json json;
 	struct unm_reason why;
+	bool waits; /* unm_msg.waits */
 };
+
+/* What changes something waits for the clients of a previous run, as requests of programs do. */
+static int
+wait_for_restore(struct command *c)
+{
+	c->waits = true;
+	return unm_fail(&c->why, -EAGAIN, "netmapd is out of memory"); /* if it can't wait */
+}
 
 static int
 parse_u32(struct command *c, const char *text, uint32_t max, uint32_t *out)
@@ -352,7 +359,7 @@ isolate_create(struct command *c)
 	int ret;
 
 	if (c->srv->is_restoring)
-		return unm_fail(&c->why, -EAGAIN, STILL_RESTORING);
+		return wait_for_restore(c);
 	ret = unm_isolate_spec_init(&spec, c->word[2], why);
 	for (i = 3; i < c->n && ret == 0; i++)
 		ret = unm_isolate_spec_word(&spec, c->word[i], why);
@@ -445,7 +452,7 @@ run(struct command *c)
 		if (strcmp(c->word[0], commands[i].word) != 0)
 			continue;
 		if (commands[i].changes && c->srv->is_restoring)
-			return unm_fail(&c->why, -EAGAIN, STILL_RESTORING);
+			return wait_for_restore(c);
 		return commands[i].run(c);
 	}
 	return unm_fail(&c->why, -EINVAL, "there is no command '%s'", c->word[0]);
@@ -492,6 +499,7 @@ unm_handle_admin(struct unm_msg *m)
 	ret = split(&c, req->text, req->text_len);
 	if (ret == 0)
 		ret = run(&c);
+	m->waits = c.waits;
 	if (ret == 0)
 		ret = unm_json_finish(&c.json);
 	if (ret == 0)

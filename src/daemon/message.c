@@ -309,7 +309,7 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 0, false, WAIT},
 	[UNM_MSG_BROKER] = {unm_handle_broker, BODY(unm_msg_broker), 1, false, SERVE},
 	[UNM_MSG_ADMIN] = {unm_handle_admin, sizeof(struct unm_msg_admin),
-		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE},
+		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE}, /* or m.waits */
 };
 
 /* Return: 0 to go on, a positive errno to answer with. */
@@ -399,7 +399,7 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 		unm_loop_poll_hangups(&s->srv->loop);
 		if (!is_restoring || rule->in_restore != WAIT)
 			rule->handle(&m);
-		if (is_restoring && (rule->in_restore == WAIT ||
+		if (is_restoring && (rule->in_restore == WAIT || m.waits ||
 					    (rule->in_restore == WAIT_ON_ERROR && m.error != 0))) {
 			ret = hold(s, hdr, fds, n_fds);
 			if (ret == 0)

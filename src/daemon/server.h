@@ -183,6 +183,7 @@ struct unm_msg {
 	unsigned int n_out_fds;
 	int out_own_fd;
 	bool wants_restore_check;
+	bool waits;   /* for the end of the restore phase; nothing has been done */
 	bool goes_on; /* -EINPROGRESS: no answer yet, run it again */
 };
 

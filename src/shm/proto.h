@@ -246,7 +246,7 @@ struct unm_msg_unbind {
 
 /*
  * ADMIN: a command line of words, each ended by a NUL, e.g. "show\0ports\0". Allowed without HELLO. The answer is JSON text, or a plain
- * error sentence when error != 0; what is too long for a message comes in a memfd (text_len 0, one descriptor).
+ * error sentence when error != 0 (after a restart, what changes something is answered as late as CTRL is); what is too long for a message comes in a memfd (text_len 0, one descriptor).
  */
 struct unm_msg_admin {
 	uint32_t text_len;

@@ -94,14 +94,23 @@ def requests_wait_for_the_others(daemon):
     got = []
     t = threading.Thread(target=lambda: got.append(new.register(late, "vale2:a")))
     t.start()
+    nmctl, created = daemon.session(hello=False), []
+    u.expect(nmctl.admin("show", "daemon")[0], 0, "show does not wait")
+    u.expect(nmctl.admin("frob")[0], errno.EINVAL, "nor does what is wrong")
+    t2 = threading.Thread(target=lambda: created.append(nmctl.admin("create", "p2")))
+    t2.start()
     b1, b2 = returning(daemon), returning(daemon)
     u.expect(held.restore(b1).error, 0, "restore 1")
     b1.request(u.RESTORE_DONE)
     time.sleep(0.2)
-    assert not got, "answered before the second client was back"
+    assert not got and not created, "answered before the second client was back"
     u.expect(idle.restore(b2).error, 0, "restore 2")
     b2.request(u.RESTORE_DONE)
     t.join(10)
+    t2.join(10)
+    u.expect(created, [(0, "{}")], "create after the phase")
+    u.expect(nmctl.admin("delete", "p2")[0], 0, "delete")
+    nmctl.close()
     u.expect(got[0].error, 0, "register after the phase")
     assert got[0].info.seg_uid == held.info.seg_uid and got[0].info.port == held.info.port
     for h in (held, idle):

@@ -12,6 +12,7 @@
 #include "nmctl.h"
 
 /* A restarted netmapd waits 15 s for its clients at most. */
+#define ASK_TRIES     3
 #define STOP_TRIES    400
 #define STOP_PAUSE_US 50000
 
@@ -98,13 +99,23 @@ makes_something(const char *command)
 	       strcmp(command, "isolate") == 0;
 }
 
+/* Where netmapd was killed, there may be what they change: the next one takes it over. */
+static bool
+changes_something(const char *command)
+{
+	return strcmp(command, "set") == 0 || strcmp(command, "link") == 0 ||
+	       strcmp(command, "delete") == 0 || strcmp(command, "detach") == 0;
+}
+
 void
 nmctl_connect(struct nmctl *n)
 {
 	const bool start = n->n_args > 0 && (makes_something(n->args[0]) || sets_interface(n));
-	const int ret = start ? conn_open_or_start(&n->conn, n->socket_path)
-			      : unm_conn_open(&n->conn, n->socket_path);
+	int ret = start ? conn_open_or_start(&n->conn, n->socket_path)
+			: unm_conn_open(&n->conn, n->socket_path);
 
+	if (ret == -ECONNREFUSED && !start && n->n_args > 0 && changes_something(n->args[0]))
+		ret = conn_open_or_start(&n->conn, n->socket_path);
 	if (ret < 0)
 		nmt_die(&cli, "%s", n->conn.text);
 }
@@ -113,8 +124,13 @@ struct json_object *
 nmctl_ask(struct nmctl *n, const char *const *words, unsigned int n_words)
 {
 	struct json_object *out = NULL;
-	const int ret = conn_ask(&n->conn, words, n_words, &out);
+	int ret = conn_ask(&n->conn, words, n_words, &out), tries;
 
+	for (tries = 1; tries < ASK_TRIES && (ret == -ECONNRESET || ret == -EPIPE); tries++) {
+		unm_conn_close(&n->conn); /* it was being killed: the next one answers */
+		nmctl_connect(n);
+		ret = conn_ask(&n->conn, words, n_words, &out);
+	}
 	/*
 	 * Words that are wrong whatever there is. Whether a port can be attached or deleted is not a
 	 * matter of words.

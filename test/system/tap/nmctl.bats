@@ -336,3 +336,22 @@ has_problem()
 	wait_for 10 eval '[ "$(port_field vale0:rx received)" = 100 ]'
 	[ "$(daemon_pid)" != "$DAEMON" ]
 }
+
+has_receiver()
+{
+	[ "$(json "len([c for c in d['clients'] if c['pid'] == $PID and c['descriptors']])" show clients)" = 1 ]
+}
+
+@test "netmapd was killed: what changes something waits for its clients, as programs do" {
+	start_daemon
+	start_rx rx vale0:rx # comes back some 50 ms later
+	nmctl create p0
+	for change in 'create p1' 'attach vale0 p1' 'set vale0 ageing 9' 'link vale0:rx down' 'detach vale0 p1' 'delete p0'; do
+		kill -KILL "$(daemon_pid)"
+		nmctl $change
+		has_receiver
+	done
+	kill -KILL "$(daemon_pid)"
+	vale_ctl -n p2
+	has_receiver
+}
