@@ -56,6 +56,8 @@ struct reading {
 	struct unm_reason *why;
 	FILE *file;
 	int line;
+	int section_line;			   /* where the present section began */
+	int isolate_line[UNM_CONFIG_MAX_ISOLATES]; /* and that of each isolate */
 	int error;
 };
 
@@ -181,9 +183,25 @@ set_value(const struct reading *r, const struct key *k, const char *value)
 	return -EINVAL;
 }
 
+/* Two isolates can't have one socket. */
+static int
+check_path(const struct unm_config *cfg, const struct unm_isolate_spec *s, char *why)
+{
+	const struct unm_isolate_spec *other;
+
+	for (other = cfg->isolates; other < cfg->isolates + cfg->n_isolates; other++) {
+		if (other == s || s->path[0] == '\0' || strcmp(other->path, s->path) != 0)
+			continue;
+		snprintf(why, UNM_POLICY_WHY_SIZE, "isolate %s has this socket already",
+			other->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* A pair of section [isolate NAME]. */
 static int
-set_isolate(const struct reading *r, const char *isolate, const char *key, const char *value)
+set_isolate(struct reading *r, const char *isolate, const char *key, const char *value)
 {
 	struct unm_config *cfg = r->cfg;
 	struct unm_isolate_spec *s = cfg->isolates;
@@ -197,11 +215,18 @@ set_isolate(const struct reading *r, const char *isolate, const char *key, const
 			r->path, r->line, UNM_CONFIG_MAX_ISOLATES);
 	if (s == cfg->isolates + cfg->n_isolates) {
 		ret = unm_isolate_spec_init(s, isolate, why);
+		r->isolate_line[cfg->n_isolates] = r->section_line;
 		cfg->n_isolates += ret == 0;
+	} else if (r->isolate_line[s - cfg->isolates] != r->section_line) {
+		return unm_fail(r->why, -EINVAL,
+			"%s:%d: there is a section [isolate %s] in line %d already", r->path,
+			r->section_line, isolate, r->isolate_line[s - cfg->isolates]);
 	}
 	snprintf(word, sizeof(word), "%s=%s", key, value);
 	if (ret == 0)
 		ret = unm_isolate_spec_word(s, word, why);
+	if (ret == 0)
+		ret = check_path(cfg, s, why);
 	return ret < 0 ? unm_fail(r->why, ret, "%s:%d: %s", r->path, r->line, why) : 0;
 }
 
@@ -255,6 +280,8 @@ next_line(char *str, int num, void *stream)
 		return NULL;
 	}
 	memmove(str, str + strspn(str, " \t"), strlen(str + strspn(str, " \t")) + 1);
+	if (str[0] == '[')
+		r->section_line = r->line;
 	return str;
 }
 
@@ -284,7 +311,7 @@ unm_config_load(struct unm_config *cfg, const char *path, bool must_exist, struc
 		char text[UNM_POLICY_WHY_SIZE];
 
 		if (unm_isolate_spec_check(&cfg->isolates[i], text) < 0)
-			return unm_fail(why, -EINVAL, "%s: %s", path, text);
+			return unm_fail(why, -EINVAL, "%s:%d: %s", path, r.isolate_line[i], text);
 	}
 	return 0;
 }

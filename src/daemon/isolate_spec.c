@@ -79,8 +79,8 @@ set_mode(struct unm_isolate_spec *s, const char *value, char *why)
 	return 0;
 }
 
-int
-unm_isolate_spec_word(struct unm_isolate_spec *s, const char *word, char *why)
+static int
+take_word(struct unm_isolate_spec *s, const char *word, char *why)
 {
 	if (strncmp(word, "socket=", 7) == 0)
 		return set_path(s, word + 7, why);
@@ -89,6 +89,38 @@ unm_isolate_spec_word(struct unm_isolate_spec *s, const char *word, char *why)
 	if (strncmp(word, "mode=", 5) == 0)
 		return set_mode(s, word + 5, why);
 	return unm_policy_word(&s->policy, word, why);
+}
+
+/* Of the words that can be given once only; 0: of no such. */
+static uint32_t
+bit_of(const char *word)
+{
+	static const char *const once[] = {
+		"socket=", "owner=", "mode=", "ports=", "clients=", "memory=", "rate="};
+	size_t i;
+
+	for (i = 0; i < sizeof(once) / sizeof(once[0]); i++) {
+		if (strncmp(word, once[i], strlen(once[i])) == 0)
+			return UINT32_C(1) << i;
+	}
+	return 0;
+}
+
+int
+unm_isolate_spec_word(struct unm_isolate_spec *s, const char *word, char *why)
+{
+	const uint32_t bit = bit_of(word);
+	int ret;
+
+	if (s->given & bit) {
+		snprintf(why, UNM_POLICY_WHY_SIZE, "%.*s is given twice", (int)strcspn(word, "="),
+			word);
+		return -EINVAL;
+	}
+	ret = take_word(s, word, why);
+	if (ret == 0)
+		s->given |= bit;
+	return ret;
 }
 
 int

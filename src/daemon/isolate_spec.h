@@ -26,6 +26,7 @@ struct unm_isolate_spec {
 	uid_t uid; /* (uid_t)-1: not given */
 	gid_t gid;
 	mode_t mode;
+	uint32_t given; /* words that can't be given again; private */
 	struct unm_policy policy;
 };
 
@@ -35,7 +36,10 @@ struct unm_isolate_spec {
  */
 int unm_isolate_spec_init(struct unm_isolate_spec *s, const char *name, char *why);
 
-/** unm_isolate_spec_word() - take in one word. Return: 0, -EINVAL with a sentence. */
+/**
+ * unm_isolate_spec_word() - take in one word; all but allow can be given once. Return: 0, -EINVAL
+ * with a sentence.
+ */
 int unm_isolate_spec_word(struct unm_isolate_spec *s, const char *word, char *why);
 
 /** unm_isolate_spec_check() - is everything there? Return: 0, -EINVAL with a sentence. */

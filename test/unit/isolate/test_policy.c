@@ -273,6 +273,8 @@ test_spec(void **state)
 	assert_int_equal(unm_isolate_spec_check(&s, why), 0);
 	assert_int_equal(unm_isolate_spec_word(&s, "owner=1000:100", why), 0);
 	assert_int_equal(unm_isolate_spec_word(&s, "mode=0660", why), 0);
+	assert_int_equal(unm_isolate_spec_word(&s, "mode=0600", why), -EINVAL);
+	assert_string_equal(why, "mode is given twice");
 	unm_isolate_spec_format(&s, ' ', text, sizeof(text));
 	assert_string_equal(text, "socket=/run/x/web.sock mode=0660 owner=1000:100 allow=vale0:web "
 				  "ports=16 clients=64 memory=268435456 rate=0 ");
