@@ -21,7 +21,7 @@
 
 #define NS_PER_S     UINT64_C(1000000000)
 #define MAX_PAUSE_S  60u
-#define STABLE_S     30u /* one that ran so long starts with a short pause again */
+#define STABLE_S     3u /* one that ran so long starts with a short pause again */
 #define MAX_CHILDREN 65536
 #define END_WAIT_MS  500 /* a killed process takes milliseconds */
 

@@ -4,7 +4,8 @@
  *
  * Each is an ordinary client and outlives netmapd. Its end is seen by a pidfd, as one that was
  * taken over from a previous run is not our child. One that ends is started again, after a pause
- * that grows with each failure.
+ * that grows with each failure: 1, 2, 4 s and so on up to a minute, and 1 s again after one that ran
+ * for some seconds.
  */
 #ifndef UNM_DAEMON_CHILD_H
 #define UNM_DAEMON_CHILD_H

@@ -129,6 +129,27 @@ s.sendto(b"x", ("255.255.255.255", 99))'
 	ping_from "$ns_a" 10.9.0.2
 }
 
+# ended_for PAUSE: how often port_a's worker has ended, and the next one was to come in so many seconds
+ended_for()
+{
+	grep -c "^netmapd: $port_a: its nm-worker has ended; another one in $1 s" "$DIR/daemon.err"
+}
+
+@test "a worker that ran for some seconds is replaced after a second, one that did not later" {
+	start_daemon
+	two_hosts
+	for n in 1 2; do
+		wait_for 10 ping_from "$ns_a" 10.9.0.2
+		sleep 3.5
+		worker=$(worker_pid "$port_a")
+		kill -KILL "$worker"
+		wait_for 10 is_new_worker "$port_a" "$worker"
+		[ "$(ended_for 1)" -eq "$n" ]
+	done
+	kill -KILL "$(worker_pid "$port_a")"
+	wait_for 5 eval '[ "$(ended_for 2)" -eq 1 ]'
+}
+
 @test "a dead worker's port can be detached, and attached again" {
 	two_hosts
 	kill -KILL "$(worker_pid "$port_a")"
