@@ -175,7 +175,7 @@ set_ageing(struct command *c, const char *value)
 static int
 set_interface(struct command *c)
 {
-	int ret = unm_elsewhere_check(c->s, c->word[1], &c->why);
+	int ret = unm_elsewhere_check(c->s, c->word[1], false, &c->why);
 	char note[UNM_NAME_SIZE + 64];
 	bool is_there = false;
 

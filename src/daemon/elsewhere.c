@@ -64,7 +64,8 @@ is_meant(struct unm_domain *dom, const struct unm_name *name, const struct place
 }
 
 int
-unm_elsewhere_check(const struct unm_session *s, const char *raw, struct unm_reason *why)
+unm_elsewhere_check(
+	const struct unm_session *s, const char *raw, bool is_opened, struct unm_reason *why)
 {
 	struct unm_domain *dom = &s->srv->dom;
 	char path[40], netns[NETNS_SIZE];
@@ -83,8 +84,9 @@ unm_elsewhere_check(const struct unm_session *s, const char *raw, struct unm_rea
 			"'%s' is in your network namespace, netmapd is in another one: write "
 			"%s%%pid:N, N being a process of yours",
 			name.full, name.full);
-	/* In the name itself, a - would begin the number of a ring. */
+	/* In what a program opens, these begin something else. */
 	return unm_fail(why, -ENXIO,
 		"'%s' is in your network namespace, netmapd is in another one: write %s%s%s",
-		name.full, name.full, strchr(netns, '-') != NULL ? "@netns=" : "%", netns);
+		name.full, name.full,
+		is_opened && strpbrk(netns, "-*^/@") != NULL ? "@netns=" : "%", netns);
 }

@@ -17,11 +17,13 @@
  * unm_elsewhere_check() - may this client mean what netmapd would take for @raw?
  * @raw: the name of an interface or TAP as the client gave it, NETMAP_REQ_IFNAMSIZ bytes or less;
  * others are not looked at
+ * @is_opened: by a program, whose user writes it as libnetmap(3) reads it
  *
  * Where the client is or what there is there may be out of sight of a netmapd without privileges:
  * then it may. So may a broker, whose clients' names are bound by their policy.
  * Return: 0, or -ENXIO with the reason.
  */
-int unm_elsewhere_check(const struct unm_session *s, const char *raw, struct unm_reason *why);
+int unm_elsewhere_check(
+	const struct unm_session *s, const char *raw, bool is_opened, struct unm_reason *why);
 
 #endif

@@ -17,7 +17,7 @@ open_for_query(
 	int ret = unm_ctrl_region(c, mem_id, &region);
 
 	if (ret == 0)
-		ret = unm_elsewhere_check(c->s, c->hdr->nr_name, &c->why);
+		ret = unm_elsewhere_check(c->s, c->hdr->nr_name, false, &c->why);
 	if (ret == 0)
 		ret = unm_ctrl_parse_name(c, &name);
 	if (ret == 0) {

@@ -85,7 +85,7 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		label[sizeof(label) - 1] = '\0';
 		return unm_null_open(&c->srv->dom, label, &geo, out, &c->why);
 	}
-	ret = unm_elsewhere_check(c->s, c->hdr->nr_name, &c->why);
+	ret = unm_elsewhere_check(c->s, c->hdr->nr_name, true, &c->why);
 	if (ret == 0)
 		ret = unm_ctrl_parse_name(c, &name);
 	if (ret < 0)

@@ -220,7 +220,7 @@ unm_req_vale_attach(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s': ATTACH takes all rings: nr_mode ALL_NIC or NIC_SW, nr_ringid 0",
 			name.full);
-	ret = unm_elsewhere_check(c->s, name.port, &c->why);
+	ret = unm_elsewhere_check(c->s, name.port, false, &c->why);
 	if (ret == 0)
 		ret = unm_ctrl_region(c, req->reg.nr_mem_id, &region);
 	if (ret == 0)
