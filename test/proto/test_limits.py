@@ -139,7 +139,7 @@ def descriptor_limit():
 def two_at_once():
     """Many started on one socket: one serves, the others end with status 0."""
     base = tempfile.mkdtemp(prefix="unm-two-")
-    path = os.path.join(base, "dir", "s")
+    path = os.path.join(base, "s")
     procs = [subprocess.Popen([u.program(), "--socket", path], stderr=subprocess.PIPE) for _ in range(8)]
     deadline = time.monotonic() + 10
     while sum(p.poll() is None for p in procs) > 1 and time.monotonic() < deadline:
@@ -330,10 +330,28 @@ def ends_when_unused():
     shutil.rmtree(base)
 
 
+def directories():
+    """That of a default socket is made; that of another one has to be there."""
+    base = tempfile.mkdtemp(prefix="unm-dir-")
+    path = os.path.join(base, "no", "s")
+    p = subprocess.run([u.program(), "--socket", path], timeout=10, stderr=subprocess.PIPE, text=True)
+    u.expect(p.returncode, 1, "no directory")
+    assert "make the directory of the socket first" in p.stderr, p.stderr
+    u.expect(os.listdir(base), [], "made")
+    if os.geteuid() != 0:
+        env = {**os.environ, "XDG_RUNTIME_DIR": base}
+        env.pop("UNETMAP_SOCKET", None)
+        u.expect(subprocess.run([u.program(), "--autostart"], env=env, timeout=10).returncode, 0, "a default one")
+        s = u.Session(os.path.join(base, "unetmap", "netmapd.sock"))
+        s.admin("stop")
+        s.close()
+    shutil.rmtree(base)
+
+
 if os.environ.get("UNM_FULL_DIR"):
     inside_full_directory(os.environ["UNM_FULL_DIR"])
     sys.exit(0)
 
 tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, stale_socket, full_directory,
-         configuration, refuses_strangers, ends_when_unused]
+         configuration, refuses_strangers, ends_when_unused, directories]
 sys.exit(1 if u.run_each(tests) else 0)

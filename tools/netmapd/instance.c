@@ -26,11 +26,23 @@
 #define NO_GROUP      ((unsigned int)-1)
 #define NEW_SUFFIX    ".new" /* of the socket until it serves */
 
+/* Where the socket is if nobody says. Return: as snprintf(). */
+static int
+default_path(char *path, size_t size)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return snprintf(path, size, "%s/%s", UNM_SYSTEM_DIR, UNM_SOCKET_NAME);
+	if (run != NULL && run[0] == '/')
+		return snprintf(path, size, "%s/unetmap/%s", run, UNM_SOCKET_NAME);
+	return snprintf(path, size, "/tmp/unetmap-%u/%s", (unsigned int)geteuid(), UNM_SOCKET_NAME);
+}
+
 int
 instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 {
 	const char *env = getenv(UNM_SOCKET_ENV);
-	const char *run = getenv("XDG_RUNTIME_DIR");
 	int n;
 
 	memset(in, 0, sizeof(*in));
@@ -40,15 +52,8 @@ instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 		wanted = env;
 	if (wanted != NULL)
 		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s", wanted);
-	else if (geteuid() == 0)
-		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s/%s", UNM_SYSTEM_DIR,
-			UNM_SOCKET_NAME);
-	else if (run != NULL && run[0] == '/')
-		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s/unetmap/%s", run,
-			UNM_SOCKET_NAME);
 	else
-		n = snprintf(in->socket_path, sizeof(in->socket_path), "/tmp/unetmap-%u/%s",
-			(unsigned int)geteuid(), UNM_SOCKET_NAME);
+		n = default_path(in->socket_path, sizeof(in->socket_path));
 	if (n < 0 || (size_t)n > sizeof(in->socket_path) - sizeof(NEW_SUFFIX))
 		return unm_fail(why, -ENAMETOOLONG,
 			"the socket's path has more than %zu characters: choose a shorter one",
@@ -57,9 +62,19 @@ instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 	return 0;
 }
 
+/* The directory of a default socket is ours to make; that of another one may be a slip of the pen. */
+static bool
+may_make_dir(const struct instance *in)
+{
+	char path[sizeof(in->socket_path)];
+	const int n = default_path(path, sizeof(path));
+
+	return n > 0 && (size_t)n < sizeof(path) && strcmp(path, in->socket_path) == 0;
+}
+
 /*
- * The directory of the socket: made if it is missing, and refused if somebody else could replace
- * what is in it.
+ * The directory of the socket: made if a default one is missing, and refused if somebody else could
+ * replace what is in it.
  */
 static int
 prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
@@ -73,6 +88,9 @@ prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
 	if (slash == NULL || slash == dir)
 		return 0;
 	*slash = '\0';
+	if (!may_make_dir(in) && lstat(dir, &st) < 0)
+		return unm_fail(why, -errno, "%s: %s (make the directory of the socket first)", dir,
+			strerror(errno));
 	if (mkdir(dir, gid != NO_GROUP ? 0750 : 0700) == 0) {
 		if (gid != NO_GROUP && chown(dir, (uid_t)-1, gid) < 0)
 			return unm_fail(why, -errno, "can't give %s to the group: %s", dir,
