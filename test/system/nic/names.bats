@@ -199,9 +199,15 @@ refused_in()
 	run ! grep -q "another network namespace" "$DIR/doctor"
 }
 
-@test "a namespace without a name is given by a process" {
+@test "what to write for a namespace without a name, or with an odd one" {
 	called
 	"$UNETMAP_NETMAPD" --autostart 3>&-
 	run timeout 20 unshare --net sh -c 'ip link add u0 type veth peer name u1; exec "$1" -i netmap:u0 -f rx -w 0' sh "$PKT_GEN"
 	[[ $status -ne 0 && $output == *"write u0%pid:N, N being a process of yours"* ]]
+	NS+=("$TAG-x")
+	ip netns add "$TAG-x"
+	ip -n "$TAG-x" link add u0 type veth peer name u1
+	WRITE="u0@netns=$TAG-x" refused_in "$TAG-x" "$PKT_GEN" -i netmap:u0 -f rx -w 0
+	WRITE="u0%$TAG-x" refused_in "$TAG-x" "$BUILD/tools/nmctl/nmctl" attach vale0 u0
+	start rx Ready ip netns exec "$TAG-x" "$PKT_GEN" -i "netmap:u0@netns=$TAG-x" -f rx -w 0 -W
 }
