@@ -159,9 +159,10 @@ is_whole()
 	[[ "$output" == *"no interface's host side"* ]]
 }
 
-# Workers, confined as they are, can't start one.
+# Workers, confined as they are, can't start one. $1: the killed one, whose place is free when it has gone.
 next_netmapd()
 {
+	wait_for 5 is_gone "$1"
 	"$UNETMAP_NETMAPD" --autostart 3>&-
 	wait_for 10 nmctl show >/dev/null
 	wait_for 20 has_workers
@@ -184,7 +185,7 @@ has_workers()
 	daemon=$(daemon_pid)
 	kill -KILL "$daemon"
 	all_reach
-	next_netmapd
+	next_netmapd "$daemon"
 	wait_for 10 all_reach
 	# netmapd and one of the two
 	for which in "h0" "h0^"; do
@@ -192,7 +193,7 @@ has_workers()
 		daemon=$(daemon_pid)
 		kill -STOP "$daemon" # so that it does not start the next worker
 		kill -KILL "$pid" "$daemon"
-		next_netmapd
+		next_netmapd "$daemon"
 		wait_for 20 all_reach
 	done
 	daemon=$(daemon_pid)
@@ -217,13 +218,13 @@ has_workers()
 	make_ns m
 	wire "$ns_m" "$one" "$ns_m" "$two"
 	vale_ctl -h "vale0:$one%$ns_m"
-	host_side_is_open "$one"
+	wait_for 5 host_side_is_open "$one" # its worker is on its way
 	run timeout 10 "$PKT_GEN" -i "netmap:$two%$ns_m" -f tx -n 1 -w 0
 	[ "$status" -eq 0 ]
 	host_side_is_open "$one"
 	vale_ctl -h "vale1:$two%$ns_m"
 	host_side_is_open "$one"
-	host_side_is_open "$two"
+	wait_for 5 host_side_is_open "$two"
 	vale_ctl -l | tee "$DIR/list"
 	grep -q "vale0:$one^%$ns_m " "$DIR/list"
 	grep -q "vale1:$two^%$ns_m " "$DIR/list"
