@@ -319,6 +319,7 @@ has_problem()
 	wait_for 20 is_ready_again
 	[ "$(json "d['switches'][0]['ageing_s']" show switches)" = 7 ]
 	nmctl set vale0 ageing 0
+	DAEMON=$(daemon_pid) # the receiver may have been the first to start one
 	kill -KILL "$DAEMON"
 	wait_for 5 is_gone "$DAEMON"
 	start_daemon
