@@ -144,7 +144,7 @@ def behind_rings(side):
                 raise CannotRun("nm-bridge does not run")
             before = cpu_seconds(child.pid)
             figures = tcp(Veth)(env, seconds)
-            return with_daemon(figures, "nm-bridge", child, before)
+            return with_daemon(figures, "nm-bridge", child.pid, before)
     return measure
 
 

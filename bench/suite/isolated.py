@@ -6,11 +6,12 @@ import json
 import os
 
 from measure import CannotRun, command
+from peers import cpu_seconds, with_daemon
 
 
 @contextlib.contextmanager
 def socket_of(env):
-    """A socket that allows everything on VALE; its broker shares the CPUs of the measurement."""
+    """A socket that allows everything on VALE, and its broker, which shares the CPUs of the measurement."""
     path = env.path("isolated.sock")
     nmctl = env.tool("nmctl")
     command(nmctl, "isolate", "create", "bench", f"socket={path}", "allow=vale*", "ports=256",
@@ -21,7 +22,7 @@ def socket_of(env):
         raise CannotRun("there is no broker")
     for task in os.listdir(f"/proc/{broker}/task"):
         os.sched_setaffinity(int(task), set(env.cpus))
-    yield path
+    yield path, broker
     command(nmctl, "isolate", "remove", "bench", env=env.environ)
 
 
@@ -32,6 +33,8 @@ def broker(env):
 def program(name, *args):
     """As cases.program(), both sides isolated."""
     def measure(env, seconds):
-        path = env.keep(broker)
-        return env.program(name, *args, seconds=seconds, environ=dict(env.environ, UNETMAP_SOCKET=path))
+        path, pid = env.keep(broker)
+        before = cpu_seconds(pid)
+        figures = env.program(name, *args, seconds=seconds, environ=dict(env.environ, UNETMAP_SOCKET=path))
+        return with_daemon(figures, "broker", pid, before)
     return measure

@@ -66,9 +66,9 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def with_daemon(figures, name, child, before):
+def with_daemon(figures, name, pid, before):
     """Add a daemon to the sides of a measurement; its CPU time includes the warm-up."""
-    figures["sides"].append({"name": name, "cpu_s": round(cpu_seconds(child.pid) - before, 3)})
+    figures["sides"].append({"name": name, "cpu_s": round(cpu_seconds(pid) - before, 3)})
     return figures
 
 
@@ -169,7 +169,7 @@ def open_vswitch(frame):
         with running_open_vswitch(env, wires) as switch:
             before = cpu_seconds(switch.pid)
             figures = wires.measure(env, frame, seconds)
-            return with_daemon(figures, "ovs-vswitchd", switch, before)
+            return with_daemon(figures, "ovs-vswitchd", switch.pid, before)
 
     return measure
 
@@ -184,7 +184,7 @@ def vde(frame):
             wait_until(lambda: os.path.exists(f"{sockets}/ctl"), "vde_switch")
             before = cpu_seconds(switch.pid)
             figures = env.program("peer_vde", "--frame", frame, "--switch", sockets, seconds=seconds)
-            return with_daemon(figures, "vde_switch", switch, before)
+            return with_daemon(figures, "vde_switch", switch.pid, before)
 
     return measure
 
