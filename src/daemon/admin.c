@@ -271,7 +271,7 @@ cmd_create(struct command *c)
 		ret = parse_u32(c, eq + 1, 65535, &v);
 		if (ret < 0)
 			return ret;
-		if (strncmp(w, "slots=", 6) == 0 && v <= UNM_RING_MAX_SLOTS)
+		if (strncmp(w, "slots=", 6) == 0 && v <= UNM_PORT_MAX_SLOTS)
 			req.nr_tx_slots = req.nr_rx_slots = v;
 		else if (strncmp(w, "rings=", 6) == 0 && v <= UNM_VALE_MAX_RINGS)
 			req.nr_tx_rings = req.nr_rx_rings = (uint16_t)v;
@@ -280,7 +280,7 @@ cmd_create(struct command *c)
 		else
 			return unm_fail(&c->why, -EINVAL,
 				"'%s': slots=1...%u, rings=1...%u or memory=ID is expected", w,
-				UNM_RING_MAX_SLOTS, UNM_VALE_MAX_RINGS);
+				UNM_PORT_MAX_SLOTS, UNM_VALE_MAX_RINGS);
 	}
 	return as_request(c, c->word[1], &req, unm_req_vale_newif);
 }

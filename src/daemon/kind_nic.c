@@ -337,11 +337,11 @@ choose_geometry(
 	spec->n_tx = unm_hint(n, 1, 1, UNM_NIC_MAX_QUEUES);
 	spec->n_rx = spec->n_tx;
 	spec->tx_slots = unm_hint(geo->tx_slots,
-		unm_hint(dev->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
-		UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+		unm_hint(dev->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
+		UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS);
 	spec->rx_slots = unm_hint(geo->rx_slots,
-		unm_hint(dev->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
-		UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+		unm_hint(dev->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
+		UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS);
 }
 
 static struct unm_nic *

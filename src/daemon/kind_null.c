@@ -30,10 +30,10 @@ unm_null_open(struct unm_domain *dom, const char *label, const struct unm_geomet
 			"a null port needs a memory region: set nr_mem_id or use the EXTMEM "
 			"option");
 	if (geo->n_tx > UNM_PORT_MAX_RINGS || geo->n_rx > UNM_PORT_MAX_RINGS ||
-		geo->tx_slots > UNM_RING_MAX_SLOTS || geo->rx_slots > UNM_RING_MAX_SLOTS)
+		geo->tx_slots > UNM_PORT_MAX_SLOTS || geo->rx_slots > UNM_PORT_MAX_SLOTS)
 		return unm_fail(why, -ENOMEM,
 			"a null port can have %u rings per direction and %u slots per ring",
-			UNM_PORT_MAX_RINGS, UNM_RING_MAX_SLOTS);
+			UNM_PORT_MAX_RINGS, UNM_PORT_MAX_SLOTS);
 	snprintf(name, sizeof(name), "null:%s", label);
 	spec.seg = unm_domain_segment(dom, why);
 	if (spec.seg == NULL)

@@ -139,9 +139,9 @@ make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 		.ops = &unm_kind_pipe,
 		.seg = unm_domain_segment(dom, why),
 		.tx_slots =
-			unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+			unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 		.rx_slots =
-			unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+			unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 	};
 	struct unm_dport *ends[2];
 	int i, ret;

@@ -33,9 +33,9 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 		.n_tx = n, /* a queue takes and gives frames: as many rings each way */
 		.n_rx = n,
 		.tx_slots = unm_hint(
-			geo->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+			geo->tx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 		.rx_slots = unm_hint(
-			geo->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS),
+			geo->rx_slots, UNM_DEFAULT_SLOTS, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 	};
 	int fds[UNM_MAX_TAP_QUEUES];
 	struct unm_dport *port;

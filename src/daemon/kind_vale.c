@@ -34,7 +34,7 @@ unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo)
 	geo->n_tx = unm_hint(geo->n_tx, 1, 1, UNM_VALE_MAX_RINGS);
 	geo->n_rx = unm_hint(geo->n_rx, 1, 1, UNM_VALE_MAX_RINGS);
 	geo->tx_slots = unm_hint(
-		geo->tx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+		geo->tx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS);
 	geo->rx_slots = unm_hint(
 		geo->rx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
 	if (geo->n_extra > UNM_MAX_EXTRA_BUFS)

@@ -31,9 +31,9 @@ attached_geometry(const struct unm_domain *dom, const struct nmreq_register *reg
 
 	vale->n_tx = vale->n_rx = unm_hint(n, 1, 1, UNM_MAX_TAP_QUEUES);
 	vale->tx_slots =
-		unm_hint(reg->nr_tx_slots, WORKER_SLOTS, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+		unm_hint(reg->nr_tx_slots, WORKER_SLOTS, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	vale->rx_slots = unm_hint(
-		reg->nr_rx_slots, dom->defaults.vale_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+		reg->nr_rx_slots, dom->defaults.vale_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	*tap = *vale;
 	tap->rx_slots = vale->tx_slots;
 	tap->tx_slots = WORKER_SLOTS;
@@ -120,9 +120,9 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	geo.n_tx = unm_dport_nic_tx(nic);
 	geo.n_rx = unm_dport_nic_rx(nic);
 	geo.tx_slots =
-		unm_hint(reg->nr_tx_slots, nic->tx_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+		unm_hint(reg->nr_tx_slots, nic->tx_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	geo.rx_slots =
-		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_RING_MAX_SLOTS);
+		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	ret = unm_vale_new(
 		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
 	if (ret == 0 && reg->nr_mode == NR_REG_NIC_SW) {

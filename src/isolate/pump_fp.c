@@ -347,11 +347,11 @@ static void
 drain(struct unm_pump *p, struct unm_pump_binding *b)
 {
 	const int64_t advance =
-		p->rate.level >= -(int64_t)UNM_TURN_SLOTS ? (int64_t)UNM_RING_MAX_SLOTS : 0;
+		p->rate.level >= -(int64_t)UNM_TURN_SLOTS ? (int64_t)UNM_PORT_MAX_SLOTS : 0;
 	uint32_t n;
 
 	p->rate.level += advance;
-	for (n = 0; n < UNM_RING_MAX_SLOTS / UNM_TURN_MIN && turn(p, b); n++)
+	for (n = 0; n < UNM_PORT_MAX_SLOTS / UNM_TURN_MIN && turn(p, b); n++)
 		continue;
 	p->rate.level -= advance;
 }

@@ -16,7 +16,8 @@
 #include "unetmap.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_RX | NR_MONITOR_TX)
-#define MAX_SLOTS     4096 /* netmap's, of a monitor; spec 15.2 */
+#define MAX_SLOTS     16384 /* of a copy monitor, and of a VALE port */
+#define FEWER_SLOTS   4096 /* where there is no memory for so many; of pipes and zero-copy monitors */
 #define MAX_HDR_LEN   12
 #define OPEN_TRIES    3 /* a port may be opened or closed by others between two requests */
 #define MESSAGE_SIZE  512
@@ -112,9 +113,13 @@ prepare(const char *name)
 	return NULL;
 }
 
-/* Open @name with these flags besides its own. Return: 0, or negative errno with @why. */
+/*
+ * Open @name with these flags besides its own, and @n_slots if its name does not say.
+ * Return: 0, or negative errno with @why.
+ */
 static int
-try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
+open_with(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, uint32_t n_slots,
+	char *why)
 {
 	struct nmport_d *d = prepare(opts->name);
 	const char *reason;
@@ -126,8 +131,7 @@ try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, cha
 	if (d->reg.nr_flags & (MONITOR_FLAGS | NR_ZCOPY_MON))
 		d->reg.nr_flags |= NR_RX_RINGS_ONLY;
 	if (d->reg.nr_rx_slots == 0)
-		d->reg.nr_rx_slots =
-			opts->n_slots != 0 && opts->n_slots < MAX_SLOTS ? opts->n_slots : MAX_SLOTS;
+		d->reg.nr_rx_slots = n_slots;
 	forget_failures();
 	if (nmport_open_desc(d) == 0) {
 		c->port = d;
@@ -137,6 +141,19 @@ try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, cha
 	reason = nmctx_last_error();
 	ret = failed(opts->name, reason[0] != '\0' ? reason : message, why);
 	nmport_undo_prepare(d);
+	return ret;
+}
+
+/* As open_with(), with as many slots as wanted and possible. */
+static int
+try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
+{
+	const bool has_wish = opts->n_slots != 0;
+	const uint32_t n = has_wish && opts->n_slots < MAX_SLOTS ? opts->n_slots : MAX_SLOTS;
+	int ret = open_with(c, opts, flags, n, why);
+
+	if (ret == -ENOMEM && !has_wish)
+		ret = open_with(c, opts, flags, FEWER_SLOTS, why);
 	return ret;
 }
 
@@ -156,12 +173,14 @@ names_monitor(const char *name, char *why)
 
 /*
  * Monitor what is open, else open it. A port that nobody uses can't be monitored (EINVAL); one that
- * somebody uses can't be had exclusively (EBUSY).
+ * somebody uses can't be had exclusively (EBUSY). Isolated clients may have ports that they may not
+ * monitor.
  */
 static int
 open_by_rule(struct unm_cap *c, const struct unm_cap_opts *opts, char *why)
 {
-	int i, ret = names_monitor(opts->name, why);
+	char refusal[UNM_CAP_WHY_SIZE];
+	int i, ret = names_monitor(opts->name, why), refused = 0;
 
 	if (ret < 0)
 		return ret;
@@ -169,11 +188,19 @@ open_by_rule(struct unm_cap *c, const struct unm_cap_opts *opts, char *why)
 		return try_open(c, opts, ret > 0 ? 0 : MONITOR_FLAGS, why);
 	for (i = 0; i < OPEN_TRIES; i++) {
 		ret = try_open(c, opts, MONITOR_FLAGS, why);
-		if (ret != -EINVAL && ret != -EOPNOTSUPP && ret != -ENXIO)
+		if (ret == -EPERM || ret == -EACCES) {
+			refused = ret;
+			memcpy(refusal, why, sizeof(refusal));
+		} else if (ret != -EINVAL && ret != -EOPNOTSUPP && ret != -ENXIO) {
 			return ret;
+		}
 		ret = try_open(c, opts, NR_EXCLUSIVE, why);
 		if (ret != -EBUSY)
 			return ret;
+		if (refused != 0) {
+			memcpy(why, refusal, sizeof(refusal));
+			return refused;
+		}
 	}
 	return ret;
 }

@@ -192,7 +192,7 @@ push_plain(struct unm_bring *r, uint32_t from, uint32_t n, uint64_t *bytes)
 	const struct netmap_slot *ts = &r->ring->slot[from];
 	struct netmap_slot *ps = &r->peer_ring->slot[to_peer(r, from)];
 	const uint32_t n_bufs = r->n_bufs, size = r->buf_size;
-	word_vec sum = {0}; /* at most UNM_RING_MAX_SLOTS lengths of 16 bits */
+	word_vec sum = {0}; /* at most UNM_PORT_MAX_SLOTS lengths of 16 bits */
 	uint32_t i;
 
 	if (__BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)

@@ -31,7 +31,7 @@
 #include <stdint.h>
 
 #define UNM_SEG_MAGIC	      0x53314d55u /* "UM1S" */
-#define UNM_SEG_VERSION	      5u
+#define UNM_SEG_VERSION	      6u
 
 #define UNM_SEG_DOMAIN	      1u
 #define UNM_SEG_VALE	      2u
@@ -43,7 +43,8 @@
 #define UNM_SEG_NKRINGS	      32768u
 #define UNM_SEG_NKRINGS_ISO   128u
 #define UNM_PORT_MAX_RINGS    256u /* per direction; VALE and TAP ports allow 64 */
-#define UNM_RING_MAX_SLOTS    4096u
+#define UNM_RING_MAX_SLOTS    16384u /* receiving: VALE ports and copy monitors */
+#define UNM_PORT_MAX_SLOTS    4096u  /* all other rings */
 /* of a struct netmap_ring in its region; the compiler counts on it */
 #define UNM_RING_ALIGN 128u
 

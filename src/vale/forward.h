@@ -19,7 +19,7 @@ struct unm_frag {
 	uint32_t len;
 };
 
-#define UNM_VALE_FRAGS	 UNM_RING_MAX_SLOTS /* a batch ends when a frame might not fit any more */
+#define UNM_VALE_FRAGS	 UNM_PORT_MAX_SLOTS /* a batch ends when a frame might not fit any more */
 #define UNM_VALE_NOFRAME UNM_VALE_BATCH	    /* "no frame" in lists of frames */
 
 struct unm_vale_src {

@@ -411,18 +411,29 @@ recognises()
 	[ "$(received rx)" = 3 ]
 }
 
-# depth SIZE SLOTS: so many KiB asked for make so many slots
+# depth SLOTS [OPTION...]: a capture on a port of its own has so many
 depth()
 {
-	dump td -i vale0:a -B "$1"
-	[ "$("$NMCTL" -j show ports vale0:a | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq "$2" ]
+	dump td -i vale0:a "${@:2}"
+	[ "$("$NMCTL" -j show ports vale0:a | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq "$1" ]
 	stop "$PID" INT || :
 	wait_for 10 eval '! "$NMCTL" show ports 2>/dev/null | grep -q vale0:a'
 }
 
 @test "the depth of a capture follows its buffer size, as far as a ring goes" {
-	depth 1024 512
-	depth 4096 2048
-	depth 8192 4096
-	depth 1000000 4096
+	depth 512 -B 1024
+	depth 2048 -B 4096
+	depth 8192 -B 16384
+	depth 16384 -B 1000000
+	depth 16384
+}
+
+@test "where there is no memory for so many slots a capture has fewer" {
+	"$NMCTL" isolate create small "socket=$DIR/small.sock" 'allow=vale0:*' memory=20M
+	UNETMAP_SOCKET="$DIR/small.sock" dump td -i vale0:b
+	[ "$("$NMCTL" -j show ports vale0:b | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq 4096 ]
+	# Its own port it may have; monitors it may not, and is told so where only that would do
+	UNETMAP_SOCKET="$DIR/small.sock" run ! timeout 20 "$NM_PCAP" tcpdump -i vale0:b -c 1
+	[[ $output == *"vale0:b/rt': monitors are not allowed by name"* ]]
+	stop "$PID" INT || :
 }
