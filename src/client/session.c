@@ -47,7 +47,7 @@ static struct {
 	uint32_t seq;	   /* of the last request */
 	uint64_t instance; /* netmapd's, 0 = never connected */
 	enum unm_instance which;
-	bool is_managed;  /* UNM_HELLOF_SYSTEM: somebody else starts the next one */
+	bool is_managed;  /* somebody else starts the next one: UNM_HELLOF_SYSTEM, _ELSEWHERE */
 	bool is_isolated; /* the other end is a broker */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8)));
@@ -242,7 +242,7 @@ say_hello(void)
 	if (c.ans_len < sizeof(ans) || ans.slot == 0 || ans.slot > UINT16_MAX)
 		return explain_silence(-EPROTO);
 	session.instance = ans.instance;
-	session.is_managed = (ans.flags & UNM_HELLOF_SYSTEM) != 0;
+	session.is_managed = (ans.flags & (UNM_HELLOF_SYSTEM | UNM_HELLOF_ELSEWHERE)) != 0;
 	UNM_WRITE_ONCE(session.is_isolated, (ans.flags & UNM_HELLOF_ISOLATED) != 0);
 	if (session.is_isolated)
 		unm_spin_set_default(UNM_SPIN_BROKER_US);

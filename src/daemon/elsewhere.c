@@ -41,6 +41,27 @@ find_elsewhere(const struct unm_session *s, char *path, size_t size)
 	return s->started == 0 || unm_process_started(s->pid) == s->started;
 }
 
+static bool
+is_other_ns(pid_t pid, const char *kind)
+{
+	char path[40];
+	struct stat own, theirs;
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", kind);
+	if (stat(path, &own) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
+	return stat(path, &theirs) == 0 &&
+	       (own.st_ino != theirs.st_ino || own.st_dev != theirs.st_dev);
+}
+
+bool
+unm_elsewhere_is(const struct unm_session *s)
+{
+	return s->isolate == NULL && s->pid > 0 &&
+	       (is_other_ns(s->pid, "net") || is_other_ns(s->pid, "pid"));
+}
+
 /* Is @place what netmapd would take for @name, or is that no interface at all? */
 static bool
 is_meant(struct unm_domain *dom, const struct unm_name *name, const struct place *place)

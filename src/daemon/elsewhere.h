@@ -13,6 +13,9 @@
 
 #include "daemon/server.h"
 
+/** unm_elsewhere_is() - is it known that the client is in another network or PID namespace? */
+bool unm_elsewhere_is(const struct unm_session *s);
+
 /**
  * unm_elsewhere_check() - may this client mean what netmapd would take for @raw?
  * @raw: the name of an interface or TAP as the client gave it, NETMAP_REQ_IFNAMSIZ bytes or less;

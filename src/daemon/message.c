@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/elsewhere.h"
 #include "daemon/server.h"
 
 #include "daemon/bitmap.h"
@@ -46,6 +47,8 @@ handle_hello(struct unm_msg *m)
 	ans->instance = srv->instance;
 	ans->pid = getpid();
 	ans->flags = srv->is_system && !srv->is_autostarted ? UNM_HELLOF_SYSTEM : 0;
+	if (unm_elsewhere_is(m->s))
+		ans->flags |= UNM_HELLOF_ELSEWHERE;
 	snprintf(ans->version, sizeof(ans->version), "%s", UNM_VERSION);
 	m->out_len = sizeof(*ans);
 	if (m->s->is_denied) {

@@ -227,6 +227,38 @@ unm_netns_name(const struct unm_netns_id *ns, char *out, size_t size)
 	return true;
 }
 
+static bool
+has_number(int fd, const void *arg)
+{
+	struct unm_netns_id id;
+
+	id_of(fd, &id);
+	return id.ino != 0 && id.ino == *(const uint64_t *)arg;
+}
+
+int
+unm_netns_find_number(uint64_t ino)
+{
+	return unm_netns_find(has_number, &ino);
+}
+
+int
+unm_netns_move(uint64_t ino)
+{
+	struct unm_netns_id here;
+	int fd, ret;
+
+	unm_netns_here(&here);
+	if (here.ino == 0 || here.ino == ino)
+		return 0;
+	fd = unm_netns_find_number(ino);
+	if (fd < 0)
+		return fd;
+	ret = setns(fd, CLONE_NEWNET) == 0 ? 1 : -errno;
+	close(fd);
+	return ret;
+}
+
 const char *
 unm_netns_hint(const char *netns)
 {

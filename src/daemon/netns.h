@@ -15,6 +15,17 @@
  */
 int unm_netns_open(const char *netns);
 
+/** unm_netns_find_number() - the namespace of that inode. Return: as unm_netns_find(). */
+int unm_netns_find_number(uint64_t ino);
+
+/**
+ * unm_netns_move() - make the namespace of that inode netmapd's own
+ *
+ * At the start only: nothing may have been opened in the one before.
+ * Return: 1, 0 (it is), -ENOENT (it is gone, or not to be seen from here), -errno of setns(2).
+ */
+int unm_netns_move(uint64_t ino);
+
 /**
  * unm_netns_find() - a namespace of which nothing but a property is known
  * @is_it: called with the descriptor of one after the other, some of them several times

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/netns.h"
@@ -309,27 +308,14 @@ switch_on(int sock, const struct unm_offload *o)
 			ifname, strerror(-ret));
 }
 
-static bool
-is_netns_of(int fd, const void *arg)
-{
-	const struct unm_offload *o = arg;
-	struct stat file;
-
-	return fstat(fd, &file) == 0 && file.st_ino == o->ns_ino;
-}
-
 /* Into the namespace of @o. Return: as unm_netns_enter(); -ENOENT: it is gone. */
 static int
 enter_netns_of(const struct unm_offload *o)
 {
-	int ns = o->netns[0] != '\0' ? unm_netns_open(o->netns) : -ENOENT, home;
+	/* Not by its name, which may be that of a process that has ended */
+	const int ns = unm_netns_find_number(o->ns_ino);
+	int home;
 
-	if (ns >= 0 && !is_netns_of(ns, o)) {
-		close(ns);
-		ns = -ENOENT;
-	}
-	if (ns < 0) /* its name may be that of a process that has ended */
-		ns = unm_netns_find(is_netns_of, o);
 	if (ns < 0)
 		return ns;
 	home = unm_netns_enter(ns);

@@ -283,6 +283,11 @@ unm_req_vale_detach(struct unm_ctrl *c)
 	if (port == NULL)
 		return unm_fail(&c->why, -ENXIO,
 			"there is no port '%s' (vale-ctl lists those there are)", name.full);
+	ret = port->flags & UNM_PORTF_ATTACHED
+		      ? unm_elsewhere_check(c->s, name.port, false, &c->why)
+		      : 0;
+	if (ret < 0)
+		return ret;
 	req->port_index = port->idx;
 	if (port->flags & UNM_PORTF_PERSISTENT) {
 		ret = unm_persistent_detach(&c->srv->dom, port, &c->why);

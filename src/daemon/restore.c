@@ -84,6 +84,7 @@ write_state(const struct unm_server *srv, FILE *f)
 	char boot_id[BOOT_ID_SIZE];
 	const struct unm_saved_port *s;
 	const struct unm_dport *p;
+	struct unm_netns_id here;
 	uint32_t n = srv->n_sessions;
 
 	/*
@@ -94,6 +95,8 @@ write_state(const struct unm_server *srv, FILE *f)
 		n = srv->n_expected;
 	read_boot_id(boot_id);
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
+	if (unm_netns_id("", &here) == 0)
+		fprintf(f, "netns %" PRIu64 "\n", here.ino);
 	unm_missing_write(srv, f);
 	unm_isolate_write(srv, f);
 	unm_nic_settings_write(&srv->dom, f);
@@ -206,6 +209,7 @@ read_state(struct unm_server *srv)
 		ret = 1;
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
+			sscanf(line, "netns %" SCNu64, &srv->home_netns) == 0 &&
 			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line) &&
 			!unm_nic_settings_read(&srv->dom, line) &&
 			!unm_offload_read(&srv->dom, line) && !unm_worker_read(srv, line) &&
@@ -242,6 +246,25 @@ set_switches(struct unm_server *srv)
 	}
 }
 
+/*
+ * Interfaces and TAPs that have no namespace in their names are those of the run before: who starts
+ * this one may be somewhere else.
+ */
+static void
+go_home(const struct unm_server *srv)
+{
+	const int ret = srv->home_netns != 0 ? unm_netns_move(srv->home_netns) : 0;
+
+	if (ret > 0)
+		unm_log(LOG_INFO, "in the network namespace of the run before (inode %" PRIu64 ")",
+			srv->home_netns);
+	else if (ret < 0)
+		unm_log(LOG_WARNING,
+			"the run before was in another network namespace (inode %" PRIu64
+			"), which can't be entered: %s",
+			srv->home_netns, strerror(-ret));
+}
+
 void
 unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 {
@@ -254,6 +277,7 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 	else if (ret == -ENOENT && found_stale_socket)
 		begin_phase(srv, UNSURE_WAIT_NS);
 	if (srv->is_restoring) {
+		go_home(srv);
 		unm_log(LOG_INFO, "taking over from a previous run with %u clients",
 			srv->n_expected);
 		return;

@@ -97,8 +97,9 @@ check_credentials(struct unm_session *s)
 	if (!is_in_our_namespace(s)) {
 		s->is_denied = true;
 		unm_fail(&s->reason, -EPERM,
-			"a program in another user namespace (a container) is not trusted: make it "
-			"a socket with nmctl isolate create");
+			"a program in another %s namespace (a container) is not trusted: make it "
+			"a socket with nmctl isolate create",
+			s->pid > 0 ? "user" : "PID");
 		return;
 	}
 	if (cred.uid == geteuid() || cred.uid == 0 || is_in_group(s->src.fd, cred.gid, cfg->gid))

@@ -115,6 +115,7 @@ struct unm_server {
 	/* Restore phase */
 	bool is_restoring;
 	uint32_t n_expected; /* sessions of the previous run */
+	uint64_t home_netns; /* the network namespace it was in: its inode; 0: not known */
 	uint32_t n_restored;
 	uint64_t restore_deadline_ns; /* for those of whom nobody knows whether they live */
 	uint64_t restore_limit_ns;    /* for all */

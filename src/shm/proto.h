@@ -89,6 +89,11 @@ struct unm_msg_hello {
  * was not started on demand, so who started it (systemd) does it again.
  */
 #define UNM_HELLOF_SYSTEM 1u
+/*
+ * The client is in another network or PID namespace than netmapd: it does not start a successor, which
+ * would be in its own, out of reach of interfaces and programs where netmapd was.
+ */
+#define UNM_HELLOF_ELSEWHERE 4u
 /* a broker answers, for isolated clients: with it all bindings end, and none is started */
 #define UNM_HELLOF_ISOLATED 2u
 

@@ -399,7 +399,7 @@ take_port(const struct nmctl *n, struct wishes *w, const char *name)
 	port = nmt_port_prepare(name, &err);
 	if (port == NULL)
 		nmt_usage_error(n->cli, "vm-args: %s", err.text);
-	is_monitor = (port->reg.nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX)) != 0;
+	is_monitor = (port->reg.nr_flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)) != 0;
 	nmport_undo_prepare(port);
 	if (is_monitor)
 		nmt_usage_error(n->cli,

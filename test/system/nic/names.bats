@@ -138,6 +138,38 @@ gro_is()
 	[ "$status" -ne 0 ]
 }
 
+@test "the next netmapd is where the one before was, whoever starts it" {
+	local home round
+
+	make_ns h e
+	ip -n "$ns_h" link add vs type veth peer name vt
+	ip -n "$ns_h" link set vs up
+	ip -n "$ns_h" link set vt up
+	ip -n "$ns_e" link add vs type veth peer name vt # the same names and numbers
+	home=$(ip netns exec "$ns_h" stat -L -c %i /proc/self/ns/net)
+	start_in "$ns_h" rx Ready "$PKT_GEN" -i netmap:vs -f rx -w 0 -W
+	start_in "$ns_e" away Ready "$PKT_GEN" -i vale0:x -f rx -w 0 -W
+	for round in 1 2 3; do
+		kill -KILL "$(daemon_pid)"
+		ip netns exec "$ns_e" "$BUILD/tools/nmctl/nmctl" create "p$round" 3>&-
+		[ "$(json "d['daemon'][0]['netns_inode']" show daemon)" = "$home" ]
+		[ "$(json "[p['interface']['up'] for p in d['ports'] if p['name'] == 'vs']" show ports)" = "[True]" ]
+	done
+	# Nor does somebody elsewhere detach it by the name that he has for another
+	ip -n "$ns_h" link add own type veth peer name own2
+	ip -n "$ns_e" link add own type veth peer name own2
+	ip netns exec "$ns_h" "$BUILD/tools/nmctl/nmctl" attach vale0 own 3>&-
+	run -1 ip netns exec "$ns_e" "$BUILD/tools/nmctl/nmctl" detach vale0 own
+	[[ $output == *"'own' is in your network namespace, netmapd is in another one"* ]]
+	ip netns exec "$ns_h" "$BUILD/tools/nmctl/nmctl" detach vale0 own 3>&-
+	# It watches the right one
+	ip -n "$ns_e" link del vs
+	sleep 0.5
+	[ "$(json "len([p for p in d['ports'] if p['name'] == 'vs'])" show ports)" -eq 1 ]
+	ip -n "$ns_h" link del vs
+	wait_for 5 eval '[ "$(json "len([p for p in d[\"ports\"] if p[\"name\"] == \"vs\"])" show ports)" -eq 0 ]'
+}
+
 @test "names that mean nothing, and host rings that there are not, are explained" {
 	called
 	run timeout 20 "$PKT_GEN" -i "netmap:$by_name+" -f rx -w 0
