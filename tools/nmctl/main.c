@@ -12,7 +12,8 @@
 #include "nmctl.h"
 
 /* A restarted netmapd waits 15 s for its clients at most. */
-#define ASK_TRIES     3
+#define ASK_TRIES     5
+#define ASK_PAUSE_US  100000 /* one that was killed may still accept for a moment */
 #define STOP_TRIES    400
 #define STOP_PAUSE_US 50000
 
@@ -128,6 +129,7 @@ nmctl_ask(struct nmctl *n, const char *const *words, unsigned int n_words)
 
 	for (tries = 1; tries < ASK_TRIES && (ret == -ECONNRESET || ret == -EPIPE); tries++) {
 		unm_conn_close(&n->conn); /* it was being killed: the next one answers */
+		usleep(ASK_PAUSE_US);
 		nmctl_connect(n);
 		ret = conn_ask(&n->conn, words, n_words, &out);
 	}

@@ -201,6 +201,7 @@ def bad_words(_):
         (["vm-args", "vale0:p", "mtu=65536"], "mtu"),
         (["vm-args", "vale0:p/r"], "only monitors"),
         (["vm-args", "vale0:p/t"], "only monitors"),
+        (["vm-args", "vale0:p/z"], "only monitors"),
         (["vm-args", "vale0:p", "path=x.sock"], "must begin with /"),
         (["vm-args", "vale0:p", "path=/" + "x" * 107], "at most 107"),
         (["--uml", "vm-args", "vale0:p", "queues=2"], "one queue pair"),
