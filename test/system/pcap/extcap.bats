@@ -107,6 +107,8 @@ background()
 }
 
 @test "it ends when nobody reads, when the port goes, and when it can't begin" {
+	local status=0
+
 	start_rx rx vale0:rx
 	local rx=$PID
 	mkfifo "$DIR/fifo"
@@ -117,7 +119,8 @@ background()
 	background y "$NM_EXTCAP" --extcap-interface=vale0:rx --capture --fifo="$DIR/y.pcapng"
 	wait_for 10 test -s "$DIR/y.pcapng"
 	stop "$rx"
-	run -1 finish "$PID"
+	finish "$PID" || status=$? # here: a subshell may not know yet
+	[ "$status" -eq 1 ]
 	grep -q 'vale0:rx has gone' "$DIR/y.err"
 	run -1 "$NM_EXTCAP" --extcap-interface=eth0 --capture --fifo="$DIR/z"
 	[[ $output == *'cannot open eth0'* ]]
