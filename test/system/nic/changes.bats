@@ -183,6 +183,7 @@ is_away()
 	wire "$ns_a" w0 "$ns_m" ma
 	wait_for 20 has_port "ma%$ns_m"
 	nmctl stop # ends attachments
+	wait_for 10 is_gone "$DAEMON" # while it goes, the next one would say that there is one
 	start_daemon
 	no_ports
 }
