@@ -14,8 +14,8 @@ import os
 import time
 
 from measure import CannotRun, busy_s, command
-from peers import Wires, cpu_seconds, with_daemon
-from processes import heard, process
+from peers import Wires, cpu_seconds, namespace, with_daemon
+from processes import heard
 
 SENDER, RECEIVER = "10.77.0.1", "10.77.0.2"
 OFFERED_KPPS = (100, 150, 200, 0)  # UDP: tried in turn, 0 as fast as it goes; the best counts
@@ -86,11 +86,7 @@ class Taps(Net):
     """Two TAPs on a VALE switch, each with its worker."""
 
     def __init__(self, env):
-        holders = []
-        for _ in range(2):
-            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
-            Wires.wait_for_namespace(holder)
-            holders.append(holder)
+        holders = [namespace(env) for _ in range(2)]
         self.nmctl = ["taskset", "-c", ",".join(map(str, env.cpus)), env.tool("nmctl")]
         self.environ = env.environ
         for holder in holders:
@@ -111,11 +107,7 @@ class Veth(Net):
     offloads = True
 
     def __init__(self, env):
-        holders = []
-        for _ in range(2):
-            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
-            Wires.wait_for_namespace(holder)
-            holders.append(holder)
+        holders = [namespace(env) for _ in range(2)]
         command("ip", "link", "add", "bench2", "netns", str(holders[0].pid), "type", "veth", "peer", "name",
                 "bench2", "netns", str(holders[1].pid))
         super().__init__(env, holders, ("bench2", "bench2"))

@@ -19,7 +19,7 @@ import subprocess
 import time
 
 from measure import CannotRun, busy_s, command
-from peers import Wires, wait_until
+from peers import namespace, wait_until
 from processes import OURS, cpu_seconds, heard, interrupt, listed, process, session_seconds
 
 IN, IN_PEER, OUT, OUT_PEER = "nicin1", "nicin0", "nicout0", "nicout1"
@@ -65,9 +65,8 @@ class Wire:
     def __init__(self, env):
         self.holders = []
         for _ in range(3):
-            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            holder = namespace(env)
             self.holders.append(holder)
-            Wires.wait_for_namespace(holder)
             command(*self.inside(holder), "sh", "-c",
                     "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
         a, b, c = self.holders

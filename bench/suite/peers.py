@@ -21,6 +21,14 @@ START_S = 10  # a daemon that is not ready by then will not be
 # ---- wires: what AF_PACKET sends into and receives from ------------------------------------------
 
 
+def namespace(env):
+    """A network namespace of its own. Return: the process that holds it, until env ends."""
+    own = os.readlink("/proc/self/ns/net")
+    holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+    wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, "a network namespace")
+    return holder
+
+
 class Wires:
     """Two veth pairs with their outer ends in namespaces of their own: inner ends {name}t, {name}r."""
 
@@ -29,19 +37,13 @@ class Wires:
         self.tx, self.rx = f"{name}t", f"{name}r"
         self.holders = []
         for end in (self.tx, self.rx):
-            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
+            holder = namespace(env)
             self.holders.append(holder)
-            self.wait_for_namespace(holder)
             outer = f"{end}0"
             command("ip", "link", "add", end, "type", "veth", "peer", "name", outer)
             command("ip", "link", "set", outer, "netns", str(holder.pid))
             command("ip", "link", "set", end, "up")
             command("nsenter", "--net", "--target", str(holder.pid), "ip", "link", "set", outer, "up")
-
-    @staticmethod
-    def wait_for_namespace(holder):
-        own = os.readlink("/proc/self/ns/net")
-        wait_until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, "a network namespace")
 
     def measure(self, env, frame, seconds):
         namespaces = [f"/proc/{h.pid}/ns/net" for h in self.holders]
@@ -80,11 +82,7 @@ class VethPair:
 
     def __init__(self, env):
         self.ports = []
-        holders = []
-        for _ in range(2):
-            holder = env.stack.enter_context(process("unshare", "--net", "sleep", "infinity"))
-            holders.append(holder)
-            Wires.wait_for_namespace(holder)
+        holders = [namespace(env) for _ in range(2)]
         command("ip", "link", "add", "joint", "type", "veth", "peer", "name", "joinr")
         for name, holder in zip(("joint", "joinr"), holders):
             command("ip", "link", "set", name, "netns", str(holder.pid))
