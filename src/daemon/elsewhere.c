@@ -22,25 +22,7 @@ struct place {
 	uint32_t ifindex;
 };
 
-/* The file of the namespace that the client is in, if that is known and is not netmapd's. */
-static bool
-find_elsewhere(const struct unm_session *s, char *path, size_t size)
-{
-	struct unm_netns_id own, theirs;
-	struct stat file;
-
-	snprintf(path, size, "/proc/%d/ns/net", (int)s->pid);
-	if (s->isolate != NULL || s->pid <= 0 || stat(path, &file) < 0 ||
-		unm_netns_id("", &own) < 0)
-		return false;
-	theirs.dev = file.st_dev;
-	theirs.ino = file.st_ino;
-	if (unm_netns_same(&own, &theirs))
-		return false;
-	/* It may have ended, and another process have its number. */
-	return s->started == 0 || unm_process_started(s->pid) == s->started;
-}
-
+/* Is it known that process @pid is in another namespace of that kind than netmapd? */
 static bool
 is_other_ns(pid_t pid, const char *kind)
 {
@@ -53,6 +35,17 @@ is_other_ns(pid_t pid, const char *kind)
 	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, kind);
 	return stat(path, &theirs) == 0 &&
 	       (own.st_ino != theirs.st_ino || own.st_dev != theirs.st_dev);
+}
+
+/* The file of the network namespace that the client is in, if that is known and is not netmapd's. */
+static bool
+find_elsewhere(const struct unm_session *s, char *path, size_t size)
+{
+	if (s->isolate != NULL || s->pid <= 0 || !is_other_ns(s->pid, "net"))
+		return false;
+	snprintf(path, size, "/proc/%d/ns/net", (int)s->pid);
+	/* It may have ended, and another process have its number. */
+	return s->started == 0 || unm_process_started(s->pid) == s->started;
 }
 
 bool
