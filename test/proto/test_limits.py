@@ -5,7 +5,9 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -157,6 +159,81 @@ def two_at_once():
         p.stderr.close()
     assert not os.path.exists(path), "the socket was left behind"
     shutil.rmtree(base)
+
+
+def has_socket(pid):
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith("socket:"):
+                return True
+        except OSError:
+            pass  # closed meanwhile
+    return False
+
+
+def waiting_netmapd(path):
+    """One started while another has the lock, once it asks that one."""
+    p = subprocess.Popen([u.program(), "--socket", path], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 5
+    while p.poll() is None and not has_socket(p.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return p
+
+
+def successor_of_one_that_ends():
+    """Started while another netmapd still listens but is about to end: it takes over. It ends only when that one answers."""
+    for how in ("stop", "signal", "killed", "alive"):
+        d = u.Daemon()
+        s = d.session()
+        os.kill(d.proc.pid, signal.SIGSTOP)
+        if how == "stop":
+            text = b"stop\0"
+            s.send(u.ADMIN, struct.pack("<II", len(text), 0) + text)
+        elif how == "signal":
+            os.kill(d.proc.pid, signal.SIGTERM)
+        p = waiting_netmapd(d.path)
+        assert p.poll() is None, (how, p.stderr.read())
+        os.kill(d.proc.pid, signal.SIGKILL if how == "killed" else signal.SIGCONT)
+        if how == "alive":
+            u.expect(p.wait(10), 0, "exit status of the second")
+            assert b"nothing to do" in p.stderr.read()
+            d.check_alive()
+            s.close()
+            p.stderr.close()
+            d.stop()
+            continue
+        d.proc.wait(10)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                other = u.Session(d.path)
+                break
+            except (OSError, ConnectionResetError):
+                assert p.poll() is None, (how, p.stderr.read())
+                assert time.monotonic() < deadline, how
+                time.sleep(0.02)
+        u.expect(other.admin("show", "daemon")[0], 0, how)
+        other.close()
+        s.close()
+        p.terminate()
+        u.expect(p.wait(10), 0, "exit status of the successor")
+        p.stderr.close()
+        d.log.close()
+        u.running.remove(d)
+        shutil.rmtree(d.dir)
+
+
+def stopped_one():
+    """One that holds the lock and does not answer: a second one says so, after a while, and leaves it alone."""
+    d = u.Daemon()
+    os.kill(d.proc.pid, signal.SIGSTOP)
+    p = subprocess.run([u.program(), "--socket", d.path], stderr=subprocess.PIPE, timeout=30)
+    os.kill(d.proc.pid, signal.SIGCONT)
+    u.expect(p.returncode, 1, "exit status")
+    assert b"does not answer" in p.stderr, p.stderr
+    d.check_alive()
+    d.stop()
 
 
 def stale_socket():
@@ -352,6 +429,7 @@ if os.environ.get("UNM_FULL_DIR"):
     inside_full_directory(os.environ["UNM_FULL_DIR"])
     sys.exit(0)
 
-tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, stale_socket, full_directory,
+tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, successor_of_one_that_ends,
+         stopped_one, stale_socket, full_directory,
          configuration, refuses_strangers, ends_when_unused, directories]
 sys.exit(1 if u.run_each(tests) else 0)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,18 @@
 #include <unistd.h>
 
 #include "daemon/server.h"
+#include "shm/clock.h"
 #include "shm/proto.h"
 
-#define BACKLOG	      128
-#define LISTEN_FD     3 /* first descriptor of systemd's protocol */
-#define LOCK_TRIES    50
-#define LOCK_SLEEP_MS 20
-#define NO_GROUP      ((unsigned int)-1)
-#define NEW_SUFFIX    ".new" /* of the socket until it serves */
+#define BACKLOG	       128
+#define LISTEN_FD      3     /* first descriptor of systemd's protocol */
+#define LOCK_WAIT_MS   10000 /* one that ends has gigabytes to give back, on a busy machine */
+#define SERVED_WAIT_MS 1000  /* sockets of one that was killed are closed one after another */
+#define ANSWER_WAIT_MS 500
+#define PAUSE_MS       20
+#define NS_PER_MS      UINT64_C(1000000)
+#define NO_GROUP       ((unsigned int)-1)
+#define NEW_SUFFIX     ".new" /* of the socket until it serves */
 
 /* Where the socket is if nobody says. Return: as snprintf(). */
 static int
@@ -109,15 +114,49 @@ prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
 	return 0;
 }
 
-static int
-try_connect(const struct sockaddr_un *sa)
+static void
+pause_a_little(void)
 {
-	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	const struct timespec t = {.tv_nsec = PAUSE_MS * (long)NS_PER_MS};
+
+	nanosleep(&t, NULL);
+}
+
+/* A question that changes nothing, and the first byte of its answer. Return: as ask(). */
+static int
+exchange(int fd)
+{
+	static const char words[] = "show\0daemon";
+	const struct unm_msg_admin req = {.text_len = sizeof(words)};
+	struct unm_msg_hdr hdr = {.type = UNM_MSG_ADMIN, .seq = 1};
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	char body[sizeof(req) + sizeof(words)], first;
+	int ret;
+
+	memcpy(body, &req, sizeof(req));
+	memcpy(body + sizeof(req), words, sizeof(words));
+	ret = unm_proto_send(fd, &hdr, body, sizeof(body), NULL, 0, MSG_DONTWAIT);
+	if (ret < 0)
+		return ret;
+	if (poll(&pfd, 1, ANSWER_WAIT_MS) != 1)
+		return -ETIMEDOUT;
+	return recv(fd, &first, 1, MSG_DONTWAIT) == 1 ? 0 : -ECONNRESET;
+}
+
+/*
+ * Does who listens there answer? That it can be connected to says little: so can one that is
+ * stopped, or on its way out. Return: 0; -ENOENT, -ECONNREFUSED nobody listens; -ECONNRESET it has
+ * ended; -ETIMEDOUT no answer yet; -errno.
+ */
+static int
+ask(const struct sockaddr_un *sa)
+{
+	const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int ret;
 
 	if (fd < 0)
 		return -errno;
-	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
+	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : exchange(fd);
 	close(fd);
 	return ret;
 }
@@ -129,23 +168,47 @@ try_connect(const struct sockaddr_un *sa)
 static int
 take_lock(struct instance *in, const struct sockaddr_un *sa, struct unm_reason *why)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_SLEEP_MS * 1000000L};
+	const uint64_t deadline = unm_now_ns() + LOCK_WAIT_MS * NS_PER_MS;
 	char path[sizeof(in->socket_path) + 8];
-	int i;
 
 	snprintf(path, sizeof(path), "%s.lock", in->socket_path);
 	in->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (in->lock_fd < 0)
 		return unm_fail(why, -errno, "can't open %s: %s", path, strerror(errno));
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (flock(in->lock_fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (try_connect(sa) == 0)
+	while (flock(in->lock_fd, LOCK_EX | LOCK_NB) < 0) { /* bounded by the deadline */
+		if (ask(sa) == 0)
 			return unm_fail(
 				why, -EEXIST, "another netmapd serves at %s", in->socket_path);
-		nanosleep(&pause, NULL);
+		if (unm_now_ns() >= deadline)
+			return unm_fail(why, -EBUSY,
+				"another netmapd holds %s but does not answer: it is stopped, or "
+				"is still ending",
+				path);
+		pause_a_little();
 	}
-	return unm_fail(why, -EBUSY, "another netmapd holds %s but does not serve", path);
+	return 0;
+}
+
+/*
+ * The lock is ours: does somebody serve there without it? One that was killed loses its lock before
+ * its socket, and answers nobody.
+ */
+static bool
+is_served(const struct sockaddr_un *sa)
+{
+	const uint64_t deadline = unm_now_ns() + SERVED_WAIT_MS * NS_PER_MS;
+
+	for (;;) { /* bounded by the deadline */
+		const int ret = ask(sa);
+
+		if (ret == 0)
+			return true;
+		if (ret != -ETIMEDOUT && ret != -ECONNRESET && ret != -EPIPE && ret != -EAGAIN)
+			return false;
+		if (unm_now_ns() >= deadline)
+			return true; /* no netmapd, or a stopped one: not ours to replace */
+		pause_a_little();
+	}
 }
 
 /* Bind @fd to @sa, for those who may use it, and listen. */
@@ -188,7 +251,7 @@ make_socket(
 	struct stat st;
 	int ret;
 
-	if (try_connect(sa) == 0)
+	if (is_served(sa))
 		return unm_fail(why, -EEXIST, "another program serves at %s", in->socket_path);
 	/*
 	 * A socket is stale: the lock is ours and nobody listens. Anything else is not ours to

@@ -34,7 +34,9 @@ int instance_find(struct instance *in, const char *wanted, struct unm_reason *wh
  * @gid: group that may connect, or (gid_t)-1
  *
  * With systemd's LISTEN_FDS the socket is the one that was handed over, and no lock is needed.
- * Return: 0; -EEXIST another netmapd serves there; -errno with the reason.
+ * Another one that ends is waited for.
+ * Return: 0; -EEXIST another netmapd serves there; -EBUSY it holds the lock and does not answer;
+ * -errno with the reason.
  */
 int instance_claim(struct instance *in, unsigned int gid, struct unm_reason *why);
 
