@@ -31,6 +31,8 @@ struct key {
 #define FIELD(f)	offsetof(struct unm_config, f)
 
 #define ISOLATE_SECTION "isolate "
+#define SECTIONS	"access, limits, vale, nic, daemon or isolate NAME"
+#define BOM		"\xef\xbb\xbf" /* some editors begin a file with it */
 
 static const struct key keys[] = {
 	{"access", "group", VALUE_GROUP, FIELD(group), 0, 0},
@@ -56,8 +58,8 @@ struct reading {
 	struct unm_reason *why;
 	FILE *file;
 	int line;
-	int section_line;			   /* where the present section began */
-	int isolate_line[UNM_CONFIG_MAX_ISOLATES]; /* and that of each isolate */
+	struct unm_isolate_spec *isolate;	   /* of the present section, or NULL */
+	int isolate_line[UNM_CONFIG_MAX_ISOLATES]; /* where the section of each begins */
 	int error;
 };
 
@@ -190,7 +192,7 @@ check_path(const struct unm_config *cfg, const struct unm_isolate_spec *s, char 
 	const struct unm_isolate_spec *other;
 
 	for (other = cfg->isolates; other < cfg->isolates + cfg->n_isolates; other++) {
-		if (other == s || s->path[0] == '\0' || strcmp(other->path, s->path) != 0)
+		if (other == s || !unm_isolate_same_socket(other->path, s->path))
 			continue;
 		snprintf(why, UNM_POLICY_WHY_SIZE, "isolate %s has this socket already",
 			other->name);
@@ -201,33 +203,62 @@ check_path(const struct unm_config *cfg, const struct unm_isolate_spec *s, char 
 
 /* A pair of section [isolate NAME]. */
 static int
-set_isolate(struct reading *r, const char *isolate, const char *key, const char *value)
+set_isolate(struct reading *r, const char *key, const char *value)
+{
+	char word[UNM_POLICY_WHY_SIZE + 256], why[UNM_POLICY_WHY_SIZE];
+	int ret;
+
+	snprintf(word, sizeof(word), "%s=%s", key, value);
+	ret = unm_isolate_spec_word(r->isolate, word, why);
+	if (ret == 0)
+		ret = check_path(r->cfg, r->isolate, why);
+	return ret < 0 ? unm_fail(r->why, ret, "%s:%d: %s", r->path, r->line, why) : 0;
+}
+
+/* Section [isolate NAME] begins: that it does is enough for what it lacks to be missed. */
+static int
+begin_isolate(struct reading *r, const char *name)
 {
 	struct unm_config *cfg = r->cfg;
 	struct unm_isolate_spec *s = cfg->isolates;
-	char word[UNM_POLICY_WHY_SIZE + 256], why[UNM_POLICY_WHY_SIZE];
-	int ret = 0;
+	char why[UNM_POLICY_WHY_SIZE];
 
-	while (s < cfg->isolates + cfg->n_isolates && strcmp(s->name, isolate) != 0)
+	while (s < cfg->isolates + cfg->n_isolates && strcmp(s->name, name) != 0)
 		s++;
+	if (s < cfg->isolates + cfg->n_isolates)
+		return unm_fail(r->why, -EINVAL,
+			"%s:%d: there is a section [isolate %s] in line %d already", r->path,
+			r->line, name, r->isolate_line[s - cfg->isolates]);
 	if (s == cfg->isolates + UNM_CONFIG_MAX_ISOLATES)
 		return unm_fail(r->why, -ENOSPC, "%s:%d: at most %u isolates can be configured",
 			r->path, r->line, UNM_CONFIG_MAX_ISOLATES);
-	if (s == cfg->isolates + cfg->n_isolates) {
-		ret = unm_isolate_spec_init(s, isolate, why);
-		r->isolate_line[cfg->n_isolates] = r->section_line;
-		cfg->n_isolates += ret == 0;
-	} else if (r->isolate_line[s - cfg->isolates] != r->section_line) {
-		return unm_fail(r->why, -EINVAL,
-			"%s:%d: there is a section [isolate %s] in line %d already", r->path,
-			r->section_line, isolate, r->isolate_line[s - cfg->isolates]);
-	}
-	snprintf(word, sizeof(word), "%s=%s", key, value);
-	if (ret == 0)
-		ret = unm_isolate_spec_word(s, word, why);
-	if (ret == 0)
-		ret = check_path(cfg, s, why);
-	return ret < 0 ? unm_fail(r->why, ret, "%s:%d: %s", r->path, r->line, why) : 0;
+	if (unm_isolate_spec_init(s, name, why) < 0)
+		return unm_fail(r->why, -EINVAL, "%s:%d: %s", r->path, r->line, why);
+	r->isolate_line[cfg->n_isolates++] = r->line;
+	r->isolate = s;
+	return 0;
+}
+
+/* A line [SECTION]: the parser tells of none that is empty. */
+static int
+begin_section(struct reading *r, const char *line)
+{
+	const size_t len = strcspn(line + 1, "]");
+	char name[128];
+	size_t i;
+
+	r->isolate = NULL;
+	if (line[1 + len] == '\0')
+		return 0; /* not one: the parser says so */
+	snprintf(name, sizeof(name), "%.*s", (int)len, line + 1);
+	if (strncmp(name, ISOLATE_SECTION, strlen(ISOLATE_SECTION)) == 0)
+		return begin_isolate(r, name + strlen(ISOLATE_SECTION));
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(name, keys[i].section) == 0)
+			return 0;
+	return unm_fail(r->why, -EINVAL,
+		"%s:%d: there is no section [%s]: " SECTIONS " is expected", r->path, r->line,
+		name);
 }
 
 /*
@@ -241,8 +272,8 @@ on_pair(void *user, const char *section, const char *name, const char *value)
 
 	if (r->error < 0)
 		return 0;
-	if (strncmp(section, ISOLATE_SECTION, strlen(ISOLATE_SECTION)) == 0) {
-		r->error = set_isolate(r, section + strlen(ISOLATE_SECTION), name, value);
+	if (r->isolate != NULL) {
+		r->error = set_isolate(r, name, value);
 		return r->error == 0;
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -257,13 +288,15 @@ on_pair(void *user, const char *section, const char *name, const char *value)
 }
 
 /*
- * The parser tells its callback no line numbers, so count where it reads. Leading blanks go, as it
- * would take an indented line for the continuation of the value above. NULL after an error ends it.
+ * The parser tells its callback neither line numbers nor where a section begins: both are seen
+ * where it reads. Leading blanks go, as it would take an indented line for the continuation of the
+ * value above. NULL after an error ends it.
  */
 static char *
 next_line(char *str, int num, void *stream)
 {
 	struct reading *r = stream;
+	size_t skip = 0;
 
 	if (r->error < 0)
 		return NULL;
@@ -279,10 +312,13 @@ next_line(char *str, int num, void *stream)
 			r->path, r->line, num - 2);
 		return NULL;
 	}
-	memmove(str, str + strspn(str, " \t"), strlen(str + strspn(str, " \t")) + 1);
+	if (r->line == 1 && strncmp(str, BOM, strlen(BOM)) == 0)
+		skip = strlen(BOM);
+	skip += strspn(str + skip, " \t");
+	memmove(str, str + skip, strlen(str + skip) + 1);
 	if (str[0] == '[')
-		r->section_line = r->line;
-	return str;
+		r->error = begin_section(r, str);
+	return r->error == 0 ? str : NULL;
 }
 
 int
@@ -312,6 +348,21 @@ unm_config_load(struct unm_config *cfg, const char *path, bool must_exist, struc
 
 		if (unm_isolate_spec_check(&cfg->isolates[i], text) < 0)
 			return unm_fail(why, -EINVAL, "%s:%d: %s", path, r.isolate_line[i], text);
+	}
+	return 0;
+}
+
+int
+unm_config_check_socket(const struct unm_config *cfg, const char *path, const char *socket_path,
+	struct unm_reason *why)
+{
+	uint32_t i;
+
+	for (i = 0; i < cfg->n_isolates; i++) {
+		if (unm_isolate_same_socket(cfg->isolates[i].path, socket_path))
+			return unm_fail(why, -EINVAL,
+				"%s: isolate %s: %s is netmapd's own socket: give another path",
+				path, cfg->isolates[i].name, cfg->isolates[i].path);
 	}
 	return 0;
 }

@@ -62,4 +62,13 @@ void unm_config_defaults(struct unm_config *cfg);
 int unm_config_load(
 	struct unm_config *cfg, const char *path, bool must_exist, struct unm_reason *why);
 
+/**
+ * unm_config_check_socket() - is netmapd's own socket, at @socket_path, free of isolates?
+ * @path: of the file, for the reason
+ *
+ * Return: 0, or -EINVAL with the reason.
+ */
+int unm_config_check_socket(const struct unm_config *cfg, const char *path, const char *socket_path,
+	struct unm_reason *why);
+
 #endif

@@ -472,12 +472,16 @@ def commands(daemon):
     u.expect(s.admin("isolate", "create", "x", "socket=" + path, "allow=v")[0], errno.EEXIST, "a file is there")
     os.unlink(path)
     u.expect(s.admin("isolate", "create", "x", "socket=" + daemon.path, "allow=v")[0], errno.EEXIST, "netmapd's own")
+    err, text = s.admin("isolate", "create", "x", "socket=%s/./%s" % os.path.split(daemon.path), "allow=v")
+    assert err == errno.EEXIST and "is netmapd's own socket" in text, (err, text)
     u.expect(s.admin("isolate", "create", "x", "socket=/no/such/dir/s", "allow=v")[0], errno.ENOENT, "no directory")
     with Isolate(daemon, "allow=vale0:*", "mode=0620", "owner=12345:23456") as i:
         st = os.stat(i.path)
         assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (12345, 23456, 0o620), st
         u.expect(s.admin("isolate", "create", "i", "socket=" + path, "allow=v")[0], errno.EEXIST, "name in use")
         u.expect(s.admin("isolate", "create", "j", "socket=" + i.path, "allow=v")[0], errno.EEXIST, "path in use")
+        err, text = s.admin("isolate", "create", "j", "socket=%s//%s" % os.path.split(i.path), "allow=v")
+        assert err == errno.EEXIST and "is the socket of isolate i" in text, (err, text)
     assert not os.path.exists(i.path), "the socket goes with the isolate"
     s.close()
 

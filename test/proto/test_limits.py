@@ -319,6 +319,7 @@ def fill_and_restart(d, base):
     assert time.monotonic() - t0 < 2.5
 
 
+BOM = "\ufeff"
 WEB = "[isolate web]\nsocket = /nowhere/a\nallow = vale0:*\n"
 
 
@@ -326,21 +327,31 @@ def configuration():
     """Bad lines are named by file and line; the program does not start with them."""
     base = tempfile.mkdtemp(prefix="unm-conf-")
     path = os.path.join(base, "c")
-    for text, want in (("[limits]\nmemory_mib = lots\n", "c:2"), ("[limits]\n\nnosuch = 1\n", "c:3"), ("[nosuch]\na = 1\n", "c:2"),
+    os.mkdir(os.path.join(base, "d"))
+    for text, want in (("[limits]\nmemory_mib = lots\n", "c:2"), ("[limits]\n\nnosuch = 1\n", "c:3"), ("[nosuch]\na = 1\n", "c:1: there is no section"),
                        ("[vale]\nslots = 0\n", "c:2"), ("[vale]\nslots = 5000\n", "4096"), ("[vale]\nageing = -1\n", "c:2"),
                        ("[access]\ngroup = no_such_group_here\n", "groupadd"), ("[daemon]\nhuge_pages = maybe\n", "yes or no"),
                        ("[daemon]\nlog_level = loud\n", "warning"), ("just words\n", "c:1"),
                        (WEB + "rate = 1\n\nrate = 2\n", "c:6: rate is given twice"), (WEB + WEB, "c:4: there is a section [isolate web]"),
                        (WEB + "[vale]\n" + WEB.replace("/a", "/b"), "c:5: there is a section [isolate web] in line 1"),
                        (WEB + WEB.replace("web", "app"), "c:5: isolate web has this socket already"),
+                       (WEB + WEB.replace("web", "app").replace("/a", "//a"), "c:5: isolate web has this socket already"),
+                       (WEB.replace("/nowhere/", base + "/") + WEB.replace("web", "app").replace("/nowhere/", base + "/d/../"),
+                        "c:5: isolate web has this socket already"),
+                       (WEB.replace("/nowhere/a", base + "/d/.././s"), "isolate web: %s/d/.././s is netmapd's own socket" % base),
+                       ("[isolate a]\n", "c:1: isolate a: socket=PATH is needed"), (WEB + "[isolate a]\n[vale]\n", "c:4: isolate a:"),
+                       ("[isolate ]\n", "c:1: the name must have"), (BOM + "[vale]\nslots = 0\n", "c:2"),
+                       (BOM + "  " + WEB + WEB, "c:4: there is a section [isolate web] in line 1"),
+                       ("[vale]\n" + BOM + "[nic]\n", "c:2: not a section"),
                        ("[vale]\n[isolate web]\nallow = vale0:a\n", "c:2: isolate web: socket=PATH is needed")):
         with open(path, "w") as f:
             f.write(text)
-        p = subprocess.run([u.program(), "--check-config", "-c", path], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        p = subprocess.run([u.program(), "--check-config", "-c", path, "--socket", os.path.join(base, "s")],
+                           stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         u.expect(p.returncode, 1, text)
         assert want in p.stderr.decode(), p.stderr
     with open(path, "w") as f:
-        f.write("; all keys\n[access]\ngroup = root\n[limits]\nmemory_mib = 100\nclients = 10\nports = 5\n[vale]\nslots = 64\nageing = 60\n"
+        f.write(BOM + "; all keys\n[access]\ngroup = root\n[limits]\nmemory_mib = 100\nclients = 10\nports = 5\n[vale]\nslots = 64\nageing = 60\n"
                 "[daemon]\nhuge_pages = no\nidle_exit = 5\nlog_level = debug\n" + WEB + "allow = vale1:*\n" +
                 WEB.replace("web", "app").replace("/a", "/b"))
     p = subprocess.run([u.program(), "--check-config", "-c", path], stdout=subprocess.PIPE)

@@ -155,6 +155,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 int
 main(int argc, char **argv)
 {
+	const char *path = CONFIG_PATH;
 	struct unm_config cfg;
 	struct unm_reason why;
 	struct instance in;
@@ -162,9 +163,14 @@ main(int argc, char **argv)
 	int ret;
 
 	parse_options(argc, argv, &o);
+	if (o.config_path != NULL)
+		path = o.config_path;
 	unm_config_defaults(&cfg);
-	ret = unm_config_load(&cfg, o.config_path != NULL ? o.config_path : CONFIG_PATH,
-		o.config_path != NULL, &why);
+	ret = instance_find(&in, o.socket_path, &why);
+	if (ret == 0)
+		ret = unm_config_load(&cfg, path, o.config_path != NULL, &why);
+	if (ret == 0)
+		ret = unm_config_check_socket(&cfg, path, in.socket_path, &why);
 	if (ret < 0)
 		nmt_die(&cli, "%s", why.text);
 	if (o.check_only) {
@@ -173,8 +179,6 @@ main(int argc, char **argv)
 	}
 	unm_log_open(false, cfg.log_level);
 	process_clean(o.autostart);
-	if (instance_find(&in, o.socket_path, &why) < 0)
-		nmt_die(&cli, "%s", why.text);
 	ret = instance_claim(&in, cfg.gid, &why);
 	if (ret == -EEXIST) {
 		unm_log(LOG_INFO, "%s: nothing to do", why.text);
