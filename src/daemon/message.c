@@ -419,6 +419,8 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 		}
 		m.error = -ret;
 	}
+	if (s->srv->dom.regions.ids.is_changed)
+		unm_state_file_update(s->srv);
 	ret = send_answer(&m);
 	for (i = 0; i < n_fds; i++) {
 		if (m.fds[i] >= 0)

@@ -9,6 +9,10 @@
 
 #include "daemon/server.h"
 
+/* Lines of the state file begin so */
+#define CLIENT "client"
+#define LATE   "late"
+
 #define STAT_SIZE                                                                                  \
 	512 /* of /proc/PID/stat as far as we read it: a name of 15 bytes and 20 numbers */
 
@@ -47,6 +51,12 @@ unm_process_started(pid_t pid)
 	return read_process(pid, &state, &started) ? started : 0;
 }
 
+static void
+write_client(FILE *f, const char *what, pid_t pid, uint64_t started)
+{
+	fprintf(f, "%s %d %" PRIu64 "\n", what, (int)pid, started);
+}
+
 void
 unm_missing_write(const struct unm_server *srv, FILE *f)
 {
@@ -54,50 +64,92 @@ unm_missing_write(const struct unm_server *srv, FILE *f)
 	const struct unm_session *s;
 	uint32_t n = 0;
 
-	for (m = srv->missing; m != NULL && n < UNM_MISSING_MAX; m = m->next, n++)
-		fprintf(f, "client %d %" PRIu64 "\n", (int)m->pid, m->started);
+	for (m = srv->missing; m != NULL && n < UNM_MISSING_MAX; m = m->next) {
+		if (m->is_late)
+			continue;
+		write_client(f, CLIENT, m->pid, m->started);
+		n++;
+	}
 	for (s = srv->sessions; s != NULL && n < UNM_MISSING_MAX; s = s->next) {
 		if (s->slot == 0 || s->started == 0)
 			continue;
-		fprintf(f, "client %d %" PRIu64 "\n", (int)s->pid, s->started);
+		write_client(f, CLIENT, s->pid, s->started);
 		n++;
 	}
+	for (m = srv->missing; m != NULL && n < UNM_MISSING_MAX; m = m->next) {
+		if (!m->is_late)
+			continue;
+		write_client(f, LATE, m->pid, m->started);
+		n++;
+	}
+}
+
+static struct unm_missing *
+find(const struct unm_server *srv, pid_t pid)
+{
+	struct unm_missing *m = srv->missing;
+
+	while (m != NULL && m->pid != pid)
+		m = m->next;
+	return m;
 }
 
 bool
 unm_missing_read(struct unm_server *srv, const char *line)
 {
 	struct unm_missing *m;
+	char what[sizeof(CLIENT)];
 	uint64_t started;
+	bool is_late;
 	int pid;
 
-	if (sscanf(line, "client %d %" SCNu64, &pid, &started) != 2 || pid <= 0)
+	if (sscanf(line, "%6s %d %" SCNu64, what, &pid, &started) != 3 || pid <= 0)
 		return false;
-	unm_missing_returned(srv,
-		pid); /* a client that was coming back when that run ended may stand there twice */
+	is_late = strcmp(what, LATE) == 0;
+	if (!is_late && strcmp(what, CLIENT) != 0)
+		return false;
+	if (find(srv, pid) != NULL)
+		return true; /* it was coming back when that run ended */
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return true; /* then it is one that nobody knows of */
 	m->pid = pid;
 	m->started = started;
+	m->is_late = is_late;
 	m->next = srv->missing;
 	srv->missing = m;
 	return true;
 }
 
-void
+bool
 unm_missing_returned(struct unm_server *srv, pid_t pid)
 {
 	struct unm_missing **pp, *m;
+	bool was_late;
 
 	for (pp = &srv->missing; *pp != NULL; pp = &(*pp)->next) {
 		if ((*pp)->pid == pid) {
 			m = *pp;
 			*pp = m->next;
+			was_late = m->is_late;
 			free(m);
-			return;
+			return was_late;
 		}
 	}
+	return false;
+}
+
+/* Return: its state's letter, or 0: it has ended. */
+static char
+state_of(const struct unm_missing *m)
+{
+	uint64_t started;
+	char state;
+
+	if (!read_process(m->pid, &state, &started) || started != m->started || state == 'Z' ||
+		state == 'X')
+		return 0;
+	return state;
 }
 
 enum unm_missing_state
@@ -107,18 +159,40 @@ unm_missing_look(const struct unm_server *srv)
 	const struct unm_missing *m;
 	uint32_t n = 0;
 
-	for (m = srv->missing; m != NULL; m = m->next, n++) {
-		uint64_t started;
+	for (m = srv->missing; m != NULL; m = m->next) {
 		char state;
 
-		if (!read_process(m->pid, &state, &started) || started != m->started ||
-			state == 'Z' || state == 'X')
+		if (m->is_late)
+			continue;
+		n++;
+		state = state_of(m);
+		if (state == 0)
 			continue;
 		if (state != 'T' && state != 't')
 			return UNM_MISSING_ALIVE;
 		worst = UNM_MISSING_UNSURE;
 	}
 	return srv->n_restored + n < srv->n_expected ? UNM_MISSING_UNSURE : worst;
+}
+
+void
+unm_missing_give_up(struct unm_server *srv)
+{
+	struct unm_missing **pp = &srv->missing;
+
+	while (*pp != NULL) {
+		struct unm_missing *m = *pp;
+
+		m->is_late = true;
+		if (state_of(m) != 0) {
+			pp = &m->next;
+			continue;
+		}
+		*pp = m->next;
+		free(m);
+	}
+	if (srv->missing == NULL)
+		unm_region_ids_give_up(&srv->dom.regions.ids);
 }
 
 void

@@ -6,6 +6,10 @@
  * The state file has a line for each client (up to UNM_MISSING_MAX): its process id, and when it
  * was started, as process ids are used again. So a take-over need not wait for the dead, and waits
  * longer for those that live but are slow, on a machine with too much to do.
+ *
+ * Who lives and has not come back when the wait is over, being stopped, is late: nobody waits for it
+ * any more, neither this run nor the next one, but it may still come, and find its memory's numbers
+ * free (region_ids.h).
  */
 #ifndef UNM_DAEMON_MISSING_H
 #define UNM_DAEMON_MISSING_H
@@ -24,6 +28,7 @@ struct unm_missing {
 	struct unm_missing *next;
 	pid_t pid;
 	uint64_t started; /* clock ticks after boot */
+	bool is_late;	  /* not waited for */
 };
 
 enum unm_missing_state {
@@ -47,10 +52,16 @@ void unm_missing_write(const struct unm_server *srv, FILE *f);
  */
 bool unm_missing_read(struct unm_server *srv, const char *line);
 
-/** unm_missing_returned() - the client @pid has handed back what it has, or will not */
-void unm_missing_returned(struct unm_server *srv, pid_t pid);
+/**
+ * unm_missing_returned() - the client @pid has handed back what it has, or will not. Return: it was
+ * late, so it is none of those whom this run expects.
+ */
+bool unm_missing_returned(struct unm_server *srv, pid_t pid);
 
 enum unm_missing_state unm_missing_look(const struct unm_server *srv);
+
+/** unm_missing_give_up() - the wait is over: who lives is late from now on. */
+void unm_missing_give_up(struct unm_server *srv);
 void unm_missing_clear(struct unm_server *srv);
 
 #endif

@@ -66,7 +66,7 @@ unm_region_set_init(struct unm_region_set *set, uint64_t limit, bool use_huge_pa
 {
 	memset(set, 0, sizeof(*set));
 	set->budget.limit = limit;
-	set->next_id = UNM_REGION_GLOBAL_ID + 1;
+	unm_region_ids_init(&set->ids);
 	set->use_huge_pages = use_huge_pages;
 }
 
@@ -119,16 +119,16 @@ lay_out(struct unm_region_info *info, const struct unm_region_shape *s)
 	info->size = round_up(info->buf_ofs + (uint64_t)s->buf_num * s->buf_size, PAGE);
 }
 
+/* Return: a number that no region has, and none that may still be handed back; 0: there is none. */
 static uint32_t
 new_id(struct unm_region_set *set)
 {
 	uint32_t tries;
 
 	for (tries = 0; tries < UNM_REGION_LAST_ID; tries++) {
-		const uint32_t id = set->next_id;
+		const uint32_t id = unm_region_ids_next(&set->ids);
 
-		set->next_id = id >= UNM_REGION_LAST_ID ? UNM_REGION_GLOBAL_ID + 1 : id + 1;
-		if (unm_dregion_by_id(set, id) == NULL)
+		if (unm_dregion_by_id(set, id) == NULL && !unm_region_ids_is_kept(&set->ids, id))
 			return id;
 	}
 	return 0;
@@ -242,6 +242,7 @@ dregion_new(struct unm_region_set *set, const struct unm_region_info *info, int 
 	r->n_refs = 1;
 	r->next = set->first;
 	set->first = r;
+	set->ids.is_changed = true;
 	*out = r;
 	return 0;
 }
@@ -272,16 +273,30 @@ make_region(struct unm_region_set *set, const struct unm_region_shape *shape, ui
 	return dregion_new(set, &info, fd, out, why);
 }
 
+static int
+fail_without_id(struct unm_reason *why)
+{
+	return unm_fail(why, -ENOMEM, "all %u memory regions are in use", UNM_REGION_LAST_ID);
+}
+
 int
 unm_dregion_global(struct unm_region_set *set, struct unm_dregion **out, struct unm_reason *why)
 {
-	struct unm_dregion *r = unm_dregion_by_id(set, UNM_REGION_GLOBAL_ID);
+	uint32_t id = UNM_REGION_GLOBAL_ID;
+	int ret;
 
-	if (r == NULL)
-		return make_region(
-			set, &global_shape, UNM_REGION_GLOBAL_ID, UNM_REGIONF_GLOBAL, out, why);
-	*out = unm_dregion_get(r);
-	return 0;
+	if (set->global != NULL) {
+		*out = unm_dregion_get(set->global);
+		return 0;
+	}
+	if (unm_region_ids_is_kept(&set->ids, id))
+		id = new_id(set);
+	if (id == 0)
+		return fail_without_id(why);
+	ret = make_region(set, &global_shape, id, UNM_REGIONF_GLOBAL, out, why);
+	if (ret == 0)
+		set->global = *out;
+	return ret;
 }
 
 int
@@ -291,8 +306,7 @@ unm_dregion_create(struct unm_region_set *set, const struct unm_region_shape *sh
 	const uint32_t id = new_id(set);
 
 	if (id == 0)
-		return unm_fail(
-			why, -ENOMEM, "all %u memory regions are in use", UNM_REGION_LAST_ID);
+		return fail_without_id(why);
 	return make_region(set, shape, id, 0, out, why);
 }
 
@@ -365,7 +379,7 @@ unm_dregion_extmem(struct unm_region_set *set, const struct unm_extmem *em,
 	info.uid = unm_random64();
 	info.id = new_id(set);
 	if (info.id == 0)
-		return unm_fail(why, -ENOMEM, "all 65535 memory regions are in use");
+		return fail_without_id(why);
 	fd = fcntl(em->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return unm_fail(why, -errno, "netmapd is out of descriptors");
@@ -434,12 +448,12 @@ unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r)
 	if (r->isolate_id != 0)
 		(void)!fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			(off_t)r->info.file_ofs, (off_t)r->info.size);
-	if (!(r->info.flags & UNM_REGIONF_GLOBAL)) {
+	if (r != set->global) {
 		drop_region(set, r);
 		return;
 	}
 	/*
-	 * A client may still have region 1 mapped and open its next port with that mapping: so keep
+	 * A client may still have this region mapped and open its next port with that mapping: so keep
 	 * the file, drop the memory.
 	 */
 	unm_pool_reset(&r->ifs);
@@ -515,6 +529,8 @@ unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info
 	r->n_refs = 1;
 	r->next = set->first;
 	set->first = r;
+	if ((info->flags & UNM_REGIONF_GLOBAL) && set->global == NULL)
+		set->global = r;
 	*out = r;
 	return 0;
 }

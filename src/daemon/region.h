@@ -5,7 +5,8 @@
  *   0 ........ interface objects | rings (page aligned) | buffers (page aligned) | end
  *
  * Region 1 is the global one; it stays for netmapd's life and gives its memory back when its last
- * user leaves. A private region belongs to a port and those who joined it by nr_mem_id. An external
+ * user leaves. (It has another number if number 1 may be that of a previous run's, whose clients were
+ * stopped: region_ids.h. That one, once it has been handed back, ends with its last user.) A private region belongs to a port and those who joined it by nr_mem_id. An external
  * region lies in a file that a client brought.
  *
  * netmapd reads and writes regions by system call, so that no client can make it fault. A file on
@@ -22,10 +23,10 @@
 
 #include "daemon/commit.h"
 #include "daemon/pool.h"
+#include "daemon/region_ids.h"
 #include "shm/proto.h"
 
-#define UNM_REGION_GLOBAL_ID 1u
-#define UNM_REGION_BUF_SIZE  2048u
+#define UNM_REGION_BUF_SIZE 2048u
 /*
  * Private regions: no power of two, at whose stride all buffers would compete for the same cache
  * sets
@@ -58,8 +59,9 @@ struct unm_dregion {
 
 struct unm_region_set {
 	struct unm_dregion *first;
+	struct unm_dregion *global; /* one of them, or NULL */
 	struct unm_mem_budget budget;
-	uint32_t next_id;
+	struct unm_region_ids ids;
 	bool use_huge_pages;
 };
 
@@ -67,8 +69,8 @@ void unm_region_set_init(struct unm_region_set *set, uint64_t limit, bool use_hu
 void unm_region_set_fini(struct unm_region_set *set);
 
 /**
- * unm_dregion_global() - region 1, made when first asked for. Takes a reference. Return: 0 or
- * negative errno.
+ * unm_dregion_global() - the global region, made when first asked for. Takes a reference. Return: 0
+ * or negative errno.
  */
 int unm_dregion_global(
 	struct unm_region_set *set, struct unm_dregion **out, struct unm_reason *why);

@@ -161,9 +161,9 @@ unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **out)
 	if (opt == NULL) {
 		if (mem_id == 0)
 			return 0;
-		if (mem_id == UNM_REGION_GLOBAL_ID)
-			return unm_dregion_global(set, out, &c->why);
 		*out = unm_dregion_by_id(set, mem_id);
+		if (*out == NULL && mem_id == UNM_REGION_GLOBAL_ID)
+			return unm_dregion_global(set, out, &c->why);
 		if (*out == NULL)
 			return unm_fail(&c->why, -EINVAL,
 				"there is no memory region %u (nmctl show memory lists them)",

@@ -98,6 +98,7 @@ write_state(const struct unm_server *srv, FILE *f)
 	if (unm_netns_id("", &here) == 0)
 		fprintf(f, "netns %" PRIu64 "\n", here.ino);
 	unm_missing_write(srv, f);
+	unm_region_ids_write(&srv->dom.regions, f);
 	unm_isolate_write(srv, f);
 	unm_nic_settings_write(&srv->dom, f);
 	write_switches(srv, f);
@@ -123,6 +124,7 @@ unm_state_file_update(struct unm_server *srv)
 	FILE *f;
 	int ret = 0;
 
+	srv->dom.regions.ids.is_changed = false;
 	if (srv->socket_path[0] == '\0' || srv->home.is_gone)
 		return;
 	state_path(srv, STATE_SUFFIX, path, sizeof(path));
@@ -210,8 +212,9 @@ read_state(struct unm_server *srv)
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
 			sscanf(line, "netns %" SCNu64, &srv->home_netns) == 0 &&
-			!unm_missing_read(srv, line) && !unm_isolate_read(srv, line) &&
-			!unm_nic_settings_read(&srv->dom, line) &&
+			!unm_missing_read(srv, line) &&
+			!unm_region_ids_read(&srv->dom.regions.ids, line) &&
+			!unm_isolate_read(srv, line) && !unm_nic_settings_read(&srv->dom, line) &&
 			!unm_offload_read(&srv->dom, line) && !unm_worker_read(srv, line) &&
 			!note_switch(srv, line))
 			note_port(srv, line);
@@ -282,6 +285,7 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 			srv->n_expected);
 		return;
 	}
+	unm_missing_give_up(srv);
 	set_switches(srv); /* there are none */
 	if (srv->dom.offloads != NULL)
 		unm_offload_settle(&srv->dom); /* those who had them open are all gone */
@@ -325,6 +329,7 @@ static void
 end_phase(struct unm_server *srv)
 {
 	srv->is_restoring = false;
+	unm_missing_give_up(srv);
 	unm_adopt_finish(srv);
 	unm_offload_settle(&srv->dom);
 	while (srv->saved_ports != NULL) {
@@ -339,7 +344,6 @@ end_phase(struct unm_server *srv)
 	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
 		srv->dom.n_ports, srv->n_descs);
 	srv->n_expected = 0;
-	unm_missing_clear(srv);
 	unm_state_file_update(srv);
 	unm_message_run_held(srv);
 }
@@ -407,7 +411,8 @@ unm_handle_restore_done(struct unm_msg *m)
 	if (m->s->is_returning && !m->s->has_restored) {
 		m->s->has_restored = true;
 		m->srv->n_restored++;
-		unm_missing_returned(m->srv, m->s->pid);
+		if (unm_missing_returned(m->srv, m->s->pid) && m->srv->n_expected > 0)
+			m->srv->n_expected++;
 	}
 	m->wants_restore_check = true; /* after the answer */
 }

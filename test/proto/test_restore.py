@@ -211,6 +211,20 @@ def swapped_buffers_of_a_pipe_are_freed(daemon):
     n.close()
 
 
+def region_numbers_go_on(daemon):
+    """What a run that is killed has given last is not given again by the next one, though nobody has brought it back."""
+    s = daemon.session()
+    held = Held(s, "vale10:a")
+    restart(daemon, [s])
+    b = returning(daemon, s.slot)
+    u.expect(b.request(u.RESTORE_DONE).error, 0, "done")
+    held.close()
+    new = Held(b, "vale10:a")
+    assert new.reg["mem_id"] > held.reg["mem_id"], "region %d, then %d" % (held.reg["mem_id"], new.reg["mem_id"])
+    new.close()
+    b.close()
+
+
 def nonsense_is_refused(daemon):
     """Each damaged field of a RESTORE is refused, and the honest one after it is still taken."""
     s = daemon.session()
@@ -345,5 +359,5 @@ def unregistered_descriptors_come_back(daemon):
 
 
 u.run([takes_back_everything, requests_wait_for_the_others, missing_clients_are_reaped,
-       a_late_delivery_stays_in_the_old_ring, swapped_buffers_of_a_pipe_are_freed, nonsense_is_refused,
-       persistent_ports_come_back, detached_ports_come_back, unregistered_descriptors_come_back])
+       a_late_delivery_stays_in_the_old_ring, swapped_buffers_of_a_pipe_are_freed, region_numbers_go_on,
+       nonsense_is_refused, persistent_ports_come_back, detached_ports_come_back, unregistered_descriptors_come_back])
