@@ -530,6 +530,21 @@ unm_desc_lose_all(void)
 	unm_desc_for_each(lose_desc, NULL);
 }
 
+static void
+explain_loss(int err)
+{
+	if (err == -EEXIST)
+		unm_set_error("this program's port is gone: it did not run while netmapd was "
+			      "started again, and others "
+			      "have made a port or switch of that name since");
+	else if (err == -ESTALE)
+		unm_set_error("this program's port is gone: it did not run while netmapd was "
+			      "started again, and was not "
+			      "waited for");
+	else
+		unm_set_error("netmapd did not take a descriptor back: %s", strerror(-err));
+}
+
 static int
 restore_one(struct unm_desc *d)
 {
@@ -559,7 +574,7 @@ restore_one(struct unm_desc *d)
 		return err;
 	unm_call_close_fds(&c, 0);
 	if (c.error < 0)
-		unm_set_error("netmapd did not take a descriptor back: %s", strerror(-c.error));
+		explain_loss(c.error);
 	if (c.error < 0 && b != NULL)
 		lose_binding(b);
 	return 0;
