@@ -391,12 +391,12 @@ find_or_adopt_seg(struct unm_domain *dom, const struct unm_bind_info *info, int 
 	ret = unm_dseg_adopt(fd, info->seg_uid, out, why);
 	if (ret < 0)
 		return ret;
-	for (other = dom->segs; other != NULL; other = other->next) {
-		if (other->type == (*out)->type && strcmp(other->name, (*out)->name) == 0) {
-			ret = unm_fail(why, -EEXIST, "%s has been made anew by now", other->name);
-			unm_dseg_free(*out);
-			return ret;
-		}
+	/* A switch is one by its name. Ports outside switches have names of their own. */
+	other = (*out)->type == UNM_SEG_VALE ? unm_domain_switch(dom, (*out)->name) : NULL;
+	if (other != NULL) {
+		ret = unm_fail(why, -EEXIST, "%s has been made anew by now", other->name);
+		unm_dseg_free(*out);
+		return ret;
 	}
 	(*out)->is_adopted = true;
 	unm_domain_add_segment(dom, *out);

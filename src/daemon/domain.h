@@ -4,7 +4,9 @@
  *
  *   struct unm_domain
  *     regions   unm_region_set       memory
- *     segs      unm_dseg ...         tables that clients share; the first is the domain segment
+ *     segs      unm_dseg ...         tables that clients share: a switch each, and the domain
+ *                                    segment. Of two (one was handed back by clients that were
+ *                                    stopped while netmapd was restarted) the first gets new ports
  *     ports     unm_dport ...        each lives in one segment, uses one region, has rings
  *
  * Life of a port here
@@ -198,7 +200,7 @@ void unm_domain_add_segment(struct unm_domain *dom, struct unm_dseg *seg);
 int unm_domain_switch_get(
 	struct unm_domain *dom, const char *name, struct unm_dseg **out, struct unm_reason *why);
 
-/** unm_domain_seg_drop_unused() - free switches without ports. */
+/** unm_domain_seg_drop_unused() - free switches without ports, and a second domain segment. */
 void unm_domain_seg_drop_unused(struct unm_domain *dom);
 
 /** unm_dport_find() - a live port by its full name, or NULL. */

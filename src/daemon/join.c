@@ -362,7 +362,7 @@ may_join(const struct unm_dport *port)
 	const struct unm_dport *peer = port->join_with;
 
 	return peer != NULL && is_up(port) && is_up(peer) && !port->seg->is_adopted &&
-	       port->region == peer->region;
+	       port->region == peer->region && port->seg == peer->seg;
 }
 
 void

@@ -94,19 +94,26 @@ unm_domain_switch(struct unm_domain *dom, const char *name)
 	return NULL;
 }
 
+static struct unm_dseg *
+first_domain_segment(const struct unm_domain *dom)
+{
+	struct unm_dseg *s = dom->segs;
+
+	while (s != NULL && s->type != UNM_SEG_DOMAIN)
+		s = s->next;
+	return s;
+}
+
 struct unm_dseg *
 unm_domain_segment(struct unm_domain *dom, struct unm_reason *why)
 {
-	struct unm_dseg *s;
+	struct unm_dseg *s = first_domain_segment(dom);
 
-	for (s = dom->segs; s != NULL; s = s->next) {
-		if (s->type == UNM_SEG_DOMAIN)
-			return s;
-	}
+	if (s != NULL)
+		return s;
 	if (unm_dseg_create(UNM_SEG_DOMAIN, "domain", &s, why) < 0)
 		return NULL;
-	s->next = dom->segs;
-	dom->segs = s;
+	unm_domain_add_segment(dom, s);
 	return s;
 }
 
@@ -131,10 +138,15 @@ new_switch_idx(const struct unm_domain *dom)
 void
 unm_domain_add_segment(struct unm_domain *dom, struct unm_dseg *seg)
 {
+	struct unm_dseg **at = &dom->segs;
+
 	if (seg->type == UNM_SEG_VALE)
 		seg->switch_idx = new_switch_idx(dom);
-	seg->next = dom->segs;
-	dom->segs = seg;
+	/* Of two domain segments the first is used: a late client's comes behind. */
+	while (seg->type == UNM_SEG_DOMAIN && *at != NULL)
+		at = &(*at)->next;
+	seg->next = *at;
+	*at = seg;
 }
 
 int
@@ -163,9 +175,10 @@ unm_domain_seg_drop_unused(struct unm_domain *dom)
 	while (*pp != NULL) {
 		struct unm_dseg *s = *pp;
 
-		if (s->type != UNM_SEG_VALE || s->n_refs > 0 || s->is_adopted) {
+		/* one being adopted gets its ports in a moment */
+		if (s->n_refs > 0 || s->is_adopted || s == first_domain_segment(dom)) {
 			pp = &s->next;
-			continue; /* one being adopted gets its ports in a moment */
+			continue;
 		}
 		*pp = s->next;
 		dom->n_reap -= s->has_held;

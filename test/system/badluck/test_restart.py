@@ -148,6 +148,63 @@ def stopped_for_too_long():
         d.wait_ports([])
 
 
+def stopped_alone():
+    """Who comes back long after a restart finds its memory, switch and pipe as they were, whatever was made meanwhile."""
+    with Domain() as d:
+        lasting = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
+        pipe = d.pair("netmap:p{1", "netmap:p}1", 2)
+        switch = d.pair("vale1:tx", "vale1:rx", 3, lossless=True)
+        old_ports = d.ports()
+        ids = {m["id"] for m in d.table("memory")}
+        for t in pipe + switch:
+            t.stop()
+        restart(d)
+        d.wait_ports(["vale0:rx", "vale0:tx"])
+        new = d.pair("netmap:q{1", "netmap:q}1", 4), d.pair("vale2:tx", "vale2:rx", 5, lossless=True)
+        restart(d)  # nor does the next one forget who is missing, and it does not wait again
+        new += (d.pair("netmap:r{1", "netmap:r}1", 6), d.pair("vale3:tx", "vale3:rx", 7, lossless=True))
+        d.expect_admin("create", "keep")
+        now = {m["id"] for m in d.table("memory")}
+        check(len(ids & now) == 2, "memory %s, was %s: only the regions of those that did not stop" % (now, ids))
+        ports = d.ports()
+        for t in pipe + switch:
+            t.cont()
+        d.wait_ports(ports + [p for p in old_ports if p not in ports])
+        for t in pipe + switch:
+            t.wait_progress("received" if t.role == "recv" else "accepted")
+        check({m["id"] for m in d.table("memory")} == ids | now, "memory %s" % d.table("memory"))
+        restart(d)
+        d.wait_ports(ports + [p for p in old_ports if p not in ports])
+        for pair in (pipe, switch, lasting) + new:
+            d.settle(*pair)
+            for t in pair:
+                t.quit()
+        d.wait_ports(["keep"])
+        check(len(d.table("memory")) <= 2, "memory of those that ended: %s" % d.table("memory"))
+
+
+def stopped_and_replaced():
+    """Who finds its switch or its pipe made anew is told so; the new ones, and its own other port, are not harmed."""
+    with Domain() as d:
+        lasting = d.pair("vale0:tx", "vale0:rx", 1, lossless=True)
+        old = d.start("recv", "vale1:rx", "-s", 2).wait_open().go(), d.start("recv", "netmap:p}1", "-s", 2).wait_open().go()
+        for t in old:
+            t.stop()
+        restart(d)
+        d.wait_ports(["vale0:rx", "vale0:tx"])
+        new = d.pair("vale1:tx", "vale1:rx", 3, lossless=True), d.pair("netmap:p{1", "netmap:p}1", 4)
+        ports = d.ports()
+        for t in old:
+            t.cont()
+        for t in old:
+            wait_until(lambda t=t: t.proc.poll() is not None, lambda t=t: "does not notice: " + t.state())
+            check(t.proc.returncode == EXIT_GONE and "others have made" in t.messages(), "not told why: " + t.state())
+            t.forget()
+        check(d.settled_daemon() and d.ports() == ports, "ports %s, were %s" % (d.ports(), ports))
+        for pair in (lasting,) + new:
+            d.settle(*pair)
+
+
 class Held:
     """A client made by hand, so that it comes back when we want: one registered descriptor with all that belongs to it."""
 
@@ -265,5 +322,5 @@ def socket_removed():
             user.forget()
 
 
-run(old_and_new_clients, stopped_and_continued, ends_before_others_are_back, stopped_for_too_long, slow_to_return,
-    everybody_gone, clients_end_meanwhile, socket_removed)
+run(old_and_new_clients, stopped_and_continued, ends_before_others_are_back, stopped_for_too_long, stopped_alone,
+    stopped_and_replaced, slow_to_return, everybody_gone, clients_end_meanwhile, socket_removed)
