@@ -2,6 +2,7 @@
 /*
  * What becomes of an open interface: a netlink socket for each, in the interface's namespace, tells
  * of links. Each message is only a reason to ask for the present state, so that none may be missed.
+ * A second socket asks: on the first, news of other interfaces may come before the answer.
  *
  *   carrier lost, back     the port's link (port/link.h)
  *   taken down             its rings stop: syncs fail with EIO, polls with POLLERR, until it is up
@@ -42,6 +43,7 @@ struct new_place {
 
 struct unm_nic_watch {
 	struct unm_source src;
+	int ask_fd;
 	struct unm_domain *dom;
 	struct unm_dport *port;
 	struct new_place moved;
@@ -163,9 +165,20 @@ listen_to(int fd, uint32_t ifindex, struct new_place *moved)
 	}
 }
 
-/* Ask on socket @fd, which may have other messages before the answer. @moved may be NULL. */
 static int
-ask(int fd, uint32_t ifindex, struct link_state *out, struct new_place *moved)
+error_of(const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *e = NLMSG_DATA(h);
+
+	return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*e)) && e->error < 0 ? e->error : -EPROTO;
+}
+
+/*
+ * Ask on socket @fd, to which nobody sends but the kernel its answers, and these within the call.
+ * Return: 0, -ENODEV: there is no such interface in its namespace, another negative errno: not known.
+ */
+static int
+ask(int fd, uint32_t ifindex, struct link_state *out)
 {
 	struct {
 		struct nlmsghdr h;
@@ -177,6 +190,7 @@ ask(int fd, uint32_t ifindex, struct link_state *out, struct new_place *moved)
 		.ifi = {.ifi_index = (int)ifindex},
 	};
 	const struct nlmsghdr *h = &incoming.h;
+	const struct ifinfomsg *ifi = NLMSG_DATA(h);
 	ssize_t n;
 
 	if (send(fd, &req, sizeof(req), 0) < 0)
@@ -187,10 +201,9 @@ ask(int fd, uint32_t ifindex, struct link_state *out, struct new_place *moved)
 	if (!NLMSG_OK(h, (size_t)n))
 		return -EPROTO;
 	if (h->nlmsg_type == NLMSG_ERROR)
-		return -ENODEV;
-	if (moved != NULL)
-		take_move(h, ifindex, moved);
-	if (h->nlmsg_type != RTM_NEWLINK)
+		return error_of(h);
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*ifi)) ||
+		ifi->ifi_index != (int)ifindex)
 		return -EPROTO;
 	memset(out, 0, sizeof(*out));
 	take_attributes(h, out);
@@ -206,7 +219,7 @@ unm_nic_xdp_id(uint32_t ifindex)
 
 	if (fd < 0)
 		return 0;
-	ret = ask(fd, ifindex, &s, NULL);
+	ret = ask(fd, ifindex, &s);
 	close(fd);
 	return ret == 0 ? s.prog_id : 0;
 }
@@ -315,7 +328,7 @@ news(struct unm_source *src, uint32_t events)
 
 	(void)events;
 	listen_to(src->fd, ifindex, &w->moved);
-	ret = ask(src->fd, ifindex, &s, &w->moved);
+	ret = ask(w->ask_fd, ifindex, &s);
 	if (ret == 0) {
 		apply(dom, port, &s);
 	} else if (ret == -ENODEV) {
@@ -332,6 +345,16 @@ news(struct unm_source *src, uint32_t events)
 	}
 }
 
+static void
+free_watch(struct unm_nic_watch *w)
+{
+	if (w->src.fd >= 0)
+		close(w->src.fd);
+	if (w->ask_fd >= 0)
+		close(w->ask_fd);
+	free(w);
+}
+
 int
 unm_nic_watch(struct unm_domain *dom, struct unm_dport *port)
 {
@@ -345,15 +368,14 @@ unm_nic_watch(struct unm_domain *dom, struct unm_dport *port)
 	w->port = port;
 	w->src.ready = news;
 	w->src.fd = open_netlink(RTMGRP_LINK);
-	if (w->src.fd < 0 || dom->loop == NULL || unm_loop_add(dom->loop, &w->src, EPOLLIN) < 0) {
-		if (w->src.fd >= 0)
-			close(w->src.fd);
-		free(w);
+	w->ask_fd = open_netlink(0);
+	if (w->src.fd < 0 || w->ask_fd < 0 || dom->loop == NULL ||
+		unm_loop_add(dom->loop, &w->src, EPOLLIN) < 0) {
+		free_watch(w);
 		return -EMFILE;
 	}
-	ret = ask(w->src.fd, port->nic->ifindex, &s,
-		&w->moved); /* what happened before the socket listened */
 	port->nic->watch = w;
+	ret = ask(w->ask_fd, port->nic->ifindex, &s); /* what happened before the socket listened */
 	if (ret == 0)
 		apply(dom, port, &s);
 	return ret == -ENODEV ? ret : 0;
@@ -368,6 +390,5 @@ unm_nic_unwatch(struct unm_nic *nic)
 		return;
 	nic->watch = NULL;
 	unm_loop_del(w->dom->loop, &w->src);
-	close(w->src.fd);
-	free(w);
+	free_watch(w);
 }

@@ -43,6 +43,20 @@ no_ports()
 	wait_for 5 arrived "mz%$ns_m"
 }
 
+@test "what becomes of other interfaces is not taken for its own" {
+	local round
+
+	opened
+	for ((round = 0; round < 200; round++)); do
+		echo "link add other type veth peer name another"
+		echo "link del other"
+	done >"$DIR/others"
+	ip -n "$ns_m" -batch "$DIR/others"
+	has_port "$port"
+	[ "$(port_field "$port" link)" = True ]
+	kill -0 "$PID" # of pkt-gen, which ends when its interface is down
+}
+
 arrived()
 {
 	[ "$(port_field "$1" received)" -ge 100 ]
