@@ -115,6 +115,17 @@ parse_polling(struct vc_polling *p, const char *config)
 	p->n_cpus = n == 3 ? (uint32_t)vals[2] : 1;
 }
 
+/* A port may be named as programs name it, where it may be one that is on no switch. */
+static void
+drop_prefix(struct vc_options *opts)
+{
+	static const char prefix[] = "netmap:";
+
+	if ((opts->action == VC_INFO || opts->action == VC_DELETE) &&
+		strncmp(opts->name, prefix, strlen(prefix)) == 0)
+		opts->name += strlen(prefix);
+}
+
 static void
 check_name(const struct vc_options *opts, int opt)
 {
@@ -197,6 +208,7 @@ vc_options_parse(struct vc_options *opts, int argc, char **argv)
 		opts->name = argv[optind++];
 	if (optind < argc)
 		nmt_usage_error(&vc_cli, "unexpected argument '%.60s'", argv[optind]);
+	drop_prefix(opts);
 	check_name(opts, seen.action_opt);
 	check_combination(opts, &seen);
 	if (opts->action == VC_CREATE && seen.config != NULL)

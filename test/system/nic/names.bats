@@ -213,6 +213,9 @@ refused_in()
 	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/nmctl/nmctl" set ma mode packet
 	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/nmctl/nmctl" attach vale0 ma
 	WRITE="both%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:both -f rx -w 0
+	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/vale-ctl/vale-ctl" -g netmap:ma
+	WRITE="ma%$ns_m" refused_in "$ns_m" "$BUILD/tools/vale-ctl/vale-ctl" -g ma
+	in_ns "$ns_m" "$BUILD/tools/vale-ctl/vale-ctl" -g "netmap:ma%$ns_m" # as told
 	[ "$(n_ports)" -eq 0 ]
 	in_ns "$ns_m" ip tuntap add mt mode tap
 	WRITE="tap:mt%$ns_m" refused_in "$ns_m" "$PKT_GEN" -i netmap:tap:mt -f rx -w 0
