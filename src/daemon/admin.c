@@ -143,12 +143,16 @@ set_forward(struct command *c, const char *value)
 {
 	struct unm_dport *port;
 	struct unm_name name;
+	bool is_there;
 	int ret = unm_name_parse(c->word[1], &name, &c->why);
 
+	if (ret == 0)
+		unm_port_true_name(&c->srv->dom, &name);
+	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
+	if (port == NULL)
+		ret = unm_nic_parse_name(c->word[1], &name, &is_there, &c->why);
 	if (ret < 0)
 		return ret;
-	unm_port_true_name(&c->srv->dom, &name);
-	port = unm_port_find(&c->srv->dom, &name);
 	if (port == NULL || port->n_host_fds == 0)
 		return unm_fail(&c->why, -ENOENT,
 			"there is no interface '%s' with host rings that is open", name.full);

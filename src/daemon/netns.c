@@ -264,12 +264,15 @@ unm_netns_hint(const char *netns)
 {
 	if (netns[0] != '\0' && netns[strlen(netns) - 1] == '+')
 		return UNM_NAME_NO_PLUS;
+	if (strchr(netns, '%') != NULL)
+		return "the first % ends the interface's name, all that follows is the "
+		       "namespace's: there is one too many";
 	if (netns[0] == '/')
 		return "a path is that of a namespace's file, like /run/netns/NAME or "
 		       "/proc/PID/ns/net";
 	if (strncmp(netns, "pid:", 4) == 0)
 		return "pid:N takes the number of a process that runs";
-	return "ip netns list; a name with - is given as @netns=NAME";
+	return "ip netns list; programs take a name with - as @netns=NAME";
 }
 
 int

@@ -65,6 +65,17 @@ struct unm_nic_setting {
 };
 
 /**
+ * unm_nic_parse_name() - unm_name_parse() where an interface is expected, there now or to come
+ * @is_there: is there one now?
+ *
+ * Not between enter and leave of a namespace.
+ * Return: 0, or negative errno with the reason, which is one for all commands: -EINVAL for a name
+ * that looks like one with rings or options behind it, or that no interface will have.
+ */
+int unm_nic_parse_name(
+	const char *raw, struct unm_name *out, bool *is_there, struct unm_reason *why);
+
+/**
  * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink"
  * @is_there: is there such an interface now?
  *

@@ -104,27 +104,46 @@ names_ring(const struct unm_name *n)
 	return unm_netns_interface(n->netns, ifname, &ns, &ifindex) == 0;
 }
 
+/* It has what belongs behind a name, where the name alone is asked for. */
+static int
+has_more(const struct unm_name *n, struct unm_reason *why)
+{
+	return unm_fail(why, -EINVAL,
+		"'%s' is no interface: its name alone is expected, without rings and options",
+		n->full);
+}
+
 /* A name that nothing has now may be that of an interface to come, unless it looks like more. */
 static int
-check_name(const struct unm_name *n, bool *is_there, struct unm_reason *why)
+check_absent(const struct unm_name *n, int error, struct unm_reason *why)
 {
-	struct unm_netns_id ns;
-	uint32_t ifindex;
-	const int ret = unm_netns_interface(n->netns, n->ifname, &ns, &ifindex);
-
-	*is_there = ret == 0 || ret == -EPERM || ret == -EACCES; /* or nobody knows */
-	if (*is_there)
-		return 0;
 	if (strpbrk(n->ifname, UNM_NAME_RINGS) != NULL || names_ring(n))
-		return unm_fail(why, -EINVAL,
-			"'%s' is no interface: its name alone is expected, without rings and "
-			"options",
-			n->full);
-	if ((strncmp(n->netns, "pid:", 4) == 0 && ret == -EINVAL) ||
-		(n->netns[0] != '/' && strchr(n->netns, '%') != NULL))
+		return has_more(n, why);
+	if ((strncmp(n->netns, "pid:", 4) == 0 && error == -EINVAL) ||
+		(n->netns[0] != '/' && strpbrk(n->netns, "%" UNM_NAME_RINGS) != NULL &&
+			error != -ENODEV))
 		return unm_fail(why, -EINVAL, "'%s': there is no network namespace '%s' (%s)",
 			n->full, n->netns, unm_netns_hint(n->netns));
 	return 0;
+}
+
+int
+unm_nic_parse_name(const char *raw, struct unm_name *out, bool *is_there, struct unm_reason *why)
+{
+	struct unm_netns_id ns;
+	uint32_t ifindex;
+	int ret = unm_name_parse(raw, out, why);
+
+	if (ret < 0)
+		return out->kind == UNM_NAME_PLAIN && strpbrk(out->full, "/:") != NULL &&
+				       strchr(out->full, '%') == NULL
+			       ? has_more(out, why)
+			       : ret;
+	if (out->kind != UNM_NAME_PLAIN)
+		return unm_fail(why, -EINVAL, "'%s' is no network interface", out->full);
+	ret = unm_netns_interface(out->netns, out->ifname, &ns, &ifindex);
+	*is_there = ret == 0 || ret == -EPERM || ret == -EACCES; /* or nobody knows */
+	return *is_there ? 0 : check_absent(out, ret, why);
 }
 
 int
@@ -135,13 +154,8 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 	const int mode = is_mode ? unm_nic_mode_by_name(value) : 0;
 	struct unm_nic_setting *s, *each;
 	struct unm_name n;
-	int ret = unm_name_parse(name, &n, why);
+	const int ret = unm_nic_parse_name(name, &n, is_there, why);
 
-	if (ret < 0)
-		return ret;
-	if (n.kind != UNM_NAME_PLAIN)
-		return unm_fail(why, -EINVAL, "'%s' is no network interface", n.full);
-	ret = check_name(&n, is_there, why);
 	if (ret < 0)
 		return ret;
 	if (mode < 0)

@@ -7,6 +7,7 @@
 
 #include "daemon/elsewhere.h"
 #include "daemon/host_port.h"
+#include "daemon/nic.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
@@ -108,7 +109,8 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	struct unm_geometry geo = {.region = region}, nic_geo = geo;
 	struct unm_dport *nic = NULL, *host = NULL;
 	struct unm_name nic_name;
-	int ret = unm_name_parse(name->port, &nic_name, &c->why);
+	bool is_there;
+	int ret = unm_nic_parse_name(name->port, &nic_name, &is_there, &c->why);
 
 	if (ret == 0 && unm_dport_find(&c->srv->dom, nic_name.full) != NULL)
 		ret = unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", nic_name.full);
@@ -146,7 +148,9 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 {
 	struct unm_domain *dom = &c->srv->dom;
 	struct unm_dport *port = unm_port_find(dom, name);
-	bool is_tap;
+	struct unm_name nic_name;
+	bool is_tap, is_there;
+	int ret;
 
 	if (port != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' is %s", port->name,
@@ -165,11 +169,9 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 	if (name->netns[0] != '\0')
 		return attach_nic(c, name, reg, region, out);
 	if (!unm_interface_exists(name->port)) {
-		if (!unm_ifname_ok(name->port) || strpbrk(name->port, UNM_NAME_RINGS) != NULL)
-			return unm_fail(&c->why, -EINVAL,
-				"'%s' is no interface: its name alone is expected, without rings "
-				"and options",
-				name->port);
+		ret = unm_nic_parse_name(name->port, &nic_name, &is_there, &c->why);
+		if (ret < 0)
+			return ret;
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' is neither an interface nor a persistent port: vale-ctl -n %s makes "
 			"one, tap:%s attaches a TAP",
@@ -185,11 +187,12 @@ static int
 parse_vale_name(struct unm_ctrl *c, struct unm_name *name)
 {
 	const int ret = unm_ctrl_parse_name(c, name);
-
 	const char *rest = strchr(name->full, ':');
 
 	if (name->kind == UNM_NAME_VALE)
 		return ret;
+	if (ret < 0 && strncmp(name->full, NM_BDG_NAME, strlen(NM_BDG_NAME)) == 0)
+		return ret; /* its switch is not what is wrong */
 	if (name->kind == UNM_NAME_PIPE)
 		return unm_fail(&c->why, -EINVAL,
 			"'%s' is a pipe: interfaces, TAPs and persistent ports can be attached",

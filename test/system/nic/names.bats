@@ -183,6 +183,40 @@ gro_is()
 	[[ $status -ne 0 && $output == *"'ma' has no host rings: interfaces named ma^, ma^1, ... exist already"* ]]
 }
 
+# reason COMMAND...: the sentence that a command of nmctl fails with
+reason()
+{
+	local text
+
+	if text=$("$BUILD/tools/nmctl/nmctl" "$@" 2>&1 3>&-); then
+		echo "nmctl $* went well" >&2
+		return 1
+	fi
+	echo "${text% (try nmctl --help)}"
+}
+
+@test "one wrong name, one reason, whatever is asked for it" {
+	local name want
+
+	called
+	"$UNETMAP_NETMAPD" --autostart 3>&-
+	while read -r name want; do
+		[[ "$(reason attach vale0 "$name")" == "nmctl: '$name'"*"$want"* ]]
+		[ "$(reason attach vale0 "$name")" = "$(reason set "$name" mode auto)" ]
+		[ "$(reason attach vale0 "$name")" = "$(reason set "$name" forward on)" ]
+	done <<-END
+		lo-0 is no interface: its name alone is expected, without rings and options
+		ma-0%$ns_m is no interface: its name alone is expected, without rings and options
+		ma^%$ns_m is no interface: its name alone is expected, without rings and options
+		lo/x is no interface: its name alone is expected, without rings and options
+		nosuch* is no interface: its name alone is expected, without rings and options
+		ma%b%c there is no network namespace 'b%c' (the first % ends the interface's name,
+		ma%$ns_m^ there is no network namespace '$ns_m^'
+		vale0:x is no network interface
+	END
+	[ "$(reason attach vale0 "a b")" = "$(reason set "a b" mode auto)" ]
+}
+
 @test "what xdp-generic loses is said" {
 	called
 	nmctl set "$by_name" mode xdp-generic
