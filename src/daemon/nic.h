@@ -76,6 +76,12 @@ int unm_nic_parse_name(
 	const char *raw, struct unm_name *out, bool *is_there, struct unm_reason *why);
 
 /**
+ * unm_nic_same_name() - do two names mean an interface of one namespace, of one name, be it there or
+ * not?
+ */
+bool unm_nic_same_name(const char *a, const char *b);
+
+/**
  * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink"
  * @is_there: is there such an interface now?
  *

@@ -31,16 +31,19 @@ find(const struct unm_domain *dom, const char *name)
 	return NULL;
 }
 
-/* Do two names mean an interface of one namespace, of this name? */
-static bool
-is_same(const struct unm_nic_setting *s, const char *name)
+bool
+unm_nic_same_name(const char *a, const char *b)
 {
-	struct unm_netns_id a, b;
+	struct unm_netns_id a_ns, b_ns;
 	struct unm_name an, bn;
 
-	return unm_name_parse(s->name, &an, NULL) == 0 && unm_name_parse(name, &bn, NULL) == 0 &&
-	       strcmp(an.ifname, bn.ifname) == 0 && unm_netns_id(an.netns, &a) == 0 &&
-	       unm_netns_id(bn.netns, &b) == 0 && unm_netns_same(&a, &b);
+	if (unm_name_parse(a, &an, NULL) < 0 || unm_name_parse(b, &bn, NULL) < 0 ||
+		an.kind != UNM_NAME_PLAIN || bn.kind != UNM_NAME_PLAIN)
+		return false;
+	if (strcmp(an.full, bn.full) == 0)
+		return true; /* wherever that is */
+	return strcmp(an.ifname, bn.ifname) == 0 && unm_netns_id(an.netns, &a_ns) == 0 &&
+	       unm_netns_id(bn.netns, &b_ns) == 0 && unm_netns_same(&a_ns, &b_ns);
 }
 
 static int
@@ -65,7 +68,7 @@ look_up(const struct unm_domain *dom, const char *name,
 	if (s != NULL && what(s) >= 0)
 		return what(s);
 	for (s = dom->nic_settings; s != NULL; s = s->next) {
-		if (what(s) >= 0 && is_same(s, name))
+		if (what(s) >= 0 && unm_nic_same_name(s->name, name))
 			return what(s);
 	}
 	return -1;
@@ -166,7 +169,7 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 	if (s == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	for (each = dom->nic_settings; each != NULL; each = each->next) {
-		if (each != s && !is_same(each, n.full))
+		if (each != s && !unm_nic_same_name(each->name, n.full))
 			continue;
 		if (is_mode)
 			each->mode = mode;

@@ -142,6 +142,31 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	return 0;
 }
 
+/*
+ * Its attachment stays when an interface goes, and wants it back. Return: 0, or @error with where
+ * interface @plain is attached, there or not.
+ */
+static int
+check_unattached(struct unm_ctrl *c, const char *plain, int error)
+{
+	const struct unm_dport *p;
+
+	for (p = c->srv->dom.ports; p != NULL; p = p->next) {
+		const char *part = strchr(p->name, ':');
+
+		if (p->is_dying || p->kind != UNM_PORT_VALE || part == NULL ||
+			(p->flags & (UNM_PORTF_ATTACHED | UNM_PORTF_HOST_SIDE)) !=
+				UNM_PORTF_ATTACHED ||
+			!unm_nic_same_name(part + 1, plain))
+			continue;
+		return unm_fail(&c->why, error,
+			"'%s' is attached as '%s', also while it is away: detach it first (nmctl "
+			"detach %.*s %s)",
+			plain, p->name, (int)(part - p->name), p->name, part + 1);
+	}
+	return 0;
+}
+
 static int
 attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
 	struct unm_dregion *region, struct unm_dport **out)
@@ -166,6 +191,9 @@ attach(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_regis
 		return attach_tap(c, name, reg, region, out);
 	if (port != NULL)
 		return unm_persistent_attach(c->srv, port, name, c->is_admin, out, &c->why);
+	ret = check_unattached(c, name->port, -EBUSY);
+	if (ret < 0)
+		return ret;
 	if (name->netns[0] != '\0')
 		return attach_nic(c, name, reg, region, out);
 	if (!unm_interface_exists(name->port)) {
@@ -417,7 +445,9 @@ unm_req_vale_newif(struct unm_ctrl *c)
 		return unm_fail(&c->why, -EEXIST,
 			"'%s' exists already: choose another name, or delete it (vale-ctl -r %s)",
 			name.full, name.full);
-	ret = unm_ctrl_region(c, req->nr_mem_id, &region);
+	ret = check_unattached(c, name.full, -EEXIST);
+	if (ret == 0)
+		ret = unm_ctrl_region(c, req->nr_mem_id, &region);
 	if (ret < 0)
 		return ret;
 	geo.region = region;

@@ -179,8 +179,31 @@ lacks_port()
 	ip -n "$ns_m" link del dev ma
 	wait_for 10 grep -q "another one in 2 s" "$DIR/daemon.err"
 	! grep "tap:" "$DIR/daemon.err"
+	run nmctl create ma # is not for a persistent port meanwhile
+	[[ $status -eq 1 && $output == *"'ma' is attached as 'vale0:ma'"* ]]
 	nmctl detach vale0 ma
 	no_ports
+}
+
+@test "attached and removed: its switch has it, and no other one gets it" {
+	local name there
+
+	away true
+	ip -n "$ns_m" link add name other type veth peer name mb
+	for there in no yes; do
+		for name in "ma%$ns_m" "ma%/run/netns/$ns_m"; do
+			run nmctl attach vale1 "$name"
+			[ "$status" -eq 1 ]
+			[[ $output == *"'$name' is attached as 'vale0:ma%$ns_m'"*"(nmctl detach vale0 ma%$ns_m)" ]]
+			run vale_ctl -a "vale1:$name"
+			[[ $status -eq 1 && $output == *busy*"detach it first"* ]]
+		done
+		[ "$there" = yes ] || wire "$ns_a" w0 "$ns_m" ma # not yet with its worker
+	done
+	nmctl attach vale1 "other%$ns_m"
+	nmctl detach vale0 "ma%$ns_m"
+	nmctl attach vale1 "ma%$ns_m"
+	has_port "vale1:ma%$ns_m"
 }
 
 is_away()
@@ -197,7 +220,6 @@ is_away()
 	wire "$ns_a" w0 "$ns_m" ma
 	wait_for 20 has_port "ma%$ns_m"
 	nmctl stop # ends attachments
-	wait_for 10 is_gone "$DAEMON" # while it goes, the next one would say that there is one
 	start_daemon
 	no_ports
 }
