@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shm/proto.h"
+#include "shm/socket_dir.h"
 
 #define ANSWER_TIMEOUT_S 20 /* longer than netmapd makes a command wait after a restart */
 #define MAX_ANSWER	 (64u << 20)
@@ -52,6 +53,21 @@ refused(struct unm_conn *c)
 		c->path);
 }
 
+static void
+absent(struct unm_conn *c, int error)
+{
+	char dir[sizeof(c->path)];
+
+	if (error == -ENOENT && unm_socket_dir_missing(c->path, dir, sizeof(dir)))
+		snprintf(c->text, sizeof(c->text), "%.108s: %s (" UNM_SOCKET_DIR_HINT ")", dir,
+			strerror(-error));
+	else
+		snprintf(c->text, sizeof(c->text),
+			"no netmapd answers at %.108s (%s): start it with 'systemctl start "
+			"netmapd' or 'netmapd --autostart'",
+			c->path, strerror(-error));
+}
+
 int
 unm_conn_open(struct unm_conn *c, const char *path)
 {
@@ -79,10 +95,7 @@ unm_conn_open(struct unm_conn *c, const char *path)
 	if (ret == -EACCES)
 		refused(c);
 	else if (ret < 0)
-		snprintf(c->text, sizeof(c->text),
-			"no netmapd answers at %.108s (%s): start it with 'systemctl start "
-			"netmapd' or 'netmapd --autostart'",
-			c->path, strerror(-ret));
+		absent(c, ret);
 	return ret;
 }
 

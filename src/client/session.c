@@ -34,6 +34,7 @@
 #include "client/spin.h"
 #include "client/sealed.h"
 #include "shm/atomic.h"
+#include "shm/socket_dir.h"
 
 #define AWAY_MS	       5000  /* how long a request waits for a netmapd that is away */
 #define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
@@ -355,12 +356,26 @@ try_all(enum unm_instance *absent)
 	return err;
 }
 
+/* The one reason for that nobody is at @path that can be seen from here. */
+static bool
+explain_no_dir(const char *path)
+{
+	char dir[sizeof(session.path)];
+
+	if (!unm_socket_dir_missing(path, dir, sizeof(dir)))
+		return false;
+	unm_set_error("%s: %s (" UNM_SOCKET_DIR_HINT ")", dir, strerror(ENOENT));
+	return true;
+}
+
 static int
 start_netmapd(enum unm_instance which)
 {
 	char path[sizeof(session.path)];
 	int err = unm_instance_path(which, path, sizeof(path));
 
+	if (err == 0 && explain_no_dir(path))
+		return -ENOENT;
 	if (err == 0)
 		err = unm_autostart(path);
 	if (err < 0)
@@ -417,7 +432,7 @@ ensure(unsigned int flags)
 			if (start_netmapd(absent) < 0)
 				return -ENOENT;
 		} else if (!died && !started && !was_connected) {
-			if (is_absent(err))
+			if (is_absent(err) && !explain_no_dir(session.path))
 				unm_set_error("no netmapd is running (start it, or let this "
 					      "program start one: see netmap(4))");
 			return is_absent(err) ? -ENOENT : err;

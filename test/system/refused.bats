@@ -73,6 +73,28 @@ restart_netmapd()
 	export UNETMAP_SOCKET=$real
 }
 
+@test "no directory for the socket: said at once by clients too, whether they may start a netmapd or not" {
+	local text="$DIR/none: No such file or directory (make the directory of the socket first)"
+
+	make_capture
+	real=$UNETMAP_SOCKET
+	export UNETMAP_SOCKET="$DIR/none/s"
+	for UNETMAP_NO_AUTOSTART in 1 ''; do
+		[ -n "$UNETMAP_NO_AUTOSTART" ] && export UNETMAP_NO_AUTOSTART || unset UNETMAP_NO_AUTOSTART
+		each "No such file or directory: $text" vale0:x
+		run -1 --separate-stderr "$VALE_CTL"
+		[[ $stderr == *": $text (nmctl doctor says more)" ]]
+		for command in show 'create p0' 'set vale0 ageing 1' stop; do
+			run -1 --separate-stderr "$NMCTL" $command
+			[ "$stderr" = "nmctl: $text" ]
+		done
+	done
+	unset UNETMAP_SOCKET
+	run -1 --separate-stderr "$NMCTL" -s "$DIR/none/s" create p0
+	[ "$stderr" = "nmctl: $text" ]
+	export UNETMAP_SOCKET=$real
+}
+
 @test "memory: the limit, and what lifts it" {
 	make_capture
 	restart_netmapd $'[limits]\nmemory_mib = 8'

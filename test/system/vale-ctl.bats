@@ -233,6 +233,6 @@ sent_until_gone()
 }
 
 @test "no netmapd to be had: the device cannot be opened" {
-	run -1 env UNETMAP_SOCKET="$DIR/nosuch/x.sock" UNETMAP_NO_AUTOSTART=1 "$VALE_CTL"
+	run -1 env UNETMAP_SOCKET="$DIR/nosuch.sock" UNETMAP_NO_AUTOSTART=1 "$VALE_CTL"
 	[[ $output == *'vale-ctl: cannot open /dev/netmap: No such file or directory: no netmapd is running'* ]]
 }

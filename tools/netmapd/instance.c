@@ -20,6 +20,7 @@
 #include "daemon/server.h"
 #include "shm/clock.h"
 #include "shm/proto.h"
+#include "shm/socket_dir.h"
 
 #define BACKLOG	       128
 #define LISTEN_FD      3     /* first descriptor of systemd's protocol */
@@ -30,19 +31,6 @@
 #define NS_PER_MS      UINT64_C(1000000)
 #define NO_GROUP       ((unsigned int)-1)
 #define NEW_SUFFIX     ".new" /* of the socket until it serves */
-
-/* Where the socket is if nobody says. Return: as snprintf(). */
-static int
-default_path(char *path, size_t size)
-{
-	const char *run = getenv("XDG_RUNTIME_DIR");
-
-	if (geteuid() == 0)
-		return snprintf(path, size, "%s/%s", UNM_SYSTEM_DIR, UNM_SOCKET_NAME);
-	if (run != NULL && run[0] == '/')
-		return snprintf(path, size, "%s/unetmap/%s", run, UNM_SOCKET_NAME);
-	return snprintf(path, size, "/tmp/unetmap-%u/%s", (unsigned int)geteuid(), UNM_SOCKET_NAME);
-}
 
 int
 instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
@@ -58,23 +46,13 @@ instance_find(struct instance *in, const char *wanted, struct unm_reason *why)
 	if (wanted != NULL)
 		n = snprintf(in->socket_path, sizeof(in->socket_path), "%s", wanted);
 	else
-		n = default_path(in->socket_path, sizeof(in->socket_path));
+		n = unm_socket_default(in->socket_path, sizeof(in->socket_path));
 	if (n < 0 || (size_t)n > sizeof(in->socket_path) - sizeof(NEW_SUFFIX))
 		return unm_fail(why, -ENAMETOOLONG,
 			"the socket's path has more than %zu characters: choose a shorter one",
 			sizeof(in->socket_path) - sizeof(NEW_SUFFIX));
 	in->is_system = strcmp(in->socket_path, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME) == 0;
 	return 0;
-}
-
-/* The directory of a default socket is ours to make; that of another one may be a slip of the pen. */
-static bool
-may_make_dir(const struct instance *in)
-{
-	char path[sizeof(in->socket_path)];
-	const int n = default_path(path, sizeof(path));
-
-	return n > 0 && (size_t)n < sizeof(path) && strcmp(path, in->socket_path) == 0;
 }
 
 /*
@@ -85,17 +63,13 @@ static int
 prepare_dir(const struct instance *in, unsigned int gid, struct unm_reason *why)
 {
 	char dir[sizeof(in->socket_path)];
-	char *slash;
 	struct stat st;
 
-	memcpy(dir, in->socket_path, sizeof(dir));
-	slash = strrchr(dir, '/');
-	if (slash == NULL || slash == dir)
+	if (unm_socket_dir_missing(in->socket_path, dir, sizeof(dir)))
+		return unm_fail(
+			why, -ENOENT, "%s: %s (" UNM_SOCKET_DIR_HINT ")", dir, strerror(ENOENT));
+	if (!unm_socket_dir(in->socket_path, dir, sizeof(dir)))
 		return 0;
-	*slash = '\0';
-	if (!may_make_dir(in) && lstat(dir, &st) < 0)
-		return unm_fail(why, -errno, "%s: %s (make the directory of the socket first)", dir,
-			strerror(errno));
 	if (mkdir(dir, gid != NO_GROUP ? 0750 : 0700) == 0) {
 		if (gid != NO_GROUP && chown(dir, (uid_t)-1, gid) < 0)
 			return unm_fail(why, -errno, "can't give %s to the group: %s", dir,

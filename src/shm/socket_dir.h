@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The directory that netmapd's socket lies in. That of the default socket is made by netmapd; that
+ * of another one may be a slip of the pen, so netmapd does not start, and whoever looks for it there
+ * is told.
+ */
+#ifndef UNM_SHM_SOCKET_DIR_H
+#define UNM_SHM_SOCKET_DIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define UNM_SOCKET_DIR_HINT "make the directory of the socket first"
+
+/** unm_socket_default() - where this user's netmapd serves if nobody says. Return: as snprintf(). */
+int unm_socket_default(char *path, size_t size);
+
+/**
+ * unm_socket_dir() - the directory of @path
+ * @dir: as large as @path
+ *
+ * Return: false: it is the root, or the present one, without a name in @path.
+ */
+bool unm_socket_dir(const char *path, char *dir, size_t size);
+
+/** unm_socket_dir_missing() - must somebody make it? @dir: receives it if so. */
+bool unm_socket_dir_missing(const char *path, char *dir, size_t size);
+
+#endif
