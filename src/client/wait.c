@@ -42,6 +42,7 @@ struct wait {
 	struct pollfd *heap;
 	uint64_t deadline_ns; /* 0: not computed yet */
 	uint32_t n_asked;     /* foreign entries that the latest sleep has looked at; 0: none */
+	int result;	      /* of the part that can be cancelled */
 };
 
 bool
@@ -426,13 +427,31 @@ wait_slowly(
 	return r < 0 ? -1 : n_ready + r;
 }
 
+static bool
+is_zero(const struct timespec *timeout)
+{
+	return timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+}
+
+/* Look at what is not ours, or wait for any of them: the part in which a thread can be cancelled. */
+static int __attribute__((noinline))
+wait_for_any(struct wait *w, int n_ready, const struct timespec *timeout, const sigset_t *mask)
+{
+	int r;
+
+	if (n_ready == 0 && !is_zero(timeout))
+		return wait_slowly(w, w->t, timeout, mask);
+	r = look_at_foreign(w);
+	return r < 0 ? -1 : n_ready + r;
+}
+
 int
 unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
 	struct unm_thread *t = unm_thread_get();
 	const int saved = errno;
 	struct wait w;
-	int n_ready, r;
+	int n_ready;
 
 	pthread_testcancel();
 	if (t == NULL) {
@@ -450,21 +469,17 @@ unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sig
 	w.deadline_ns = 0;
 	w.n_asked = 0;
 	n_ready = scan(&w, t);
-	if (n_ready == 0 && (timeout == NULL || timeout->tv_sec != 0 || timeout->tv_nsec != 0))
+	if (n_ready == 0 && !is_zero(timeout))
 		n_ready = look_longer(&w, t);
 	if (n_ready > 0 && w.n_foreign == 0) {
 		errno = saved;
 		return n_ready;
 	}
+	/* Between the two nothing changes a local variable: cleaning up may come by longjmp(). */
 	pthread_cleanup_push(clean_up, &w);
-	if (n_ready > 0 || (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0)) {
-		r = look_at_foreign(&w);
-		r = r < 0 ? -1 : n_ready + r;
-	} else {
-		r = wait_slowly(&w, t, timeout, mask);
-	}
+	w.result = wait_for_any(&w, n_ready, timeout, mask);
 	pthread_cleanup_pop(1);
-	if (r >= 0)
+	if (w.result >= 0)
 		errno = saved;
-	return r;
+	return w.result;
 }

@@ -201,8 +201,9 @@ nmr_options_parse(struct nmr_options *opt, int argc, char **argv)
 	};
 	if (opt->memory_limit == 0) /* not known: the kernel will say when there is no more */
 		opt->memory_limit = SIZE_MAX / 2;
-	/* Some seed, printed with -v; a failure leaves 0, which is as good as any. */
-	(void)getrandom(&opt->link.seed, sizeof(opt->link.seed), GRND_NONBLOCK);
+	/* Some seed, printed with -v. */
+	if (getrandom(&opt->link.seed, sizeof(opt->link.seed), GRND_NONBLOCK) < 0)
+		opt->link.seed = 0; /* early at boot: as good as any */
 	while ((option = nmt_cli_next(&cli, argc, argv)) != -1)
 		parse_option(opt, option);
 	if (optind < argc)

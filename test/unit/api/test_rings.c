@@ -488,7 +488,7 @@ ring_of(const struct netmap_slot *slot)
 static void
 on_packet(unsigned char *arg, const struct nm_pkthdr *h, const unsigned char *data)
 {
-	assert_string_equal(arg, "arg");
+	assert_string_equal((const char *)arg, "arg");
 	assert_true(seen.n < MAX_SEEN);
 	assert_ptr_equal(h, &desc->hdr);
 	assert_ptr_equal(h->buf, data);
