@@ -11,9 +11,11 @@
 /* Syscalls: memfd_create ftruncate mmap munmap fcntl socket */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -614,6 +616,24 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 	}
 	meet_other_end(port);
 	return 0;
+}
+
+void
+unm_nic_put_right_again(struct unm_domain *dom, const struct unm_dport *port)
+{
+	const struct unm_nic *nic = port->nic;
+	const unsigned int gro = nic->st->mode >= UNM_NIC_XDP_SKB ? UNM_OFFLOAD_GRO : 0;
+	struct unm_netdev dev = {.ifindex = nic->ifindex};
+	const int ns = ioctl(port->port_fds[0], SIOCGSKNS);
+	const int home = ns >= 0 ? unm_netns_enter(ns) : -1;
+
+	if (ns >= 0)
+		close(ns);
+	if (home < 0)
+		return;
+	memcpy(dev.name, nic->ifname, sizeof(dev.name));
+	put_right(dom, &dev, nic, UNM_OFFLOAD_ALWAYS | gro);
+	unm_netns_leave(home);
 }
 
 /* In the interface's namespace. */

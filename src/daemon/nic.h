@@ -37,6 +37,12 @@ int unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds
 	struct unm_reason *why);
 
 /**
+ * unm_nic_put_right_again() - switch off the offloads of an adopted port's interface that have been
+ * given back meanwhile
+ */
+void unm_nic_put_right_again(struct unm_domain *dom, const struct unm_dport *port);
+
+/**
  * unm_nic_let_go() - the interface is somebody else's now, whatever @port's clients still hold: no
  * program of ours stays on it
  */

@@ -442,6 +442,9 @@ restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_rea
 	ret = unm_adopt_binding(m->srv, d, info, m->fds, m->s->pid, why);
 	if (ret == 0 && m->s->isolate != NULL && (info->region.flags & UNM_REGIONF_ISOLATED))
 		d->binding.port->region->isolate_id = m->s->isolate->id;
+	/* Nobody was expected: it is late, or for all that we know. */
+	if (ret == 0 && m->srv->n_expected == 0 && d->binding.port->kind == UNM_PORT_NIC)
+		unm_nic_put_right_again(&m->srv->dom, d->binding.port);
 	if (ret < 0 && is_new)
 		unm_desc_close(d);
 	return ret;

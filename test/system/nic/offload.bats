@@ -131,6 +131,22 @@ lacks_port()
 	wait_for 10 is_as_before
 }
 
+@test "on again when a stopped client is given up, off when it comes back late" {
+	opened xdp-generic
+	start other Ready "$PKT_GEN" -i vale0:x -f rx -w 0 -W
+	kill -STOP "${PIDS[0]}"
+	kill -KILL "$(daemon_pid)"
+	wait_for 15 is_as_before
+	start second Ready "$PKT_GEN" -i "netmap:w0%$ns_a" -f rx -w 0 -W # with memory of its own
+	kill -CONT "${PIDS[0]}"
+	wait_for 5 is_off generic-receive-offload
+	is_off rx-vlan-offload
+	run timeout 20 "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n 10
+	wait_for 5 grep -q "Received 10 packets" "$DIR/rx.out" "$DIR/rx.err"
+	stop "$PID" INT || : # a program on a veth's other end takes offloads away as well
+	wait_for 5 is_as_before
+}
+
 @test "killed with the process that the namespace was named by" {
 	local holder daemon
 
