@@ -251,9 +251,9 @@ put_used(struct unm_vq *q, struct packed_pos at, uint16_t id, uint32_t len)
 	if (!p->has_first) {
 		p->has_first = true;
 		p->first_flags = flags;
-	} else {
-		guest_store16_release(&d->flags, flags);
+		return; /* noted with its flags */
 	}
+	guest_store16_release(&d->flags, flags);
 	if (__builtin_expect(q->mem->log != NULL, 0))
 		log_slot(q, at.idx);
 }
@@ -340,6 +340,8 @@ unm_vq_packed_flush(struct unm_vq *q)
 	if (q->inf.part != NULL)
 		unm_inflight_prepare(q, p->done.idx, p->done.wrap);
 	guest_store16_release(&p->desc[p->done_flushed.idx].flags, p->first_flags);
+	if (__builtin_expect(q->mem->log != NULL, 0))
+		log_slot(q, p->done_flushed.idx);
 	p->has_first = false;
 	p->done_flushed = p->done;
 	p->n_done = 0;

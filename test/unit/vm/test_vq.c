@@ -429,6 +429,45 @@ logs_its_writes(void **state)
 	rig_close(&r);
 }
 
+/*
+ * A word is noted after it was stored: else a migration that copies the page in between, and has
+ * seen the note, takes the old word along.
+ */
+static void
+logs_after_the_store(void **state)
+{
+	struct rig_config c = {.name = "log",
+		.num = 1024,
+		.is_packed = *(const bool *)*state,
+		.has_event_idx = true,
+		.has_log = true};
+	const struct vd_seg seg = {RIG_GPA + RIG_SIZE / 2, 60};
+	struct unm_vq_part part[MAX_PART];
+	struct unm_vq_chain chain;
+	struct vd_used used;
+	struct rig r;
+	uint64_t area;
+	unsigned int i, in_order;
+
+	for (in_order = 0; in_order < 2; in_order++) {
+		c.in_order = in_order == 1;
+		rig_open(&r, &c);
+		area = RIG_GPA + (uint64_t)((uint8_t *)vd_device_area(&r.vd) - r.guest);
+		for (i = 0; i < c.num; i++) {
+			assert_int_equal(vd_add(&r.vd, &seg, in_order, 1 - in_order, i), 0);
+			vd_publish(&r.vd);
+			assert_int_equal(unm_vq_peek(r.q, &chain, part, MAX_PART), 1);
+			unm_vq_push(r.q, &chain, in_order == 1 ? 0 : 60);
+			memset(r.log, 0, RIG_LOG);
+			unm_vq_flush(r.q);
+			assert_true(is_dirty(&r,
+				c.is_packed ? RIG_GPA + i * sizeof(struct vd_packed_desc) : area));
+			assert_int_equal(vd_get(&r.vd, &used, 1), 1);
+		}
+		rig_close(&r);
+	}
+}
+
 static const struct rig_config configs[] = {
 	{.name = "split 256", .num = 256},
 	{.name = "split 256 event", .num = 256, .has_event_idx = true},
@@ -474,7 +513,7 @@ int
 main(void)
 {
 	static bool formats[2] = {false, true};
-	static struct CMUnitTest tests[3 * N_CONFIGS + 2];
+	static struct CMUnitTest tests[3 * N_CONFIGS + 4];
 	unsigned int i, n = 0;
 
 	for (i = 0; i < N_CONFIGS; i++) {
@@ -485,7 +524,10 @@ main(void)
 		tests[n++] = (struct CMUnitTest){"calls after n", calls_after_n, NULL, NULL, state};
 		tests[n++] = (struct CMUnitTest){"kicks", kicks_off_and_on, NULL, NULL, state};
 	}
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2; i++) {
 		tests[n++] = (struct CMUnitTest){"log", logs_its_writes, NULL, NULL, &formats[i]};
+		tests[n++] = (struct CMUnitTest){
+			"log after the store", logs_after_the_store, NULL, NULL, &formats[i]};
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
