@@ -156,7 +156,7 @@ nm_ring_empty(struct netmap_ring *ring)
  * struct netmap_if - what a binding sees of its port; written by netmap unless said otherwise
  * @ni_name: name of the port, possibly cut short
  * @ni_version: always 0
- * @ni_flags: NI_PRIV_MEM; NI_LINK_DOWN, as of the last NIOCTXSYNC or NIOCRXSYNC
+ * @ni_flags: NI_PRIV_MEM; NI_LINK_DOWN and NI_NO_SWITCH, as of the last NIOCTXSYNC or NIOCRXSYNC
  * @ni_tx_rings: transmit rings, without host rings
  * @ni_rx_rings: receive rings, without host rings
  * @ni_bufs_head: first extra buffer, 0 for none; each begins with the index of the next. W: client
@@ -185,10 +185,11 @@ struct netmap_if {
 #define NI_PRIV_MEM 0x1 /* the port does not use the global region */
 /*
  * The administrator has taken the port's link down: frames are dropped both ways. poll() reports
- * POLLPRI from a change until the next NIOCTXSYNC or NIOCRXSYNC, which brings this bit up to date.
+ * POLLPRI from a change until the next NIOCTXSYNC or NIOCRXSYNC, which brings these bits up to date.
  * Ours, not netmap's.
  */
 #define NI_LINK_DOWN 0x2
+#define NI_NO_SWITCH 0x4 /* with NI_LINK_DOWN: the port has been taken from its switch */
 
 /* struct nmreq and the ioctls of older programs. */
 #include <net/netmap_legacy.h>

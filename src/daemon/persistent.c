@@ -152,6 +152,7 @@ attach_again(struct unm_domain *dom, struct unm_dport *port, const struct unm_na
 	rename_port(dom, port, name->full);
 	port->flags &= ~UNM_PORTF_DETACHED;
 	unm_dport_update(port);
+	unm_dseg_wake(port->seg); /* its clients have a link again */
 }
 
 int
@@ -199,7 +200,7 @@ unm_persistent_detach(struct unm_domain *dom, struct unm_dport *port, struct unm
 	port->flags |= UNM_PORTF_DETACHED;
 	unm_dport_update(port);
 	unm_dseg_forget_macs(port->seg, port->idx);
-	unm_dseg_wake(port->seg); /* who waits for room in it waits in vain */
+	unm_dseg_wake(port->seg); /* its clients' link is down; who waits for room waits in vain */
 	unm_port_release(dom, port);
 	return 0;
 }

@@ -35,7 +35,7 @@
 #define UNM_ISO_CSB_SIZE  (UNM_ISO_ATOK_SIZE + UNM_ISO_KTOA_SIZE)
 
 /* Of the port's flags, those that the client has to know. */
-#define UNM_ISO_PORT_FLAGS (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED)
+#define UNM_ISO_PORT_FLAGS (UNM_PORTF_LINK_DOWN | UNM_PORTF_DETACHED | UNM_PORTF_STOPPED)
 
 static_assert(sizeof(struct nm_csb_atok) == 64, "one cache line a direction");
 static_assert(sizeof(struct nm_csb_ktoa) == 64, "one cache line a direction");

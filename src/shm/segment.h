@@ -78,7 +78,10 @@ enum unm_port_state {
 #define UNM_PORTF_ATTACHED   0x4u /* driven by a worker on behalf of VALE_ATTACH */
 /* at least one binding: else frames to it are dropped as "closed" */
 #define UNM_PORTF_OPEN 0x8u
-/* Taken from its switch while clients have it open: what it sends goes nowhere. Never with OPEN */
+/*
+ * Taken from its switch while clients have it open: what it sends goes nowhere, and they learn of it
+ * as of a link that is down. Never with OPEN
+ */
 #define UNM_PORTF_DETACHED 0x10u
 /*
  * The administrator has taken the link down (VALE and TAP ports): it neither sends nor gets frames.

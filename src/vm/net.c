@@ -389,13 +389,22 @@ unm_net_set_link(struct unm_net *n, bool up)
 bool
 unm_net_link_has_changed(struct unm_net *n, bool *up)
 {
-	/* The bit is brought up to date by each sync. */
-	*up = n->port.lost || !(n->port.ring[0].port->nifp->ni_flags & NI_LINK_DOWN);
+	/* The bits are brought up to date by each sync. */
+	const uint32_t flags = n->port.lost ? 0 : n->port.ring[0].port->nifp->ni_flags;
+
+	*up = !(flags & NI_LINK_DOWN);
+	n->is_off_switch = flags & NI_NO_SWITCH;
 	if (*up == n->port_link_up)
 		return false;
 	n->port_link_up = *up;
 	unm_net_set_link(n, *up);
 	return true;
+}
+
+bool
+unm_net_is_off_switch(const struct unm_net *n)
+{
+	return n->is_off_switch;
 }
 
 const struct unm_vu_device_ops *

@@ -123,6 +123,7 @@ struct unm_net {
 	uint32_t hdr_len;	   /* the guest's virtio-net header: 10 or 12 */
 	bool link_up;
 	bool port_link_up; /* as last seen */
+	bool is_off_switch;
 	bool driver_ok;
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */
 	unsigned int n_port_fds; /* of those last given to the loop */

@@ -412,7 +412,9 @@ vh_nic_port_lost(struct vh_nic *n)
 void
 vh_nic_link_changed(struct vh_nic *n, bool up)
 {
-	unm_vm_log(unm_net_name(n->net), "link %s", up ? "up" : "down");
+	unm_vm_log(unm_net_name(n->net), "%slink %s",
+		unm_net_is_off_switch(n->net) ? "the port was taken from its switch: " : "",
+		up ? "up" : "down");
 	n->link_is_down = !up;
 	if (up)
 		n->hung_up = 0;
@@ -519,6 +521,8 @@ vh_nic_state(const struct vh_nic *n)
 {
 	if (n->is_reopening)
 		return "port lost";
+	if (unm_net_is_off_switch(n->net))
+		return "port detached";
 	if (n->backend != NULL)
 		return "connected";
 	if (n->hung_up != 0)

@@ -75,7 +75,7 @@ void vh_nic_link_changed(struct vh_nic *n, bool up);
 /* End the connection, if any, leave the loop, close all. The socket's name is left behind. */
 void vh_nic_stop(struct vh_nic *n);
 
-/* "listening", "connecting", "connected", "hung up" or "port lost" */
+/* "listening", "connecting", "connected", "hung up", "port detached" or "port lost" */
 const char *vh_nic_state(const struct vh_nic *n);
 
 #endif /* VH_NIC_H_ */

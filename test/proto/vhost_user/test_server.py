@@ -368,15 +368,30 @@ def port_taken_meanwhile(server):
     wait_message(server, "valevu:a: the port is back")
 
 
+def wait_state(proc, want):
+    """Until the server of one NIC says that this is the NIC's state."""
+    deadline = time.monotonic() + v.TIMEOUT
+    while True:
+        proc.send_signal(signal.SIGUSR1)
+        state = json.loads(proc.stdout.readline())["state"]
+        if state == want:
+            return
+        assert time.monotonic() < deadline, (state, want)
+        time.sleep(0.01)
+
+
 @with_server(nics=("b",))
 def taken_from_its_switch(server):
-    """A persistent port that is detached while it is open, and attached again: frames pass again."""
+    """
+    A persistent port that is detached while it is open, and attached again: the server says so, and
+    frames pass again.
+    """
     s = server.daemon.session()
     for words in ("create", "vup"), ("attach", "valevu", "vup"):
         assert s.admin(*words)[0] == 0, words
     path = server.path("p")
     other = subprocess.Popen([v.program(), "--socket", path, "--port", "valevu:vup"],
-                             env=server.env(), stderr=server.log)
+                             env=server.env(), stderr=server.log, stdout=subprocess.PIPE)
     try:
         deadline = time.monotonic() + v.TIMEOUT
         while not os.path.exists(path):
@@ -387,6 +402,7 @@ def taken_from_its_switch(server):
             v.pass_frame(a, b)
             v.pass_frame(b, a)
             assert s.admin("detach", "valevu", "vup")[0] == 0
+            wait_state(other, "port detached")
             b.send_frame(v.make_frame())
             a.send_frame(v.make_frame())
             assert a.tx.get_used() is not None and b.tx.get_used() is not None
@@ -395,8 +411,15 @@ def taken_from_its_switch(server):
             assert error == errno.EBUSY and "nmctl attach valevu vup" in text, (error, text)
             error, text = s.admin("attach", "valevu", "vup")[:2]
             assert error == 0, text
+            wait_state(other, "connected")
         v.pass_frame(b, a)
         a.close()
+        wait_state(other, "listening")
+        assert s.admin("detach", "valevu", "vup")[0] == 0  # also when nobody is connected
+        wait_state(other, "port detached")
+        wait_message(server, "the port was taken from its switch: link down", 4)
+        assert s.admin("attach", "valevu", "vup")[0] == 0
+        wait_state(other, "listening")
         b.close()
     finally:
         other.terminate()

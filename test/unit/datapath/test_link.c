@@ -156,6 +156,33 @@ told_until_looked(void **state)
 	assert_int_equal(unm_bport_poll(v.port[0], POLLPRI), 0);
 }
 
+/* Taken from its switch: so is a link that was down before, which stays down when it is back. */
+static void
+told_of_switch(void **state)
+{
+	struct unm_bport *bp = v.port[1];
+	uint32_t *flags = &v.d->seg.ports[1].flags;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		const uint32_t before = i == 0 ? 0 : NI_LINK_DOWN;
+
+		*flags |= UNM_PORTF_DETACHED;
+		assert_int_equal(unm_bport_poll(bp, POLLPRI), POLLPRI);
+		assert_int_equal(bp->nifp->ni_flags & UNM_LINK_BITS, before);
+		assert_int_equal(unm_bport_rxsync(bp), 0);
+		assert_int_equal(bp->nifp->ni_flags & UNM_LINK_BITS, NI_LINK_DOWN | NI_NO_SWITCH);
+		assert_int_equal(unm_bport_poll(bp, POLLPRI), 0);
+		*flags &= ~UNM_PORTF_DETACHED;
+		assert_int_equal(unm_bport_poll(bp, POLLPRI), POLLPRI);
+		assert_int_equal(unm_bport_txsync(bp), 0);
+		assert_int_equal(bp->nifp->ni_flags & UNM_LINK_BITS, before);
+		set_link(1, false);
+		assert_int_equal(unm_bport_rxsync(bp), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -165,6 +192,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(told_until_looked, setup, teardown),
+		cmocka_unit_test_setup_teardown(told_of_switch, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
