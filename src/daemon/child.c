@@ -3,7 +3,7 @@
 /* The program's loader runs under netmapd's filter (tools/netmapd/confine.h), before its own main(). */
 /* Syscalls: openat arch_prctl set_tid_address mmap mprotect pread64 getdents64 prctl capget capset */
 /* Syscalls: seccomp */
-/* Syscalls: clone clone3 setsid execve kill wait4 pidfd_open poll ppoll */
+/* Syscalls: clone clone3 getppid setsid execve kill wait4 pidfd_open poll ppoll */
 /* Syscalls: readlink readlinkat access faccessat faccessat2 */
 #include "daemon/child.h"
 
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,12 +45,18 @@ program_path(const char *program, char *out, size_t size)
 	snprintf(out, size, "%s/%s", UNM_LIBEXECDIR, program);
 }
 
-/* In the child: only standard descriptors, no blocked signals, then the program. */
+/*
+ * In the child: only standard descriptors, no blocked signals, then the program. Until that has
+ * made up its mind about netmapd's end (tools/netmapd/output.h), it ends with netmapd.
+ */
 static void
-become(const struct unm_child *c, const char *path)
+become(const struct unm_child *c, const char *path, pid_t parent)
 {
 	sigset_t none;
 
+	prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(127); /* it has ended already: no signal comes */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -126,6 +133,7 @@ unm_child_init(struct unm_child *c, struct unm_server *srv, const struct unm_chi
 void
 unm_child_start(struct unm_child *c)
 {
+	const pid_t parent = getpid();
 	char path[256];
 	pid_t pid = -1;
 
@@ -134,7 +142,7 @@ unm_child_start(struct unm_child *c)
 		pid = fork();
 	}
 	if (pid == 0)
-		become(c, path);
+		become(c, path, parent);
 	if (pid > 0) {
 		unm_child_adopt(c, pid);
 		return;

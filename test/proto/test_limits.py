@@ -236,6 +236,49 @@ def stopped_one():
     d.stop()
 
 
+def runs(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def child_that_has_not_begun():
+    """A program of netmapd's that has not come to its own code when netmapd is killed does not outlive it."""
+    base = tempfile.mkdtemp(prefix="unm-child-")
+    shutil.copy(u.program(), os.path.join(base, "netmapd"))
+    slow, pid_file = os.path.join(base, "nm-isolator"), os.path.join(base, "pid")
+    with open(slow, "w") as f:
+        f.write("#!/bin/sh\necho $$ >%s.new; mv %s.new %s; exec sleep 60\n" % (pid_file, pid_file, pid_file))
+    os.chmod(slow, 0o755)
+    real, os.environ["NETMAPD"] = u.program(), os.path.join(base, "netmapd")
+    try:
+        d = u.Daemon(config="[daemon]\nseccomp = no\n")
+    finally:
+        os.environ["NETMAPD"] = real
+    s = d.session()
+    err, text = s.admin("isolate", "create", "i", "socket=" + os.path.join(base, "i"), "allow=vale0:*")
+    u.expect(err, 0, text)
+    deadline = time.monotonic() + 10
+    while not os.path.exists(pid_file):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with open(pid_file) as f:
+        pid = int(f.read())
+    assert runs(pid)
+    d.kill()
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    outlived = runs(pid)
+    if outlived:
+        os.kill(pid, signal.SIGKILL)
+    s.close()
+    shutil.rmtree(d.dir)
+    shutil.rmtree(base)
+    assert not outlived
+
+
 def stale_socket():
     """A socket that nobody serves is replaced; one that another program serves is not, nor is a file that is no socket."""
     base = tempfile.mkdtemp(prefix="unm-stale-")
@@ -441,6 +484,6 @@ if os.environ.get("UNM_FULL_DIR"):
     sys.exit(0)
 
 tests = [small_and_asleep, memory_limit, file_size_limit, port_limit, descriptor_limit, two_at_once, successor_of_one_that_ends,
-         stopped_one, stale_socket, full_directory,
+         stopped_one, child_that_has_not_begun, stale_socket, full_directory,
          configuration, refuses_strangers, ends_when_unused, directories]
 sys.exit(1 if u.run_each(tests) else 0)

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,8 +40,7 @@ output_watch_parent(void)
 	}
 	null_fd = any ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;
 	if (null_fd < 0)
-		return;
-	/* If it has ended already no signal comes; but then we can't start, and end too. */
+		sa.sa_handler = SIG_IGN;
+	/* netmapd has asked for the signal on our behalf (daemon/child.c), so that none is missed. */
 	sigaction(SIGUSR1, &sa, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
 }

@@ -9,7 +9,10 @@
 #ifndef NETMAPD_OUTPUT_H
 #define NETMAPD_OUTPUT_H
 
-/** output_watch_parent() - to be called first of all. Takes SIGUSR1. */
+/**
+ * output_watch_parent() - to be called first of all. Takes SIGUSR1, which comes when netmapd ends, and
+ * has ended us until now.
+ */
 void output_watch_parent(void);
 
 #endif
