@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The workers among netmapd's children. See worker.h, child.h. */
+/* Syscalls: openat */
 #include "daemon/worker.h"
 
 #include <stddef.h>
@@ -20,6 +21,7 @@ struct unm_worker {
 	struct unm_polling polling;
 };
 
+#define POLL "--poll="
 #define LINE "attached %s %u %u %u %u %u %u %u %u %u\n"
 
 /* A line of the state file, until the restore phase ends. */
@@ -83,7 +85,7 @@ exec_worker(const struct unm_child *c, const char *path)
 		execl(path, c->ops->program, w->port_name, far, (char *)NULL);
 		return;
 	}
-	snprintf(cpus, sizeof(cpus), "--poll=%u:%u:%u", w->polling.mode, w->polling.first_cpu,
+	snprintf(cpus, sizeof(cpus), POLL "%u:%u:%u", w->polling.mode, w->polling.first_cpu,
 		w->polling.n_cpus);
 	execl(path, c->ops->program, cpus, w->port_name, far, (char *)NULL);
 }
@@ -150,13 +152,41 @@ unm_worker_attach(struct unm_server *srv, struct unm_dport *port)
 		unm_child_start(&w->child);
 }
 
+/*
+ * How a worker polls that a previous run has started, by what it was told: it may come back when
+ * nobody remembers any more.
+ */
+static void
+ask_worker(pid_t pid, struct unm_polling *out)
+{
+	struct unm_polling v;
+	char path[40], text[256];
+	const char *arg;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	arg = text + strlen(text) + 1; /* the first one is the program */
+	if (arg < text + n && sscanf(arg, POLL "%u:%u:%u", &v.mode, &v.first_cpu, &v.n_cpus) == 3)
+		*out = v;
+}
+
 void
 unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid)
 {
 	struct unm_worker *w = find_worker(srv, port);
 
-	if (w == NULL)
+	if (w == NULL) {
 		w = new_worker(srv, port);
+		if (w != NULL)
+			ask_worker(pid, &w->polling);
+	}
 	if (w != NULL && w->child.pid == 0)
 		unm_child_adopt(&w->child, pid);
 }

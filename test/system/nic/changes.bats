@@ -239,3 +239,32 @@ is_away()
 	[[ $status = 1 && $output == *"is polled already"* ]]
 	vale_ctl -P "vale0:ma%$ns_m"
 }
+
+is_settled()
+{
+	[ "$(json "d['daemon'][0]['restoring']" show daemon)" = False ]
+}
+
+@test "so does how one is polled whose worker comes back late" {
+	local worker
+
+	(($(nproc) > 1)) || skip "polling leaves one core"
+	start_daemon
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	nmctl attach vale0 "ma%$ns_m"
+	vale_ctl -p "vale0:ma%$ns_m" -C 0,1
+	wait_for 10 is_so port_field "ma%$ns_m" users 1
+	worker=$(worker_pid "vale0:ma%$ns_m")
+	kill -STOP "$worker"
+	stop "$DAEMON" KILL || :
+	start_daemon
+	wait_for 20 is_settled
+	lacks_port "ma%$ns_m"
+	kill -CONT "$worker"
+	wait_for 10 has_port "ma%$ns_m"
+	[ "$(worker_pid "vale0:ma%$ns_m")" -eq "$worker" ]
+	run vale_ctl -p "vale0:ma%$ns_m" -C 0,1
+	[[ $status = 1 && $output == *"is polled already"* ]]
+	vale_ctl -P "vale0:ma%$ns_m"
+}
