@@ -6,6 +6,7 @@ import atexit
 import errno
 import fcntl
 import json
+import mmap
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ GLOBAL_REGION = 4
 F_GET_SEALS, SEALS = 1034, 1 | 2 | 4  # SEAL, SHRINK, GROW
 BIND_FDS = 5
 BUF = 2176
+SEG_FD = 3
+DETACHED, LINK_DOWN = 0x10, 0x20  # UNM_PORTF_*
 
 brokers = set()
 
@@ -272,6 +275,35 @@ def pipes_are_copied(daemon):
         assert q.info.region_uid != r.info.region_uid
         for x in (d, e, f, g, s, t, trusted, r, q):
             x.close()
+
+
+def told_of_the_link(daemon):
+    """A client's stand-in says that the link is down, and that a persistent port was taken from its switch; and the end of it."""
+    admin = daemon.session()
+    for words in ("create", "vup"), ("attach", "vale0", "vup"):
+        u.expect(admin.admin(*words)[0], 0, " ".join(words))
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s = i.session()
+        d = s.open()
+        r = s.register(d, "vale0:vup")
+        u.expect(r.error, 0, r.text)
+        with mmap.mmap(r.fds[SEG_FD], 0, prot=mmap.PROT_READ) as seg:
+            flags_ofs = struct.unpack_from("<Q", seg, 88)[0] + r.info.port * 576 + 12
+
+            def flags_are(want):
+                return struct.unpack_from("<I", seg, flags_ofs)[0] == want
+
+            assert flags_are(0)
+            for words, want in ((("link", "vale0:vup", "down"), LINK_DOWN), (("link", "vale0:vup", "up"), 0),
+                                (("detach", "vale0", "vup"), DETACHED), (("attach", "vale0", "vup"), 0)):
+                u.expect(admin.admin(*words)[0], 0, " ".join(words))
+                wait_for(lambda: flags_are(want))
+        r.close()
+        d.close()
+        s.close()
+    for words in ("detach", "vale0", "vup"), ("delete", "vup"):
+        u.expect(admin.admin(*words)[0], 0, " ".join(words))
+    admin.close()
 
 
 def limits(daemon):
@@ -593,6 +625,6 @@ def a_broker_with_clients_outlives_netmapd(_daemon):
 
 
 if __name__ == "__main__":
-    u.run([hello, lengths, forbidden, only_its_own, policy, pipes_are_copied, limits, memory_is_counted_once, binding_by_others,
+    u.run([hello, lengths, forbidden, only_its_own, policy, pipes_are_copied, told_of_the_link, limits, memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])
