@@ -2,8 +2,8 @@
 /*
  * Walking a chain of descriptors: what split and packed rings share.
  *
- * A walk gathers parts. It ends with a reason as soon as the driver breaks a rule; the number of
- * steps is bounded by the callers: ring size, or entries of an indirect table, or room for parts.
+ * A walk gathers parts. It ends with a reason as soon as the driver breaks a rule. Descriptors of
+ * length 0 make no parts, so the steps are counted by themselves (walk_step()).
  */
 #ifndef UNM_VM_CHAIN_H
 #define UNM_VM_CHAIN_H
@@ -16,10 +16,27 @@ struct walk {
 	struct unm_guest_mem *mem;
 	struct unm_vq_part *part;
 	unsigned int max, n, n_read;
+	uint32_t left; /* descriptors that may come yet */
 	uint64_t read_len, write_len;
 	bool writing;
 	bool too_long; /* out of room for parts */
 };
+
+static inline struct walk
+walk_begin(struct unm_vq *q, struct unm_vq_part *part, unsigned int max)
+{
+	return (struct walk){.mem = q->mem, .part = part, .max = max, .left = q->max_chain};
+}
+
+/* @n descriptors of the chain; that of a table counts as those in it. Return: may it be so long? */
+static inline bool
+walk_step(struct walk *w, uint32_t n)
+{
+	if (__builtin_expect(n > w->left, 0))
+		return false;
+	w->left -= n;
+	return true;
+}
 
 /* Add [addr, addr + len) to the chain. Return: NULL, or what is wrong with it. */
 static inline const char *
@@ -81,8 +98,9 @@ walk_fetch(struct walk *w, uint64_t gpa, void *bounce, uint32_t len)
 
 /* The result, for the caller's chain. Return: NULL, or what is wrong with it. */
 static inline const char *
-walk_end(const struct walk *w, struct unm_vq_chain *c)
+walk_end(struct unm_vq *q, const struct walk *w, struct unm_vq_chain *c)
 {
+	q->stats.looked_at += q->max_chain - w->left + w->n;
 	if (__builtin_expect(w->read_len > UINT32_MAX || w->write_len > UINT32_MAX, 0))
 		return "a chain has more than 4 GiB";
 	c->part = w->part;

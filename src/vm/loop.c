@@ -18,8 +18,12 @@
 #define MAX_NETS 256u
 /* While there is work, sockets are looked at so often */
 #define CONTROL_NS UINT64_C(1000000)
-/* Rounds between two looks at the clock while there is work */
+/*
+ * Between two looks at the clock while there is work: rounds, or frames, of which a round can move
+ * many, and long ones
+ */
 #define CLOCK_ROUNDS 16u
+#define CLOCK_FRAMES 128u
 
 struct watch {
 	int fd;
@@ -356,15 +360,18 @@ int
 unm_loop_run(struct unm_loop *l)
 {
 	uint64_t control_ns = 0;
-	unsigned int rounds = 0;
+	unsigned int rounds = 0, done;
 	bool looked = false;
 	int err = 0;
 
 	while (err == 0 && !UNM_READ_ONCE(l->stopped)) {
-		if (work(l) > 0) {
-			if (++rounds % CLOCK_ROUNDS == 0) {
+		done = work(l);
+		if (done > 0) {
+			rounds += 1 + done / (CLOCK_FRAMES / CLOCK_ROUNDS);
+			if (rounds >= CLOCK_ROUNDS) {
 				const uint64_t now = unm_now_ns();
 
+				rounds = 0;
 				timers(l, now);
 				if (now >= control_ns) {
 					look_at_control(l);

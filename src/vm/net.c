@@ -489,18 +489,37 @@ unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns)
 	}
 }
 
+/* Queue @i: those to send first, then the port's rings to receive from. */
+static unsigned int
+serve(struct unm_net *n, unsigned int i)
+{
+	if (i >= n->n_pairs)
+		return unm_net_rx(n, i - n->n_pairs);
+	return n->tx[i].q != NULL ? unm_net_tx(n, i) : 0;
+}
+
+/* One pair of queues has limits of its own; many take turns, and a pass may end at any of them. */
 unsigned int
 unm_net_work(struct unm_net *n)
 {
-	unsigned int k, total = 0;
+	const unsigned int n_queues = n->n_pairs + n->port.n_rings;
+	const uint64_t start_ns = n_queues > 2 ? unm_now_ns() : 0;
+	unsigned int i, total = 0;
 
 	if (!n->driver_ok)
 		return 0;
-	for (k = 0; k < n->n_pairs; k++)
-		if (n->tx[k].q != NULL)
-			total += unm_net_tx(n, k);
-	for (k = 0; k < n->port.n_rings; k++)
-		total += unm_net_rx(n, k);
+	if (n->turn >= n_queues)
+		n->turn = 0;
+	for (i = 0; i < n_queues; i++) {
+		const unsigned int done = serve(n, n->turn);
+
+		total += done;
+		n->turn = n->turn + 1 < n_queues ? n->turn + 1 : 0;
+		/* One that has done nothing may have looked at much, but not that much. */
+		if (n_queues > 2 && (done > 0 || i % 8 == 7) &&
+			unm_now_ns() - start_ns >= NET_PASS_NS)
+			break;
+	}
 	if (n->ctrl.q != NULL)
 		total += unm_net_ctrl(n);
 	return total;

@@ -61,6 +61,13 @@
 #define NET_RX_PARTS 160u
 /* Frames of one queue before it is another one's turn */
 #define NET_BUDGET 256u
+/*
+ * Likewise descriptors and parts that are looked at for them, if there are more than one each: some
+ * 40 us where a driver makes as many as it may, of length 0. Usual frames stay far below.
+ */
+#define NET_LOOKS 8192u
+/* So long for several queues of a NIC before it is another one's turn */
+#define NET_PASS_NS UINT64_C(300000)
 
 /* One virtqueue. */
 struct net_queue {
@@ -127,6 +134,7 @@ struct unm_net {
 	bool driver_ok;
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */
 	unsigned int n_port_fds; /* of those last given to the loop */
+	unsigned int turn;	 /* queue that the next pass begins with: see unm_net_work() */
 	struct net_config_space config;
 	struct unm_net_stats stats;
 	/* Scratch of a burst */
@@ -176,7 +184,10 @@ void unm_net_call(struct net_queue *nq, bool wants, unsigned int frames);
 
 /* For the loop (loop.c). */
 
-/* A pass over all queues. Return: frames moved. */
+/*
+ * A pass over the queues, of about half a millisecond at most, whatever the guest has written: the
+ * rest is for the next one. Return: frames moved.
+ */
 unsigned int unm_net_work(struct unm_net *n);
 /* Pending calls that are due; *deadline_ns is lowered to that of the next one. */
 void unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns);

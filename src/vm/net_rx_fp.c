@@ -32,7 +32,25 @@
 struct ahead {
 	unsigned int next, n_peeked;
 	unsigned int n_parts; /* of the pool in use */
+	const struct unm_vq_stats *stats;
+	uint64_t start; /* looked_at before this pass */
 };
+
+/* Nothing is peeked at the beginning of a pass. */
+static inline struct ahead
+begin_pass(const struct unm_vq *q)
+{
+	const struct unm_vq_stats *stats = unm_vq_get_stats(q);
+
+	return (struct ahead){.stats = stats, .start = stats->looked_at};
+}
+
+/* Has the driver made us look at enough for one pass? A frame that is begun may yet be finished. */
+static inline bool
+is_spent(const struct ahead *a)
+{
+	return a->stats->looked_at - a->start >= NET_LOOKS;
+}
 
 /* A place in a packet. */
 struct source {
@@ -118,11 +136,11 @@ peek_burst(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t frames
 	uint32_t i;
 
 	frames = frames < NET_BURST ? frames : NET_BURST;
-	*a = (struct ahead){0};
+	a->next = 0;
 	a->n_peeked = a->n_parts = unm_vq_peek_singles(q, n->chain, n->part, frames);
 	for (i = 0; i < a->n_peeked; i++)
 		__builtin_prefetch(n->part[i].data, 1, 3);
-	while (a->n_peeked < frames && peek_one(n, q, a) == PEEKED)
+	while (a->n_peeked < frames && !is_spent(a) && peek_one(n, q, a) == PEEKED)
 		; /* each turn peeks one more */
 }
 
@@ -182,26 +200,31 @@ enum give { GIVE_DONE, GIVE_NO_BUFFER, GIVE_TOO_BIG, GIVE_BAD };
 
 /*
  * Have chains from a->next on that take @need bytes together. *num is set to their number. Return:
- * GIVE_DONE, GIVE_NO_BUFFER (not yet enough), GIVE_TOO_BIG (never will be).
+ * GIVE_DONE, GIVE_NO_BUFFER (not yet enough), GIVE_TOO_BIG (never will be; also where it takes more
+ * than NET_LOOKS to find out).
  */
 static enum give
 reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, unsigned int *num)
 {
 	const unsigned int max = n->features & F_MRG_RXBUF ? NET_CHAINS : 1;
+	const uint64_t start = a->stats->looked_at;
 	uint64_t sum = 0;
 	unsigned int i;
 
 	for (i = 0; i < max;) { /* each turn adds a chain, or starts anew, which happens once */
 		if (a->next + i == a->n_peeked) {
-			const enum peeked p = peek_one(n, q, a);
+			enum peeked p;
 
+			if (a->stats->looked_at - start >= NET_LOOKS)
+				break;
+			p = peek_one(n, q, a);
 			if (p == PEEKED_NONE)
 				return i < unm_vq_size(q) ? GIVE_NO_BUFFER : GIVE_TOO_BIG;
 			if (p == PEEKED_NO_ROOM && a->next == 0)
 				break;
 			if (p == PEEKED_NO_ROOM) {
 				give_back(n, q, a);
-				*a = (struct ahead){0};
+				a->next = a->n_peeked = a->n_parts = 0;
 				sum = i = 0;
 				continue;
 			}
@@ -399,7 +422,7 @@ give_frames(
 	const uint32_t num = r->rx->num_slots, tail = UNM_READ_ONCE(r->rx->tail);
 	struct unetmap_part part[NET_RX_PARTS];
 	struct unetmap_packet p;
-	struct ahead a = {0};
+	struct ahead a = begin_pass(nq->q);
 	unsigned int done;
 
 	for (done = 0; done < NET_BUDGET && *at != tail; done++) {
@@ -409,7 +432,7 @@ give_frames(
 		n_slots = give_plain(n, r, nq->q, &a, at, tail, NET_BUDGET - done);
 		done += n_slots;
 		*given += n_slots;
-		if (done == NET_BUDGET || *at == tail)
+		if (done == NET_BUDGET || *at == tail || (done > 0 && is_spent(&a)))
 			break;
 		slots = tail > *at ? tail - *at : tail + num - *at;
 		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % num));
@@ -470,28 +493,29 @@ unm_net_sink(void *arg, const struct unetmap_packet *packets, uint32_t n_packets
 	struct net_ring *r = arg;
 	struct net_queue *nq = r->target;
 	unsigned int given = 0;
-	struct ahead a = {0};
+	struct ahead a;
 	struct unm_net *n;
 	uint32_t i;
 
 	if (nq == NULL)
 		return 0;
 	n = nq->net;
-	for (i = 0; i < n_packets; i++) {
+	a = begin_pass(nq->q);
+	for (i = 0; i < n_packets && (i == 0 || !is_spent(&a)); i++) {
 		enum give give;
 
 		if (a.next == a.n_peeked)
 			peek_burst(n, nq->q, &a, n_packets - i);
 		give = give_counted(n, nq->q, &a, &packets[i]);
 		if (give == GIVE_NO_BUFFER)
-			break; /* the rest goes into the ring, and waits there */
+			break;
 		given += give == GIVE_DONE;
 	}
 	give_back(n, nq->q, &a);
 	n->stats.rx_direct += given;
 	if (given > 0)
 		unm_net_call(nq, unm_vq_flush(nq->q), given);
-	return i;
+	return i; /* the rest goes into the ring, and waits there */
 }
 
 void

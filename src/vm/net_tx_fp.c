@@ -295,16 +295,21 @@ complete_sent(struct net_ring *r, struct unm_vq *q)
 	}
 }
 
-/* Peek up to @max chains into n->chain[]. Return: how many. */
+/*
+ * Peek up to @max chains into n->chain[], or until NET_LOOKS descriptors after @start. Return: how
+ * many.
+ */
 static unsigned int
-peek_burst(struct unm_net *n, struct unm_vq *q, unsigned int max)
+peek_burst(struct unm_net *n, struct unm_vq *q, unsigned int max, uint64_t start)
 {
+	const struct unm_vq_stats *stats = unm_vq_get_stats(q);
 	unsigned int k, used, i;
 
 	used = k = unm_vq_peek_singles(q, n->chain, n->part, max);
 	for (i = 0; i < k; i++)
 		__builtin_prefetch(n->part[i].data, 0, 3);
-	while (k < max && NET_POOL_PARTS - used >= UNM_VQ_MAX_PARTS) {
+	while (k < max && NET_POOL_PARTS - used >= UNM_VQ_MAX_PARTS &&
+		stats->looked_at - start < NET_LOOKS) {
 		struct unm_vq_chain *c = &n->chain[k];
 
 		if (unm_vq_peek(q, c, &n->part[used], UNM_VQ_MAX_PARTS) <= 0)
@@ -354,10 +359,11 @@ put_burst(struct unm_net *n, struct net_ring *r, struct writer *w, unsigned int 
 static unsigned int
 drop_all(struct unm_net *n, struct net_queue *nq)
 {
+	const uint64_t start = unm_vq_get_stats(nq->q)->looked_at;
 	unsigned int k, i, total = 0;
 
 	do { /* at most NET_BUDGET chains */
-		k = peek_burst(n, nq->q, NET_BURST);
+		k = peek_burst(n, nq->q, NET_BURST, start);
 		for (i = 0; i < k; i++)
 			unm_vq_push(nq->q, &n->chain[i], 0);
 		total += k;
@@ -373,6 +379,7 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 {
 	struct net_queue *nq = &n->tx[k];
 	struct net_ring *r = &n->port.ring[k];
+	const uint64_t start = unm_vq_get_stats(nq->q)->looked_at;
 	struct writer w;
 	unsigned int got, done, total = 0, before;
 
@@ -389,7 +396,7 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 	if (w.buf_size > UINT16_MAX)
 		w.buf_size = UINT16_MAX;
 	do { /* at most NET_BUDGET chains */
-		got = peek_burst(n, nq->q, NET_BURST);
+		got = peek_burst(n, nq->q, NET_BURST, start);
 		done = put_burst(n, r, &w, got);
 		total += done;
 		while (got > done)

@@ -61,6 +61,9 @@ unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 	unm_inflight_stop(q);
 	q->c = *c;
 	q->broken = NULL;
+	q->max_chain = c->num < CHAIN_FLOOR ? CHAIN_FLOOR : c->num;
+	if (q->max_chain > UNM_VQ_MAX_PARTS)
+		q->max_chain = UNM_VQ_MAX_PARTS;
 	err = map_rings(q);
 	if (err == 0)
 		err = c->is_packed ? unm_vq_packed_start(q) : unm_vq_split_start(q);

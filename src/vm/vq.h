@@ -108,6 +108,9 @@ void unm_vq_set_err_fd(struct unm_vq *q, int fd);
  * unm_vq_peek() - take the next chain
  * @part, @max: room for its parts
  *
+ * How much there is to do for that is up to the driver, within the size of the ring: @looked_at of
+ * the queue's counters tells.
+ *
  * Return: 1 (@c filled), 0 nothing available, -EPROTO the queue is (now) broken, -EMSGSIZE more
  * than @max parts (broken as well).
  */
@@ -167,9 +170,10 @@ void unm_vq_kicks_off(struct unm_vq *q);
 bool unm_vq_kicks_on(struct unm_vq *q);
 
 struct unm_vq_stats {
-	uint64_t chains;   /* peeked and pushed */
-	uint64_t calls;	   /* interrupts sent */
-	uint64_t kicks_on; /* times that we asked for a kick */
+	uint64_t chains;    /* peeked and pushed */
+	uint64_t looked_at; /* descriptors and parts of all that unm_vq_peek() gave */
+	uint64_t calls;	    /* interrupts sent */
+	uint64_t kicks_on;  /* times that we asked for a kick */
 };
 const struct unm_vq_stats *unm_vq_get_stats(const struct unm_vq *q);
 

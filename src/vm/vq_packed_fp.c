@@ -128,8 +128,10 @@ walk_table(struct unm_vq *q, struct walk *w, const struct desc_packed *d)
 		return "an indirect table, which was not negotiated";
 	if (d->flags & DESC_F_NEXT)
 		return "a descriptor is indirect and has a next one";
-	if (n == 0 || d->len % sizeof(*d) != 0 || n > UNM_VQ_MAX_SIZE)
+	if (n == 0 || d->len % sizeof(*d) != 0)
 		return "an indirect table of a bad length";
+	if (!walk_step(w, n))
+		return "an indirect table has more descriptors than the ring";
 	for (i = 0; i < n; i++) { /* all entries count: of their flags only WRITE means something */
 		const struct desc_packed *e =
 			walk_fetch(w, d->addr + i * sizeof(*e), &bounce, sizeof(*e));
@@ -154,6 +156,8 @@ walk_one(struct unm_vq *q, struct walk *w, const struct desc_packed *d)
 {
 	if (d->flags & DESC_F_INDIRECT)
 		return walk_table(q, w, d);
+	if (!walk_step(w, 1))
+		return "a chain is longer than the ring";
 	return walk_add(w, d->addr, d->len, d->flags & DESC_F_WRITE);
 }
 
@@ -204,7 +208,7 @@ unm_vq_packed_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)
 {
 	struct packed_state *p = &q->p;
-	struct walk w = {.mem = q->mem, .part = part, .max = max};
+	struct walk w = walk_begin(q, part, max);
 	const bool resumed = q->inf.part != NULL && unm_inflight_resumed(q, &c->id);
 	const uint16_t entry = resumed ? c->id : 0;
 	const char *why;
@@ -218,7 +222,7 @@ unm_vq_packed_peek(
 		why = walk_chain(q, &w, &n, &c->id);
 	}
 	if (why == NULL)
-		why = walk_end(&w, c);
+		why = walk_end(q, &w, c);
 	if (__builtin_expect(why != NULL, 0)) {
 		unm_vq_break(q, why);
 		return w.too_long ? -EMSGSIZE : -EPROTO;

@@ -35,6 +35,14 @@
 #define AVAIL_F_NO_INTERRUPT 1u
 #define USED_F_NO_NOTIFY     1u
 
+/*
+ * Descriptors of a chain, those of a table included: no more than the ring has (VIRTIO 1.2,
+ * 2.7.5.3.1). Linux' driver does not hold its tables to that (virtqueue_add_split()), which matters
+ * in rings that are shorter than a frame can have fragments: 45, one for its beginning, and one for
+ * the header. In long rings the room for parts is the limit.
+ */
+#define CHAIN_FLOOR 64u
+
 /* Event suppression areas of packed rings (2.8.14) */
 #define EVENT_F_ENABLE	0u
 #define EVENT_F_DISABLE 1u
@@ -157,6 +165,7 @@ struct unm_vq {
 	bool running;
 	bool call_owed; /* a server before us may have died before it called the driver */
 	int call_fd, err_fd;
+	uint32_t max_chain; /* descriptors */
 	struct unm_vq_stats stats;
 	union {
 		struct split_state s;

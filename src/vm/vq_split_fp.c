@@ -85,7 +85,6 @@ walk_table(struct unm_vq *q, struct walk *w, const struct desc_split *d)
 	const uint32_t n = d->len / sizeof(*d);
 	struct desc_split bounce;
 	uint16_t i = 0;
-	uint32_t steps;
 
 	if (!q->c.has_indirect)
 		return "an indirect table, which was not negotiated";
@@ -93,7 +92,7 @@ walk_table(struct unm_vq *q, struct walk *w, const struct desc_split *d)
 		return "a descriptor is indirect and has a next one";
 	if (n == 0 || d->len % sizeof(*d) != 0 || n > UNM_VQ_MAX_SIZE)
 		return "an indirect table of a bad length";
-	for (steps = 0; steps < n; steps++) {
+	while (walk_step(w, 1)) {
 		const struct desc_split *e =
 			walk_fetch(w, d->addr + i * sizeof(*e), &bounce, sizeof(*e));
 		const char *why;
@@ -112,15 +111,13 @@ walk_table(struct unm_vq *q, struct walk *w, const struct desc_split *d)
 		if (i >= n)
 			return "a link leaves its indirect table";
 	}
-	return "a loop in an indirect table";
+	return "an indirect table has a loop, or more descriptors than the ring";
 }
 
 static inline const char *
 walk_chain(struct unm_vq *q, struct walk *w, uint16_t i)
 {
-	uint32_t steps;
-
-	for (steps = 0; steps < q->c.num; steps++) {
+	for (;;) { /* as many turns as steps */
 		const struct desc_split *e = &q->s.desc[i];
 		const struct desc_split d = {
 			.addr = le64toh(UNM_READ_ONCE(e->addr)),
@@ -132,6 +129,8 @@ walk_chain(struct unm_vq *q, struct walk *w, uint16_t i)
 
 		if (d.flags & DESC_F_INDIRECT)
 			return walk_table(q, w, &d);
+		if (!walk_step(w, 1))
+			return "a chain has a loop, or is longer than the ring";
 		why = walk_add(w, d.addr, d.len, d.flags & DESC_F_WRITE);
 		if (why != NULL || !(d.flags & DESC_F_NEXT))
 			return why;
@@ -139,7 +138,6 @@ walk_chain(struct unm_vq *q, struct walk *w, uint16_t i)
 		if (i >= q->c.num)
 			return "a link leaves the descriptor table";
 	}
-	return "a chain is longer than the ring";
 }
 
 /*
@@ -176,7 +174,7 @@ unm_vq_split_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)
 {
 	struct split_state *s = &q->s;
-	struct walk w = {.mem = q->mem, .part = part, .max = max};
+	struct walk w = walk_begin(q, part, max);
 	const char *why;
 	uint16_t head;
 
@@ -191,7 +189,7 @@ unm_vq_split_peek(
 		return unm_vq_break(q, "the avail ring names a descriptor that is none");
 	why = walk_chain(q, &w, head);
 	if (why == NULL)
-		why = walk_end(&w, c);
+		why = walk_end(q, &w, c);
 	if (__builtin_expect(why != NULL, 0)) {
 		unm_vq_break(q, why);
 		return w.too_long ? -EMSGSIZE : -EPROTO;

@@ -18,11 +18,12 @@
 #include "vm/log.h"
 #include "vq_rig.h"
 
-#define NUM	 16u
-#define MAX_PART 32u
-#define DATA	 (RIG_GPA + 0x20000) /* some bytes that are no ring */
-#define TABLE	 (RIG_GPA + 0x10000)
-#define OUTSIDE	 (RIG_GPA + RIG_SIZE)
+#define NUM	  16u
+#define MAX_PART  32u
+#define MAX_CHAIN 64u		      /* for so short a ring */
+#define DATA	  (RIG_GPA + 0x20000) /* some bytes that are no ring */
+#define TABLE	  (RIG_GPA + 0x10000)
+#define OUTSIDE	  (RIG_GPA + RIG_SIZE)
 
 static unsigned int n_lines;	  /* logged */
 static unsigned int may_log = 20; /* lines at once: vm/log.h */
@@ -184,6 +185,34 @@ split_too_many_parts(struct rig *r)
 	offer_split(r, 0);
 }
 
+/* Of empty descriptors, so that only their number counts; the table ends with them. */
+static void
+split_table_of(struct rig *r, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		put_split(&table_split(r)[i], DATA, 0, i + 1 < n ? VD_DESC_NEXT : 0,
+			(uint16_t)(i + 1));
+	put_split(&r->vd.desc.split[0], TABLE, 16 * n, VD_DESC_INDIRECT, 0);
+	offer_split(r, 0);
+}
+
+static void
+split_table_too_long(struct rig *r)
+{
+	split_table_of(r, MAX_CHAIN + 1);
+}
+
+/* A chain may end with a table: they count together. */
+static void
+split_chain_and_table_too_long(struct rig *r)
+{
+	split_table_of(r, MAX_CHAIN);
+	put_split(&r->vd.desc.split[1], DATA, 0, VD_DESC_NEXT, 0);
+	r->vd.avail.split->ring[0] = 1;
+}
+
 /* The ring's slot @i, offered in the first round. */
 static void
 put_packed(struct rig *r, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags)
@@ -199,6 +228,23 @@ packed_too_long(struct rig *r)
 
 	for (i = 0; i < NUM; i++)
 		put_packed(r, i, DATA, 1, VD_DESC_NEXT);
+}
+
+static void
+packed_table_of(struct rig *r, unsigned int n)
+{
+	struct vd_packed_desc *t = (struct vd_packed_desc *)(void *)rig_ptr(r, TABLE);
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		t[i] = (struct vd_packed_desc){DATA, 0, 0, 0};
+	put_packed(r, 0, TABLE, 16 * n, VD_DESC_INDIRECT);
+}
+
+static void
+packed_table_too_long(struct rig *r)
+{
+	packed_table_of(r, MAX_CHAIN + 1);
 }
 
 static void
@@ -264,6 +310,8 @@ static const struct breach {
 	{"split: an empty table", false, split_table_empty, true},
 	{"split: a table outside", false, split_table_outside, true},
 	{"split: too many parts", false, split_too_many_parts, true},
+	{"split: a table longer than any ring's chain", false, split_table_too_long, true},
+	{"split: a chain and a table, together", false, split_chain_and_table_too_long, true},
 	{"packed: longer than the ring", true, packed_too_long, false},
 	{"packed: a buffer outside", true, packed_address_outside, false},
 	{"packed: read after write", true, packed_read_after_write, false},
@@ -271,6 +319,7 @@ static const struct breach {
 	{"packed: a table and a next", true, packed_table_and_next, true},
 	{"packed: a table of an odd length", true, packed_table_odd, true},
 	{"packed: a table outside", true, packed_table_outside, true},
+	{"packed: a table longer than any ring's chain", true, packed_table_too_long, true},
 };
 
 #define N_BREACHES (sizeof(breaches) / sizeof(breaches[0]))
@@ -317,6 +366,38 @@ one_breach(void **state)
 	breaks_the_queue(b, b->needs_tables ? 4 : 0);
 	if (b->needs_tables)
 		breaks_the_queue(b, 0);
+}
+
+/* As long as allowed, and counted: it is by that number that a device leaves off. */
+static void
+longest_tables(void **state)
+{
+	const uint16_t num[] = {NUM, 256, 2048};
+	const unsigned int len[] = {MAX_CHAIN, 256, UNM_VQ_MAX_PARTS};
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		const struct rig_config c = {.name = "longest table",
+			.num = num[i / 2],
+			.is_packed = i % 2,
+			.table_len = 4};
+		struct unm_vq_part part[MAX_PART];
+		struct unm_vq_chain chain;
+		struct rig r;
+
+		rig_open(&r, &c);
+		if (c.is_packed)
+			packed_table_of(&r, len[i / 2]);
+		else
+			split_table_of(&r, len[i / 2]);
+		assert_int_equal(unm_vq_peek(r.q, &chain, part, MAX_PART), 1);
+		assert_int_equal(chain.n_read + chain.n_write, 0);
+		assert_int_equal(unm_vq_get_stats(r.q)->looked_at, len[i / 2]);
+		unm_vq_push(r.q, &chain, 0);
+		unm_vq_stop(r.q);
+		rig_close(&r);
+	}
 }
 
 /* Chains that were made available can't be taken back: not those that were peeked, either. */
@@ -562,13 +643,14 @@ static const struct rig_config rings[] = {
 int
 main(void)
 {
-	static struct CMUnitTest tests[N_BREACHES + 2 + 2 * N_RINGS];
+	static struct CMUnitTest tests[N_BREACHES + 3 + 2 * N_RINGS];
 	unsigned int i, n = 0;
 
 	unm_vm_set_log(count_line, NULL);
 	for (i = 0; i < N_BREACHES; i++)
 		tests[n++] = (struct CMUnitTest){
 			breaches[i].name, one_breach, NULL, NULL, (void *)(uintptr_t)&breaches[i]};
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(longest_tables);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(index_goes_back_later);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(bad_configurations);
 	for (i = 0; i < N_RINGS; i++) {
