@@ -63,6 +63,11 @@ sender(struct actor *a)
 			CHECK(unm_bport_txsync(a->bp) == 0);
 		}
 	}
+	/* The receiver of this end may have been in the ring, and have turned the last sync away. */
+	while (tx->ops->tx_done(tx) != tx->ring->head) {
+		CHECK(unm_bport_txsync(a->bp) == 0);
+		sched_yield();
+	}
 	__atomic_store_n(&ends->sent[a->port], seq + 1, __ATOMIC_RELEASE);
 	waiter_free(&w);
 }
