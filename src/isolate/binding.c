@@ -234,12 +234,20 @@ new_region_id(struct unm_broker *br)
 /* --- making and ending --- */
 
 static void
-destroy(struct unm_ibinding *b)
+close_own(struct unm_ibinding *b)
 {
 	if (b->own != NULL)
 		unm_file_put(&b->own->file);
 	if (b->fd >= 0)
 		unm_desc_close(b->fd);
+	b->own = NULL;
+	b->fd = -1;
+}
+
+static void
+destroy(struct unm_ibinding *b)
+{
+	close_own(b);
 	unm_copy_mem_end(&b->copy);
 	if (b->mem.map != NULL)
 		munmap(b->mem.map, b->mem.size);
@@ -275,31 +283,47 @@ ask_netmapd(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason 
 }
 
 static int
-open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
+open_own(struct unm_ibinding *b, struct unm_reason *why)
 {
-	uint32_t flags;
-	int err;
-
 	b->fd = unm_desc_open(O_RDWR | O_CLOEXEC);
 	if (b->fd < 0)
 		return unm_fail(why, b->fd, "%s", unm_last_error());
 	b->own = unm_device_hold(b->fd);
-	if (b->own == NULL)
-		return -ENOMEM;
-	err = ask_netmapd(b, hdr, why);
-	if (err == -EBUSY && !b->is_copied) {
-		/* One that is there without users (persistent, the base of pipes) can be copied. */
+	return b->own == NULL ? -ENOMEM : 0;
+}
+
+/* Whatever the name was: what leaves this process is memory of the one client. */
+static bool
+has_own_memory(const struct unm_ibinding *b)
+{
+	return (unm_desc_binding(b->own)->info.region.flags & UNM_REGIONF_ISOLATED) != 0;
+}
+
+static int
+open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
+{
+	struct nmreq_register *reg = (struct nmreq_register *)(uintptr_t)hdr->nr_body;
+	const struct nmreq_register wanted = *reg;
+	struct unm_reason *why_not_copied = NULL; /* the first refusal says it */
+	int err = open_own(b, why);
+
+	if (err == 0)
+		err = ask_netmapd(b, hdr, why);
+	/*
+	 * One that is there without users (persistent, the base of pipes) can be copied. Without
+	 * NR_EXCLUSIVE netmapd refuses it, with that we have it, but in everybody's memory.
+	 */
+	if (!b->is_copied && (err == -EBUSY || (err == 0 && !has_own_memory(b)))) {
+		if (err == 0)
+			why_not_copied = why;
 		b->is_copied = true;
-		err = ask_netmapd(b, hdr, NULL);
-		err = err < 0 ? -EBUSY : 0;
+		*reg = wanted;
+		close_own(b);
+		err = open_own(b, why);
+		if (err == 0)
+			err = ask_netmapd(b, hdr, why_not_copied) < 0 ? -EBUSY : 0;
 	}
-	if (err < 0)
-		return err;
-	/* Whatever the name was: what leaves this process is memory of the one client. */
-	flags = unm_desc_binding(b->own)->info.region.flags;
-	if (!b->is_copied && !(flags & UNM_REGIONF_ISOLATED))
-		return unm_fail(why, -EOPNOTSUPP, "the port's memory is not for isolated clients");
-	return 0;
+	return err;
 }
 
 /* All that the client gets. */

@@ -300,6 +300,11 @@ def told_of_the_link(daemon):
                 wait_for(lambda: flags_are(want))
         r.close()
         d.close()
+        d = s.open()
+        r = s.register(d, "vale0:vup", flags=u.EXCLUSIVE, extra=3)
+        u.expect(r.error, 0, "exclusively: " + r.text)
+        r.close()
+        d.close()
         s.close()
     for words in ("detach", "vale0", "vup"), ("delete", "vup"):
         u.expect(admin.admin(*words)[0], 0, " ".join(words))
