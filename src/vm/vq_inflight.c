@@ -202,8 +202,12 @@ settle_packed(struct unm_vq *q, struct unm_inflight_packed *p, struct packed_pos
 		return 0;
 	/* The same wrap bit and a lower index: killed between the two halves of a commit. */
 	torn = now.wrap == old.wrap && now.idx < old.idx;
+	/*
+	 * Before, the slot is the driver's offer, whose USED bit is not our wrap bit; after, it is
+	 * used, or the driver's again, one lap later: the bit is the same then.
+	 */
 	flags = guest_load16(&q->p.desc[old.idx].flags);
-	if (!torn && (!!(flags & DESC_F_AVAIL) != old.wrap || !!(flags & DESC_F_USED) != old.wrap))
+	if (!torn && !!(flags & DESC_F_USED) != old.wrap)
 		return 0;
 	e = UNM_READ_ONCE(p->free_head);
 	for (steps = 0; steps < num && e < num; steps++) { /* what is in the free list is done */

@@ -2,7 +2,7 @@
 /*
  * A device server is killed at any instruction, and another one takes over its queues: with the in-
  * flight region, or, for split rings, by the used index alone. No descriptor is lost, none is used
- * twice, order is kept.
+ * twice, order is kept. The guest goes on in between, or does not.
  *
  * A child serves a queue one machine instruction at a time (ptrace). Whenever an instruction has
  * changed memory that outlives it, the parent takes a copy of that memory, starts a queue on it as
@@ -90,9 +90,12 @@ driver_restore(struct driver_copy *c)
 	free(c->fifo);
 }
 
-/* Chains of one to three descriptors, of which the last one is to be written to, if any is. */
-static void
-add_chains(unsigned int n)
+/*
+ * Chains of one to three descriptors, of which the last one is to be written to, if any is. Return:
+ * how many there was no room for.
+ */
+static unsigned int
+add_up_to(unsigned int n)
 {
 	for (; n > 0; n--, added++) {
 		const struct vd_seg seg[3] = {{rig.buffers + added * 64, 60},
@@ -100,9 +103,17 @@ add_chains(unsigned int n)
 		const unsigned int n_segs = 1 + (unsigned int)(added % 3);
 		const unsigned int n_write = rig.c.in_order ? 0 : n_segs > 1;
 
-		CHECK(vd_add(&rig.vd, seg, n_segs - n_write, n_write, added) == 0);
+		if (vd_add(&rig.vd, seg, n_segs - n_write, n_write, added) != 0)
+			break;
 	}
 	vd_publish(&rig.vd);
+	return n;
+}
+
+static void
+add_chains(unsigned int n)
+{
+	CHECK(add_up_to(n) == 0);
 }
 
 /*
@@ -144,15 +155,17 @@ driver_gets(void)
 	} while (n > 0);
 }
 
-/* The next server takes over, is killed as well, and the guest goes on. */
+/* The next server takes over, is killed as well, and the guest goes on; or had gone on before. */
 static void
-take_over(void)
+take_over(bool goes_on)
 {
 	struct unm_vq *childs = rig.q; /* as it was at the fork */
 	const uint64_t were_added = added;
 
 	rig.q = NULL;
 	driver_gets();
+	if (goes_on)
+		add_up_to(rig.c.num);
 	CHECK(rig_restart(&rig, vd_crash_base(&rig.vd)) == 0);
 	CHECK(serve(2, 0) == 0);
 	CHECK(rig_restart(&rig, vd_crash_base(&rig.vd)) == 0); /* and the next but one */
@@ -220,16 +233,20 @@ at_every_step(void)
 		if (n_steps == 0 || ended || memcmp(ring, rig.guest, ring_size()) != 0 ||
 			(rig.inflight != NULL &&
 				memcmp(inflight, rig.inflight, inflight_size()) != 0)) {
-			struct driver_copy d = driver_save();
+			unsigned int goes_on;
 
 			memcpy(ring, rig.guest, ring_size());
 			memcpy(inflight, rig.inflight != NULL ? rig.inflight : ring,
 				inflight_size());
-			take_over();
-			memcpy(rig.guest, ring, ring_size());
-			memcpy(rig.inflight != NULL ? rig.inflight : ring, inflight,
-				inflight_size());
-			driver_restore(&d);
+			for (goes_on = 0; goes_on < 2; goes_on++) {
+				struct driver_copy d = driver_save();
+
+				take_over(goes_on == 1);
+				memcpy(rig.guest, ring, ring_size());
+				memcpy(rig.inflight != NULL ? rig.inflight : ring, inflight,
+					inflight_size());
+				driver_restore(&d);
+			}
 			n_states++;
 		}
 		if (ended)
