@@ -24,13 +24,11 @@ get_page_size(int fd, uint64_t *page)
 }
 
 static int
-check_file(int fd, uint64_t end)
+check_file(int fd, uint64_t end, struct stat *st)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))
 		return -EINVAL;
-	return st.st_size < 0 || (uint64_t)st.st_size < end ? -EINVAL : 0;
+	return st->st_size < 0 || (uint64_t)st->st_size < end ? -EINVAL : 0;
 }
 
 int
@@ -38,12 +36,13 @@ unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t o
 	struct unm_guest_guard *guard)
 {
 	uint64_t page, start, end, map_size;
+	struct stat st;
 	void *map;
 	int err;
 
 	if (size == 0 || __builtin_add_overflow(ofs, size, &end) || end > INT64_MAX)
 		return -EINVAL;
-	err = check_file(fd, end);
+	err = check_file(fd, end, &st);
 	if (err == 0)
 		err = get_page_size(fd, &page);
 	if (err < 0)
@@ -67,7 +66,9 @@ unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t o
 	*out = (struct unm_guest_file){.data = (uint8_t *)map + (ofs - start),
 		.map = map,
 		.map_size = (size_t)map_size,
-		.guard = guard};
+		.guard = guard,
+		.dev = st.st_dev,
+		.ino = st.st_ino};
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct unm_guest_file {
 	void *map;     /* what munmap() gets: data, rounded down to a page of the file system */
 	size_t map_size;
 	struct unm_guest_guard *guard; /* who watches it, or NULL */
+	uint64_t dev, ino;	       /* which file it is */
 };
 
 /**

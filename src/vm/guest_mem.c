@@ -205,6 +205,15 @@ unm_guest_user_to_gpa(const struct unm_guest_mem *m, uint64_t uaddr, uint64_t le
 	return r == NULL ? UINT64_MAX : r->d.gpa + (uaddr - r->d.uaddr);
 }
 
+void
+unm_guest_file_of(const struct unm_guest_mem *m, uint64_t uaddr, uint64_t *dev, uint64_t *ino)
+{
+	const struct unm_guest_region *r = find_user(m, uaddr, 1);
+
+	*dev = r == NULL ? 0 : r->file.dev;
+	*ino = r == NULL ? 0 : r->file.ino;
+}
+
 uint8_t *
 unm_guest_map_slow(struct unm_guest_mem *m, uint64_t gpa, uint64_t *len)
 {

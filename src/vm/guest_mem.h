@@ -102,6 +102,9 @@ void *unm_guest_from_user(const struct unm_guest_mem *m, uint64_t uaddr, uint64_
 /* The guest physical address of a front-end user address; UINT64_MAX if none. */
 uint64_t unm_guest_user_to_gpa(const struct unm_guest_mem *m, uint64_t uaddr, uint64_t len);
 
+/* The file that a front-end user address lies in; 0, 0 if none. */
+void unm_guest_file_of(const struct unm_guest_mem *m, uint64_t uaddr, uint64_t *dev, uint64_t *ino);
+
 /* As unm_guest_map(), for an address outside the region of the last hit. */
 uint8_t *unm_guest_map_slow(struct unm_guest_mem *m, uint64_t gpa, uint64_t *len);
 

@@ -44,6 +44,8 @@ struct unm_vq_chain {
 	uint16_t n_descs;	      /* ring slots it takes (packed), 1 (split) */
 };
 
+struct unm_record;
+
 /* Where the rings lie and where to go on, as the control path has learned it. */
 struct unm_vq_config {
 	uint16_t num; /* size; split: a power of two */
@@ -56,6 +58,9 @@ struct unm_vq_config {
 	/* As SET_VRING_BASE has it (split: avail index; packed: both indices and wrap counters). */
 	uint32_t base;
 	void *inflight; /* this queue's part of the in-flight region, checked for size, or NULL */
+	/* Packed: the record of this ring (record.h), which is kept without an in-flight part. */
+	struct unm_record *record; /* or NULL */
+	bool base_is_ours;	   /* what unm_vq_stop() has said */
 };
 
 struct unm_vq;
@@ -75,6 +80,9 @@ void unm_vq_free(struct unm_vq *q);
  *
  * With an in-flight part, what a server before us took and did not complete is served (peeked)
  * first, in the order in which it was taken.
+ *
+ * With a record, a packed ring goes on where that says, if it is about this ring; a ring that is in
+ * use, and nobody knows where it stands, starts broken.
  *
  * Return: 0, -EINVAL size of the queue or alignment, -EFAULT rings outside the guest's memory.
  */

@@ -8,11 +8,15 @@
  * chain lies in consecutive slots; its completion takes the first of them, and both sides skip the
  * rest. The id is the driver's name for the chain; it stands in the last slot.
  *
+ * What the server before us has left tells the in-flight region (vq_inflight.h) or, without one, our
+ * own record (vq_record.h).
+ *
  * A batch becomes visible at once: the flags of its first completion are stored last (release), and
  * the driver goes through completions in order.
  */
 #include "vm/chain.h"
 #include "vm/vq_inflight.h"
+#include "vm/vq_record.h"
 
 static void
 log_slot(struct unm_vq *q, uint16_t idx)
@@ -54,6 +58,7 @@ unm_vq_packed_start(struct unm_vq *q)
 	 * as it completes in order; so that is where to begin, and the avail index says nothing.
 	 */
 	struct packed_pos used = {q->c.base >> 16 & 0x7fff, q->c.base >> 31};
+	const char *lost = NULL;
 	int err;
 
 	if (used.idx >= q->c.num)
@@ -66,8 +71,19 @@ unm_vq_packed_start(struct unm_vq *q)
 		if (err != 0)
 			return err;
 	}
+	if (q->c.record != NULL && q->c.inflight == NULL) {
+		lost = unm_record_start(q, &used);
+	} else {
+		q->rec = (struct record_state){0};
+		if (q->c.record != NULL)
+			unm_record_forget(q->c.record);
+	}
 	p->peek = p->seen = used;
 	p->done = p->done_flushed = used;
+	if (lost != NULL)
+		unm_vq_break(q, lost);
+	else
+		(void)unm_record_pass_by(q); /* the driver is called in any case */
 	return 0;
 }
 
@@ -250,6 +266,8 @@ put_used(struct unm_vq *q, struct packed_pos at, uint16_t id, uint32_t len)
 	const uint16_t flags = (uint16_t)((at.wrap ? DESC_F_AVAIL | DESC_F_USED : 0) |
 					  (len > 0 ? DESC_F_WRITE : 0));
 
+	if (q->rec.r != NULL)
+		unm_record_save(q, at.idx);
 	UNM_WRITE_ONCE(d->id, htole16(id));
 	UNM_WRITE_ONCE(d->len, htole32(len));
 	if (!p->has_first) {
@@ -275,11 +293,60 @@ put_held(struct unm_vq *q)
 	q->p.held_slots = 0;
 }
 
+/* The driver's wish, of one load: offset and wrap bit in the low half, flags in the high one. */
+static bool
+wants_call(struct unm_vq *q, uint32_t slots)
+{
+	const uint32_t event = le32toh(UNM_READ_ONCE(*q->p.driver_event));
+	const uint32_t flags = event >> 16 & 3;
+	const uint16_t now = q->p.done_flushed.idx;
+	uint16_t off = event & 0x7fff;
+
+	if (flags != EVENT_F_DESC || !q->c.has_event_idx)
+		return flags != EVENT_F_DISABLE;
+	if ((event >> 15 & 1) != q->p.done_flushed.wrap)
+		off = (uint16_t)(off - q->c.num);
+	return (uint16_t)(now - off - 1) < slots;
+}
+
+/* As unm_vq_flush(). */
+static bool
+publish(struct unm_vq *q)
+{
+	struct packed_state *p = &q->p;
+	uint32_t slots = p->n_done;
+
+	if (slots == 0)
+		return false;
+	put_held(q);
+	if (q->inf.part != NULL)
+		unm_inflight_prepare(q, p->done.idx, p->done.wrap);
+	if (q->rec.r != NULL)
+		unm_record_prepare(q);
+	guest_store16_release(&p->desc[p->done_flushed.idx].flags, p->first_flags);
+	if (__builtin_expect(q->mem->log != NULL, 0))
+		log_slot(q, p->done_flushed.idx);
+	p->has_first = false;
+	p->done_flushed = p->done;
+	p->n_done = 0;
+	if (q->inf.part != NULL)
+		unm_inflight_commit(q, p->done.idx, p->done.wrap);
+	if (q->rec.r != NULL)
+		unm_record_commit(q);
+	if (__builtin_expect(q->rec.n_foreign > 0, 0))
+		slots += unm_record_pass_by(q);
+	/* Pairs with the driver's, between its event area and its look at the slot's flags. */
+	unm_full_fence();
+	return wants_call(q, slots);
+}
+
 void
 unm_vq_packed_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written)
 {
 	struct packed_state *p = &q->p;
 
+	if (q->rec.r != NULL && __builtin_expect(unm_record_is_full(q), 0))
+		q->rec.owes_call |= publish(q);
 	if (q->c.in_order && written == 0) {
 		if (p->held_slots == 0)
 			p->held_at = p->done;
@@ -316,50 +383,24 @@ unm_vq_packed_rewind(struct unm_vq *q)
 		unm_inflight_rewind(q);
 }
 
-/* The driver's wish, of one load: offset and wrap bit in the low half, flags in the high one. */
-static bool
-wants_call(struct unm_vq *q, uint32_t slots)
-{
-	const uint32_t event = le32toh(UNM_READ_ONCE(*q->p.driver_event));
-	const uint32_t flags = event >> 16 & 3;
-	const uint16_t now = q->p.done_flushed.idx;
-	uint16_t off = event & 0x7fff;
-
-	if (flags != EVENT_F_DESC || !q->c.has_event_idx)
-		return flags != EVENT_F_DISABLE;
-	if ((event >> 15 & 1) != q->p.done_flushed.wrap)
-		off = (uint16_t)(off - q->c.num);
-	return (uint16_t)(now - off - 1) < slots;
-}
-
 bool
 unm_vq_packed_flush(struct unm_vq *q)
 {
-	struct packed_state *p = &q->p;
-	const uint32_t slots = p->n_done;
+	const bool owed = q->rec.owes_call;
 
-	if (slots == 0)
-		return false;
-	put_held(q);
-	if (q->inf.part != NULL)
-		unm_inflight_prepare(q, p->done.idx, p->done.wrap);
-	guest_store16_release(&p->desc[p->done_flushed.idx].flags, p->first_flags);
-	if (__builtin_expect(q->mem->log != NULL, 0))
-		log_slot(q, p->done_flushed.idx);
-	p->has_first = false;
-	p->done_flushed = p->done;
-	p->n_done = 0;
-	if (q->inf.part != NULL)
-		unm_inflight_commit(q, p->done.idx, p->done.wrap);
-	/* Pairs with the driver's, between its event area and its look at the slot's flags. */
-	unm_full_fence();
-	return wants_call(q, slots);
+	q->rec.owes_call = false;
+	return publish(q) || owed;
 }
 
+/*
+ * Never 0, which is how a driver makes it: records tell a new ring by that. The position means
+ * something with EVENT_F_DESC only, and QEMU may change the flags alone while it has no back end.
+ */
 static void
 store_event(struct unm_vq *q, struct packed_pos at, uint32_t flags)
 {
-	const uint32_t v = at.idx | (uint32_t)at.wrap << 15 | flags << 16;
+	const uint32_t pos = flags == EVENT_F_DESC ? record_pos(at) : UINT16_MAX;
+	const uint32_t v = pos | flags << 16;
 
 	UNM_WRITE_ONCE(*q->p.device_event, htole32(v));
 	if (q->p.event_gpa != UINT64_MAX)
@@ -381,4 +422,10 @@ unm_vq_packed_kicks_on(struct unm_vq *q)
 	/* Pairs with the driver's, between the slot's flags and its look at the event area. */
 	unm_full_fence();
 	return p->n_done + p->n_seen < q->c.num && slot_is_avail(q, p->seen);
+}
+
+void
+unm_vq_packed_mark(struct unm_vq *q)
+{
+	store_event(q, q->p.seen, EVENT_F_ENABLE);
 }

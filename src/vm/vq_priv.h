@@ -21,6 +21,7 @@
 
 #include "shm/atomic.h"
 #include "vm/inflight.h"
+#include "vm/record.h"
 #include "vm/vq.h"
 
 #define VQ_NAME_LEN 64
@@ -158,6 +159,14 @@ struct inflight_state {
 	struct inflight_link *link; /* packed */
 };
 
+/* The record of a packed ring; see vq_record.h. All zero: none. */
+struct record_state {
+	struct unm_record *r;
+	uint32_t n_foreign; /* completions ahead that are not ours */
+	uint16_t n;	    /* descriptors saved */
+	bool owes_call;	    /* for a part of a batch that was published before the flush */
+};
+
 struct unm_vq {
 	struct unm_guest_mem *mem;
 	struct unm_vq_config c;
@@ -172,6 +181,7 @@ struct unm_vq {
 		struct packed_state p;
 	};
 	struct inflight_state inf;
+	struct record_state rec;
 	char name[VQ_NAME_LEN];
 };
 
@@ -230,5 +240,7 @@ bool unm_vq_packed_flush(struct unm_vq *q);
 void unm_vq_packed_kicks_off(struct unm_vq *q);
 bool unm_vq_packed_kicks_on(struct unm_vq *q);
 uint32_t unm_vq_packed_base(const struct unm_vq *q);
+/* The device's event area asks for kicks, and does not look as the driver has made it. */
+void unm_vq_packed_mark(struct unm_vq *q);
 
 #endif

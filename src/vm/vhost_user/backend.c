@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "vm/log.h"
+#include "vm/record.h"
 #include "vm/vhost_user/backend_priv.h"
 
 #define MAX_MESSAGES 32 /* handled by one call */
@@ -292,6 +293,19 @@ unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_de
 	return 0;
 }
 
+uint64_t
+unm_vu_records_size(unsigned int n_rings)
+{
+	return (uint64_t)n_rings * UNM_RECORD_SIZE;
+}
+
+int
+unm_vu_set_records(struct unm_vu_backend *b, int fd)
+{
+	return unm_guest_file_map(
+		&b->records, fd, unm_vu_records_size(b->ops->n_rings), 0, &b->guard);
+}
+
 /* Leave the device as it was before the connection. */
 static void
 reset_device(struct unm_vu_backend *b)
@@ -322,6 +336,7 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 		unm_vq_free(b->ring[i].q);
 	}
 	unm_guest_file_unmap(&b->inflight);
+	unm_guest_file_unmap(&b->records);
 	unm_guest_mem_clear(&b->mem);
 	unm_guest_guard_fini(&b->guard);
 	if (b->request_fd >= 0)

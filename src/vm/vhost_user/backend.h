@@ -102,6 +102,19 @@ struct unm_vu_device_ops {
 int unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_device_ops *ops,
 	void *dev, const char *name);
 
+/* Bytes of a file with the records of packed rings (record.h). */
+uint64_t unm_vu_records_size(unsigned int n_rings);
+
+/**
+ * unm_vu_set_records() - go on where these records say, and keep them
+ * @fd: borrowed; a regular file, unm_vu_records_size() bytes or more
+ *
+ * For front ends without an in-flight region; before unm_vu_readable(). Without it a packed ring
+ * begins where the front end says. A file that is truncated ends the connection. Return: 0 or a
+ * negative errno.
+ */
+int unm_vu_set_records(struct unm_vu_backend *b, int fd);
+
 /*
  * Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has
  * sent. NULL is accepted.

@@ -32,9 +32,11 @@ struct vu_ring {
 	struct unm_vu_ring_addr addr;
 	uint32_t num;
 	uint32_t base;
+	uint32_t own_base;	      /* what the queue has said itself, if has_own_base */
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	bool has_addr, has_base;      /* num: not 0 */
-	bool has_kick;		      /* waiting or started */
+	bool has_own_base;
+	bool has_kick; /* waiting or started */
 	bool is_started;
 	bool is_enabled;
 };
@@ -59,6 +61,7 @@ struct unm_vu_backend {
 	struct unm_guest_guard guard;
 	struct unm_guest_mem mem;
 	struct unm_guest_file inflight;
+	struct unm_guest_file records; /* of packed rings: one each */
 	uint16_t inflight_queues, inflight_size;
 	int request_fd; /* back-end channel, or -1 */
 
@@ -115,6 +118,12 @@ void vu_ring_halt(struct unm_vu_backend *b, unsigned int idx);
 
 /* To stopped: the descriptors of KICK and CALL are closed. */
 void vu_ring_stop(struct unm_vu_backend *b, unsigned int idx);
+
+/* The same for a ring that is not resumed, or only from where the front end has been told. */
+void vu_ring_end(struct unm_vu_backend *b, unsigned int idx);
+
+/* The front end knows where ring @idx stands. */
+void vu_ring_told(struct unm_vu_backend *b, unsigned int idx);
 
 /* As if it had never been set up, but for its descriptor for errors. */
 void vu_ring_reset(struct unm_vu_backend *b, unsigned int idx);

@@ -133,7 +133,7 @@ vu_set_status(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	b->status = (uint8_t)m->payload.u64;
 	/* The driver has reset the device. */
 	for (i = 0; i < b->ops->n_rings && b->status == 0; i++)
-		vu_ring_stop(b, i);
+		vu_ring_end(b, i);
 	vu_update_driver_ok(b);
 	return 0;
 }
@@ -145,8 +145,10 @@ vu_reset_device(struct unm_vu_backend *b, struct unm_vu_msg *m)
 
 	(void)m;
 	b->status = 0;
-	for (i = 0; i < b->ops->n_rings; i++)
+	for (i = 0; i < b->ops->n_rings; i++) {
+		vu_ring_end(b, i);
 		vu_ring_reset(b, i);
+	}
 	vu_update_driver_ok(b);
 	return 0;
 }

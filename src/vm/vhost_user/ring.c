@@ -7,6 +7,7 @@
 #include "vm/inflight.h"
 #include "vm/log.h"
 #include "vm/vhost_user/backend_priv.h"
+#include "vm/vq_record.h"
 
 #define F_INDIRECT   (1ull << 28)
 #define F_EVENT_IDX  (1ull << 29)
@@ -44,6 +45,15 @@ correct_packed_base(const struct unm_vu_backend *b, uint32_t base)
 	return base;
 }
 
+/* The record of ring @idx, NULL if there is none. */
+static struct unm_record *
+get_record(const struct unm_vu_backend *b, unsigned int idx)
+{
+	if (b->records.data == NULL)
+		return NULL;
+	return (struct unm_record *)(void *)b->records.data + idx;
+}
+
 static int
 make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 {
@@ -60,6 +70,8 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 		.used_uaddr = r->addr.used,
 		.log_gpa = (r->addr.flags & UNM_VU_ADDR_LOG) != 0 ? r->addr.log : UINT64_MAX,
 		.base = r->base,
+		.record = get_record(b, idx),
+		.base_is_ours = r->has_own_base && r->base == r->own_base,
 	};
 	if (!r->has_base)
 		c->base = c->is_packed ? PACKED_FRESH : 0;
@@ -104,8 +116,9 @@ vu_ring_halt(struct unm_vu_backend *b, unsigned int idx)
 	if (!r->is_started)
 		return;
 	b->ops->ring_stopped(b->dev, idx);
-	r->base = unm_vq_stop(r->q);
+	r->base = r->own_base = unm_vq_stop(r->q);
 	r->has_base = true;
+	r->has_own_base = unm_vq_broken_reason(r->q) == NULL;
 	r->is_started = false;
 }
 
@@ -127,6 +140,25 @@ vu_ring_stop(struct unm_vu_backend *b, unsigned int idx)
 }
 
 void
+vu_ring_told(struct unm_vu_backend *b, unsigned int idx)
+{
+	struct unm_record *r = get_record(b, idx);
+
+	if (r != NULL)
+		unm_record_stopped(r);
+}
+
+void
+vu_ring_end(struct unm_vu_backend *b, unsigned int idx)
+{
+	const bool was_started = b->ring[idx].is_started;
+
+	vu_ring_stop(b, idx);
+	if (was_started)
+		vu_ring_told(b, idx);
+}
+
+void
 vu_ring_reset(struct unm_vu_backend *b, unsigned int idx)
 {
 	struct vu_ring *r = &b->ring[idx];
@@ -134,7 +166,7 @@ vu_ring_reset(struct unm_vu_backend *b, unsigned int idx)
 	vu_ring_stop(b, idx);
 	r->num = 0;
 	r->base = 0;
-	r->has_base = false;
+	r->has_base = r->has_own_base = false;
 	r->has_addr = false;
 	vu_ring_set_enabled(b, idx, b->has_features && (b->features & UNM_VU_F_PROTOCOL) == 0);
 }

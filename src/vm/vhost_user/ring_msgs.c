@@ -80,12 +80,18 @@ vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
 	struct unm_vu_ring_state s = m->payload.state;
 	const int err = check_index(b, s.index);
+	bool was_started;
+	int ret;
 
 	if (err < 0)
 		return err;
+	was_started = b->ring[s.index].is_started;
 	vu_ring_stop(b, s.index);
 	s.num = b->ring[s.index].base;
-	return vu_reply(b, &s, sizeof(s), -1);
+	ret = vu_reply(b, &s, sizeof(s), -1);
+	if (ret == VU_REPLIED && was_started)
+		vu_ring_told(b, s.index); /* not before: whoever dies in between leaves the place */
+	return ret;
 }
 
 static bool

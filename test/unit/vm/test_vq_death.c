@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A device server is killed at any instruction, and another one takes over its queues: with the in-
- * flight region, or, for split rings, by the used index alone. No descriptor is lost, none is used
- * twice, order is kept. The guest goes on in between, or does not.
+ * flight region, or, for split rings, by the used index alone, for packed ones by the server's own
+ * record. No descriptor is lost, none is used twice, order is kept. The guest goes on in between, or
+ * does not.
  *
  * A child serves a queue one machine instruction at a time (ptrace). Whenever an instruction has
  * changed memory that outlives it, the parent takes a copy of that memory, starts a queue on it as
@@ -51,9 +52,18 @@ ring_size(void)
 	return (size_t)(rig.buffers - RIG_GPA);
 }
 
-static size_t
-inflight_size(void)
+/* What outlives the server beside the ring. */
+static void *
+kept(void)
 {
+	return rig.record != NULL ? rig.record : rig.inflight;
+}
+
+static size_t
+kept_size(void)
+{
+	if (rig.record != NULL)
+		return UNM_RECORD_SIZE;
 	return rig.inflight != NULL ? UNM_INFLIGHT_PART(rig.c.num) : 0;
 }
 
@@ -187,16 +197,32 @@ take_over(bool goes_on)
 	rig.q = childs;
 }
 
+/* A server has died in the middle of a batch. */
+static void
+leave_batch(void)
+{
+	struct unm_vq_part part[MAX_PART];
+	struct unm_vq_chain c[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		CHECK(unm_vq_peek(rig.q, &c[i], part, MAX_PART) == 1);
+	for (i = 0; i < 2; i++)
+		unm_vq_push(rig.q, &c[i], c[i].write_len);
+}
+
 /* What the child does; positions are anywhere in the ring. */
 static void
-child(void)
+child(bool takes_over)
 {
+	if (takes_over)
+		CHECK(rig_restart(&rig, vd_crash_base(&rig.vd)) == 0);
 	serve(4, 3);
 	serve(3, 2);
 }
 
 static pid_t
-start_child(int *status)
+start_child(bool takes_over, int *status)
 {
 	const pid_t pid = fork();
 
@@ -205,7 +231,7 @@ start_child(int *status)
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(SKIP);
 		raise(SIGSTOP);
-		child();
+		child(takes_over);
 		_exit(0);
 	}
 	CHECK(waitpid(pid, status, 0) == pid);
@@ -217,36 +243,57 @@ start_child(int *status)
 }
 
 static void
-at_every_step(void)
+put_back(const uint8_t *ring, const void *outside)
+{
+	memcpy(rig.guest, ring, ring_size());
+	if (kept() != NULL)
+		memcpy(kept(), outside, kept_size());
+}
+
+static bool
+has_changed(const uint8_t *ring, const void *outside)
+{
+	return memcmp(ring, rig.guest, ring_size()) != 0 ||
+	       (kept() != NULL && memcmp(outside, kept(), kept_size()) != 0);
+}
+
+static void
+check_state(void)
 {
 	uint8_t *ring = copy_of(rig.guest, ring_size());
-	uint8_t *inflight = copy_of(rig.inflight, inflight_size());
+	void *outside = copy_of(kept(), kept_size());
+	unsigned int goes_on;
+
+	for (goes_on = 0; goes_on < 2; goes_on++) {
+		struct driver_copy d = driver_save();
+
+		take_over(goes_on == 1);
+		put_back(ring, outside);
+		driver_restore(&d);
+	}
+	free(ring);
+	free(outside);
+}
+
+static void
+at_every_step(bool takes_over)
+{
+	uint8_t *ring = copy_of(rig.guest, ring_size());
+	void *outside = copy_of(kept(), kept_size());
 	unsigned int n_steps = 0, n_states = 0;
 	int status;
 	pid_t pid;
 
 	fflush(stdout);
-	pid = start_child(&status);
+	pid = start_child(takes_over, &status);
 	for (;;) {
 		const bool ended = WIFEXITED(status);
 
-		if (n_steps == 0 || ended || memcmp(ring, rig.guest, ring_size()) != 0 ||
-			(rig.inflight != NULL &&
-				memcmp(inflight, rig.inflight, inflight_size()) != 0)) {
-			unsigned int goes_on;
-
+		if (n_steps == 0 || ended || has_changed(ring, outside)) {
 			memcpy(ring, rig.guest, ring_size());
-			memcpy(inflight, rig.inflight != NULL ? rig.inflight : ring,
-				inflight_size());
-			for (goes_on = 0; goes_on < 2; goes_on++) {
-				struct driver_copy d = driver_save();
-
-				take_over(goes_on == 1);
-				memcpy(rig.guest, ring, ring_size());
-				memcpy(rig.inflight != NULL ? rig.inflight : ring, inflight,
-					inflight_size());
-				driver_restore(&d);
-			}
+			if (kept() != NULL)
+				memcpy(outside, kept(), kept_size());
+			check_state();
 			n_states++;
 		}
 		if (ended)
@@ -260,7 +307,7 @@ at_every_step(void)
 	printf("%s: %u instructions, %u states\n", rig.c.name, n_steps, n_states);
 	CHECK(n_states > 5);
 	free(ring);
-	free(inflight);
+	free(outside);
 }
 
 static const struct rig_config configs[] = {
@@ -279,7 +326,37 @@ static const struct rig_config configs[] = {
 		.is_packed = true,
 		.table_len = 4,
 		.has_inflight = true},
+	{.name = "packed, record", .num = 23, .is_packed = true, .has_record = true},
+	{.name = "packed, in order, record",
+		.num = 23,
+		.is_packed = true,
+		.in_order = true,
+		.has_record = true},
+	{.name = "packed, tables, record",
+		.num = 16,
+		.is_packed = true,
+		.table_len = 4,
+		.has_record = true},
 };
+
+static void
+check_config(const struct rig_config *c, unsigned int shift, bool takes_over)
+{
+	unsigned int k;
+
+	due = added = 0;
+	rig_open(&rig, c);
+	for (k = 0; k < 5 * shift; k++) {
+		add_chains(1);
+		CHECK(serve(1, 1) == 1);
+		driver_gets();
+	}
+	add_chains(6);
+	if (takes_over)
+		leave_batch();
+	at_every_step(takes_over);
+	rig_close(&rig);
+}
 
 int
 main(void)
@@ -289,18 +366,8 @@ main(void)
 	for (i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
 		/* From different places of the ring on, so that it wraps at different points. */
 		for (shift = 0; shift < 3; shift++) {
-			unsigned int k;
-
-			due = added = 0;
-			rig_open(&rig, &configs[i]);
-			for (k = 0; k < 5 * shift; k++) {
-				add_chains(1);
-				CHECK(serve(1, 1) == 1);
-				driver_gets();
-			}
-			add_chains(6);
-			at_every_step();
-			rig_close(&rig);
+			check_config(&configs[i], shift, false);
+			check_config(&configs[i], shift, true);
 		}
 	}
 	return 0;

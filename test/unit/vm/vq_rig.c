@@ -94,6 +94,7 @@ rig_vq_config(const struct rig *r, uint32_t base)
 		.log_gpa = r->c.has_log ? used - RIG_UADDR + RIG_GPA : UINT64_MAX,
 		.base = base,
 		.inflight = r->inflight,
+		.record = r->record,
 	};
 }
 
@@ -132,6 +133,11 @@ rig_open(struct rig *r, const struct rig_config *c)
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		MUST(r->inflight != MAP_FAILED);
 	}
+	if (c->has_record) {
+		r->record = mmap(NULL, UNM_RECORD_SIZE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		MUST(r->record != MAP_FAILED);
+	}
 	MUST(rig_restart(r, rig_fresh_base(r)) == 0);
 }
 
@@ -144,6 +150,8 @@ rig_close(struct rig *r)
 	munmap(r->guest, RIG_SIZE);
 	if (r->inflight != NULL)
 		munmap(r->inflight, UNM_INFLIGHT_PART(r->c.num));
+	if (r->record != NULL)
+		munmap(r->record, UNM_RECORD_SIZE);
 	if (r->log != NULL)
 		munmap(r->log, RIG_LOG);
 }

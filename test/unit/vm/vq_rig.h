@@ -17,6 +17,7 @@
 
 #include "vdriver.h"
 #include "vm/inflight.h"
+#include "vm/record.h"
 #include "vm/vq.h"
 
 #define RIG_SIZE  0x400000u
@@ -30,6 +31,7 @@ struct rig_config {
 	bool is_packed, has_event_idx, in_order;
 	uint16_t table_len; /* 0: no indirect tables */
 	bool has_inflight;
+	bool has_record;
 	bool has_log;
 };
 
@@ -38,6 +40,7 @@ struct rig {
 	uint8_t *guest; /* the driver's view of the memory */
 	uint8_t *log;	/* the driver's view of the dirty log, or NULL */
 	void *inflight;
+	struct unm_record *record;
 	struct unm_guest_mem mem;
 	struct unm_vq *q;
 	struct vd vd;
