@@ -265,6 +265,8 @@ start(struct server *s)
 		nmt_die(&vh_cli, "can't start: %s", strerror(-err));
 	unm_loop_on_port_lost(s->loop, on_port_lost, s);
 	unm_loop_on_link(s->loop, on_link, s);
+	for (i = 0; i < s->opts.n_nics; i++)
+		vh_nic_open_records(&s->nic[i]);
 	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
 		nmt_die(&vh_cli, "can't give up privileges: %s (--no-sandbox keeps them)",
 			strerror(-err));

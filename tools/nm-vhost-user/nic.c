@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "records.h"
 #include "vm/log.h"
 
 #define FIRST_PAUSE_MS	 50
@@ -175,7 +176,7 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 {
 	int lock, err;
 
-	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .timer_fd = -1};
+	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .records_fd = -1, .timer_fd = -1};
 	make_dir(opts->socket);
 	if (opts->is_client)
 		return 0;
@@ -254,6 +255,24 @@ on_message(void *arg, short revents)
 	connect_or_wait(n);
 }
 
+static void
+use_records(struct vh_nic *n)
+{
+	int err = unm_vu_set_records(n->backend, n->records_fd);
+
+	if (err == 0)
+		return;
+	/* Somebody has truncated it. */
+	unm_vm_log(unm_net_name(n->net),
+		"%s.rings can't be used; a guest's packed rings would not "
+		"outlive this process",
+		n->opts->socket);
+	close(n->records_fd);
+	n->records_fd = vh_records_unnamed(unm_vu_records_size(n->ops.n_rings));
+	if (n->records_fd >= 0)
+		(void)unm_vu_set_records(n->backend, n->records_fd); /* else there are none */
+}
+
 /* @sock: owned from now on. Return: 0, -EAGAIN turned away, another negative errno. */
 static int
 begin_connection(struct vh_nic *n, int sock)
@@ -272,6 +291,8 @@ begin_connection(struct vh_nic *n, int sock)
 		n->peer = 0;
 		return err;
 	}
+	if (n->records_fd >= 0)
+		use_records(n);
 	err = unm_loop_watch(n->loop, unm_vu_fd(n->backend), POLLIN, on_message, n);
 	if (err == 0)
 		err = unm_loop_watch(n->loop, unm_vu_fault_fd(n->backend), POLLIN, on_message, n);
@@ -454,6 +475,39 @@ on_timer(void *arg, short revents)
 		connect_or_wait(n);
 }
 
+/* ---- records of packed rings ---- */
+
+void
+vh_nic_open_records(struct vh_nic *n)
+{
+	if ((n->opts->features.virtio_off & VH_F_PACKED) != 0)
+		return;
+	n->records_fd = vh_records_open(n->opts->socket);
+	if (n->records_fd < 0)
+		n->records_error = n->records_fd;
+}
+
+/* Room in the file; without one the records live as long as we do. */
+static void
+make_records(struct vh_nic *n)
+{
+	const uint64_t size = unm_vu_records_size(n->ops.n_rings);
+	int err = n->records_error;
+
+	if ((n->opts->features.virtio_off & VH_F_PACKED) != 0)
+		return;
+	if (err == 0)
+		err = vh_records_resize(n->records_fd, size);
+	if (err == 0)
+		return;
+	unm_vm_log(unm_net_name(n->net),
+		"no file %s.rings: %s; a guest's packed rings would not outlive this process",
+		n->opts->socket, strerror(-err));
+	if (n->records_fd >= 0)
+		close(n->records_fd);
+	n->records_fd = vh_records_unnamed(size);
+}
+
 int
 vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
 {
@@ -480,6 +534,7 @@ vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
 	n->ops = *unm_net_ops(n->net);
 	n->ops.features &= ~o->features.virtio_off;
 	n->ops.protocol_features &= ~o->features.protocol_off;
+	make_records(n);
 	n->connect_pause_ms = FIRST_PAUSE_MS;
 	n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (n->timer_fd < 0)
@@ -513,7 +568,9 @@ vh_nic_stop(struct vh_nic *n)
 		close(n->timer_fd);
 	if (n->listen_fd >= 0)
 		close(n->listen_fd);
-	*n = (struct vh_nic){.opts = n->opts, .listen_fd = -1, .timer_fd = -1};
+	if (n->records_fd >= 0)
+		close(n->records_fd);
+	*n = (struct vh_nic){.opts = n->opts, .listen_fd = -1, .records_fd = -1, .timer_fd = -1};
 }
 
 const char *

@@ -41,6 +41,8 @@ struct vh_nic {
 	struct unm_vu_backend *backend;	  /* NULL: idle */
 	int listen_fd;			  /* -1: a client, or not open yet */
 	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
+	int records_fd;			  /* of packed rings (records.h); -1: none */
+	int records_error;		  /* why the file can't be had; 0: it can */
 	int timer_fd;		/* pause before connecting, accepting, or opening the port again */
 	uint64_t n_connections; /* so far */
 	uint64_t n_failures;	/* of these, ended because of what the front end did */
@@ -62,6 +64,9 @@ struct vh_nic {
  * Return: 0 or a negative errno.
  */
 int vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why);
+
+/* Open the file for the places of packed rings; before the sandbox. */
+void vh_nic_open_records(struct vh_nic *n);
 
 /* Open the port, join the loop, wait for a front end. Return, @why: as vh_nic_bind(). */
 int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why);

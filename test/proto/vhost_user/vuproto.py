@@ -219,15 +219,64 @@ class Ring:
             os.close(fd)
 
 
+class PackedRing(Ring):
+    """The same, packed: chains of one descriptor, whose id is the number of their buffer."""
+
+    FRESH = 0x80008000
+    AVAIL, USED, WRITE = 1 << 7, 1 << 15, 2
+
+    def __init__(self, guest, index, at, num=64):
+        super().__init__(guest, index, at, num)
+        self.avail, self.used = at + 16 * num, at + 16 * num + 4  # event areas of driver and device
+        self.reset()
+
+    def reset(self):
+        """As a driver makes it."""
+        self.guest.mem[self.desc:self.used + 4] = bytes(self.used + 4 - self.desc)
+        self.avail_at, self.used_at = (0, True), (0, True)
+        self.todo = None
+
+    def next(self, at):
+        return (at[0] + 1, at[1]) if at[0] + 1 < self.num else (0, not at[1])
+
+    def set_up(self, base=None):
+        super().set_up(self.FRESH if base is None else base)
+
+    def descriptor(self, i, gpa, size, flags, after=0):
+        self.todo = (gpa, size, flags)
+
+    def add(self, head):
+        slot, wrap = self.avail_at
+        gpa, size, flags = self.todo if self.todo else (GPA + 0x10000 + 2048 * head, 2048, self.WRITE)
+        self.todo = None
+        struct.pack_into("<QIH", self.guest.mem, self.desc + 16 * slot, gpa, size, head)
+        self.guest.words[(self.desc + 16 * slot + 14) // 2] = flags | (self.AVAIL if wrap else self.USED)
+        self.avail_at = self.next(self.avail_at)
+
+    def get_used(self, timeout=TIMEOUT):
+        slot, wrap = self.used_at
+        deadline = time.monotonic() + timeout
+        want = self.AVAIL | self.USED if wrap else 0
+        while self.guest.words[(self.desc + 16 * slot + 14) // 2] & (self.AVAIL | self.USED) != want or self.used_at == self.avail_at:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            if select.select([self.call_fd], [], [], min(left, 0.05))[0]:
+                os.eventfd_read(self.call_fd)
+        size, i = struct.unpack_from("<IH", self.guest.mem, self.desc + 16 * slot + 8)
+        self.used_at = self.next(self.used_at)
+        return i, size
+
+
 class Guest(FrontEnd):
     """A front end whose guest sends and receives frames through rings 0 and 1."""
 
-    def __init__(self, path, negotiate=True, sock=None, **kwargs):
+    def __init__(self, path, negotiate=True, sock=None, kind=Ring, **kwargs):
         super().__init__(path, sock)
         self.memfd = memfd(MEM_SIZE)
         self.mem = mmap.mmap(self.memfd, MEM_SIZE)
         self.words = memoryview(self.mem).cast("H")
-        self.rx, self.tx = Ring(self, 0, 0x1000), Ring(self, 1, 0x3000)
+        self.rx, self.tx = kind(self, 0, 0x1000), kind(self, 1, 0x3000)
         self.n_sent = 0
         if negotiate:
             self.negotiate(**kwargs)
@@ -314,11 +363,12 @@ def pass_frame(src, dst):
 class Server:
     """netmapd, and nm-vhost-user with NICs a and b on one switch."""
 
-    def __init__(self, args=(), nics=("a", "b"), wait=True, ports="valevu:%s"):
+    def __init__(self, args=(), nics=("a", "b"), wait=True, ports="valevu:%s", before=lambda server: None):
         self.daemon = u.Daemon()
         self.dir = tempfile.mkdtemp(prefix="unm-vu-")
         self.log = open(os.path.join(self.dir, "log"), "w+b")
         self.args, self.nics, self.ports = args, nics, ports
+        before(self)
         self.start(wait)
 
     def start(self, wait=True):

@@ -96,7 +96,11 @@ def test_front_end_killed():
 
 def test_hang_up():
     """The front end hangs up and comes back with rings that are in use, as QEMU does; also without an in-flight region."""
-    for features, rounds in ((SPLIT, ROUNDS), (SPLIT.replace(",inflight", ""), 5 * ROUNDS)):
+    for features, rounds in (
+        (SPLIT, ROUNDS),
+        (SPLIT.replace(",inflight", ""), 5 * ROUNDS),
+        (PACKED.replace(",inflight", ""), 5 * ROUNDS),
+    ):
         with Rig() as rig:
             rig.server("a"), rig.server("b")
             a, b = guest(rig, "a", 0, features), guest(rig, "b", 1, features)
@@ -119,11 +123,11 @@ def expect_few_doubled(fe, n_kills):
         check(s["doubled"] <= n_kills * 256, "%d kills, %s" % (n_kills, s))
 
 
-def server_killed(features):
+def server_killed(features, rounds=ROUNDS):
     with Rig() as rig:
         servers = [rig.server("a"), rig.server("b")]
         a, b = guest(rig, "a", 0, features), guest(rig, "b", 1, features)
-        for n in range(ROUNDS):
+        for n in range(rounds):
             a.wait_progress(0)
             servers[0].kill()
             servers[0] = rig.server("a")
@@ -134,7 +138,7 @@ def server_killed(features):
             b.wait_progress(0)
         for fe in (a, b):
             expect_whole(fe)
-        expect_few_doubled(b, ROUNDS)
+        expect_few_doubled(b, rounds)
         check(
             all(s["doubled"] == 0 for s in a.nic(0)["streams"]),
             "the sender's server was not killed: %s" % a.nic(0),
@@ -152,6 +156,12 @@ def test_server_killed_packed():
 def test_server_killed_without_inflight():
     """As with QEMU's network cards: the used index of the ring is all that there is."""
     server_killed(CONTROL + ",event,indirect,merge")
+
+
+def test_server_killed_packed_without_inflight():
+    """As with QEMU's network cards: they say that rings are fresh. The server has a record of its own."""
+    for more in "", ",inorder":
+        server_killed(CONTROL + ",event,indirect,merge,packed" + more, 4 * ROUNDS)
 
 
 def test_netmapd_killed():
@@ -218,6 +228,7 @@ if __name__ == "__main__":
         test_server_killed_split,
         test_server_killed_packed,
         test_server_killed_without_inflight,
+        test_server_killed_packed_without_inflight,
         test_netmapd_killed,
         test_netmapd_killed_at_the_start,
         test_server_connects,
