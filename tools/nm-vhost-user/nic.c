@@ -214,6 +214,7 @@ disconnect(struct vh_nic *n)
 		return;
 	unm_loop_unwatch(n->loop, unm_vu_fd(n->backend));
 	unm_loop_unwatch(n->loop, unm_vu_fault_fd(n->backend));
+	unm_loop_unwatch(n->loop, unm_vu_timer_fd(n->backend));
 	unm_vu_backend_free(n->backend);
 	n->backend = NULL;
 	n->peer = 0;
@@ -296,6 +297,8 @@ begin_connection(struct vh_nic *n, int sock)
 	err = unm_loop_watch(n->loop, unm_vu_fd(n->backend), POLLIN, on_message, n);
 	if (err == 0)
 		err = unm_loop_watch(n->loop, unm_vu_fault_fd(n->backend), POLLIN, on_message, n);
+	if (err == 0)
+		err = unm_loop_watch(n->loop, unm_vu_timer_fd(n->backend), POLLIN, on_message, n);
 	if (err < 0) {
 		disconnect(n);
 		return err;

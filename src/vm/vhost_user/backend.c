@@ -4,6 +4,8 @@
  *
  * What is wrong with a message decides what becomes of the connection:
  *   - no message at all (version, size of the payload beyond any): it ends;
+ *   - begun and not finished: it ends after FINISH_S, for until then its descriptors are kept here,
+ *     of which one can be the front end's own end of the connection;
  *   - unknown, or of a protocol feature that was not negotiated: a negative answer if one is
  *     wanted, else it is ignored, as the protocol has it;
  *   - known, but not acceptable: a negative answer (the errno) if one is wanted, else the
@@ -16,6 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vm/log.h"
@@ -24,6 +28,7 @@
 
 #define MAX_MESSAGES 32 /* handled by one call */
 #define MAX_LOGGED   16 /* negative answers of one connection */
+#define FINISH_S     5	/* from a message's first byte to its last one */
 #define NO_FEATURE   0xff
 
 struct request {
@@ -205,9 +210,33 @@ end_connection(struct unm_vu_backend *b, int err)
 	return -EPROTO;
 }
 
+/* Nothing more is there to be read. @expired: the timer has been. */
+static int
+check_midway(struct unm_vu_backend *b, bool expired)
+{
+	const struct itimerspec t = {.it_value = {.tv_sec = FINISH_S}};
+
+	if (!unm_vu_conn_is_midway(&b->conn))
+		return 0;
+	if (!b->is_midway) {
+		b->is_midway = true;
+		(void)timerfd_settime(b->timer_fd, 0, &t, NULL); /* the values are right */
+		return 0;
+	}
+	if (!expired)
+		return 0;
+	unm_vm_log(b->name,
+		"vhost-user: a message was begun and not finished for %d s; "
+		"connection ended",
+		FINISH_S);
+	return -ETIMEDOUT;
+}
+
 int
 unm_vu_readable(struct unm_vu_backend *b)
 {
+	uint64_t n_expired;
+	bool expired;
 	unsigned int i;
 	int ret;
 
@@ -216,12 +245,14 @@ unm_vu_readable(struct unm_vu_backend *b)
 				    "(file truncated?); connection ended");
 		return -EFAULT;
 	}
+	expired = read(b->timer_fd, &n_expired, sizeof(n_expired)) == (ssize_t)sizeof(n_expired);
 	for (i = 0; i < MAX_MESSAGES; i++) {
 		ret = unm_vu_conn_recv(&b->conn);
 		if (ret < 0)
 			return end_connection(b, ret);
 		if (ret == 0)
-			return 0;
+			return check_midway(b, expired);
+		b->is_midway = false;
 		ret = handle_message(b);
 		unm_vu_conn_next(&b->conn);
 		if (ret == -ECONNRESET)
@@ -279,12 +310,15 @@ unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_de
 	b->ops = ops;
 	b->dev = dev;
 	snprintf(b->name, sizeof(b->name), "%s", name);
+	b->timer_fd = -1;
 	init_fds(b); /* first: unm_vu_backend_free() closes what is not negative */
 	unm_guest_mem_init(&b->mem);
 	b->mem.guard = &b->guard;
 	err = unm_guest_guard_init(&b->guard);
-	if (err == 0)
-		err = make_rings(b);
+	if (err == 0) {
+		b->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		err = b->timer_fd < 0 ? -errno : make_rings(b);
+	}
 	if (err < 0) {
 		unm_vu_backend_free(b);
 		return err;
@@ -341,6 +375,8 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 	unm_guest_guard_fini(&b->guard);
 	if (b->request_fd >= 0)
 		close(b->request_fd);
+	if (b->timer_fd >= 0)
+		close(b->timer_fd);
 	unm_vu_conn_fini(&b->conn);
 	free(b);
 }
@@ -367,6 +403,12 @@ int
 unm_vu_fault_fd(const struct unm_vu_backend *b)
 {
 	return b->guard.event_fd;
+}
+
+int
+unm_vu_timer_fd(const struct unm_vu_backend *b)
+{
+	return b->timer_fd;
 }
 
 struct unm_guest_mem *

@@ -97,7 +97,7 @@ struct unm_vu_device_ops {
  * @ops, @dev: borrowed, must outlive the back end
  * @name: the port, for the log; copied
  *
- * Return: 0, -ENOMEM, or what making an eventfd gave, e.g. -EMFILE (@sock is closed then as well).
+ * Return: 0, -ENOMEM, or what making an eventfd or timer gave, e.g. -EMFILE (@sock is closed then as well).
  */
 int unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_device_ops *ops,
 	void *dev, const char *name);
@@ -133,6 +133,8 @@ int unm_vu_fd(const struct unm_vu_backend *b);
 
 /* Readable when memory of the front end has gone (guest_guard.h): then unm_vu_readable() fails. */
 int unm_vu_fault_fd(const struct unm_vu_backend *b);
+/* Readable when a message has not been finished for too long: then unm_vu_readable() fails. */
+int unm_vu_timer_fd(const struct unm_vu_backend *b);
 struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
 
 /*

@@ -57,6 +57,8 @@ struct unm_vu_backend {
 	bool owner_first; /* SET_OWNER came before it, as from User-Mode Linux */
 	uint8_t status;
 	bool is_driver_ok; /* as the device was told */
+	bool is_midway;	   /* a message has begun, and the timer with it */
+	int timer_fd;
 
 	struct unm_guest_guard guard;
 	struct unm_guest_mem mem;

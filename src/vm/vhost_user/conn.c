@@ -145,6 +145,12 @@ unm_vu_conn_recv(struct unm_vu_conn *c)
 	return c->n_got == hdr_size + c->msg.hdr.size;
 }
 
+bool
+unm_vu_conn_is_midway(const struct unm_vu_conn *c)
+{
+	return c->n_got > 0;
+}
+
 void
 unm_vu_conn_next(struct unm_vu_conn *c)
 {

@@ -2,12 +2,13 @@
 /*
  * The socket of a vhost-user connection: whole messages out of a byte stream, with descriptors.
  *
- * Never blocks. A message may arrive in pieces, over any time; meanwhile the rest of the process
- * goes on. Descriptors may come with any piece; all of them are closed unless somebody takes them.
+ * Never blocks. A message may arrive in pieces, over a time that the caller bounds; meanwhile the
+ * rest of the process goes on. Descriptors may come with any piece; all of them are closed unless somebody takes them.
  */
 #ifndef UNM_VM_VHOST_USER_CONN_H
 #define UNM_VM_VHOST_USER_CONN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "vm/vhost_user/msg.h"
@@ -39,6 +40,9 @@ void unm_vu_conn_fini(struct unm_vu_conn *c);
  * front end has gone, -EPROTO what came is no message (c->error says why).
  */
 int unm_vu_conn_recv(struct unm_vu_conn *c);
+
+/* Has a part of a message come, or of its descriptors? */
+bool unm_vu_conn_is_midway(const struct unm_vu_conn *c);
 
 /* Done with c->msg: close what nobody has taken. */
 void unm_vu_conn_next(struct unm_vu_conn *c);

@@ -2,10 +2,10 @@
 /* Messages about the NIC, its configuration space, and the channel back to the front end. */
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vm/vhost_user/backend_priv.h"
+#include "vm/vhost_user/socket_fd.h"
 
 #define MIN_MTU 68u /* RFC 791; the least that VIRTIO allows a device to say */
 
@@ -36,12 +36,10 @@ vu_net_set_mtu(struct unm_vu_backend *b, struct unm_vu_msg *m)
 int
 vu_set_backend_req_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
-	socklen_t len = sizeof(int);
-	int domain, type;
+	const char *why = unm_vu_socket_check(m->fd[0]);
 
-	if (getsockopt(m->fd[0], SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 || domain != AF_UNIX ||
-		getsockopt(m->fd[0], SOL_SOCKET, SO_TYPE, &type, &len) != 0 || type != SOCK_STREAM)
-		return vu_fail(b, -EINVAL, "the descriptor is not a UNIX stream socket");
+	if (why != NULL)
+		return vu_fail(b, -EINVAL, "%s", why);
 	if (b->request_fd >= 0)
 		close(b->request_fd);
 	b->request_fd = unm_vu_msg_take_fd(m, 0);

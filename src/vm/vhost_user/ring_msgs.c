@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "vm/event_fd.h"
 #include "vm/vhost_user/backend_priv.h"
+#include "vm/vhost_user/socket_fd.h"
 
 static int
 check_index(struct unm_vu_backend *b, uint64_t idx)
@@ -94,46 +94,43 @@ vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	return ret;
 }
 
-static bool
-is_unix_socket(int fd)
-{
-	socklen_t len = sizeof(int);
-	int domain;
-
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
-}
-
 /*
  * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe; to signal only,
- * a UNIX socket too (what User-Mode Linux calls a pipe). Others could make us spin (a file is
- * always readable) or wait.
+ * one of a socket pair too (what User-Mode Linux calls a pipe). Others could make us spin (a file is
+ * always readable) or wait. Return: NULL, or what is wrong with it.
  */
-static bool
-is_signal_fd(int fd, bool to_read)
+static const char *
+check_signal_fd(int fd, bool to_read)
 {
+	static const char no_signal[] =
+		"the descriptor is nothing to signal by: an eventfd or a pipe is needed";
+	bool is_good;
 	char path[32], target[32];
 	struct stat st;
 	ssize_t n;
 	int mode = fcntl(fd, F_GETFL);
 
 	if (mode < 0 || fstat(fd, &st) != 0)
-		return false;
+		return no_signal;
 	mode &= O_ACCMODE;
-	if (S_ISFIFO(st.st_mode))
-		return mode == O_RDWR || mode == (to_read ? O_RDONLY : O_WRONLY);
+	if (S_ISFIFO(st.st_mode)) {
+		is_good = mode == O_RDWR || mode == (to_read ? O_RDONLY : O_WRONLY);
+		return is_good ? NULL : no_signal;
+	}
 	if (S_ISSOCK(st.st_mode))
-		return !to_read && is_unix_socket(fd);
+		return to_read ? no_signal : unm_vu_socket_check(fd);
 	if ((st.st_mode & S_IFMT) != 0)
-		return false;
+		return no_signal;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, target, sizeof(target));
 	if (n < 0)
-		return true; /* no /proc: it has no file type at least */
-	return n == (ssize_t)strlen("anon_inode:[eventfd]") &&
-	       memcmp(target, "anon_inode:[eventfd]", (size_t)n) == 0;
+		return NULL; /* no /proc: it has no file type at least */
+	is_good = n == (ssize_t)strlen("anon_inode:[eventfd]") &&
+		  memcmp(target, "anon_inode:[eventfd]", (size_t)n) == 0;
+	return is_good ? NULL : no_signal;
 }
 
-/* An eventfd, among what is_signal_fd() lets through. */
+/* An eventfd, among what check_signal_fd() lets through. */
 static bool
 is_anonymous(int fd)
 {
@@ -148,6 +145,7 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 {
 	const uint64_t val = m->payload.u64;
 	const bool has_none = (val & UNM_VU_NO_FD) != 0;
+	const char *why;
 	int err, flags;
 
 	if ((val & ~(UNM_VU_RING_MASK | UNM_VU_NO_FD)) != 0)
@@ -162,9 +160,9 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	*fd = -1;
 	if (has_none)
 		return 0;
-	if (!is_signal_fd(m->fd[0], to_read))
-		return vu_fail(b, -EINVAL,
-			"the descriptor is nothing to signal by: an eventfd or a pipe is needed");
+	why = check_signal_fd(m->fd[0], to_read);
+	if (why != NULL)
+		return vu_fail(b, -EINVAL, "%s", why);
 	flags = fcntl(m->fd[0], F_GETFL);
 	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
 		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");

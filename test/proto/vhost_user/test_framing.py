@@ -32,6 +32,23 @@ def half_a_message_stops_nobody(server):
     fe.close()
 
 
+def half_a_message_is_the_end(server):
+    """It is not waited for long: its descriptors are the server's meanwhile, and one may be the connection's other end."""
+    half = v.HDR.pack(v.GET_FEATURES, v.VERSION, 0)[:4]
+    slow, holds_itself = server.front_end("a"), server.front_end("b")
+    for byte in v.HDR.pack(v.GET_FEATURES, v.VERSION, 0):
+        slow.send_raw(bytes([byte]))  # in time, and then another one
+    assert slow.recv(v.GET_FEATURES)[0]
+    slow.send_raw(half)
+    holds_itself.send_raw(half, [holds_itself.sock.fileno()])
+    holds_itself.close()
+    slow.expect_end()
+    slow.close()
+    after = server.front_end("b")
+    assert after.get_u64(v.GET_FEATURES)
+    after.close()
+
+
 def several_at_once(server):
     fe = server.front_end()
     fe.send_raw(v.HDR.pack(v.GET_FEATURES, v.VERSION, 0) * 100)
@@ -176,6 +193,6 @@ def many_connections(server):
         fe.close()
 
 
-v.run([in_pieces, half_a_message_stops_nobody, several_at_once, wrong_version, an_answer_to_nothing, too_long, longest,
-       unknown_requests, not_negotiated, no_answer_unless_negotiated, wrong_sizes, wrong_numbers_of_descriptors,
+v.run([in_pieces, half_a_message_stops_nobody, half_a_message_is_the_end, several_at_once, wrong_version,
+       an_answer_to_nothing, too_long, longest, unknown_requests, not_negotiated, no_answer_unless_negotiated, wrong_sizes, wrong_numbers_of_descriptors,
        descriptors_without_end, answers_that_nobody_reads, many_connections])

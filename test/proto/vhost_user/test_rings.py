@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One ring's messages: size, addresses, base, kick, call, err, enable; in any order, and wrong."""
+import array
 import os
 import select
 import socket
@@ -91,6 +92,46 @@ def wrong_descriptors(server):
     pair[1].close()
     epoll.close()
     fe.close()
+
+
+def hide(sock, inside, flags=0):
+    """Where no process finds it: sent, and not received."""
+    inside.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sock.fileno()]))], flags)
+
+
+def own_connections(server):
+    """A server that holds the other end of a connection would wait for its end for ever: that of this NIC, or of another."""
+    protocol = v.PF_REPLY_ACK | v.PF_BACKEND_REQ | v.PF_CONFIG
+    requests = ((v.SET_VRING_CALL, v.u64(1)), (v.SET_VRING_ERR, v.u64(1)), (v.SET_VRING_KICK, v.u64(1)),
+                (v.SET_BACKEND_REQ_FD, b""))
+    for request, payload in requests:
+        a, b = server.front_end("a").negotiate(protocol=protocol), server.front_end("b").negotiate(protocol=protocol)
+        waits = server.front_end("a")
+        for fe in (a, b, waits):
+            a.bad(request, payload, [fe.sock.fileno()])
+        for how in range(3):
+            left, right = socket.socketpair()
+            hide(a.sock, left, socket.MSG_OOB if how > 0 else 0)
+            if how == 2:
+                right.recv(1, socket.MSG_OOB)  # the byte, not the descriptor
+            refused = a.ack(request, payload, [right.fileno()])
+            assert how > 0 or refused == E.EINVAL, refused  # else it may have been thrown away as well
+            left.close()
+            right.close()
+        left, right = socket.socketpair()
+        if request != v.SET_VRING_KICK:  # what has been accepted has no room to hide anything in
+            a.good(request, payload, [right.fileno()])
+            b.good(request, payload, [left.fileno()])
+            for s in (left, right):
+                try:
+                    hide(a.sock, s)
+                    raise AssertionError("a socket of the server's takes descriptors")
+                except BrokenPipeError:
+                    pass
+        for s in (left, right, a, b):
+            s.close()
+        waits.get(v.GET_FEATURES)
+        waits.close()
 
 
 def semaphores(server):
@@ -358,7 +399,7 @@ def next_front_end(server):
     b.close()
 
 
-v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, semaphores, longer_than_the_ring,
+v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, own_connections, semaphores, longer_than_the_ring,
        neighbours_are_served, any_order, not_while_running,
        changes_while_running, call_is_sent_anew, without_kick_descriptor, base, base_beyond_reason, packed_bases, index_that_jumps, enable,
        enabled_without_protocol_features, next_front_end])
