@@ -146,7 +146,7 @@ unm_event_take(int fd)
 	call_end();
 	if (n < 0)
 		return errno == EINTR ? -ETIMEDOUT : 0;
-	return n == sizeof(value);
+	return n == 0 ? -EPIPE : n == sizeof(value);
 }
 
 /* As the calls themselves, or -1 with EINTR for one that blocked. */

@@ -34,7 +34,10 @@ void unm_event_watchdog_stop(void);
  */
 int unm_event_signal(int fd);
 
-/* Take what was signalled. Return: 1 something, 0 nothing, -ETIMEDOUT as above. */
+/*
+ * Take what was signalled. Return: 1 something, 0 nothing, -ETIMEDOUT as above, -EPIPE nothing will
+ * ever come: the other end of the pipe is closed.
+ */
 int unm_event_take(int fd);
 
 /*

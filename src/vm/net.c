@@ -312,8 +312,9 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 	int err;
 
 	if (c->n_pairs > NET_MAX_PAIRS || strlen(c->port) >= NET_NAME_LEN) {
-		snprintf(why, 256, "at most %u queue pairs, and port names of %d characters",
-			NET_MAX_PAIRS, NET_NAME_LEN - 1);
+		snprintf(why, 256,
+			"at most %u queue pairs, and port names of %d characters", NET_MAX_PAIRS,
+			NET_NAME_LEN - 1);
 		return -EINVAL;
 	}
 	n = calloc(1, sizeof(*n));
@@ -616,7 +617,7 @@ unm_net_fds(struct unm_net *n, struct pollfd *out)
 }
 
 static void
-break_kicked_by(struct unm_net *n, int fd)
+break_kicked_by(struct unm_net *n, int fd, const char *why)
 {
 	unsigned int idx;
 
@@ -624,7 +625,7 @@ break_kicked_by(struct unm_net *n, int fd)
 		struct net_queue *nq = queue_of(n, idx);
 
 		if (nq->q != NULL && nq->kick_fd == fd)
-			unm_vq_break(nq->q, "its kick descriptor blocks");
+			unm_vq_break(nq->q, why);
 	}
 }
 
@@ -645,7 +646,9 @@ unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fd
 		}
 		got = unm_event_take(fds[i].fd);
 		n->stats.kicks += got > 0;
-		if (got < 0)
-			break_kicked_by(n, fds[i].fd);
+		if (got < 0) /* a pipe without another end is always readable */
+			break_kicked_by(n, fds[i].fd,
+				got == -EPIPE ? "the other end of its kick pipe is closed"
+					      : "its kick descriptor blocks");
 	}
 }

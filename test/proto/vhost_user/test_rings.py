@@ -134,6 +134,32 @@ def own_connections(server):
         waits.close()
 
 
+def dead_kick_pipes(server):
+    """What never can be kicked again is always readable: not to be slept on."""
+    g = server.guest("a").start()
+    b = server.guest("b").start()
+    for ring in (g.tx, g.rx):
+        ends = os.pipe()
+        g.good(v.SET_VRING_KICK, v.u64(ring.index), [ends[0]])
+        os.write(ends[1], b"12345678")
+        v.pass_frame(b, g) if ring == g.tx else None
+        os.close(ends[0])
+        os.close(ends[1])
+        assert ring != g.tx or select.select([ring.err_fd], [], [], v.TIMEOUT)[0], "the ring goes on"
+    before = cpu_time(server)
+    time.sleep(1)
+    used = cpu_time(server) - before
+    assert used < 0.5, "%.2f s of processor time in a second without work" % used
+    g.close()
+    b.close()
+
+
+def cpu_time(server):
+    with open("/proc/%d/stat" % server.proc.pid) as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def semaphores(server):
     """A kick of which each read takes 1 could keep us busy for ever. The look at it loses no kick, and makes none."""
     fe = server.front_end().negotiate()
@@ -399,7 +425,7 @@ def next_front_end(server):
     b.close()
 
 
-v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, own_connections, semaphores, longer_than_the_ring,
+v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, own_connections, dead_kick_pipes, semaphores, longer_than_the_ring,
        neighbours_are_served, any_order, not_while_running,
        changes_while_running, call_is_sent_anew, without_kick_descriptor, base, base_beyond_reason, packed_bases, index_that_jumps, enable,
        enabled_without_protocol_features, next_front_end])
