@@ -25,7 +25,7 @@
 #include "client/spin.h"
 #include "shm/atomic.h"
 
-#define UNM_TEXT_MAX 192
+#define UNM_TEXT_MAX 384 /* a socket's path twice, and what about it */
 
 struct unm_thread {
 	uint32_t seq;	/* odd: inside a section. W: its thread */

@@ -312,14 +312,14 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 	int err;
 
 	if (c->n_pairs > NET_MAX_PAIRS || strlen(c->port) >= NET_NAME_LEN) {
-		snprintf(why, 256,
+		snprintf(why, UNM_NET_WHY_SIZE,
 			"at most %u queue pairs, and port names of %d characters", NET_MAX_PAIRS,
 			NET_NAME_LEN - 1);
 		return -EINVAL;
 	}
 	n = calloc(1, sizeof(*n));
 	if (n == NULL) {
-		snprintf(why, 256, "out of memory");
+		snprintf(why, UNM_NET_WHY_SIZE, "out of memory");
 		return -ENOMEM;
 	}
 	n->c = *c;

@@ -30,6 +30,9 @@
 
 #include "vm/vhost_user/backend.h"
 
+/* Room for a sentence about what went wrong. */
+#define UNM_NET_WHY_SIZE 512
+
 struct unm_net;
 
 enum unm_net_offload {
@@ -57,7 +60,7 @@ struct unm_net_config {
 /**
  * unm_net_open() - open the port, make the device
  * @out: written on success; caller owns it, ends it with unm_net_free()
- * @why: on error a sentence for the user; at least 256 bytes
+ * @why: on error a sentence for the user; UNM_NET_WHY_SIZE
  *
  * Return: 0 or a negative errno: what opening the port gave; -EINVAL the configuration does not fit
  * the port; -ENOMEM.

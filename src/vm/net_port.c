@@ -13,10 +13,8 @@
 #include "vm/guest_guard.h"
 #include "vm/net_priv.h"
 
-#define WHY_LEN 256
-
 /* What the library had to say about the latest failure. */
-static char library_message[WHY_LEN];
+static char library_message[UNM_NET_WHY_SIZE];
 
 static void
 keep_message(struct nmctx *ctx, const char *text)
@@ -30,7 +28,7 @@ open_failed(const char *name, char *why)
 {
 	const int err = errno != 0 ? errno : EINVAL;
 
-	snprintf(why, WHY_LEN, "cannot open %.80s: %.150s", name,
+	snprintf(why, UNM_NET_WHY_SIZE, "cannot open %.80s: %.400s", name,
 		library_message[0] != '\0' ? library_message : strerror(err));
 	return -err;
 }
@@ -138,14 +136,15 @@ check_rings(const struct unm_net *n, const struct nmport_d *d, bool all, char *w
 	const unsigned int tx = all ? d->reg.nr_tx_rings : 1, rx = all ? d->reg.nr_rx_rings : 1;
 
 	if (tx != rx || rx > NET_MAX_PAIRS) {
-		snprintf(why, WHY_LEN,
+		snprintf(why, UNM_NET_WHY_SIZE,
 			"%.80s has %u tx and %u rx rings: as many of both, at most %u, are needed",
 			n->name, tx, rx, NET_MAX_PAIRS);
 		return -EINVAL;
 	}
 	if (n->n_pairs > rx) {
-		snprintf(why, WHY_LEN, "%.80s has %u ring%s, so it can't have %u queue pairs",
-			n->name, rx, rx == 1 ? "" : "s", n->n_pairs);
+		snprintf(why, UNM_NET_WHY_SIZE,
+			"%.80s has %u ring%s, so it can't have %u queue pairs", n->name, rx,
+			rx == 1 ? "" : "s", n->n_pairs);
 		return -EINVAL;
 	}
 	return 0;
@@ -174,7 +173,8 @@ open_rings(struct unm_net *n, char *why)
 	if (err == 0) {
 		err = add_ring(&n->port, d);
 		if (err != 0)
-			snprintf(why, WHY_LEN, "%.80s has no rings of both directions", n->name);
+			snprintf(why, UNM_NET_WHY_SIZE, "%.80s has no rings of both directions",
+				n->name);
 	}
 	if (err != 0) {
 		nmport_close(d);
@@ -192,7 +192,7 @@ unm_net_port_open(struct unm_net *n, char *why)
 	int err;
 
 	*p = (struct net_port){.lacks = UNM_VNET_LACKS_ALL};
-	snprintf(why, WHY_LEN, "out of memory");
+	snprintf(why, UNM_NET_WHY_SIZE, "out of memory");
 	err = open_rings(n, why);
 	if (err != 0) {
 		unm_net_port_close(p);

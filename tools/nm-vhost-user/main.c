@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <libnetmap.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,10 +24,12 @@
 #include "nic.h"
 #include "options.h"
 #include "sandbox.h"
+#include "shm/clock.h"
 #include "status.h"
 #include "vm/event_fd.h"
 
-#define N_WAKES 5 /* netmapds that end during a start */
+#define N_WAKES	     5 /* netmapds that end during a start */
+#define LONG_WAKE_NS UINT64_C(1000000000)
 
 /* NICs and what the loop's callbacks need; one for the program. */
 struct server {
@@ -53,18 +56,50 @@ raise_limits(void)
 
 /*
  * Who starts netmapd in case none runs: a child, as this process can't any more once it has given
- * up its files, and netmapd would inherit that.
+ * up its files, and netmapd would inherit that. @why: VH_WHY_SIZE, receives the child's reason.
+ * Return: false if there is no netmapd, which this process would find out as well, but not why.
  */
-static void
-wake_netmapd(void)
+static bool
+wake_netmapd(char *why)
 {
-	const pid_t pid = fork();
-	int status;
+	int ends[2], status = 0;
+	ssize_t n = 0;
+	pid_t pid;
 
-	if (pid == 0)
-		_exit(open("/dev/netmap", O_RDWR) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return true; /* not known; opening the ports will tell */
+	pid = fork();
+	if (pid == 0) {
+		if (open("/dev/netmap", O_RDWR) >= 0)
+			_exit(EXIT_SUCCESS);
+		(void)!write(ends[1], nmctx_last_error(), strlen(nmctx_last_error()));
+		_exit(EXIT_FAILURE);
+	}
+	close(ends[1]);
+	while (pid > 0 && (n = read(ends[0], why, VH_WHY_SIZE - 1)) < 0 && errno == EINTR)
+		; /* a signal before they are blocked; it writes once, less than a pipe has room for */
+	close(ends[0]);
+	why[n > 0 ? n : 0] = '\0';
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		; /* a signal before they are blocked */
+		; /* likewise */
+	return pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+/* A netmapd may end just as it is asked; what takes long was in vain, and would be again. */
+static void
+need_netmapd(void)
+{
+	const uint64_t start_ns = unm_now_ns();
+	char why[VH_WHY_SIZE];
+	unsigned int n;
+
+	for (n = 0; n < N_WAKES; n++) {
+		if (wake_netmapd(why))
+			return;
+		if (unm_now_ns() - start_ns > LONG_WAKE_NS)
+			break;
+	}
+	nmt_die(&vh_cli, "%s", why[0] != '\0' ? why : "netmapd can't be reached");
 }
 
 /*
@@ -80,8 +115,8 @@ static struct waker
 start_waker(void)
 {
 	struct waker w = {.pid = -1, .sock = -1};
+	char c, why[VH_WHY_SIZE];
 	int pair[2];
-	char c;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		return w; /* netmapd has just been there, mostly that will do */
@@ -90,7 +125,7 @@ start_waker(void)
 	if (w.pid == 0) {
 		close(pair[0]);
 		while (read(pair[1], &c, 1) == 1) {
-			wake_netmapd();
+			(void)wake_netmapd(why); /* whoever asked tries again, and says why not */
 			(void)!write(pair[1], &c, 1);
 		}
 		_exit(EXIT_SUCCESS);
@@ -254,7 +289,7 @@ start(struct server *s)
 		if (vh_nic_bind(&s->nic[i], &s->opts.nic[i], why) < 0)
 			nmt_die(&vh_cli, "%s", why);
 	}
-	wake_netmapd();
+	need_netmapd();
 	waker = start_waker();
 	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
 	s->loop = unm_loop_new();

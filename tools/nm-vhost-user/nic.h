@@ -31,7 +31,7 @@
 #include "vm/net.h"
 
 /* Room for a sentence about what went wrong. */
-#define VH_WHY_SIZE 256
+#define VH_WHY_SIZE UNM_NET_WHY_SIZE
 
 struct vh_nic {
 	const struct vh_nic_options *opts;

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 import vuproto as v
@@ -615,6 +616,23 @@ def sockets(server):
     server.check_alive()
 
 
+def why_no_netmapd():
+    """At once, whole, and once: what its starter would have said, not what the sandbox makes of it."""
+    with tempfile.TemporaryDirectory() as d:
+        long = os.path.join(d, "x" * (100 - len(d)))
+        netmapd = os.environ["NETMAPD"]
+        for path, program, reason in (
+                (d + "/none/nmd", netmapd, d + "/none: No such file or directory (make the directory of the socket first)"),
+                (long, "/nonexistent/netmapd",
+                 "no netmapd listens on %s, and none can be started (No such file or directory): set UNETMAP_NETMAPD to the "
+                 "program, or start it by hand" % long)):
+            start = time.monotonic()
+            p = run_program("--socket", d + "/s", "--port", "valevu:a",
+                            env=dict(os.environ, UNETMAP_SOCKET=path, UNETMAP_NETMAPD=program))
+            assert time.monotonic() - start < 5, "it took %.0f s" % (time.monotonic() - start)
+            assert p.returncode == 1 and p.stderr.decode() == "nm-vhost-user: %s\n" % reason, p.stderr
+
+
 def left_behind(path):
     """A socket that nobody listens on, as a server leaves it."""
     with socket.socket(socket.AF_UNIX) as sock:
@@ -658,5 +676,5 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
          taken_from_its_switch,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
-         on_a_pipe, command_line, sockets, started_at_once]
+         on_a_pipe, command_line, why_no_netmapd, sockets, started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)

@@ -123,7 +123,7 @@ net_rig_open(struct net_rig *r, uint32_t hdr_len, bool can_indirect, uint64_t fe
 {
 	const struct unm_net_config c = {.port = "vale0:test"};
 	const struct unm_vu_device_ops *ops;
-	char why[256];
+	char why[UNM_NET_WHY_SIZE];
 
 	memset(r, 0, sizeof(*r));
 	net_rig = r;
