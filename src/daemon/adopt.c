@@ -562,7 +562,7 @@ settle_ports(struct unm_server *srv)
 			unm_host_port_settle(dom, p);
 		unm_dport_update(p);
 		if ((p->flags & UNM_PORTF_ATTACHED) && p->n_bindings == 0)
-			unm_worker_attach(srv, p);
+			unm_worker_keep(srv, p);
 	}
 	/*
 	 * A release may free other ports too (a pipe's peer and base): so start again after each.

@@ -3,11 +3,12 @@
 /* The program's loader runs under netmapd's filter (tools/netmapd/confine.h), before its own main(). */
 /* Syscalls: openat arch_prctl set_tid_address mmap mprotect pread64 getdents64 prctl capget capset */
 /* Syscalls: seccomp */
-/* Syscalls: clone clone3 getppid setsid execve kill wait4 pidfd_open poll ppoll */
+/* Syscalls: pipe2 clone clone3 getppid setsid execve kill wait4 pidfd_open poll ppoll */
 /* Syscalls: readlink readlinkat access faccessat faccessat2 */
 #include "daemon/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -24,7 +25,10 @@
 #define MAX_PAUSE_S  60u
 #define STABLE_S     3u /* one that ran so long starts with a short pause again */
 #define MAX_CHILDREN 65536
-#define END_WAIT_MS  500 /* a killed process takes milliseconds */
+#define END_WAIT_MS  500  /* a killed process takes milliseconds */
+#define EXEC_WAIT_MS 2000 /* so does execve(); netmapd can't wait for ever */
+#define NO_PROGRAM   127
+#define LOW_FDS	     10
 
 /* The program beside netmapd (as in a build tree), else where it is installed. */
 static void
@@ -46,17 +50,20 @@ program_path(const char *program, char *out, size_t size)
 }
 
 /*
- * In the child: only standard descriptors, no blocked signals, then the program. Until that has
- * made up its mind about netmapd's end (tools/netmapd/output.h), it ends with netmapd.
+ * In the child: only standard descriptors, no blocked signals, then the program; or errno to @fd.
+ * Until the program has made up its mind about netmapd's end (tools/netmapd/output.h), it ends with
+ * netmapd.
  */
 static void
-become(const struct unm_child *c, const char *path, pid_t parent)
+become(const struct unm_child *c, const char *path, pid_t parent, int fd)
 {
 	sigset_t none;
+	int err;
 
 	prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
 	if (getppid() != parent)
-		_exit(127); /* it has ended already: no signal comes */
+		_exit(NO_PROGRAM);		  /* it has ended already: no signal comes */
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, LOW_FDS); /* away from those that the program is given */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -66,7 +73,35 @@ become(const struct unm_child *c, const char *path, pid_t parent)
 	if (setenv(UNM_SOCKET_ENV, c->srv->socket_path, 1) == 0 &&
 		setenv(UNM_NO_AUTOSTART_ENV, "1", 1) == 0)
 		c->ops->exec(c, path);
-	_exit(127);
+	err = errno;
+	if (write(fd, &err, sizeof(err)) != (ssize_t)sizeof(err))
+		_exit(NO_PROGRAM - 1);
+	_exit(NO_PROGRAM);
+}
+
+/*
+ * Did the program take over? Then the pipe that it would have told its failure by has been closed
+ * by that. Return: 0 or negative errno.
+ */
+static int
+exec_result(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int err;
+
+	if (poll(&p, 1, EXEC_WAIT_MS) != 1 || read(fd, &err, sizeof(err)) != (ssize_t)sizeof(err))
+		return 0;
+	return err > 0 ? -err : -EIO;
+}
+
+static int
+cannot_run(const struct unm_child *c, const char *path, int error, struct unm_reason *why)
+{
+	return unm_fail(why, error, "cannot run %s: %s (%s)", path, strerror(-error),
+		error == -ENOENT   ? "install it there, or beside netmapd"
+		: error == -EACCES ? "netmapd may not: see its mode, those of its directories, and "
+				     "whether it lies on a file system mounted noexec"
+				   : c->ops->program);
 }
 
 static void
@@ -88,20 +123,48 @@ schedule(struct unm_child *c)
 	c->next_start_ns = unm_now_ns() + c->pause_s * NS_PER_S;
 }
 
+/* How it ended, in brackets; empty if it was another netmapd's child, whose end tells nobody how. */
+static void
+describe_end(struct unm_child *c, char *out, size_t size)
+{
+	const char *name;
+	int status;
+
+	if (c->status < 0 && waitpid(c->pid, &status, WNOHANG) == c->pid)
+		c->status = status;
+	out[0] = '\0';
+	if (c->status < 0)
+		return;
+	if (WIFSIGNALED(c->status)) {
+		name = sigabbrev_np(WTERMSIG(c->status));
+		if (name != NULL)
+			snprintf(out, size, " (SIG%s)", name);
+		else
+			snprintf(out, size, " (signal %d)", WTERMSIG(c->status));
+	} else {
+		snprintf(out, size, " (exit status %d%s)", WEXITSTATUS(c->status),
+			WEXITSTATUS(c->status) == NO_PROGRAM
+				? ": it could not be loaded, try it with --version"
+				: "");
+	}
+}
+
 static void
 child_gone(struct unm_source *src, uint32_t events)
 {
 	struct unm_child *c =
 		(struct unm_child *)(void *)((char *)src - offsetof(struct unm_child, src));
+	char how[96];
 
 	(void)events; /* readable is all that a pidfd becomes */
 	unwatch(c);
+	describe_end(c, how, sizeof(how));
 	if (unm_now_ns() - c->started_ns > STABLE_S * NS_PER_S)
 		c->pause_s = 0;
 	c->pid = 0;
 	schedule(c);
-	unm_log(LOG_WARNING, "%s: its %s has ended; another one in %u s", c->ops->name(c),
-		c->ops->program, c->pause_s);
+	unm_log(LOG_WARNING, "%s: its %s has ended%s; another one in %u s", c->ops->name(c),
+		c->ops->program, how, c->pause_s);
 	c->ops->changed(c);
 	unm_server_arm_timer(c->srv);
 }
@@ -110,6 +173,7 @@ void
 unm_child_adopt(struct unm_child *c, pid_t pid)
 {
 	c->pid = pid;
+	c->status = -1;
 	c->started_ns = unm_now_ns();
 	c->next_start_ns = 0;
 	c->src.ready = child_gone;
@@ -130,26 +194,43 @@ unm_child_init(struct unm_child *c, struct unm_server *srv, const struct unm_chi
 	srv->children = c;
 }
 
-void
-unm_child_start(struct unm_child *c)
+int
+unm_child_start(struct unm_child *c, struct unm_reason *why)
 {
 	const pid_t parent = getpid();
 	char path[256];
-	pid_t pid = -1;
+	int ret = c->ops->prepare != NULL ? c->ops->prepare(c, why) : 0;
+	int fds[2];
+	pid_t pid;
 
-	if (c->ops->prepare == NULL || c->ops->prepare(c) == 0) {
-		program_path(c->ops->program, path, sizeof(path));
-		pid = fork();
-	}
+	if (ret < 0)
+		return ret;
+	program_path(c->ops->program, path, sizeof(path));
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return cannot_run(c, path, -errno, why);
+	pid = fork();
 	if (pid == 0)
-		become(c, path, parent);
-	if (pid > 0) {
-		unm_child_adopt(c, pid);
+		become(c, path, parent, fds[1]);
+	ret = pid < 0 ? -errno : 0;
+	close(fds[1]);
+	if (ret == 0)
+		ret = exec_result(fds[0]);
+	close(fds[0]);
+	if (ret < 0)
+		return cannot_run(c, path, ret, why);
+	unm_child_adopt(c, pid);
+	return 0;
+}
+
+void
+unm_child_keep(struct unm_child *c)
+{
+	struct unm_reason why = {""};
+
+	if (unm_child_start(c, &why) == 0)
 		return;
-	}
-	unm_log(LOG_ERR, "%s: can't start %s: %s", c->ops->name(c), c->ops->program,
-		strerror(errno));
 	schedule(c);
+	unm_log(LOG_ERR, "%s: %s; again in %u s", c->ops->name(c), why.text, c->pause_s);
 }
 
 /*
@@ -177,13 +258,19 @@ unm_child_end(struct unm_child *c)
 }
 
 void
-unm_child_reap(void)
+unm_child_reap(struct unm_server *srv)
 {
-	int i;
+	struct unm_child *c;
+	int i, status;
+	pid_t pid;
 
 	for (i = 0; i < MAX_CHILDREN; i++) { /* what they did is seen by their pidfds */
-		if (waitpid(-1, NULL, WNOHANG) <= 0)
+		pid = waitpid(-1, &status, WNOHANG);
+		if (pid <= 0)
 			return;
+		for (c = srv->children; c != NULL; c = c->next)
+			if (c->pid == pid)
+				c->status = status;
 	}
 }
 
@@ -207,6 +294,6 @@ unm_child_start_due(struct unm_server *srv)
 
 	for (c = srv->children; c != NULL && !srv->home.is_gone; c = c->next) {
 		if (c->next_start_ns != 0 && c->next_start_ns <= unm_now_ns())
-			unm_child_start(c);
+			unm_child_keep(c);
 	}
 }

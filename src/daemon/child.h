@@ -16,9 +16,9 @@ struct unm_child;
 
 struct unm_child_ops {
 	const char *program; /* beside netmapd, or in libexec */
-	/* What it needs; NULL: nothing. Return: 0, or negative errno to try again later. */
-	int (*prepare)(struct unm_child *c);
-	/* In the new process: execl(@path, ...). Returning is a failure. */
+	/* What it needs; NULL: nothing. Return: 0, or negative errno with the reason. */
+	int (*prepare)(struct unm_child *c, struct unm_reason *why);
+	/* In the new process: execl(@path, ...). Returning is a failure, errno says which. */
 	void (*exec)(const struct unm_child *c, const char *path);
 	/* It runs now as process c->pid, or does not (0). */
 	void (*changed)(struct unm_child *c);
@@ -34,13 +34,22 @@ struct unm_child {
 	uint64_t started_ns;
 	uint64_t next_start_ns; /* 0: runs */
 	uint32_t pause_s;
+	int status; /* of its end, as wait(2) has it; -1: not known */
 };
 
 /** unm_child_init() - @c is part of the caller's own; it is in the server's list until its end. */
 void unm_child_init(struct unm_child *c, struct unm_server *srv, const struct unm_child_ops *ops);
 
-/** unm_child_start() - now; when that fails, later. */
-void unm_child_start(struct unm_child *c);
+/**
+ * unm_child_start() - run the program
+ *
+ * Blocks until its image has been loaded. Return: 0, or negative errno with the reason: what it needs
+ * is not there, or no such program can be run. Then it is not tried again.
+ */
+int unm_child_start(struct unm_child *c, struct unm_reason *why);
+
+/** unm_child_keep() - the same; a failure is logged, and it is tried again later. */
+void unm_child_keep(struct unm_child *c);
 
 /** unm_child_adopt() - @pid, which a previous run started, is the one. */
 void unm_child_adopt(struct unm_child *c, pid_t pid);
@@ -49,7 +58,7 @@ void unm_child_adopt(struct unm_child *c, pid_t pid);
 void unm_child_end(struct unm_child *c);
 
 /** unm_child_reap() - collect those that have ended (SIGCHLD). */
-void unm_child_reap(void);
+void unm_child_reap(struct unm_server *srv);
 
 /** unm_child_next_start_ns() - when one is due to be started again; 0 = none is. */
 uint64_t unm_child_next_start_ns(const struct unm_server *srv);

@@ -126,18 +126,14 @@ exec_broker(const struct unm_child *c, const char *path)
 
 /* Nobody has the socket any more, if broker and netmapd have both ended: then another one. */
 static int
-prepare_broker(struct unm_child *c)
+prepare_broker(struct unm_child *c, struct unm_reason *why)
 {
 	struct unm_isolate *iso = isolate_of(c);
-	struct unm_reason why;
 
 	if (iso->listen_fd >= 0)
 		return 0;
-	iso->listen_fd = make_socket(&iso->spec, &why);
-	if (iso->listen_fd >= 0)
-		return 0;
-	unm_log(LOG_ERR, "isolate %s: %s", iso->spec.name, why.text);
-	return iso->listen_fd;
+	iso->listen_fd = make_socket(&iso->spec, why);
+	return iso->listen_fd < 0 ? iso->listen_fd : 0;
 }
 
 static void
@@ -176,16 +172,6 @@ new_isolate(struct unm_server *srv, const struct unm_isolate_spec *spec)
 	return iso;
 }
 
-static int
-start(struct unm_isolate *iso, struct unm_reason *why)
-{
-	iso->listen_fd = make_socket(&iso->spec, why);
-	if (iso->listen_fd < 0)
-		return iso->listen_fd;
-	unm_child_start(&iso->child);
-	return 0;
-}
-
 static void
 end_isolate(struct unm_server *srv, struct unm_isolate *iso)
 {
@@ -208,9 +194,10 @@ end_isolate(struct unm_server *srv, struct unm_isolate *iso)
 
 /* --- requests --- */
 
-int
-unm_isolate_create(
-	struct unm_server *srv, const struct unm_isolate_spec *spec, struct unm_reason *why)
+/* @waits: a broker that can't be run now is tried again later. */
+static int
+create(struct unm_server *srv, const struct unm_isolate_spec *spec, bool waits,
+	struct unm_reason *why)
 {
 	struct unm_isolate *iso;
 	int err;
@@ -223,12 +210,24 @@ unm_isolate_create(
 	iso = new_isolate(srv, spec);
 	if (iso == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-	err = start(iso, why);
+	err = prepare_broker(&iso->child, why);
+	if (err == 0 && waits)
+		unm_child_keep(&iso->child);
+	else if (err == 0)
+		err = unm_child_start(&iso->child, why);
 	if (err < 0) {
-		iso->spec.path[0] = '\0'; /* nothing there is ours */
+		if (iso->listen_fd < 0)
+			iso->spec.path[0] = '\0'; /* nothing there is ours */
 		end_isolate(srv, iso);
 	}
 	return err;
+}
+
+int
+unm_isolate_create(
+	struct unm_server *srv, const struct unm_isolate_spec *spec, struct unm_reason *why)
+{
+	return create(srv, spec, false, why);
 }
 
 int
@@ -337,7 +336,7 @@ take_over(struct unm_isolate *iso)
 	if (iso->child.pid > 0)
 		unm_child_adopt(&iso->child, iso->child.pid);
 	else
-		unm_child_start(&iso->child);
+		unm_child_keep(&iso->child);
 }
 
 /* Does the configuration have it, exactly as it is? */
@@ -375,7 +374,7 @@ unm_isolate_begin(struct unm_server *srv)
 	for (i = 0; i < cfg->n_isolates; i++) {
 		if (unm_isolate_find(srv, cfg->isolates[i].name) != NULL)
 			continue;
-		if (unm_isolate_create(srv, &cfg->isolates[i], &why) < 0)
+		if (create(srv, &cfg->isolates[i], true, &why) < 0)
 			unm_log(LOG_ERR, "isolate %s: %s", cfg->isolates[i].name, why.text);
 		else
 			srv->isolates->is_configured = true;

@@ -131,8 +131,10 @@ attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_
 	if (ret < 0)
 		return ret;
 	copy_header(first, *out);
-	unm_worker_attach(srv, *out);
-	return 0;
+	ret = unm_worker_attach(srv, *out, why);
+	if (ret < 0)
+		unm_dport_remove(&srv->dom, *out);
+	return ret;
 }
 
 /* The entry gets the name @name, which is not anybody's. */

@@ -77,9 +77,12 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	if (ret == 0)
 		ret = unm_vale_new(
 			&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
-	if (ret == 0)
-		unm_worker_attach(c->srv, *out);
-	else if (tap_port != NULL)
+	if (ret == 0) {
+		ret = unm_worker_attach(c->srv, *out, &c->why);
+		if (ret < 0)
+			unm_dport_remove(&c->srv->dom, *out);
+	}
+	if (ret < 0 && tap_port != NULL)
 		unm_port_release(&c->srv->dom, tap_port);
 	unm_dregion_put(&c->srv->dom.regions, global);
 	return ret;
@@ -127,19 +130,25 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	ret = unm_vale_new(
 		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
-	if (ret == 0 && reg->nr_mode == NR_REG_NIC_SW) {
+	if (ret < 0)
+		goto release_nic;
+	if (reg->nr_mode == NR_REG_NIC_SW)
 		ret = attach_host(c, nic, name, reg, &host);
+	if (ret == 0)
+		ret = unm_worker_attach(c->srv, *out, &c->why);
+	if (ret == 0 && host != NULL) {
+		ret = unm_worker_attach(c->srv, host, &c->why);
 		if (ret < 0)
-			unm_dport_remove(&c->srv->dom, *out);
+			unm_worker_detach(c->srv, *out);
 	}
-	if (ret < 0) {
-		unm_port_release(&c->srv->dom, nic);
-		return ret;
-	}
-	unm_worker_attach(c->srv, *out);
+	if (ret == 0)
+		return 0;
 	if (host != NULL)
-		unm_worker_attach(c->srv, host);
-	return 0;
+		unm_dport_remove(&c->srv->dom, host);
+	unm_dport_remove(&c->srv->dom, *out);
+release_nic:
+	unm_port_release(&c->srv->dom, nic);
+	return ret;
 }
 
 /*
@@ -552,7 +561,7 @@ unm_req_vale_polling(struct unm_ctrl *c)
 		polling.first_cpu = req->nr_first_cpu_id;
 		polling.n_cpus = req->nr_num_polling_cpus;
 	}
-	unm_worker_set_polling(c->srv, port, &polling);
+	ret = unm_worker_set_polling(c->srv, port, &polling, &c->why);
 	unm_state_file_update(c->srv);
-	return 0;
+	return ret;
 }

@@ -384,7 +384,7 @@ signal_ready(struct unm_source *src, uint32_t events)
 	if (read(src->fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
 	if (si.ssi_signo == SIGCHLD) {
-		unm_child_reap();
+		unm_child_reap(srv);
 		unm_server_arm_timer(srv);
 		return;
 	}

@@ -3,6 +3,7 @@
 /* Syscalls: openat */
 #include "daemon/worker.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,13 +144,45 @@ find_worker(struct unm_server *srv, const struct unm_dport *port)
 	return NULL;
 }
 
-void
-unm_worker_attach(struct unm_server *srv, struct unm_dport *port)
+static void
+end_worker(struct unm_server *srv, struct unm_worker *w)
+{
+	struct unm_worker **pp;
+
+	unm_child_end(&w->child);
+	for (pp = &srv->workers; *pp != NULL; pp = &(*pp)->next) {
+		if (*pp == w) {
+			*pp = w->next;
+			break;
+		}
+	}
+	free(w);
+}
+
+int
+unm_worker_attach(struct unm_server *srv, struct unm_dport *port, struct unm_reason *why)
 {
 	struct unm_worker *w = new_worker(srv, port);
+	int ret;
 
+	if (w == NULL)
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	ret = unm_child_start(&w->child, why);
+	if (ret < 0)
+		end_worker(srv, w);
+	return ret;
+}
+
+void
+unm_worker_keep(struct unm_server *srv, struct unm_dport *port)
+{
+	struct unm_worker *w = find_worker(srv, port);
+
+	if (w != NULL) /* another one is on its way */
+		return;
+	w = new_worker(srv, port);
 	if (w != NULL)
-		unm_child_start(&w->child);
+		unm_child_keep(&w->child);
 }
 
 /*
@@ -191,35 +224,29 @@ unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid)
 		unm_child_adopt(&w->child, pid);
 }
 
-static void
-end_worker(struct unm_server *srv, struct unm_worker *w)
-{
-	struct unm_worker **pp;
-
-	unm_child_end(&w->child);
-	for (pp = &srv->workers; *pp != NULL; pp = &(*pp)->next) {
-		if (*pp == w) {
-			*pp = w->next;
-			break;
-		}
-	}
-	free(w);
-}
-
-void
-unm_worker_set_polling(
-	struct unm_server *srv, struct unm_dport *port, const struct unm_polling *polling)
+int
+unm_worker_set_polling(struct unm_server *srv, struct unm_dport *port,
+	const struct unm_polling *polling, struct unm_reason *why)
 {
 	struct unm_worker *w = find_worker(srv, port);
+	struct unm_polling before = {0};
+	int ret;
 
-	if (w != NULL)
+	if (w != NULL) {
+		before = w->polling;
 		end_worker(srv, w);
+	}
 	unm_loop_poll_hangups(&srv->loop); /* what it had open is closed now */
 	w = new_worker(srv, port);
 	if (w == NULL)
-		return;
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	w->polling = *polling;
-	unm_child_start(&w->child);
+	ret = unm_child_start(&w->child, why);
+	if (ret < 0) {
+		w->polling = before;
+		unm_child_keep(&w->child);
+	}
+	return ret;
 }
 
 bool
@@ -335,7 +362,7 @@ remake(struct unm_server *srv, const struct unm_saved_attachment *s)
 	if (ret < 0)
 		unm_log(LOG_WARNING, "can't attach %s again: %s", s->name, why.text);
 	else
-		unm_worker_attach(srv, port);
+		unm_worker_keep(srv, port);
 }
 
 void

@@ -30,14 +30,21 @@ struct unm_polling {
 
 /**
  * unm_worker_set_polling() - end the worker of @port and start one that polls, or sleeps, from now
- * on
+ * on. Return: 0, or negative errno with the reason: then one as before is on its way.
  */
-void unm_worker_set_polling(
-	struct unm_server *srv, struct unm_dport *port, const struct unm_polling *polling);
+int unm_worker_set_polling(struct unm_server *srv, struct unm_dport *port,
+	const struct unm_polling *polling, struct unm_reason *why);
 bool unm_worker_is_polling(struct unm_server *srv, const struct unm_dport *port);
 
-/** unm_worker_attach() - start a worker for @port, which is ATTACHED. */
-void unm_worker_attach(struct unm_server *srv, struct unm_dport *port);
+/**
+ * unm_worker_attach() - start a worker for @port, which is ATTACHED
+ *
+ * Return: 0, or negative errno with the reason: no worker can be run. Then there is none, nor will be.
+ */
+int unm_worker_attach(struct unm_server *srv, struct unm_dport *port, struct unm_reason *why);
+
+/** unm_worker_keep() - see that @port, which was ATTACHED before a restart, gets a worker. */
+void unm_worker_keep(struct unm_server *srv, struct unm_dport *port);
 
 /** unm_worker_adopt() - after a restart: process @pid, a client, forwards for @port. */
 void unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid);

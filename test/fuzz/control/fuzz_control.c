@@ -28,7 +28,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int __wrap_unm_tap_open_queues(
 	const struct unm_name *name, uint32_t n, int *fds, struct unm_reason *why);
-void __wrap_unm_worker_attach(struct unm_server *srv, struct unm_dport *port);
+int __wrap_unm_worker_attach(
+	struct unm_server *srv, struct unm_dport *port, struct unm_reason *why);
+void __wrap_unm_worker_keep(struct unm_server *srv, struct unm_dport *port);
 void __wrap_unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid);
 
 int
@@ -44,8 +46,17 @@ __wrap_unm_tap_open_queues(
 	return 0;
 }
 
+int
+__wrap_unm_worker_attach(struct unm_server *srv, struct unm_dport *port, struct unm_reason *why)
+{
+	(void)srv;
+	(void)why;
+	port->worker_pid = 1;
+	return 0;
+}
+
 void
-__wrap_unm_worker_attach(struct unm_server *srv, struct unm_dport *port)
+__wrap_unm_worker_keep(struct unm_server *srv, struct unm_dport *port)
 {
 	(void)srv;
 	port->worker_pid = 1;

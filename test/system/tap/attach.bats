@@ -132,7 +132,7 @@ s.sendto(b"x", ("255.255.255.255", 99))'
 # ended_for PAUSE: how often port_a's worker has ended, and the next one was to come in so many seconds
 ended_for()
 {
-	grep -c "^netmapd: $port_a: its nm-worker has ended; another one in $1 s" "$DIR/daemon.err"
+	grep -c "^netmapd: $port_a: its nm-worker has ended (SIGKILL); another one in $1 s" "$DIR/daemon.err"
 }
 
 @test "a worker that ran for some seconds is replaced after a second, one that did not later" {
