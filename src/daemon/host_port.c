@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "daemon/nic.h"
+#include "daemon/tap.h"
 
 #define TAP_PREFIX "tap:"
-#define TAP_SLOTS  128u /* on the way to the stack: see req_vale.c */
 
 /* "IF^%NETNS" of "IF%NETNS": the port part of its name on a switch. The TAP's name may be another. */
 static void
@@ -96,7 +96,7 @@ unm_host_port_settle(struct unm_domain *dom, struct unm_dport *nic)
 	const struct unm_dport *side = find_on_switch(dom, nic);
 	struct unm_dport *tap = unm_host_port_tap(dom, nic);
 	struct unm_name name = {.kind = UNM_NAME_TAP};
-	struct unm_geometry geo = {.region = nic->region, .tx_slots = TAP_SLOTS};
+	struct unm_geometry geo = {.region = nic->region, .tx_slots = UNM_TAP_ATTACHED_SLOTS};
 	struct unm_reason why = {""};
 	int ret = 0;
 

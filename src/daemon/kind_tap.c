@@ -16,6 +16,39 @@
 #include "daemon/kinds.h"
 #include "daemon/tap.h"
 
+/* The port on a switch that the TAP port @name is attached by, or NULL. */
+static const struct unm_dport *
+attached_by(const struct unm_domain *dom, const char *name)
+{
+	const struct unm_dport *p;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		const char *part = strchr(p->name, ':');
+
+		if (p->is_dying || !(p->flags & UNM_PORTF_ATTACHED) || part == NULL)
+			continue;
+		part++;
+		if (strcmp(part, name) == 0 || strcmp(part, name + strlen("tap:")) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* A ring for each of the attached port's, in its memory. */
+static struct unm_geometry
+geometry_beside(const struct unm_dport *attached)
+{
+	const struct unm_geometry geo = {
+		.n_tx = attached->n_rx,
+		.n_rx = attached->n_tx,
+		.tx_slots = UNM_TAP_ATTACHED_SLOTS,
+		.rx_slots = attached->tx_slots,
+		.region = attached->region,
+	};
+
+	return geo;
+}
+
 static int
 make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
 	struct unm_dregion *region, struct unm_dport **out, struct unm_reason *why)
@@ -67,11 +100,19 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	struct unm_dport **out, struct unm_reason *why)
 {
 	struct unm_dregion *region = NULL;
+	const struct unm_dport *attached;
+	struct unm_geometry as_attached;
 	int ret = 0;
 
 	*out = unm_port_find(dom, name);
 	if (*out != NULL)
 		return 0;
+	attached = attached_by(dom, name->full);
+	if (attached != NULL &&
+		geo->region == NULL) { /* it was lost, or could not be made before */
+		as_attached = geometry_beside(attached);
+		geo = &as_attached;
+	}
 	if (geo->region == NULL)
 		ret = unm_dregion_global(&dom->regions, &region, why);
 	if (ret == 0)
@@ -94,27 +135,6 @@ unm_tap_behind(struct unm_domain *dom, const struct unm_dport *attached)
 	return unm_dport_find(dom, tap);
 }
 
-/*
- * Is the TAP attached to a switch? Then it waits for its next worker, or the interface would lose
- * its addresses.
- */
-static bool
-is_attached(const struct unm_domain *dom, const struct unm_dport *tap)
-{
-	const struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		const char *part = strchr(p->name, ':');
-
-		if (p->is_dying || !(p->flags & UNM_PORTF_ATTACHED) || part == NULL)
-			continue;
-		part++;
-		if (strcmp(part, tap->name) == 0 || strcmp(part, tap->name + strlen("tap:")) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The last client has gone, in whatever way: a TAP that stays does its own checksums again. */
 static void
 tap_idle(struct unm_domain *dom, struct unm_dport *port)
@@ -124,7 +144,8 @@ tap_idle(struct unm_domain *dom, struct unm_dport *port)
 			unm_tap_set_header(port->port_fds[0], 0, 0); /* can't fail where it went */
 		unm_dport_set_vnet_hdr(port, 0, 0);
 	}
-	if (port->n_pipes == 0 && !is_attached(dom, port))
+	/* One that is on a switch waits for its next worker, or it would lose its addresses. */
+	if (port->n_pipes == 0 && attached_by(dom, port->name) == NULL)
 		unm_dport_remove(dom, port);
 }
 

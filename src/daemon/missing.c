@@ -152,6 +152,14 @@ state_of(const struct unm_missing *m)
 	return state;
 }
 
+bool
+unm_missing_lives(const struct unm_server *srv, pid_t pid, uint64_t started)
+{
+	const struct unm_missing *m = find(srv, pid);
+
+	return m != NULL && m->started == started && state_of(m) != 0;
+}
+
 enum unm_missing_state
 unm_missing_look(const struct unm_server *srv)
 {

@@ -58,6 +58,9 @@ bool unm_missing_read(struct unm_server *srv, const char *line);
  */
 bool unm_missing_returned(struct unm_server *srv, pid_t pid);
 
+/** unm_missing_lives() - has process @pid not come back, and not ended? */
+bool unm_missing_lives(const struct unm_server *srv, pid_t pid, uint64_t started);
+
 enum unm_missing_state unm_missing_look(const struct unm_server *srv);
 
 /** unm_missing_give_up() - the wait is over: who lives is late from now on. */

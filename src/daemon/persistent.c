@@ -106,13 +106,9 @@ replace_port(struct unm_domain *dom, struct unm_dport *old, struct unm_dport *po
 	unm_dport_remove(dom, old);
 }
 
-/*
- * What leaves one switch by @first enters the other by the new port: so its rings are the other way
- * round.
- */
-static int
-attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_name *name,
-	struct unm_dport **out, struct unm_reason *why)
+int
+unm_persistent_make_second(struct unm_domain *dom, struct unm_dport *first,
+	const struct unm_name *name, struct unm_dport **out, struct unm_reason *why)
 {
 	const struct unm_geometry geo = {
 		.n_tx = first->n_rx,
@@ -121,16 +117,26 @@ attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_
 		.rx_slots = first->tx_slots,
 		.region = first->region, /* so that the worker exchanges buffers */
 	};
-	const struct unm_dport *second = unm_persistent_second(&srv->dom, first);
+	const struct unm_dport *second = unm_persistent_second(dom, first);
 	int ret;
 
 	if (second != NULL)
 		return unm_fail(why, -EBUSY, "'%s' is on two switches already, as '%s' and '%s'",
 			name->port, first->name, second->name);
-	ret = unm_vale_new(&srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, why);
+	ret = unm_vale_new(dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, why);
+	if (ret == 0)
+		copy_header(first, *out);
+	return ret;
+}
+
+static int
+attach_second(struct unm_server *srv, struct unm_dport *first, const struct unm_name *name,
+	struct unm_dport **out, struct unm_reason *why)
+{
+	int ret = unm_persistent_make_second(&srv->dom, first, name, out, why);
+
 	if (ret < 0)
 		return ret;
-	copy_header(first, *out);
 	ret = unm_worker_attach(srv, *out, why);
 	if (ret < 0)
 		unm_dport_remove(&srv->dom, *out);

@@ -41,6 +41,15 @@ int unm_persistent_attach(struct unm_server *srv, struct unm_dport *port,
 	const struct unm_name *name, bool again, struct unm_dport **out, struct unm_reason *why);
 
 /**
+ * unm_persistent_make_second() - the port that stands for @first, which is on a switch, on that of
+ * @name, its rings the other way round: what leaves one switch enters the other. It has no worker yet.
+ *
+ * Return: 0, -EBUSY (there is one), -ENOMEM, each with the reason.
+ */
+int unm_persistent_make_second(struct unm_domain *dom, struct unm_dport *first,
+	const struct unm_name *name, struct unm_dport **out, struct unm_reason *why);
+
+/**
  * unm_persistent_detach() - take @port from its switch; clients that have it open keep it
  *
  * @port may be gone on return. Return: 0, or -EBUSY with the reason: the second attachment goes

@@ -13,11 +13,6 @@
 #include "daemon/tap.h"
 #include "daemon/worker.h"
 
-/*
- * Slots of the rings that frames pass through on the worker's way: three of the longest frames (33
- * slots each). Not more, so that the buffers are still in the cache when they are used again.
- */
-#define WORKER_SLOTS	 128u
 #define MIN_WORKER_SLOTS 64u
 
 /*
@@ -31,13 +26,13 @@ attached_geometry(const struct unm_domain *dom, const struct nmreq_register *reg
 		reg->nr_tx_rings > reg->nr_rx_rings ? reg->nr_tx_rings : reg->nr_rx_rings;
 
 	vale->n_tx = vale->n_rx = unm_hint(n, 1, 1, UNM_MAX_TAP_QUEUES);
-	vale->tx_slots =
-		unm_hint(reg->nr_tx_slots, WORKER_SLOTS, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
+	vale->tx_slots = unm_hint(
+		reg->nr_tx_slots, UNM_TAP_ATTACHED_SLOTS, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	vale->rx_slots = unm_hint(
 		reg->nr_rx_slots, dom->defaults.vale_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	*tap = *vale;
 	tap->rx_slots = vale->tx_slots;
-	tap->tx_slots = WORKER_SLOTS;
+	tap->tx_slots = UNM_TAP_ATTACHED_SLOTS;
 }
 
 static int

@@ -339,7 +339,7 @@ end_phase(struct unm_server *srv)
 		remake_port(srv, s);
 		free(s);
 	}
-	unm_worker_remake(srv);
+	unm_reattach(srv);
 	set_switches(srv);
 	unm_log(LOG_INFO, "took over: %u clients, %u ports, %u descriptors", srv->n_restored,
 		srv->dom.n_ports, srv->n_descs);

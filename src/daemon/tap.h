@@ -40,6 +40,13 @@ int unm_tap_set_header(int fd, uint32_t len, uint32_t lacks);
  */
 int unm_tap_set_carrier(int fd, bool is_on);
 
+/*
+ * Slots of the rings that frames pass through on the way to a TAP that is on a switch: three of the
+ * longest frames (33 slots each). Not more, so that the buffers are still in the cache when they are
+ * used again.
+ */
+#define UNM_TAP_ATTACHED_SLOTS 128u
+
 /** unm_tap_allowed() - may netmapd make TAPs? Return: 0 or -EPERM, -ENXIO with the reason. */
 int unm_tap_allowed(struct unm_reason *why);
 

@@ -4,6 +4,7 @@
 #include "daemon/worker.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/child.h"
-#include "daemon/kinds.h"
+#include "daemon/missing.h"
 #include "daemon/persistent.h"
 #include "daemon/tap.h"
 
@@ -20,19 +21,12 @@ struct unm_worker {
 	struct unm_worker *next;
 	char port_name[UNM_NAME_SIZE];
 	struct unm_polling polling;
+	uint64_t started; /* of the process: see missing.h */
 };
 
-#define POLL "--poll="
-#define LINE "attached %s %u %u %u %u %u %u %u %u %u\n"
-
-/* A line of the state file, until the restore phase ends. */
-struct unm_saved_attachment {
-	struct unm_saved_attachment *next;
-	char name[UNM_NAME_SIZE];
-	struct unm_geometry geo;
-	uint32_t is_host_side, is_away;
-	struct unm_polling polling;
-};
+#define POLL	    "--poll="
+#define LINE	    "attached %s %u %u %u %u %u %u %u %u %u"
+#define LINE_VALUES 10
 
 static struct unm_worker *
 worker_of(const struct unm_child *c)
@@ -75,6 +69,28 @@ unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, siz
 	snprintf(out, size, "%s%s", is_nic || strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 }
 
+/*
+ * A TAP has its port before its worker comes, or again when it could not be made before: after a
+ * restart, see reattach.c.
+ */
+static int
+prepare_worker(struct unm_child *c, struct unm_reason *why)
+{
+	const struct unm_geometry geo = {0}; /* as the attached port's */
+	const struct unm_dport *port = port_of(worker_of(c));
+	struct unm_domain *dom = &c->srv->dom;
+	char far[UNM_NAME_SIZE + 8];
+	struct unm_dport *tap;
+	struct unm_name name;
+
+	if (port == NULL || (port->flags & UNM_PORTF_HOST_SIDE))
+		return 0;
+	unm_worker_far_name(dom, port->name, far, sizeof(far));
+	if (unm_name_parse(far, &name, NULL) < 0 || name.kind != UNM_NAME_TAP)
+		return 0;
+	return unm_tap_open(dom, &name, &geo, &tap, why);
+}
+
 static void
 exec_worker(const struct unm_child *c, const char *path)
 {
@@ -94,8 +110,10 @@ exec_worker(const struct unm_child *c, const char *path)
 static void
 worker_changed(struct unm_child *c)
 {
-	struct unm_dport *port = port_of(worker_of(c));
+	struct unm_worker *w = worker_of(c);
+	struct unm_dport *port = port_of(w);
 
+	w->started = unm_process_started(c->pid);
 	if (port != NULL)
 		port->worker_pid = c->pid;
 }
@@ -108,6 +126,7 @@ worker_name(const struct unm_child *c)
 
 static const struct unm_child_ops worker_ops = {
 	.program = "nm-worker",
+	.prepare = prepare_worker,
 	.exec = exec_worker,
 	.changed = worker_changed,
 	.name = worker_name,
@@ -271,6 +290,7 @@ unm_worker_end_all(struct unm_server *srv)
 {
 	while (srv->workers != NULL)
 		end_worker(srv, srv->workers);
+	unm_reattach_forget(srv);
 }
 
 /* --- state file --- */
@@ -278,18 +298,9 @@ unm_worker_end_all(struct unm_server *srv)
 static void
 write_line(FILE *f, const struct unm_saved_attachment *s)
 {
-	fprintf(f, LINE, s->name, s->geo.n_tx, s->geo.n_rx, s->geo.tx_slots, s->geo.rx_slots,
-		s->is_host_side, s->is_away, s->polling.mode, s->polling.first_cpu,
-		s->polling.n_cpus);
-}
-
-/* A TAP whose worker has gone with netmapd has gone too. A persistent port has a line of its own. */
-static bool
-is_of_interface(struct unm_domain *dom, const struct unm_dport *port)
-{
-	return (port->flags & UNM_PORTF_HOST_SIDE) ||
-	       (unm_tap_behind(dom, port) == NULL &&
-		       unm_persistent_find(dom, strchr(port->name, ':') + 1) == NULL);
+	fprintf(f, LINE " %d %" PRIu64 "\n", s->name, s->geo.n_tx, s->geo.n_rx, s->geo.tx_slots,
+		s->geo.rx_slots, s->is_host_side, s->is_away, s->polling.mode, s->polling.first_cpu,
+		s->polling.n_cpus, s->pid, s->started);
 }
 
 void
@@ -304,10 +315,14 @@ unm_worker_write(const struct unm_server *srv, FILE *f)
 		write_line(f, s);
 	for (w = srv->workers; w != NULL; w = w->next) {
 		const struct unm_dport *port = port_of(w);
-		struct unm_saved_attachment line = {.polling = w->polling};
+		struct unm_saved_attachment line = {
+			.polling = w->polling,
+			.pid = w->child.pid,
+			.started = w->started,
+		};
 		char far[UNM_NAME_SIZE + 8];
 
-		if (port == NULL || !is_of_interface(dom, port))
+		if (port == NULL)
 			continue;
 		unm_worker_far_name(dom, port->name, far, sizeof(far));
 		memcpy(line.name, port->name, sizeof(line.name));
@@ -324,11 +339,17 @@ unm_worker_write(const struct unm_server *srv, FILE *f)
 bool
 unm_worker_read(struct unm_server *srv, const char *line)
 {
-	struct unm_saved_attachment *s, v = {.next = srv->saved_attachments};
+	struct unm_saved_attachment *s, v = {
+						.next = srv->saved_attachments,
+						.src.fd = -1,
+						.srv = srv,
+					};
 
-	if (sscanf(line, "attached %63s %u %u %u %u %u %u %u %u %u", v.name, &v.geo.n_tx,
-		    &v.geo.n_rx, &v.geo.tx_slots, &v.geo.rx_slots, &v.is_host_side, &v.is_away,
-		    &v.polling.mode, &v.polling.first_cpu, &v.polling.n_cpus) != 10)
+	/* Who the worker was may be missing: a netmapd before this one did not say. */
+	if (sscanf(line, "attached %63s %u %u %u %u %u %u %u %u %u %d %" SCNu64, v.name,
+		    &v.geo.n_tx, &v.geo.n_rx, &v.geo.tx_slots, &v.geo.rx_slots, &v.is_host_side,
+		    &v.is_away, &v.polling.mode, &v.polling.first_cpu, &v.polling.n_cpus, &v.pid,
+		    &v.started) < LINE_VALUES)
 		return false;
 	s = malloc(sizeof(*s));
 	if (s == NULL)
@@ -336,47 +357,4 @@ unm_worker_read(struct unm_server *srv, const char *line)
 	*s = v;
 	srv->saved_attachments = s;
 	return true;
-}
-
-static void
-remake(struct unm_server *srv, const struct unm_saved_attachment *s)
-{
-	struct unm_domain *dom = &srv->dom;
-	struct unm_geometry geo = s->geo;
-	struct unm_reason why = {""};
-	struct unm_dport *port = NULL;
-	struct unm_name name;
-	int ret = unm_name_parse(s->name, &name, &why);
-
-	if (ret == 0 && (name.kind != UNM_NAME_VALE || unm_dport_find(dom, name.full) != NULL))
-		return;
-	if (ret == 0) /* where the interface's port will be */
-		ret = unm_dregion_global(&dom->regions, &geo.region, &why);
-	if (ret == 0) {
-		unm_vale_geometry(dom, &geo);
-		ret = unm_vale_new(dom, name.full, name.sw, &geo,
-			UNM_PORTF_ATTACHED | (s->is_host_side ? UNM_PORTF_HOST_SIDE : 0), &port,
-			&why);
-	}
-	unm_dregion_put(&dom->regions, geo.region);
-	if (ret < 0)
-		unm_log(LOG_WARNING, "can't attach %s again: %s", s->name, why.text);
-	else
-		unm_worker_keep(srv, port);
-}
-
-void
-unm_worker_remake(struct unm_server *srv)
-{
-	struct unm_saved_attachment *s;
-
-	for (s = srv->saved_attachments; s != NULL; s = s->next) {
-		if (s->is_away)
-			remake(srv, s);
-	}
-	while (srv->saved_attachments != NULL) {
-		s = srv->saved_attachments;
-		srv->saved_attachments = s->next;
-		free(s);
-	}
 }

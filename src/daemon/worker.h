@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+#include "daemon/kinds.h"
 #include "daemon/server.h"
 
 /**
@@ -55,16 +56,36 @@ void unm_worker_detach(struct unm_server *srv, const struct unm_dport *port);
 /** unm_worker_end_all() - for `nmctl stop`. */
 void unm_worker_end_all(struct unm_server *srv);
 
-/*
- * Attached interfaces in the state file: how they are polled, and the port on the switch of one that
- * is away. Nobody hands that back: its worker has ended, as it waits for the interface.
+/* An attached port as the state file has it, until it is there again. */
+struct unm_saved_attachment {
+	struct unm_saved_attachment *next;
+	char name[UNM_NAME_SIZE];
+	struct unm_geometry geo; /* without its region */
+	uint32_t is_host_side;
+	uint32_t is_away; /* what is attached was not there */
+	struct unm_polling polling;
+	int pid; /* of its worker, and when that was started; see missing.h */
+	uint64_t started;
+	struct unm_source src; /* after the phase: its worker lives, but has not come back */
+	struct unm_server *srv;
+};
+
+/**
+ * unm_worker_write() - a line for each attached port: nobody hands one back whose worker has ended
+ * together with netmapd, or ends again and again while its interface is away
  */
 void unm_worker_write(const struct unm_server *srv, FILE *f);
 
 /** unm_worker_read() - take a line of a previous run. Return: false: it is none of ours. */
 bool unm_worker_read(struct unm_server *srv, const char *line);
 
-/** unm_worker_remake() - at the end of the restore phase: ports of interfaces that are away. */
-void unm_worker_remake(struct unm_server *srv);
+/**
+ * unm_reattach() - at the end of the restore phase, with persistent ports made: attach again what
+ * nobody has handed back (reattach.c)
+ */
+void unm_reattach(struct unm_server *srv);
+
+/** unm_reattach_forget() - nothing of a previous run is to be attached again. */
+void unm_reattach_forget(struct unm_server *srv);
 
 #endif
