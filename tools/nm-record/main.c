@@ -104,6 +104,8 @@ record(const struct options *o, const char *path)
 		nmt_die(&record_cli, "signals: %s", strerror(errno));
 	if (o->filter != NULL && unm_filter_compile(&r.filter, o->filter, why) < 0)
 		nmt_usage_error(&record_cli, "-f: %s", why);
+	if (recorder_watch(&r) < 0)
+		return EXIT_FAILURE;
 	if (store_new(&r.store, o->n_bytes, &limits) < 0)
 		nmt_die(&record_cli, "%llu bytes: out of memory", (unsigned long long)o->n_bytes);
 	r.listen_fd = control_listen(path, why);

@@ -102,11 +102,12 @@ set_netmapd(struct ports *t, bool lives)
 		tell_main(t);
 }
 
-/* Once for each reason. */
+/* Once for each reason; that netmapd dies is said by others. */
 static void
 note_list(struct ports *t, const char *name, int error)
 {
-	if (error == 0 || error == t->list_error)
+	if (error == 0 || error == t->list_error || error == -ECONNRESET || error == -EPIPE ||
+		error == -ECONNREFUSED || error == -ENOENT)
 		return;
 	t->list_error = error;
 	fprintf(stderr, "nm-record: not all ports of %s are recorded: %s\n", name,
@@ -167,14 +168,36 @@ seek_port(struct ports *t, struct port *p)
 	}
 }
 
+/*
+ * A netmapd lives that has answered: a connection alone may be one that waits in the queue of one
+ * that dies just now. None to ask is no reason to start one. Return: false: there is none.
+ */
+static bool
+connect_netmapd(struct ports *t)
+{
+	static const char *const words[] = {"show", "daemon"};
+	char *text;
+
+	if (t->conn.fd >= 0)
+		return true;
+	if (unm_conn_open(&t->conn, NULL) < 0)
+		return false;
+	if (unm_conn_ask(&t->conn, words, 2, &text) < 0) {
+		unm_conn_close(&t->conn);
+		return false;
+	}
+	free(text);
+	set_netmapd(t, true);
+	return true;
+}
+
 static void
 seek(struct ports *t)
 {
 	unsigned int i;
 
-	if (t->conn.fd < 0 && unm_conn_open(&t->conn, NULL) < 0)
-		return; /* none to ask, and this is no reason to start one */
-	set_netmapd(t, true);
+	if (!connect_netmapd(t))
+		return;
 	for (i = 0; i < t->n_wanted; i++)
 		if (is_switch(t->wanted[i]))
 			seek_switch(t, t->wanted[i]);

@@ -334,8 +334,8 @@ fill_ports(struct recorder *r, struct pollfd *p, short events)
 	return k;
 }
 
-static int
-open_pids(struct recorder *r)
+int
+recorder_watch(struct recorder *r)
 {
 	unsigned int i;
 
@@ -369,8 +369,6 @@ recorder_run(struct recorder *r)
 {
 	r->start_ns = real_time_ns();
 	r->dump_client = -1;
-	if (open_pids(r) < 0)
-		return EXIT_FAILURE;
 	loop(r);
 	if (r->dump.pid != 0)
 		dump_done(r);

@@ -34,9 +34,12 @@ struct recorder {
 	bool is_stopping;
 };
 
+/** recorder_watch() - the processes of -p. Return: 0, or negative errno with a line that says so. */
+int recorder_watch(struct recorder *r);
+
 /**
  * recorder_run() - record until told to end
- * @r: opts set, ports, store, filter, signal_fd and listen_fd made; the rest zero
+ * @r: opts set, ports, store, filter, signal_fd and listen_fd made, processes watched; the rest zero
  *
  * Return: exit status.
  */
