@@ -691,8 +691,7 @@ open_in_netns(struct unm_domain *dom, const struct unm_name *name, const struct 
 	int home, ret;
 
 	if (ns < 0)
-		return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s' (%s)",
-			name->full, name->netns, unm_netns_hint(name->netns));
+		return unm_netns_fail(why, name->full, name->netns, ns);
 	home = unm_netns_enter(ns);
 	close(ns);
 	if (home < 0)

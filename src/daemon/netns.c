@@ -276,6 +276,19 @@ unm_netns_hint(const char *netns)
 }
 
 int
+unm_netns_fail(struct unm_reason *why, const char *full, const char *netns, int error)
+{
+	if (error == -EACCES || error == -EPERM)
+		return unm_fail(why, -EPERM,
+			"'%s': netmapd, which runs as user %u, has no permission for network "
+			"namespace '%s' (%s): that takes a netmapd that root runs, outside of "
+			"containers",
+			full, geteuid(), netns, strerror(-error));
+	return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s' (%s)", full, netns,
+		unm_netns_hint(netns));
+}
+
+int
 unm_netns_enter(int fd)
 {
 	const int home = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);

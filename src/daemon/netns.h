@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/log.h"
+
 /**
  * unm_netns_open() - descriptor of the namespace that a port's name gives
  * @netns: a name below /run/netns, an absolute path, or pid:N
@@ -76,6 +78,12 @@ bool unm_netns_name(const struct unm_netns_id *ns, char *out, size_t size);
 
 /** unm_netns_hint() - for a sentence that there is none: how one of that kind is found. Static. */
 const char *unm_netns_hint(const char *netns);
+
+/**
+ * unm_netns_fail() - say why @netns, in port name @full, could not be opened with @error. Return:
+ * -EPERM, -ENXIO.
+ */
+int unm_netns_fail(struct unm_reason *why, const char *full, const char *netns, int error);
 
 /**
  * unm_netns_enter() - make a namespace the caller's, for as long as it takes to open something

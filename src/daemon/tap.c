@@ -151,30 +151,23 @@ child(int sock, int ns_fd, const char *ifname, uint32_t n)
 }
 
 static int
-open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
+open_in_netns(int ns_fd, const char *ifname, uint32_t n, int *fds)
 {
 	struct unm_msg_hdr hdr;
 	struct timeval wait = {.tv_sec = CHILD_WAIT_MS / 1000};
 	int sv[2], got[UNM_PROTO_MAXFDS];
 	unsigned int n_got = 0;
-	int ns_fd = unm_netns_open(netns);
 	int ret;
 	pid_t pid;
 
-	if (ns_fd < 0)
-		return -ENXIO;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
-		ret = -errno;
-		close(ns_fd);
-		return ret;
-	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
 	setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	pid = fork();
 	if (pid == 0)
 		child(sv[1], ns_fd, ifname, n);
 	ret = pid < 0 ? -errno : 0;
 	close(sv[1]);
-	close(ns_fd);
 	if (ret == 0) {
 		ret = unm_proto_recv(sv[0], &hdr, sizeof(hdr), got, &n_got, 0);
 		if (ret == 0)
@@ -195,14 +188,14 @@ open_in_netns(const char *netns, const char *ifname, uint32_t n, int *fds)
  * this moment.
  */
 static int
-open_queues(const struct unm_name *name, uint32_t n, int *fds)
+open_queues(const struct unm_name *name, int ns_fd, uint32_t n, int *fds)
 {
 	const struct timespec pause = {.tv_nsec = BUSY_PAUSE_NS};
 	int tries, ret;
 
 	for (tries = 0;; tries++) { /* at most BUSY_TRIES */
-		ret = name->netns[0] == '\0' ? open_here(name->ifname, n, fds)
-					     : open_in_netns(name->netns, name->ifname, n, fds);
+		ret = ns_fd < 0 ? open_here(name->ifname, n, fds)
+				: open_in_netns(ns_fd, name->ifname, n, fds);
 		if (ret != -EBUSY || tries == BUSY_TRIES)
 			return ret;
 		nanosleep(&pause, NULL);
@@ -212,9 +205,18 @@ open_queues(const struct unm_name *name, uint32_t n, int *fds)
 int
 unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct unm_reason *why)
 {
-	/* Longer: the host's side of an interface (names.h) that is not on a switch */
-	const int ret = unm_ifname_ok(name->ifname) ? open_queues(name, n, fds) : -EINVAL;
+	int ns_fd = -1, ret = -EINVAL;
 
+	if (name->netns[0] != '\0') {
+		ns_fd = unm_netns_open(name->netns);
+		if (ns_fd < 0)
+			return unm_netns_fail(why, name->full, name->netns, ns_fd);
+	}
+	/* Longer: the host's side of an interface (names.h) that is not on a switch */
+	if (unm_ifname_ok(name->ifname))
+		ret = open_queues(name, ns_fd, n, fds);
+	if (ns_fd >= 0)
+		close(ns_fd);
 	switch (ret) {
 	case 0:
 		return 0;
@@ -227,9 +229,6 @@ unm_tap_open_queues(const struct unm_name *name, uint32_t n, int *fds, struct un
 	case -ENOENT:
 		return unm_fail(why, -ENXIO,
 			"'%s': this system has no " TUN_DEVICE " (modprobe tun)", name->full);
-	case -ENXIO:
-		return unm_fail(why, -ENXIO, "'%s': there is no network namespace '%s' (%s)",
-			name->full, name->netns, unm_netns_hint(name->netns));
 	case -EBUSY:
 		return unm_fail(
 			why, -EBUSY, "'%s': another program has the interface open", name->full);

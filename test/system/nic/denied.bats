@@ -161,3 +161,18 @@ refuses()
 	start rx2 Ready "$PKT_GEN" -i netmap:ma -f rx -w 0 -W
 	[ "$(interface_field ma mode)" != packet ]
 }
+
+@test "a namespace that netmapd may not look at is not one that is not there" {
+	local name
+
+	need_root
+	chown 65534 "$DIR"
+	start daemon 'serves at' setpriv --reuid 65534 --regid 65534 --clear-groups "$UNETMAP_NETMAPD" --foreground
+	for name in netmap:lo%pid:1 netmap:tap:t0%pid:1; do
+		run timeout 20 "$PKT_GEN" -i "$name" -f rx -n 1 -w 0
+		echo "$output"
+		[[ $status -ne 0 && $output == *"runs as user 65534, has no permission for network namespace 'pid:1' (Permission denied)"* ]]
+	done
+	run timeout 20 "$PKT_GEN" -i netmap:lo%pid:4194305 -f rx -n 1 -w 0
+	[[ $status -ne 0 && $output == *"there is no network namespace 'pid:4194305'"* ]]
+}
