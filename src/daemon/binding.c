@@ -18,6 +18,7 @@
 
 #include "daemon/format.h"
 #include "daemon/join.h"
+#include "daemon/kinds.h"
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
@@ -108,6 +109,25 @@ unm_bind_select(const struct unm_dport *port, const struct unm_bind_wish *wish,
 	return 0;
 }
 
+/* Another client has a ring of the port for itself: a worker, perhaps. */
+static int
+fail_taken(const struct unm_dport *port, struct unm_reason *why)
+{
+	const char *colon = port->kind == UNM_PORT_VALE ? strchr(port->name, ':') : NULL;
+	const struct unm_dport *attached =
+		unm_port_attached_as(port->dom, colon != NULL ? colon + 1 : port->name);
+	int len;
+
+	if (attached == NULL)
+		return unm_fail(
+			why, -EBUSY, "'%s': another client has this ring exclusively", port->name);
+	len = (int)strcspn(attached->name, ":");
+	return unm_fail(why, -EBUSY,
+		"'%s' is attached to switch %.*s: detach it first (nmctl detach %.*s %s), or use "
+		"a port of that switch or a monitor",
+		port->name, len, attached->name, len, attached->name, attached->name + len + 1);
+}
+
 static int
 check_sharing(const struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
 	struct unm_reason *why)
@@ -120,8 +140,7 @@ check_sharing(const struct unm_dport *port, const struct unm_dbinding *b, bool e
 		if (!unm_bind_has(port, b, i) || ring->n_users == 0)
 			continue;
 		if (ring->is_exclusive)
-			return unm_fail(why, -EBUSY,
-				"'%s': another client has this ring exclusively", port->name);
+			return fail_taken(port, why);
 		if (exclusive)
 			return unm_fail(why, -EBUSY,
 				"'%s': exclusive use was asked for, but another client has this "

@@ -752,16 +752,7 @@ unm_nic_let_go(struct unm_dport *port)
 bool
 unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
 {
-	const struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		const char *part = strchr(p->name, ':');
-
-		if (!p->is_dying && (p->flags & UNM_PORTF_ATTACHED) && part != NULL &&
-			strcmp(part + 1, nic->name) == 0)
-			return true;
-	}
-	return false;
+	return unm_port_attached_as(dom, nic->name) != NULL;
 }
 
 /* Joined rings moved on while the kernel's did not. */

@@ -16,24 +16,6 @@
 #include "daemon/kinds.h"
 #include "daemon/tap.h"
 
-/* The port on a switch that the TAP port @name is attached by, or NULL. */
-static const struct unm_dport *
-attached_by(const struct unm_domain *dom, const char *name)
-{
-	const struct unm_dport *p;
-
-	for (p = dom->ports; p != NULL; p = p->next) {
-		const char *part = strchr(p->name, ':');
-
-		if (p->is_dying || !(p->flags & UNM_PORTF_ATTACHED) || part == NULL)
-			continue;
-		part++;
-		if (strcmp(part, name) == 0 || strcmp(part, name + strlen("tap:")) == 0)
-			return p;
-	}
-	return NULL;
-}
-
 /* A ring for each of the attached port's, in its memory. */
 static struct unm_geometry
 geometry_beside(const struct unm_dport *attached)
@@ -107,7 +89,7 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	*out = unm_port_find(dom, name);
 	if (*out != NULL)
 		return 0;
-	attached = attached_by(dom, name->full);
+	attached = unm_port_attached_as(dom, name->full);
 	if (attached != NULL &&
 		geo->region == NULL) { /* it was lost, or could not be made before */
 		as_attached = geometry_beside(attached);
@@ -145,7 +127,7 @@ tap_idle(struct unm_domain *dom, struct unm_dport *port)
 		unm_dport_set_vnet_hdr(port, 0, 0);
 	}
 	/* One that is on a switch waits for its next worker, or it would lose its addresses. */
-	if (port->n_pipes == 0 && attached_by(dom, port->name) == NULL)
+	if (port->n_pipes == 0 && unm_port_attached_as(dom, port->name) == NULL)
 		unm_dport_remove(dom, port);
 }
 

@@ -32,6 +32,24 @@ unm_kind_ops(uint32_t kind)
 	}
 }
 
+const struct unm_dport *
+unm_port_attached_as(const struct unm_domain *dom, const char *name)
+{
+	const bool is_tap = strncmp(name, "tap:", 4) == 0;
+	const struct unm_dport *p;
+
+	for (p = dom->ports; p != NULL; p = p->next) {
+		const char *part = strchr(p->name, ':');
+
+		if (p->is_dying || !(p->flags & UNM_PORTF_ATTACHED) || part == NULL)
+			continue;
+		part++; /* "vale0:IF" may be TAP "tap:IF" */
+		if (strcmp(part, name) == 0 || (is_tap && strcmp(part, name + 4) == 0))
+			return p;
+	}
+	return NULL;
+}
+
 /*
  * An interface in another namespace may be named without it while its port exists: "tap:x" finds
  * "tap:x%ns".

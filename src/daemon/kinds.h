@@ -106,6 +106,13 @@ void unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo);
  */
 void unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape);
 
+/**
+ * unm_port_attached_as() - the port on a switch that another one is attached by, so that a worker has
+ * both; NULL: none
+ * @name: of an interface or a TAP, there or not, or the plain name of a persistent port
+ */
+const struct unm_dport *unm_port_attached_as(const struct unm_domain *dom, const char *name);
+
 /** unm_interface_exists() - is there a network interface of this name where netmapd runs? */
 bool unm_interface_exists(const char *name);
 

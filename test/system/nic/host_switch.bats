@@ -65,6 +65,10 @@ is_plain()
 		[ "$status" -ne 0 ]
 		[[ "$output" != *"Ready..."* ]]
 	done
+	run timeout 10 "$PKT_GEN" -i "netmap:h0@netns=$ns_h" -f rx -n 1 -w 0
+	[[ $output == *"attached to switch vale0: detach it first (nmctl detach vale0 h0%$ns_h)"* ]]
+	run timeout 10 "$PKT_GEN" -i "netmap:tap:t0@netns=$ns_t" -f rx -n 1 -w 0
+	[[ $output == *"attached to switch vale0: detach it first (nmctl detach vale0 tap:t0%$ns_t)"* ]]
 	run vale_ctl -h "vale0:h0%$ns_h"
 	[ "$status" -ne 0 ]
 	run vale_ctl -d "vale0:h0^%$ns_h"
