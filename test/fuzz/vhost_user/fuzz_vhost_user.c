@@ -37,7 +37,7 @@ struct device {
 };
 
 /* What the front end has at hand; made once, but for the memory's contents. */
-static int mem_fd, small_fd, event_fd, pipe_fds[2], sock_fds[2];
+static int mem_fd, small_fd, records_fd, event_fd, pipe_fds[2], sock_fds[2];
 
 static void
 on_features(void *dev, uint64_t acked)
@@ -173,10 +173,12 @@ set_up(void)
 {
 	unm_vm_set_log(silent, NULL);
 	mem_fd = memfd_create("guest", MFD_CLOEXEC);
+	records_fd = memfd_create("records", MFD_CLOEXEC);
 	small_fd = memfd_create("small", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (mem_fd < 0 || small_fd < 0 || event_fd < 0 || ftruncate(mem_fd, MEM_SIZE) != 0 ||
-		ftruncate(small_fd, 100) != 0 || pipe(pipe_fds) != 0 ||
+	if (mem_fd < 0 || records_fd < 0 || small_fd < 0 || event_fd < 0 ||
+		ftruncate(mem_fd, MEM_SIZE) != 0 || ftruncate(small_fd, 100) != 0 ||
+		pipe(pipe_fds) != 0 ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sock_fds) != 0)
 		abort();
 }
@@ -299,6 +301,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) != 0)
 		abort();
 	if (unm_vu_backend_new(&b, sv[0], &ops, &d, "fuzz") != 0)
+		abort();
+	if (ftruncate(records_fd, 0) != 0 ||
+		ftruncate(records_fd, (off_t)unm_vu_records_size(N_RINGS)) != 0 ||
+		unm_vu_set_records(b, records_fd) != 0)
 		abort();
 	converse(b, &d, sv[1], data + 2 + image, size - 2 - image);
 	unm_vu_backend_free(b);

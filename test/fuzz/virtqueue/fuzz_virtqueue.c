@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fuzzes the walkers of virtqueues: any guest memory, both ring formats, any order of peeks and
- * pushes, memory that changes in between, starts on any in-flight part. Regions are allocations of
+ * pushes, memory that changes in between, starts on any in-flight part or record. Regions are allocations of
  * their own, so that AddressSanitizer sees a step outside of them. Checked besides: parts lie in
  * the regions, lengths add up, and no more is under way than the ring has room for.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image.h"
 #include "vm/inflight.h"
 #include "vm/log.h"
+#include "vm/record.h"
 #include "vm/vq.h"
 
 #define UADDR	 UINT64_C(0x7f0000000000)
@@ -52,6 +54,23 @@ add_region(struct unm_guest_mem *m, uint64_t ofs, uint64_t size, const uint8_t *
 	memcpy(r->host, image + ofs, size);
 }
 
+/* About this ring, and of any contents. */
+static struct unm_record *
+make_record(const struct unm_vq_config *c, const uint8_t *image)
+{
+	const size_t from = offsetof(struct unm_record, state);
+	struct unm_record *r = calloc(1, sizeof(*r));
+
+	must(r != NULL);
+	r->ring = (struct unm_record_ring){.version = UNM_RECORD_VERSION,
+		.num = c->num,
+		.desc_uaddr = c->desc_uaddr,
+		.avail_uaddr = c->avail_uaddr,
+		.used_uaddr = c->used_uaddr};
+	memcpy((uint8_t *)r + from, image + FUZZ_INFLIGHT, FUZZ_PAGE - from);
+	return r;
+}
+
 static void
 set_up(struct fuzz *f, const uint8_t *image)
 {
@@ -79,6 +98,8 @@ set_up(struct fuzz *f, const uint8_t *image)
 		must(f->c.inflight != NULL);
 		memcpy(f->c.inflight, image + FUZZ_INFLIGHT, UNM_INFLIGHT_PART(num));
 	}
+	if (f->head.flags & FUZZ_F_RECORD)
+		f->c.record = make_record(&f->c, image);
 }
 
 static void
@@ -219,5 +240,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(f.mem.region[0].host);
 	free(f.mem.region[1].host);
 	free(f.c.inflight);
+	free(f.c.record);
 	return 0;
 }

@@ -5,7 +5,8 @@
  *
  *   struct fuzz_head | script[n_ops] | guest memory from FUZZ_GPA on (the rest is zero)
  *
- * The in-flight part is the last page of guest memory, copied out of it.
+ * The in-flight part is the last page of guest memory, copied out of it; so is the record of a packed
+ * ring, from its state on.
  */
 #ifndef FUZZ_VIRTQUEUE_IMAGE_H
 #define FUZZ_VIRTQUEUE_IMAGE_H
@@ -26,6 +27,7 @@
 #define FUZZ_F_TABLES	4u
 #define FUZZ_F_ORDER	8u
 #define FUZZ_F_INFLIGHT 16u
+#define FUZZ_F_RECORD	32u
 
 struct fuzz_head {
 	uint8_t flags;

@@ -84,5 +84,6 @@ main(void)
 	write_seed("packed-event-order",
 		FUZZ_F_PACKED | FUZZ_F_TABLES | FUZZ_F_EVENT | FUZZ_F_ORDER, 31);
 	write_seed("packed-inflight", FUZZ_F_PACKED | FUZZ_F_TABLES | FUZZ_F_INFLIGHT, 4);
+	write_seed("packed-record", FUZZ_F_PACKED | FUZZ_F_TABLES | FUZZ_F_RECORD, 4);
 	return EXIT_SUCCESS;
 }
