@@ -66,9 +66,9 @@ struct unm_vu_device_ops {
 	 */
 	void (*set_features)(void *dev, uint64_t acked);
 	/*
-	 * A ring has begun (@q is running) or is about to end; @kick_fd is to be watched in between
-	 * (-1: poll the ring). After ring_stopped() returns, the device does not touch @q until the
-	 * next ring_started().
+	 * A ring has begun (@q is running, or broken already: its place is lost) or is about to
+	 * end; @kick_fd is to be watched in between (-1: poll the ring). After ring_stopped()
+	 * returns, the device does not touch @q until the next ring_started().
 	 */
 	void (*ring_started)(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd);
 	void (*ring_stopped)(void *dev, unsigned int idx);

@@ -52,7 +52,8 @@ on_started(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd)
 	struct device *d = dev;
 
 	(void)kick_fd;
-	if (idx >= N_RINGS || d->q[idx] != NULL || !unm_vq_is_running(q))
+	if (idx >= N_RINGS || d->q[idx] != NULL ||
+		(!unm_vq_is_running(q) && unm_vq_broken_reason(q) == NULL))
 		abort();
 	d->q[idx] = q;
 }
