@@ -3,6 +3,7 @@
 #include "vm/guest_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -81,4 +82,20 @@ unm_guest_file_unmap(struct unm_guest_file *f)
 		unm_guest_guard_remove(f->guard, f->map);
 	munmap(f->map, f->map_size);
 	*f = (struct unm_guest_file){0};
+}
+
+int
+unm_guest_file_new(const char *name, uint64_t size)
+{
+	const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) == 0 && fallocate(fd, 0, 0, (off_t)size) == 0 &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
 }

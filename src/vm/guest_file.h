@@ -36,4 +36,13 @@ int unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64
 /* Nothing mapped: no effect. */
 void unm_guest_file_unmap(struct unm_guest_file *f);
 
+/**
+ * unm_guest_file_new() - a file of our own to hand out: zeroes, its memory committed, its size sealed
+ * @name: shown in /proc
+ * @size: in bytes, not 0
+ *
+ * Return: descriptor, the caller's; or -ENOMEM, -ENOSPC, -EMFILE ...
+ */
+int unm_guest_file_new(const char *name, uint64_t size);
+
 #endif

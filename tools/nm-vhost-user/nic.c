@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "records.h"
+#include "vm/guest_file.h"
 #include "vm/log.h"
 
 #define FIRST_PAUSE_MS	 50
@@ -256,6 +257,13 @@ on_message(void *arg, short revents)
 	connect_or_wait(n);
 }
 
+/* For as long as this process lives. */
+static int
+unnamed_records(const struct vh_nic *n)
+{
+	return unm_guest_file_new("nm-vhost-rings", unm_vu_records_size(n->ops.n_rings));
+}
+
 static void
 use_records(struct vh_nic *n)
 {
@@ -269,7 +277,7 @@ use_records(struct vh_nic *n)
 		"outlive this process",
 		n->opts->socket);
 	close(n->records_fd);
-	n->records_fd = vh_records_unnamed(unm_vu_records_size(n->ops.n_rings));
+	n->records_fd = unnamed_records(n);
 	if (n->records_fd >= 0)
 		(void)unm_vu_set_records(n->backend, n->records_fd); /* else there are none */
 }
@@ -508,7 +516,7 @@ make_records(struct vh_nic *n)
 		n->opts->socket, strerror(-err));
 	if (n->records_fd >= 0)
 		close(n->records_fd);
-	n->records_fd = vh_records_unnamed(size);
+	n->records_fd = unnamed_records(n);
 }
 
 int

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
@@ -77,21 +76,4 @@ vh_records_resize(int fd, uint64_t size)
 	if ((uint64_t)st.st_size != size && ftruncate(fd, (off_t)size) != 0)
 		return -errno;
 	return fallocate(fd, 0, 0, (off_t)size) != 0 ? -errno : 0;
-}
-
-int
-vh_records_unnamed(uint64_t size)
-{
-	const int fd = memfd_create("nm-vhost-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) != 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
 }

@@ -23,7 +23,4 @@ int vh_records_open(const char *socket);
 /* Have it @size bytes, and memory for them. Return: 0 or a negative errno. */
 int vh_records_resize(int fd, uint64_t size);
 
-/* Without a name, for as long as this process lives. Return: a descriptor or a negative errno. */
-int vh_records_unnamed(uint64_t size);
-
 #endif /* VH_RECORDS_H_ */

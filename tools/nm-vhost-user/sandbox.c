@@ -122,6 +122,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(madvise),
 	SCMP_SYS(brk),
 	SCMP_SYS(memfd_create),
+	SCMP_SYS(fallocate),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat),

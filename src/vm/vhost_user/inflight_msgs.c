@@ -5,11 +5,10 @@
  * memory.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "vm/guest_file.h"
 #include "vm/inflight.h"
 #include "vm/vhost_user/backend_priv.h"
 
@@ -51,23 +50,6 @@ adopt(struct unm_vu_backend *b, const struct unm_vu_inflight *f, int fd)
 	return 0;
 }
 
-static int
-make_region(uint64_t size)
-{
-	const int fd = memfd_create("nm-vhost-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)size) != 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
-		err = -errno;
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 int
 vu_get_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
@@ -81,7 +63,7 @@ vu_get_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return ret;
 	f.mmap_size = region_size(&f);
 	f.mmap_ofs = 0;
-	fd = make_region(f.mmap_size);
+	fd = unm_guest_file_new("nm-vhost-inflight", f.mmap_size);
 	if (fd < 0)
 		return vu_fail(b, fd, "no memory for the in-flight region: %s", strerror(-fd));
 	ret = adopt(b, &f, fd);

@@ -224,7 +224,9 @@ is_away()
 	no_ports
 }
 
-@test "how an interface is polled survives netmapd" {
+# polled: ma is attached to vale0, and a worker polls it on both cores
+polled()
+{
 	(($(nproc) > 1)) || skip "polling leaves one core"
 	start_daemon
 	make_ns a m
@@ -232,6 +234,10 @@ is_away()
 	nmctl attach vale0 "ma%$ns_m"
 	vale_ctl -p "vale0:ma%$ns_m" -C 0,1
 	wait_for 10 is_so port_field "ma%$ns_m" users 1
+}
+
+@test "how an interface is polled survives netmapd" {
+	polled
 	stop "$DAEMON" KILL || :
 	start_daemon
 	wait_for 10 has_port "ma%$ns_m"
@@ -248,13 +254,7 @@ is_settled()
 @test "so does how one is polled whose worker comes back late" {
 	local worker
 
-	(($(nproc) > 1)) || skip "polling leaves one core"
-	start_daemon
-	make_ns a m
-	wire "$ns_a" w0 "$ns_m" ma
-	nmctl attach vale0 "ma%$ns_m"
-	vale_ctl -p "vale0:ma%$ns_m" -C 0,1
-	wait_for 10 is_so port_field "ma%$ns_m" users 1
+	polled
 	worker=$(worker_pid "vale0:ma%$ns_m")
 	kill -STOP "$worker"
 	stop "$DAEMON" KILL || :
