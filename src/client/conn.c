@@ -61,6 +61,11 @@ absent(struct unm_conn *c, int error)
 	if (error == -ENOENT && unm_socket_dir_missing(c->path, dir, sizeof(dir)))
 		snprintf(c->text, sizeof(c->text), "%.108s: %s (" UNM_SOCKET_DIR_HINT ")", dir,
 			strerror(-error));
+	else if (unm_socket_is_isolated(c->path))
+		snprintf(c->text, sizeof(c->text),
+			"nobody serves %.108s (%s), and it is for isolated clients: nmctl needs "
+			"netmapd's own",
+			c->path, strerror(-error));
 	else
 		snprintf(c->text, sizeof(c->text),
 			"no netmapd answers at %.108s (%s): start it with 'systemctl start "

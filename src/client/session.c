@@ -356,7 +356,7 @@ try_all(enum unm_instance *absent)
 	return err;
 }
 
-/* The one reason for that nobody is at @path that can be seen from here. */
+/* A reason for that nobody is at @path that can be seen from here. */
 static bool
 explain_no_dir(const char *path)
 {
@@ -368,13 +368,28 @@ explain_no_dir(const char *path)
 	return true;
 }
 
+/* Why nobody is at @path, and why none can be started. Return: false, if nothing speaks against that. */
+static bool
+explain_absence(const char *path)
+{
+	if (explain_no_dir(path))
+		return true;
+	if (!unm_socket_is_isolated(path))
+		return false;
+	unm_set_error(
+		"nobody serves %s, a socket for isolated clients: the isolate was removed, or "
+		"netmapd is away (nmctl isolate show)",
+		path);
+	return true;
+}
+
 static int
 start_netmapd(enum unm_instance which)
 {
 	char path[sizeof(session.path)];
 	int err = unm_instance_path(which, path, sizeof(path));
 
-	if (err == 0 && explain_no_dir(path))
+	if (err == 0 && explain_absence(path))
 		return -ENOENT;
 	if (err == 0)
 		err = unm_autostart(path);
@@ -432,7 +447,7 @@ ensure(unsigned int flags)
 			if (start_netmapd(absent) < 0)
 				return -ENOENT;
 		} else if (!died && !started && !was_connected) {
-			if (is_absent(err) && !explain_no_dir(session.path))
+			if (is_absent(err) && !explain_absence(session.path))
 				unm_set_error("no netmapd is running (start it, or let this "
 					      "program start one: see netmap(4))");
 			return is_absent(err) ? -ENOENT : err;
@@ -440,9 +455,11 @@ ensure(unsigned int flags)
 			return err; /* else the one that was started has not come yet */
 		}
 		if (now_ms() > deadline) {
-			unm_set_error("netmapd does not answer on %s: \"netmapd --foreground "
-				      "--socket %s\" says why it can't start",
-				session.path, session.path);
+			if (!explain_absence(session.path))
+				unm_set_error(
+					"netmapd does not answer on %s: \"netmapd --foreground "
+					"--socket %s\" says why it can't start",
+					session.path, session.path);
 			return is_absent(err) ? -ENOENT : -EIO;
 		}
 		nap(nap_us);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/missing.h"
+#include "shm/socket_dir.h"
 
 #define BACKLOG	   128
 #define BROKER_FD  3 /* where the broker finds its socket */
@@ -55,7 +56,8 @@ bind_socket(int fd, const struct unm_isolate_spec *spec, const char *path)
 
 	fill_address(&sa, path);
 	unlink(path);
-	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(path, spec->mode) < 0 ||
+	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+		chmod(path, spec->mode | UNM_SOCKET_ISOLATED) < 0 ||
 		(spec->uid != (uid_t)-1 && chown(path, spec->uid, spec->gid) < 0) ||
 		listen(fd, BACKLOG) < 0)
 		return -errno;
@@ -172,6 +174,7 @@ new_isolate(struct unm_server *srv, const struct unm_isolate_spec *spec)
 	return iso;
 }
 
+/* The socket stays, dead: without it a client would take the path for one where it may start a netmapd. */
 static void
 end_isolate(struct unm_server *srv, struct unm_isolate *iso)
 {
@@ -188,7 +191,6 @@ end_isolate(struct unm_server *srv, struct unm_isolate *iso)
 	*pp = iso->next;
 	if (iso->listen_fd >= 0)
 		close(iso->listen_fd);
-	unlink(iso->spec.path);
 	free(iso);
 }
 
@@ -215,11 +217,8 @@ create(struct unm_server *srv, const struct unm_isolate_spec *spec, bool waits,
 		unm_child_keep(&iso->child);
 	else if (err == 0)
 		err = unm_child_start(&iso->child, why);
-	if (err < 0) {
-		if (iso->listen_fd < 0)
-			iso->spec.path[0] = '\0'; /* nothing there is ours */
+	if (err < 0)
 		end_isolate(srv, iso);
-	}
 	return err;
 }
 

@@ -7,6 +7,9 @@
  * wait; the broker gets a copy. After a restart netmapd gets it back from the broker
  * (UNM_MSG_BROKER), or makes another one if both have died. The regions of ports that a broker
  * opens belong to the isolate: no other client may share them, and they are no larger than needed.
+ *
+ * The socket's file is marked (UNM_SOCKET_ISOLATED) and outlives the isolate, as clients start no
+ * netmapd of their own where they find the mark.
  */
 #ifndef UNM_DAEMON_ISOLATE_H
 #define UNM_DAEMON_ISOLATE_H
@@ -34,7 +37,7 @@ struct unm_isolate {
 int unm_isolate_create(
 	struct unm_server *srv, const struct unm_isolate_spec *spec, struct unm_reason *why);
 
-/** unm_isolate_remove() - end broker and socket; its clients lose their ports. -ENOENT. */
+/** unm_isolate_remove() - end the broker, leave the socket dead; clients lose their ports. -ENOENT. */
 int unm_isolate_remove(struct unm_server *srv, const char *name, struct unm_reason *why);
 
 /** unm_isolate_end_brokers() - for `nmctl stop`; the next run starts new ones. */

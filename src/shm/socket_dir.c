@@ -47,3 +47,11 @@ unm_socket_dir_missing(const char *path, char *dir, size_t size)
 		return false;
 	return unm_socket_dir(path, dir, size) && lstat(dir, &st) < 0 && errno == ENOENT;
 }
+
+bool
+unm_socket_is_isolated(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & UNM_SOCKET_ISOLATED);
+}

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -519,7 +520,10 @@ def commands(daemon):
         u.expect(s.admin("isolate", "create", "j", "socket=" + i.path, "allow=v")[0], errno.EEXIST, "path in use")
         err, text = s.admin("isolate", "create", "j", "socket=%s//%s" % os.path.split(i.path), "allow=v")
         assert err == errno.EEXIST and "is the socket of isolate i" in text, (err, text)
-    assert not os.path.exists(i.path), "the socket goes with the isolate"
+    mode = os.stat(i.path).st_mode
+    assert stat.S_ISSOCK(mode) and mode & stat.S_ISVTX, "the socket stays, and says what it was"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as c:
+        assert c.connect_ex(i.path) == errno.ECONNREFUSED, "but nobody serves it"
     s.close()
 
 

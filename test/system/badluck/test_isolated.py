@@ -17,7 +17,7 @@ import threading
 import time
 
 import unmproto as u
-from badluck import EXIT_GONE, SOON_S, Domain, Traffic, check, is_alive, process_state, run, wait_until
+from badluck import EXIT_GONE, SOON_S, Domain, Failure, Traffic, check, is_alive, process_state, run, wait_until
 
 SCRIBBLE_S = 5 * int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
 ARGS = ("-l", "60:4000")
@@ -177,6 +177,34 @@ def killed_broker():
         tx, rx = start_pair(d, i, i, "vale0:t3", "vale0:r3", 3)
         d.settle(tx, rx)
         d.settle(*trusted)
+
+
+def removed():
+    """An isolate is removed: its clients learn that their ports are gone, and no program starts a netmapd of its own in its
+    place, where nothing of the policy would hold. It can be made again there; and a netmapd, on purpose."""
+    with IsolatedDomain() as d:
+        i = Inside(d)
+        del i.env["UNETMAP_NO_AUTOSTART"]
+        for _ in range(2):
+            tx = i.start("send", "vale0:t", "-s", 1, *ARGS).wait_open().go()
+            idle = i.start("recv", "vale0:idle", "-s", 3).wait_open().go()
+            d.expect_admin("isolate", "remove", "i")
+            for t in (tx, idle, i.start("send", "vale9:other", "-s", 4)):
+                wait_until(lambda t=t: t.proc.poll() is not None, t.state)
+                t.forget()
+            check(tx.proc.returncode == EXIT_GONE and idle.proc.returncode == EXIT_GONE, tx.state() + idle.state())
+            check("isolated clients" in t.messages(), "a new program is told why: " + t.state())
+            try:
+                u.Session(i.socket)
+            except ConnectionRefusedError:
+                pass
+            else:
+                raise Failure("somebody serves at the socket of an isolate that was removed")
+            d.expect_admin("isolate", "create", "i", "socket=" + i.socket, "allow=vale0:*")
+        d.expect_admin("isolate", "remove", "i")
+        subprocess.run([os.environ["NETMAPD"], "--autostart", "--socket", i.socket], check=True, timeout=SOON_S)
+        i.start("recv", "vale9:r", "-s", 5).wait_open().quit()
+        check(u.Session(i.socket, hello=False).admin("stop")[0] == 0, "it ends")
 
 
 def killed_netmapd():
@@ -368,4 +396,4 @@ def idle_sleeps_and_rate_holds():
         check(all(is_alive(pid) for pid in pids), "they live")
 
 
-run(combinations, pipes, killed_clients, killed_broker, killed_netmapd, both_killed, scribbled_over, wake_abuse, idle_sleeps_and_rate_holds)
+run(combinations, pipes, killed_clients, killed_broker, removed, killed_netmapd, both_killed, scribbled_over, wake_abuse, idle_sleeps_and_rate_holds)
