@@ -457,7 +457,7 @@ ensure(unsigned int flags)
 		if (now_ms() > deadline) {
 			if (!explain_absence(session.path))
 				unm_set_error(
-					"netmapd does not answer on %s: \"netmapd --foreground "
+					"netmapd does not answer on %s: \"netmapd --autostart "
 					"--socket %s\" says why it can't start",
 					session.path, session.path);
 			return is_absent(err) ? -ENOENT : -EIO;

@@ -5,7 +5,7 @@
  * The state file beside the socket tells how many clients the previous run had and who they were
  * (and which kernel it ran on, so that one left by a crash of the machine is not believed) and
  * which ports were made by NEWIF, which interfaces are attached, and what was set of switches and
- * interfaces. Each client hands back what it holds and says RESTORE_DONE. Until
+ * interfaces, and the configuration, if it is not the default one. Each client hands back what it holds and says RESTORE_DONE. Until
  * all that live have, requests that look at the tables wait: a switch must not be made twice.
  * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
  * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@
 #define STATE_SUFFIX ".state"
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define BOOT_ID_SIZE 37
+#define CONFIG_LINE  "config "
+#define LINE_SIZE    (PATH_MAX + 16) /* room for the longest: that of the configuration */
 #define PORT_LINE    "port %u %u %u %u %s %u %u %u\n"
 #define SWITCH_LINE  "switch %s %u\n"
 
@@ -95,6 +98,8 @@ write_state(const struct unm_server *srv, FILE *f)
 		n = srv->n_expected;
 	read_boot_id(boot_id);
 	fprintf(f, "unetmap 1 %s\nsessions %u\n", boot_id, n);
+	if (srv->config_path != NULL)
+		fprintf(f, CONFIG_LINE "%s\n", srv->config_path);
 	if (unm_netns_id("", &here) == 0)
 		fprintf(f, "netns %" PRIu64 "\n", here.ino);
 	unm_missing_write(srv, f);
@@ -189,6 +194,39 @@ note_switch(struct unm_server *srv, const char *line)
 	return true;
 }
 
+/* Is the file, of which the first line is read here, of this kernel? */
+static bool
+is_of_this_boot(FILE *f)
+{
+	char line[64], boot_id[BOOT_ID_SIZE], theirs[BOOT_ID_SIZE] = "";
+
+	read_boot_id(boot_id);
+	return fgets(line, sizeof(line), f) != NULL &&
+	       sscanf(line, "unetmap 1 %36s", theirs) == 1 && strcmp(theirs, boot_id) == 0;
+}
+
+bool
+unm_state_config(const char *socket_path, char *path, size_t size)
+{
+	char state[PATH_MAX], line[LINE_SIZE];
+	bool is_found = false;
+	FILE *f;
+
+	snprintf(state, sizeof(state), "%s" STATE_SUFFIX, socket_path);
+	f = fopen(state, "re");
+	if (f == NULL)
+		return false;
+	if (is_of_this_boot(f))
+		while (!is_found && fgets(line, sizeof(line), f) != NULL) /* bounded by the file */
+			is_found = strncmp(line, CONFIG_LINE, strlen(CONFIG_LINE)) == 0;
+	fclose(f);
+	if (!is_found)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	snprintf(path, size, "%s", line + strlen(CONFIG_LINE));
+	return true;
+}
+
 /*
  * Return: 1 there was a previous run on this kernel, 0 there was none that matters, -ENOENT nobody
  * knows.
@@ -196,19 +234,15 @@ note_switch(struct unm_server *srv, const char *line)
 static int
 read_state(struct unm_server *srv)
 {
-	char path[sizeof(srv->socket_path) + 16], line[256], boot_id[BOOT_ID_SIZE],
-		theirs[BOOT_ID_SIZE] = "";
+	char path[sizeof(srv->socket_path) + 16], line[LINE_SIZE];
 	FILE *f;
-	int ret = 0;
+	int ret;
 
 	state_path(srv, STATE_SUFFIX, path, sizeof(path));
 	f = fopen(path, "re");
 	if (f == NULL)
 		return -ENOENT;
-	read_boot_id(boot_id);
-	if (fgets(line, sizeof(line), f) != NULL && sscanf(line, "unetmap 1 %36s", theirs) == 1 &&
-		strcmp(theirs, boot_id) == 0)
-		ret = 1;
+	ret = is_of_this_boot(f);
 	while (ret == 1 && fgets(line, sizeof(line), f) != NULL) { /* bounded by the file */
 		if (sscanf(line, "sessions %u", &srv->n_expected) == 0 &&
 			sscanf(line, "netns %" SCNu64, &srv->home_netns) == 0 &&

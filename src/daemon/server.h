@@ -107,6 +107,7 @@ struct unm_server {
 	bool is_confined; /* may make only the system calls that it is known to make */
 	bool wants_exit;
 	char socket_path[108];
+	const char *config_path; /* absolute; NULL: the default one. Borrowed */
 	int lock_fd;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t idle_since_ns;
@@ -257,5 +258,14 @@ void unm_restore_check(struct unm_server *srv);
  * next run.
  */
 void unm_state_file_update(struct unm_server *srv);
+
+/**
+ * unm_state_config() - the configuration of the run before at @socket_path
+ * @path: receives what its state file names
+ *
+ * Who takes over is started by a client, which does not know it, and has to hold to its rules.
+ * Return: false: there was no run on this kernel, or it had the default configuration.
+ */
+bool unm_state_config(const char *socket_path, char *path, size_t size);
 
 #endif

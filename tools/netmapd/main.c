@@ -7,9 +7,11 @@
  * that its parent's exit means "connect now"), and ends by itself when nobody needs it any more.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "confine.h"
 #include "daemon/home.h"
@@ -110,8 +112,66 @@ confine(const struct unm_config *cfg, struct unm_server *srv)
 		unm_log(LOG_WARNING, "can't give up all privileges: %s", strerror(-err));
 }
 
+/*
+ * Which file the configuration is in, absolute, as a successor started by a client reads it again;
+ * by that one, in the state file. @path: receives it. Return: false: the default one.
+ */
+static bool
+find_config(const struct options *o, const struct instance *in, char *path, size_t size)
+{
+	char dir[PATH_MAX];
+	int n;
+
+	if (o->config_path == NULL)
+		return o->autostart && unm_state_config(in->socket_path, path, size);
+	if (o->config_path[0] == '/')
+		n = snprintf(path, size, "%s", o->config_path);
+	else if (getcwd(dir, sizeof(dir)) != NULL)
+		n = snprintf(path, size, "%s/%s", dir, o->config_path);
+	else
+		n = -1;
+	if (n < 0 || (size_t)n >= size || strchr(path, '\n') != NULL)
+		nmt_die(&cli, "-c %s: another path is needed", o->config_path);
+	return true;
+}
+
+/* Which rules would hold is not for a client to change: it starts a netmapd with these, or none. */
+static void
+load_config(const struct options *o, const struct instance *in, const char *path, bool is_default,
+	struct unm_config *cfg)
+{
+	struct unm_reason why;
+	int ret;
+
+	unm_config_defaults(cfg);
+	ret = unm_config_load(cfg, path, !is_default, &why);
+	if (ret == 0)
+		ret = unm_config_check_socket(cfg, path, in->socket_path, &why);
+	if (ret == 0)
+		return;
+	if (!is_default && o->config_path == NULL)
+		nmt_die(&cli,
+			"%s (the configuration of the run before at %s: mend it, or give one "
+			"with -c)",
+			why.text, in->socket_path);
+	nmt_die(&cli, "%s", why.text);
+}
+
+/* Which configuration holds from now on, if a successor would take another one to do so. */
+static void
+note_config(struct unm_server *srv)
+{
+	char before[PATH_MAX];
+
+	if (srv->is_restoring)
+		return; /* noted at the end of that */
+	if (srv->config_path != NULL || unm_state_config(srv->socket_path, before, sizeof(before)))
+		unm_state_file_update(srv);
+}
+
 static int
-serve(const struct options *o, const struct unm_config *cfg, struct instance *in)
+serve(const struct options *o, const struct unm_config *cfg, const char *config_path,
+	struct instance *in)
 {
 	static struct unm_server srv; /* kept off the stack; one per process */
 	int ret;
@@ -126,6 +186,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 	if (ret == 0) {
 		srv.is_system = in->is_system;
 		srv.is_autostarted = o->autostart;
+		srv.config_path = config_path;
 		memcpy(srv.socket_path, in->socket_path, sizeof(srv.socket_path));
 		unm_restore_begin(&srv, in->found_stale);
 		ret = unm_server_listen(&srv, in->listen_fd);
@@ -135,6 +196,7 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 	if (ret == 0) {
 		confine(cfg, &srv);
 		unm_isolate_begin(&srv); /* brokers inherit the limits */
+		note_config(&srv);
 		instance_notify("READY=1");
 		unm_log(LOG_INFO, "netmapd " UNM_VERSION " serves at %s", in->socket_path);
 		ret = unm_server_run(&srv);
@@ -155,7 +217,8 @@ serve(const struct options *o, const struct unm_config *cfg, struct instance *in
 int
 main(int argc, char **argv)
 {
-	const char *path = CONFIG_PATH;
+	static char config_path[PATH_MAX]; /* kept off the stack; one per process */
+	bool is_default;
 	struct unm_config cfg;
 	struct unm_reason why;
 	struct instance in;
@@ -163,16 +226,15 @@ main(int argc, char **argv)
 	int ret;
 
 	parse_options(argc, argv, &o);
-	if (o.config_path != NULL)
-		path = o.config_path;
-	unm_config_defaults(&cfg);
 	ret = instance_find(&in, o.socket_path, &why);
-	if (ret == 0)
-		ret = unm_config_load(&cfg, path, o.config_path != NULL, &why);
-	if (ret == 0)
-		ret = unm_config_check_socket(&cfg, path, in.socket_path, &why);
 	if (ret < 0)
 		nmt_die(&cli, "%s", why.text);
+	is_default = !find_config(&o, &in, config_path, sizeof(config_path));
+	load_config(&o, &in,
+		is_default		? CONFIG_PATH
+		: o.config_path != NULL ? o.config_path
+					: config_path,
+		is_default, &cfg);
 	if (o.check_only) {
 		printf("the configuration is right\n");
 		return 0;
@@ -186,5 +248,5 @@ main(int argc, char **argv)
 	}
 	if (ret < 0)
 		nmt_die(&cli, "%s", why.text);
-	return serve(&o, &cfg, &in);
+	return serve(&o, &cfg, is_default ? NULL : config_path, &in);
 }

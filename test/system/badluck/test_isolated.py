@@ -17,7 +17,7 @@ import threading
 import time
 
 import unmproto as u
-from badluck import EXIT_GONE, SOON_S, Domain, Failure, Traffic, check, is_alive, process_state, run, wait_until
+from badluck import EXIT_GONE, SOON_S, Domain, Failure, Traffic, check, is_alive, process_state, reap_all, run, wait_until
 
 SCRIBBLE_S = 5 * int(os.environ.get("UNM_BADLUCK_TIMES", "1"))
 ARGS = ("-l", "60:4000")
@@ -25,13 +25,15 @@ POLL_MS = 100
 
 
 class Inside:
-    """Behind a socket for isolated clients: programs started here know of nothing else."""
+    """Behind a socket for isolated clients: programs started here know of nothing else. Without a name: that of the
+    domain's own configuration."""
 
     def __init__(self, domain, *words, name="i"):
         self.domain, self.name = domain, name
-        self.socket = os.path.join(domain.dir, name + ".sock")
+        self.socket = domain.inside if name is None else os.path.join(domain.dir, name + ".sock")
         self.env = dict(domain.env, UNETMAP_SOCKET=self.socket, UNETMAP_NO_AUTOSTART="1")
-        domain.expect_admin("isolate", "create", name, "socket=" + self.socket, *(words or ("allow=vale0:*",)))
+        if name is not None:
+            domain.expect_admin("isolate", "create", name, "socket=" + self.socket, *(words or ("allow=vale0:*",)))
 
     dir = property(lambda self: self.domain.dir)
     traffic = property(lambda self: self.domain.traffic)
@@ -239,6 +241,70 @@ def killed_netmapd():
             d.settle(tx, rx)
 
 
+class Configured(Domain):
+    """A netmapd that somebody has started by hand, with a file that has an isolate in it."""
+
+    CLIENTS = 77
+
+    def __init__(self):
+        super().__init__()
+        self.conf, self.inside = os.path.join(self.dir, "k.conf"), os.path.join(self.dir, "i.sock")
+        self.write("clients = %d" % self.CLIENTS)
+        self.start_by_hand()
+
+    def start_by_hand(self):
+        """From the directory of the file, which is not where its successor is started."""
+        self.proc = subprocess.Popen([os.environ["NETMAPD"], "--foreground", "--socket", self.socket, "-c", "k.conf"],
+                                     cwd=self.dir, env=dict(self.env, UNETMAP_SOCKET=""), stderr=subprocess.DEVNULL)
+
+    def write(self, limits):
+        with open(self.conf, "w") as f:
+            f.write("[limits]\n%s\n[isolate i]\nsocket = %s\nallow = vale0:*\n" % (limits, self.inside))
+
+    def kill(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        self.bury_daemon(pid)
+
+    def expect_rules(self):
+        limit = self.table("daemon")[0]["max_clients"]
+        check(limit == self.CLIENTS, "the successor lets in %d clients" % limit)
+
+
+def successor_holds_to_the_configuration():
+    """Whoever starts the next netmapd, the file of the one before holds: its isolates and limits. If it can't be read there
+    is none, while traffic goes on, and programs are told how to learn why."""
+    with Configured() as d:
+        i = Inside(d, name=None)
+        wait_until(lambda: os.path.exists(d.inside), "the isolate is there")
+        tx, rx = start_pair(d, i, d, "vale0:t1", "vale0:r1", 1)
+        error, text = d.admin("isolate", "show")
+        broker = json.loads(text)["isolates"][0]["broker_pid"]
+        pid = d.daemon()
+        for _ in range(2):
+            d.kill(pid)
+            pid = d.settled_daemon()
+            d.expect_rules()
+            rx.wait_progress("received", 10000)
+            check(is_alive(broker), "the broker goes on")
+        d.write("clients = many")
+        d.kill(pid)
+        rx.wait_progress("received", 10000)
+        new = d.start("recv", "vale1:x", "-s", 2)
+        wait_until(lambda: new.proc.poll() is not None, new.state)
+        check("netmapd --autostart --socket %s" % d.socket in new.messages(), new.state())
+        told = subprocess.run([os.environ["NETMAPD"], "--autostart", "--socket", d.socket], stderr=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, text=True, timeout=SOON_S)
+        check(told.returncode == 1 and d.conf + ":2: clients = 'many'" in told.stderr, told.stderr)
+        new.forget()
+        reap_all()
+        d.write("clients = %d" % d.CLIENTS)
+        d.settled_daemon()
+        d.expect_rules()
+        rx.wait_progress("received", 10000)
+        d.settle(tx, rx)
+        check(is_alive(broker), "the broker has lived through it")
+
+
 def both_killed():
     """Broker and netmapd: the socket is made again, with the same policy."""
     with IsolatedDomain() as d:
@@ -396,4 +462,5 @@ def idle_sleeps_and_rate_holds():
         check(all(is_alive(pid) for pid in pids), "they live")
 
 
-run(combinations, pipes, killed_clients, killed_broker, removed, killed_netmapd, both_killed, scribbled_over, wake_abuse, idle_sleeps_and_rate_holds)
+run(combinations, pipes, killed_clients, killed_broker, removed, killed_netmapd, successor_holds_to_the_configuration,
+    both_killed, scribbled_over, wake_abuse, idle_sleeps_and_rate_holds)
