@@ -37,6 +37,7 @@
 #include "shm/socket_dir.h"
 
 #define AWAY_MS	       5000  /* how long a request waits for a netmapd that is away */
+#define BY_HAND_MS     2000  /* for whoever starts one by hand, or supervises it, to do so again */
 #define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
 #define FIRST_NAP_US   1000
 #define LONGEST_NAP_US 50000
@@ -50,6 +51,8 @@ static struct {
 	enum unm_instance which;
 	bool is_managed;  /* somebody else starts the next one: UNM_HELLOF_SYSTEM, _ELSEWHERE */
 	bool is_isolated; /* the other end is a broker */
+	bool is_by_hand;  /* somebody else may start the next one: UNM_HELLOF_BY_HAND */
+	uint64_t away_ms; /* since when nobody was there; 0: somebody is, for all we know */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8)));
 } session = {.fd = -1};
@@ -244,6 +247,8 @@ say_hello(void)
 		return explain_silence(-EPROTO);
 	session.instance = ans.instance;
 	session.is_managed = (ans.flags & (UNM_HELLOF_SYSTEM | UNM_HELLOF_ELSEWHERE)) != 0;
+	session.is_by_hand = (ans.flags & UNM_HELLOF_BY_HAND) != 0;
+	session.away_ms = 0;
 	UNM_WRITE_ONCE(session.is_isolated, (ans.flags & UNM_HELLOF_ISOLATED) != 0);
 	if (session.is_isolated)
 		unm_spin_set_default(UNM_SPIN_BROKER_US);
@@ -329,6 +334,26 @@ is_absent(int err)
 	return err == -ENOENT || err == -ECONNREFUSED;
 }
 
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Is it for us to start one at @which, where nobody is? */
+static bool
+is_ours_to_start(enum unm_instance which)
+{
+	if (!unm_instance_may_start(which) || session.is_managed || session.is_isolated)
+		return false;
+	if (session.away_ms == 0)
+		session.away_ms = now_ms();
+	return !session.is_by_hand || now_ms() - session.away_ms >= BY_HAND_MS;
+}
+
 /* One round over the candidates. @absent: where a netmapd could be started, or UNM_INSTANCE_N. */
 static int
 try_all(enum unm_instance *absent)
@@ -347,8 +372,7 @@ try_all(enum unm_instance *absent)
 		one = try_instance(which);
 		if (one == 0)
 			return 0;
-		if (is_absent(one) && unm_instance_may_start(which) && !session.is_managed &&
-			!session.is_isolated)
+		if (is_absent(one) && is_ours_to_start(which))
 			*absent = which;
 		if (!is_absent(one) || is_absent(err))
 			err = one;
@@ -400,15 +424,6 @@ start_netmapd(enum unm_instance which)
 	return err;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Sleep without the lock, so that who may not wait is not kept. */
 static void
 nap(long us)
@@ -425,7 +440,7 @@ static int
 ensure(unsigned int flags)
 {
 	const bool was_connected = session.instance != 0;
-	const uint64_t deadline = now_ms() + AWAY_MS;
+	const uint64_t deadline = now_ms() + AWAY_MS + (session.is_by_hand ? BY_HAND_MS : 0);
 	long nap_us = FIRST_NAP_US;
 	bool started = false;
 

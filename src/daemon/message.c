@@ -47,6 +47,8 @@ handle_hello(struct unm_msg *m)
 	ans->instance = srv->instance;
 	ans->pid = getpid();
 	ans->flags = srv->is_system && !srv->is_autostarted ? UNM_HELLOF_SYSTEM : 0;
+	if (!srv->is_autostarted)
+		ans->flags |= UNM_HELLOF_BY_HAND;
 	if (unm_elsewhere_is(m->s))
 		ans->flags |= UNM_HELLOF_ELSEWHERE;
 	snprintf(ans->version, sizeof(ans->version), "%s", UNM_VERSION);

@@ -94,6 +94,11 @@ struct unm_msg_hello {
  * would be in its own, out of reach of interfaces and programs where netmapd was.
  */
 #define UNM_HELLOF_ELSEWHERE 4u
+/*
+ * It was not started on demand: whoever did start it may be about to do it again, so clients leave a
+ * moment for that before they start a successor.
+ */
+#define UNM_HELLOF_BY_HAND 8u
 /* a broker answers, for isolated clients: with it all bindings end, and none is started */
 #define UNM_HELLOF_ISOLATED 2u
 

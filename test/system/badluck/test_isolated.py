@@ -279,7 +279,11 @@ def successor_holds_to_the_configuration():
         tx, rx = start_pair(d, i, d, "vale0:t1", "vale0:r1", 1)
         error, text = d.admin("isolate", "show")
         broker = json.loads(text)["isolates"][0]["broker_pid"]
-        pid = d.daemon()
+        d.kill(d.daemon())
+        time.sleep(0.5)
+        d.start_by_hand()
+        pid = d.settled_daemon()
+        check(pid == d.proc.pid, "who started it by hand has a moment to do so again")
         for _ in range(2):
             d.kill(pid)
             pid = d.settled_daemon()
