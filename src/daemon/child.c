@@ -23,7 +23,9 @@
 
 #define NS_PER_S     UINT64_C(1000000000)
 #define MAX_PAUSE_S  60u
-#define STABLE_S     3u /* one that ran so long starts with a short pause again */
+#define STABLE_S     3u		    /* one that ran so long starts with a short pause again */
+#define LOOK_NS	     (5 * NS_PER_S) /* between two looks at what one waits for */
+#define GAP_NS	     (NS_PER_S / 2) /* between two starts of one that does not fail */
 #define MAX_CHILDREN 65536
 #define END_WAIT_MS  500  /* a killed process takes milliseconds */
 #define EXEC_WAIT_MS 2000 /* so does execve(); netmapd can't wait for ever */
@@ -123,6 +125,16 @@ schedule(struct unm_child *c)
 	c->next_start_ns = unm_now_ns() + c->pause_s * NS_PER_S;
 }
 
+/* At once, without having failed. */
+static void
+schedule_now(struct unm_child *c)
+{
+	const uint64_t now = unm_now_ns();
+
+	c->pause_s = 0;
+	c->next_start_ns = c->started_ns + GAP_NS > now ? c->started_ns + GAP_NS : now;
+}
+
 /* How it ended, in brackets; empty if it was another netmapd's child, whose end tells nobody how. */
 static void
 describe_end(struct unm_child *c, char *out, size_t size)
@@ -162,9 +174,13 @@ child_gone(struct unm_source *src, uint32_t events)
 	if (unm_now_ns() - c->started_ns > STABLE_S * NS_PER_S)
 		c->pause_s = 0;
 	c->pid = 0;
-	schedule(c);
-	unm_log(LOG_WARNING, "%s: its %s has ended%s; another one in %u s", c->ops->name(c),
-		c->ops->program, how, c->pause_s);
+	if (c->ops->was_deprived != NULL && c->ops->was_deprived(c)) {
+		schedule_now(c);
+	} else {
+		schedule(c);
+		unm_log(LOG_WARNING, "%s: its %s has ended%s; another one in %u s", c->ops->name(c),
+			c->ops->program, how, c->pause_s);
+	}
 	c->ops->changed(c);
 	unm_server_arm_timer(c->srv);
 }
@@ -176,6 +192,7 @@ unm_child_adopt(struct unm_child *c, pid_t pid)
 	c->status = -1;
 	c->started_ns = unm_now_ns();
 	c->next_start_ns = 0;
+	c->waits = false;
 	c->src.ready = child_gone;
 	c->src.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (c->src.fd >= 0)
@@ -227,10 +244,24 @@ unm_child_keep(struct unm_child *c)
 {
 	struct unm_reason why = {""};
 
+	c->waits = c->ops->has_to_wait != NULL && c->ops->has_to_wait(c);
+	if (c->waits) {
+		c->next_start_ns = unm_now_ns() + LOOK_NS;
+		return;
+	}
 	if (unm_child_start(c, &why) == 0)
 		return;
 	schedule(c);
 	unm_log(LOG_ERR, "%s: %s; again in %u s", c->ops->name(c), why.text, c->pause_s);
+}
+
+void
+unm_child_due(struct unm_child *c)
+{
+	if (!c->waits)
+		return;
+	schedule_now(c);
+	unm_server_arm_timer(c->srv);
 }
 
 /*

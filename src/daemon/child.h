@@ -6,6 +6,9 @@
  * taken over from a previous run is not our child. One that ends is started again, after a pause
  * that grows with each failure: 1, 2, 4 s and so on up to a minute, and 1 s again after one that ran
  * for some seconds.
+ *
+ * What it works on may be taken away, and come back: that is no failure. It waits for that, then
+ * starts at once, but twice a second at the most, however often that happens.
  */
 #ifndef UNM_DAEMON_CHILD_H
 #define UNM_DAEMON_CHILD_H
@@ -23,6 +26,13 @@ struct unm_child_ops {
 	/* It runs now as process c->pid, or does not (0). */
 	void (*changed)(struct unm_child *c);
 	const char *(*name)(const struct unm_child *c); /* for the log */
+	/* It has just ended: as what it works on was taken away? NULL: never */
+	bool (*was_deprived)(struct unm_child *c);
+	/*
+	 * Is what it works on away, so that it can't start? That is asked every few seconds, and
+	 * after unm_child_due(). NULL: never
+	 */
+	bool (*has_to_wait)(struct unm_child *c);
 };
 
 struct unm_child {
@@ -34,6 +44,7 @@ struct unm_child {
 	uint64_t started_ns;
 	uint64_t next_start_ns; /* 0: runs */
 	uint32_t pause_s;
+	bool waits; /* as ops->has_to_wait() said */
 	int status; /* of its end, as wait(2) has it; -1: not known */
 };
 
@@ -50,6 +61,9 @@ int unm_child_start(struct unm_child *c, struct unm_reason *why);
 
 /** unm_child_keep() - the same; a failure is logged, and it is tried again later. */
 void unm_child_keep(struct unm_child *c);
+
+/** unm_child_due() - what one that waits has to wait for may be there. */
+void unm_child_due(struct unm_child *c);
 
 /** unm_child_adopt() - @pid, which a previous run started, is the one. */
 void unm_child_adopt(struct unm_child *c, pid_t pid);

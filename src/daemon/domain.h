@@ -161,6 +161,8 @@ struct unm_domain {
 	struct unm_loop *loop; /* of the server; NULL in tests */
 	/* What has to survive a crash has changed; NULL in tests */
 	void (*save)(struct unm_domain *dom);
+	/* An interface has been opened, or is about to end as it is gone; NULL in tests */
+	void (*nic_changed)(struct unm_domain *dom, const struct unm_dport *nic, bool is_there);
 };
 
 /* Everything that makes a new port. */

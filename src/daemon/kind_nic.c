@@ -738,6 +738,8 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	unm_dregion_put(&dom->regions, global);
 	if (ret == 0 && dom->save != NULL && unm_nic_is_attached(dom, *out))
 		dom->save(dom); /* it was away, and has come back */
+	if (ret == 0 && dom->nic_changed != NULL)
+		dom->nic_changed(dom, *out, true);
 	return ret;
 }
 

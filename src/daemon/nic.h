@@ -59,6 +59,17 @@ bool unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *n
 int unm_nic_watch(struct unm_domain *dom, struct unm_dport *port);
 void unm_nic_unwatch(struct unm_nic *nic);
 
+/** unm_nic_look() - hear what there is to be heard now; @port may have ended by that. */
+void unm_nic_look(struct unm_dport *port);
+
+/**
+ * unm_nic_netlink() - a socket of the current namespace for questions about links, non-blocking
+ * @groups: RTMGRP_*: what is to be told unasked
+ *
+ * Return: descriptor or -errno.
+ */
+int unm_nic_netlink(uint32_t groups);
+
 /** unm_nic_xdp_id() - number of the XDP program on an interface of the current namespace, or 0. */
 uint32_t unm_nic_xdp_id(uint32_t ifindex);
 

@@ -63,8 +63,8 @@ struct link_state {
 	uint32_t prog_id; /* of an XDP program, 0 = none */
 };
 
-static int
-open_netlink(uint32_t groups)
+int
+unm_nic_netlink(uint32_t groups)
 {
 	struct sockaddr_nl sa = {.nl_family = AF_NETLINK, .nl_groups = groups};
 	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
@@ -213,7 +213,7 @@ ask(int fd, uint32_t ifindex, struct link_state *out)
 uint32_t
 unm_nic_xdp_id(uint32_t ifindex)
 {
-	const int fd = open_netlink(0);
+	const int fd = unm_nic_netlink(0);
 	struct link_state s;
 	int ret;
 
@@ -316,26 +316,25 @@ follow(struct unm_domain *dom, const struct unm_nic *nic, const struct new_place
 }
 
 static void
-news(struct unm_source *src, uint32_t events)
+look(struct unm_nic_watch *w)
 {
-	struct unm_nic_watch *w =
-		(struct unm_nic_watch *)(void *)((char *)src - offsetof(struct unm_nic_watch, src));
 	struct unm_domain *dom = w->dom;
 	struct unm_dport *port = w->port;
 	const uint32_t ifindex = port->nic->ifindex;
 	struct link_state s;
 	int ret;
 
-	(void)events;
-	listen_to(src->fd, ifindex, &w->moved);
+	listen_to(w->src.fd, ifindex, &w->moved);
 	ret = ask(w->ask_fd, ifindex, &s);
 	if (ret == 0) {
 		apply(dom, port, &s);
 	} else if (ret == -ENODEV) {
 		unm_log(LOG_INFO, "%s: the interface is gone from its namespace", port->name);
-		listen_to(src->fd, ifindex, &w->moved); /* it may have moved just now */
+		listen_to(w->src.fd, ifindex, &w->moved); /* it may have moved just now */
 		if (w->moved.is_known)
 			follow(dom, port->nic, &w->moved);
+		if (dom->nic_changed != NULL)
+			dom->nic_changed(dom, port, false);
 		unm_host_port_end(dom, port->name);
 		unm_nic_unwatch(port->nic); /* frees @w */
 		unm_nic_let_go(port);
@@ -343,6 +342,20 @@ news(struct unm_source *src, uint32_t events)
 		if (dom->save != NULL)
 			dom->save(dom); /* if it is attached, it is away now */
 	}
+}
+
+static void
+news(struct unm_source *src, uint32_t events)
+{
+	(void)events; /* readable is all that was asked for */
+	look((struct unm_nic_watch *)(void *)((char *)src - offsetof(struct unm_nic_watch, src)));
+}
+
+void
+unm_nic_look(struct unm_dport *port)
+{
+	if (port->nic != NULL && port->nic->watch != NULL)
+		look(port->nic->watch);
 }
 
 static void
@@ -367,8 +380,8 @@ unm_nic_watch(struct unm_domain *dom, struct unm_dport *port)
 	w->dom = dom;
 	w->port = port;
 	w->src.ready = news;
-	w->src.fd = open_netlink(RTMGRP_LINK);
-	w->ask_fd = open_netlink(0);
+	w->src.fd = unm_nic_netlink(RTMGRP_LINK);
+	w->ask_fd = unm_nic_netlink(0);
 	if (w->src.fd < 0 || w->ask_fd < 0 || dom->loop == NULL ||
 		unm_loop_add(dom->loop, &w->src, EPOLLIN) < 0) {
 		free_watch(w);

@@ -6,7 +6,8 @@
  * before is gone, and so is what only the worker kept: the frames in its rings, an interface's
  * sockets, and a TAP that was not there before. Its line in the state file says how it was attached,
  * and so it is again: the same rings and polling, memory that is everybody's. What can't be opened
- * now is tried again each time its worker is started, as while an interface is away.
+ * now is tried again each time its worker is started; an interface that is away is waited for, as
+ * ever (child.h).
  *
  * A worker that lives and did not come back in time, being stopped, keeps all that. It is waited for
  * without an end: until it hands its port back, or is refused, as its switch has been made anew, or

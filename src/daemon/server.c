@@ -30,6 +30,7 @@
 #include "daemon/home.h"
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
+#include "daemon/worker.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
 
@@ -425,6 +426,14 @@ save_state(struct unm_domain *dom)
 		(struct unm_server *)(void *)((char *)dom - offsetof(struct unm_server, dom)));
 }
 
+static void
+nic_changed(struct unm_domain *dom, const struct unm_dport *nic, bool is_there)
+{
+	unm_worker_nic_changed(
+		(struct unm_server *)(void *)((char *)dom - offsetof(struct unm_server, dom)), nic,
+		is_there);
+}
+
 int
 unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 {
@@ -451,6 +460,7 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
 	srv->dom.loop = &srv->loop;
 	srv->dom.save = save_state;
+	srv->dom.nic_changed = nic_changed;
 	srv->slots_used = calloc(UNM_BITMAP_WORDS(65536), sizeof(uint64_t));
 	if (srv->slots_used == NULL)
 		return -ENOMEM;

@@ -12,7 +12,11 @@
 #include <unistd.h>
 
 #include "daemon/child.h"
+#include "daemon/host_port.h"
 #include "daemon/missing.h"
+#include "daemon/netns.h"
+#include "daemon/nic.h"
+#include "daemon/nic_return.h"
 #include "daemon/persistent.h"
 #include "daemon/tap.h"
 
@@ -22,6 +26,8 @@ struct unm_worker {
 	char port_name[UNM_NAME_SIZE];
 	struct unm_polling polling;
 	uint64_t started; /* of the process: see missing.h */
+	bool is_deprived; /* its interface has been taken away from the one that runs */
+	struct unm_nic_return back;
 };
 
 #define POLL	    "--poll="
@@ -114,6 +120,9 @@ worker_changed(struct unm_child *c)
 	struct unm_dport *port = port_of(w);
 
 	w->started = unm_process_started(c->pid);
+	w->is_deprived = false;
+	if (c->pid != 0)
+		unm_nic_return_stop(&w->back); /* a late one may have come back */
 	if (port != NULL)
 		port->worker_pid = c->pid;
 }
@@ -124,12 +133,101 @@ worker_name(const struct unm_child *c)
 	return worker_of(c)->port_name;
 }
 
+/*
+ * Does @w forward for an interface, or the host's side of one, that is no port now? Then @far is its
+ * name.
+ */
+static bool
+lacks_interface(const struct unm_worker *w, struct unm_name *far)
+{
+	struct unm_domain *dom = &w->child.srv->dom;
+	const struct unm_dport *port = port_of(w);
+	char name[UNM_NAME_SIZE + 8];
+
+	if (port == NULL)
+		return false;
+	unm_worker_far_name(dom, port->name, name, sizeof(name));
+	if (unm_dport_find(dom, name) != NULL || unm_name_parse(name, far, NULL) < 0)
+		return false;
+	if (port->flags & UNM_PORTF_HOST_SIDE)
+		return unm_host_port_nic(dom, name) == NULL;
+	return far->kind == UNM_NAME_PLAIN;
+}
+
+/* A host's side comes with its interface. One that can't be looked for is not waited for. */
+static bool
+is_away(const struct unm_name *far)
+{
+	struct unm_netns_id ns;
+	uint32_t ifindex;
+	int ret;
+
+	if (far->kind != UNM_NAME_PLAIN)
+		return true;
+	ret = unm_netns_interface(far->netns, far->ifname, &ns, &ifindex);
+	return ret == -ENODEV || ret == -ENOENT;
+}
+
+/* A worker may have seen that its interface is gone before netmapd has. */
+static bool
+was_deprived(struct unm_child *c)
+{
+	const struct unm_worker *w = worker_of(c);
+	const struct unm_dport *port = port_of(w);
+	struct unm_domain *dom = &c->srv->dom;
+	char name[UNM_NAME_SIZE + 8];
+	struct unm_dport *nic;
+	struct unm_name far;
+
+	if (port == NULL)
+		return false;
+	unm_worker_far_name(dom, port->name, name, sizeof(name));
+	nic = port->flags & UNM_PORTF_HOST_SIDE ? unm_host_port_nic(dom, name)
+						: unm_dport_find(dom, name);
+	if (nic != NULL)
+		unm_nic_look(nic);
+	if (!w->is_deprived && !(lacks_interface(w, &far) && is_away(&far)))
+		return false;
+	unm_log(LOG_NOTICE, "%s: its interface has gone; it is back on its switch with that",
+		w->port_name);
+	return true;
+}
+
+static bool
+has_to_wait(struct unm_child *c)
+{
+	struct unm_worker *w = worker_of(c);
+	struct unm_name far;
+	bool waits;
+
+	unm_nic_return_stop(&w->back);
+	if (!lacks_interface(w, &far))
+		return false;
+	if (far.kind == UNM_NAME_PLAIN)
+		unm_nic_return_listen(&w->back, &far); /* before the look, or it could be missed */
+	waits = is_away(&far);
+	if (!waits)
+		unm_nic_return_stop(&w->back);
+	return waits;
+}
+
+static void
+interface_came(struct unm_nic_return *r)
+{
+	struct unm_worker *w =
+		(struct unm_worker *)(void *)((char *)r - offsetof(struct unm_worker, back));
+
+	unm_child_due(&w->child);
+}
+
 static const struct unm_child_ops worker_ops = {
 	.program = "nm-worker",
 	.prepare = prepare_worker,
 	.exec = exec_worker,
 	.changed = worker_changed,
 	.name = worker_name,
+	.was_deprived = was_deprived,
+	.has_to_wait = has_to_wait,
 };
 
 static struct unm_worker *
@@ -141,6 +239,7 @@ new_worker(struct unm_server *srv, const struct unm_dport *port)
 	if (w == NULL)
 		return NULL;
 	unm_child_init(&w->child, srv, &worker_ops);
+	unm_nic_return_init(&w->back, &srv->loop, interface_came);
 	memcpy(w->port_name, port->name, sizeof(w->port_name));
 	for (s = srv->saved_attachments; s != NULL; s = s->next) {
 		if (strcmp(s->name, port->name) == 0)
@@ -168,6 +267,7 @@ end_worker(struct unm_server *srv, struct unm_worker *w)
 {
 	struct unm_worker **pp;
 
+	unm_nic_return_stop(&w->back);
 	unm_child_end(&w->child);
 	for (pp = &srv->workers; *pp != NULL; pp = &(*pp)->next) {
 		if (*pp == w) {
@@ -283,6 +383,29 @@ unm_worker_detach(struct unm_server *srv, const struct unm_dport *port)
 
 	if (w != NULL)
 		end_worker(srv, w);
+}
+
+static void
+change(struct unm_server *srv, const struct unm_dport *attached, bool is_there)
+{
+	struct unm_worker *w = attached != NULL ? find_worker(srv, attached) : NULL;
+
+	if (w == NULL)
+		return;
+	if (is_there)
+		unm_child_due(&w->child);
+	else
+		w->is_deprived = w->child.pid != 0;
+}
+
+void
+unm_worker_nic_changed(struct unm_server *srv, const struct unm_dport *nic, bool is_there)
+{
+	const struct unm_dport *attached = unm_port_attached_as(&srv->dom, nic->name);
+
+	change(srv, attached, is_there);
+	if (attached != NULL)
+		change(srv, unm_host_port_of(&srv->dom, attached), is_there);
 }
 
 void

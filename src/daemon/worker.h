@@ -6,7 +6,7 @@
  * A worker (nm-worker) is an ordinary client. netmapd makes the switch port, marks it ATTACHED, so
  * that no other client gets it, and starts the worker, which opens that port and the TAP. It
  * outlives netmapd like any client; the next netmapd knows by the port's flag and name what it is
- * for. One that ends is started again (child.h).
+ * for. One that ends is started again (child.h); while its interface is away it waits for that.
  */
 #ifndef UNM_DAEMON_WORKER_H
 #define UNM_DAEMON_WORKER_H
@@ -53,6 +53,12 @@ void unm_worker_adopt(struct unm_server *srv, struct unm_dport *port, pid_t pid)
 /** unm_worker_detach() - end the worker of @port. */
 void unm_worker_detach(struct unm_server *srv, const struct unm_dport *port);
 
+/**
+ * unm_worker_nic_changed() - interface @nic has been opened (@is_there), or is about to end as it is
+ * gone: as unm_domain's nic_changed()
+ */
+void unm_worker_nic_changed(struct unm_server *srv, const struct unm_dport *nic, bool is_there);
+
 /** unm_worker_end_all() - for `nmctl stop`. */
 void unm_worker_end_all(struct unm_server *srv);
 
@@ -72,7 +78,7 @@ struct unm_saved_attachment {
 
 /**
  * unm_worker_write() - a line for each attached port: nobody hands one back whose worker has ended
- * together with netmapd, or ends again and again while its interface is away
+ * together with netmapd, or that waits for its interface
  */
 void unm_worker_write(const struct unm_server *srv, FILE *f);
 

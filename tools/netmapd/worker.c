@@ -90,6 +90,7 @@ struct lane {
 };
 
 static struct lane lanes[MAX_LANES];
+static const char *attached; /* our port's name, which is what its user knows */
 
 static void
 set_name(struct nmreq_header *hdr, const char *name)
@@ -98,6 +99,17 @@ set_name(struct nmreq_header *hdr, const char *name)
 		nmt_usage_error(&cli, "'%s': a port's name has at most %zu characters", name,
 			sizeof(hdr->nr_name) - 1);
 	strcpy(hdr->nr_name, name);
+}
+
+/* One of our ports is no more. What is behind ours, its user may know by another name, or by none. */
+static _Noreturn void
+taken_away(const char *name)
+{
+	if (strcmp(name, attached) == 0)
+		nmt_die(&cli, "%s: has been taken away", attached);
+	if (strncmp(name, "vale", 4) == 0)
+		nmt_die(&cli, "%s: %s has been taken away", attached, name);
+	nmt_die(&cli, "%s: its interface has gone", attached);
 }
 
 /* Before the port is opened: no frame without a header must be on its way into a ring. */
@@ -113,8 +125,12 @@ set_header(const char *name, uint32_t len)
 	const int fd = open("/dev/netmap", O_RDWR);
 
 	set_name(&hdr, name);
-	if (fd < 0 || ioctl(fd, NIOCCTRL, &hdr) < 0)
-		nmt_die(&cli, "%s can't have virtio-net headers: %s", name, strerror(errno));
+	if (fd < 0 || ioctl(fd, NIOCCTRL, &hdr) < 0) {
+		if (errno == ENXIO)
+			taken_away(name);
+		nmt_die(&cli, "%s: %s can't have virtio-net headers: %s", attached, name,
+			strerror(errno));
+	}
 	close(fd);
 }
 
@@ -169,9 +185,11 @@ static void
 sync_end(const struct end *e, unsigned long request)
 {
 	/* EIO: the interface is down. It is waited for. */
-	if (ioctl(e->port->fd, request, NULL) < 0 && errno != EINTR && errno != EIO)
-		nmt_die(&cli, "%s: %s", e->port->hdr.nr_name,
-			errno == ENXIO ? "has been taken away" : strerror(errno));
+	if (ioctl(e->port->fd, request, NULL) == 0 || errno == EINTR || errno == EIO)
+		return;
+	if (errno == ENXIO)
+		taken_away(e->port->hdr.nr_name);
+	nmt_die(&cli, "%s: %s", e->port->hdr.nr_name, strerror(errno));
 }
 
 /* Both ways, what the last look has found. Return: was there anything? */
@@ -311,7 +329,8 @@ main(int argc, char **argv)
 			nmt_usage_error(&cli, "--poll '%s': MODE:CPU:N is needed", optarg);
 	if (argc - optind != 2)
 		nmt_usage_error(&cli, "a VALE port and a TAP port are needed");
-	n = open_lanes(argv[optind], argv[optind + 1]);
+	attached = argv[optind];
+	n = open_lanes(attached, argv[optind + 1]);
 	err = confine_worker();
 	if (err < 0)
 		fprintf(stderr, "nm-worker: can't give up privileges: %s\n", strerror(-err));

@@ -177,8 +177,12 @@ lacks_port()
 	start_in "$ns_m" daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
 	nmctl attach vale0 ma
 	ip -n "$ns_m" link del dev ma
-	wait_for 10 grep -q "another one in 2 s" "$DIR/daemon.err"
+	wait_for 10 grep -q "vale0:ma: its interface has gone; it is back" "$DIR/daemon.err"
 	! grep "tap:" "$DIR/daemon.err"
+	[ "$(port_field vale0:ma worker_pid)" -le 0 ] # none is started in vain
+	ip -n "$ns_m" link add name ma type veth peer name mb
+	wait_for 2 is_so port_field ma users 1
+	ip -n "$ns_m" link del dev ma
 	run nmctl create ma # is not for a persistent port meanwhile
 	[[ $status -eq 1 && $output == *"'ma' is attached as 'vale0:ma'"* ]]
 	nmctl detach vale0 ma
@@ -194,11 +198,15 @@ lacks_port()
 		for name in "ma%$ns_m" "ma%/run/netns/$ns_m"; do
 			run nmctl attach vale1 "$name"
 			[ "$status" -eq 1 ]
-			[[ $output == *"'$name' is attached as 'vale0:ma%$ns_m'"*"(nmctl detach vale0 ma%$ns_m)" ]]
+			echo "$output"
+			[[ $output == *"is attached "*"vale0"*"(nmctl detach vale0 ma%$ns_m)"* ]]
+			[[ $there = yes || $output == *"'$name' is attached as 'vale0:ma%$ns_m'"* ]]
 			run vale_ctl -a "vale1:$name"
 			[[ $status -eq 1 && $output == *busy*"detach it first"* ]]
 		done
-		[ "$there" = yes ] || wire "$ns_a" w0 "$ns_m" ma # not yet with its worker
+		[ "$there" = no ] || continue
+		wire "$ns_a" w0 "$ns_m" ma
+		wait_for 5 is_so port_field "ma%$ns_m" users 1
 	done
 	nmctl attach vale1 "other%$ns_m"
 	nmctl detach vale0 "ma%$ns_m"
@@ -267,4 +275,81 @@ is_settled()
 	run vale_ctl -p "vale0:ma%$ns_m" -C 0,1
 	[[ $status = 1 && $output == *"is polled already"* ]]
 	vale_ctl -P "vale0:ma%$ns_m"
+}
+
+# flap: ma is taken away, and comes back
+flap()
+{
+	ip -n "$ns_m" link del dev ma
+	sleep 0.2
+	wire "$ns_a" w0 "$ns_m" ma
+}
+
+n_starts()
+{
+	grep -c "its interface has gone; it is back" "$DIR/daemon.err" || :
+}
+
+both_run()
+{
+	[ "$(port_field "ma%$ns_m" users)" = 1 ] && [ "$(port_field "tap:ma^%$ns_m" users)" = 1 ]
+}
+
+@test "attached with its host's side, removed and back again and again: on its switch within two seconds each time" {
+	local round
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	start_daemon
+	nmctl attach vale0 "ma%$ns_m" host
+	wait_for 5 both_run
+	for round in 1 2 3 4 5 6; do
+		flap
+		wait_for 2 both_run
+	done
+	! grep -e "another one in" -e "virtio-net" "$DIR/daemon.err"
+	grep -q "vale0:ma^%$ns_m: its interface has gone" "$DIR/daemon.err"
+	address "$ns_a" w0 10.7.0.1/24
+	address "$ns_m" ma 10.7.0.2/24
+	ping_from "$ns_a" 10.7.0.2
+	# its worker is one that crashes all the same
+	kill -KILL "$(worker_pid "vale0:ma%$ns_m")"
+	wait_for 5 grep -q "vale0:ma%$ns_m: its nm-worker has ended (SIGKILL); another one in 1 s" "$DIR/daemon.err"
+	wait_for 5 both_run
+	kill -KILL "$(worker_pid "vale0:ma%$ns_m")"
+	wait_for 5 grep -q "vale0:ma%$ns_m: its nm-worker has ended (SIGKILL); another one in 2 s" "$DIR/daemon.err"
+	wait_for 5 both_run
+}
+
+@test "its namespace is made anew by the same name: it is on its switch" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	start_daemon
+	nmctl attach vale0 "ma%$ns_m"
+	wait_for 5 is_so port_field "ma%$ns_m" users 1
+	ip -n "$ns_m" link del dev ma
+	wait_for 5 lacks_port "ma%$ns_m"
+	ip netns del "$ns_m"
+	ip netns add "$ns_m"
+	wire "$ns_a" w0 "$ns_m" ma
+	wait_for 10 is_so port_field "ma%$ns_m" users 1
+}
+
+@test "flapping all the time: workers come at a bounded rate, and it is on its switch afterwards" {
+	local before end n
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	start_daemon
+	nmctl attach vale0 "ma%$ns_m"
+	wait_for 5 is_so port_field "ma%$ns_m" users 1
+	printf 'link del dev ma\nlink add name ma type veth peer name w0\n%.0s' {1..500} >"$DIR/batch"
+	before=$(cpu_ticks "$DAEMON")
+	SECONDS=0
+	ip -n "$ns_m" -batch "$DIR/batch"
+	end=$SECONDS
+	n=$(n_starts)
+	echo "# 500 times in $end s: $n ends, $(($(cpu_ticks "$DAEMON") - before)) ticks" >&3
+	[ "$n" -le $((2 * end + 4)) ]
+	wait_for 5 is_so port_field "ma%$ns_m" users 1
 }
