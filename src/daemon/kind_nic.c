@@ -425,18 +425,9 @@ put_right(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 static bool
 keeps_tags(const struct unm_netdev *dev, const struct unm_nic_sockets *s)
 {
-	int sock;
-	bool stays;
-
 	if (s->mode == UNM_NIC_PACKET || s->puts_tags_back)
 		return true;
-	if (dev->is_virtual)
-		return false;
-	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	stays = sock >= 0 && unm_offload_tags_stay(sock, dev->ifindex);
-	if (sock >= 0)
-		close(sock);
-	return stays;
+	return !dev->is_virtual && unm_offload_tags_stay(dev->ifindex);
 }
 
 static int

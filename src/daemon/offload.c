@@ -1,186 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Offloads that are switched off while an interface is open. See offload.h. */
-/* Syscalls: socket ioctl stat newfstatat */
+/* Syscalls: stat newfstatat */
 #include "daemon/offload.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/nic_features.h"
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 
-#define MAX_FEATURES 512u /* that a kernel may know: Linux 6.18 has 62 */
-#define MAX_BLOCKS   (MAX_FEATURES / 32)
-
-/* Never another order: the bits stand in state files. */
-static const struct {
-	const char *name; /* as ethtool -k and the kernel have it */
-	unsigned int which;
-} ours[] = {
-	{"rx-gro-hw", UNM_OFFLOAD_ALWAYS},
-	{"rx-lro", UNM_OFFLOAD_ALWAYS},
-	{"rx-vlan-hw-parse", UNM_OFFLOAD_ALWAYS},
-	{"rx-vlan-stag-hw-parse", UNM_OFFLOAD_ALWAYS},
-	{"rx-vlan-filter", UNM_OFFLOAD_ALWAYS},
-	{"rx-vlan-stag-filter", UNM_OFFLOAD_ALWAYS},
-	{"rx-gro", UNM_OFFLOAD_GRO},
+/* As ethtool -k and the kernel have them. Never another order: the bits stand in state files. */
+static const char *const ours[] = {
+	"rx-gro-hw",
+	"rx-lro",
+	"rx-vlan-hw-parse",
+	"rx-vlan-stag-hw-parse",
+	"rx-vlan-filter",
+	"rx-vlan-stag-filter",
+	"rx-gro",
 };
 
 #define N_OURS	 (sizeof(ours) / sizeof(ours[0]))
 #define ALL_OURS ((1u << N_OURS) - 1)
 #define TAG_BITS (1u << 2 | 1u << 3)
+#define GRO_BIT	 (1u << 6)
 
-/* --- the kernel --- */
-
-static int
-ask(int sock, const char *ifname, void *cmd)
-{
-	struct ifreq ifr;
-
-	memset(&ifr, 0, sizeof(ifr));
-	memcpy(ifr.ifr_name, ifname, strnlen(ifname, IFNAMSIZ - 1));
-	ifr.ifr_data = cmd;
-	return ioctl(sock, SIOCETHTOOL, &ifr) < 0 ? -errno : 0;
-}
-
-static int
-name_of(int sock, uint32_t ifindex, char *out)
-{
-	struct ifreq ifr;
-
-	memset(&ifr, 0, sizeof(ifr));
-	ifr.ifr_ifindex = (int)ifindex;
-	if (ioctl(sock, SIOCGIFNAME, &ifr) < 0)
-		return -errno;
-	memcpy(out, ifr.ifr_name, IFNAMSIZ);
-	out[IFNAMSIZ - 1] = '\0';
-	return 0;
-}
-
-/* Where this kernel has our features: numbers from 0 on, UNM_NONE for what it does not know. */
-static int
-find_features(int sock, const char *ifname, uint32_t *n, uint32_t at[N_OURS])
-{
-	union {
-		struct ethtool_sset_info info;
-		char bytes[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)]; /* one number */
-	} q = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES}};
-	struct ethtool_gstrings *names;
-	uint32_t i, k, n_names;
-	int ret = ask(sock, ifname, &q);
-
-	if (ret < 0)
-		return ret;
-	n_names = q.info.data[0];
-	if (q.info.sset_mask == 0 || n_names == 0 || n_names > MAX_FEATURES)
-		return -EOPNOTSUPP;
-	names = calloc(1, sizeof(*names) + (size_t)n_names * ETH_GSTRING_LEN);
-	if (names == NULL)
-		return -ENOMEM;
-	names->cmd = ETHTOOL_GSTRINGS;
-	names->string_set = ETH_SS_FEATURES;
-	names->len = n_names;
-	ret = ask(sock, ifname, names);
-	for (k = 0; k < N_OURS; k++)
-		at[k] = UNM_NONE;
-	for (i = 0; ret == 0 && i < n_names && i < names->len; i++) {
-		const char *name = (const char *)names->data + (size_t)i * ETH_GSTRING_LEN;
-
-		for (k = 0; k < N_OURS; k++)
-			if (strncmp(name, ours[k].name, ETH_GSTRING_LEN) == 0)
-				at[k] = i;
-	}
-	free(names);
-	*n = n_names;
-	return ret;
-}
-
-/* Our bits that are on, and those that can be changed. */
-static int
-get(int sock, const char *ifname, uint32_t n, const uint32_t at[N_OURS], uint32_t *on,
-	uint32_t *changeable)
-{
-	union {
-		struct ethtool_gfeatures h;
-		char bytes[sizeof(struct ethtool_gfeatures) +
-			   MAX_BLOCKS * sizeof(struct ethtool_get_features_block)];
-	} f = {.h = {.cmd = ETHTOOL_GFEATURES, .size = (n + 31) / 32}};
-	const int ret = ask(sock, ifname, &f);
-	uint32_t k;
-
-	*on = *changeable = 0;
-	if (ret < 0)
-		return ret;
-	for (k = 0; k < N_OURS; k++) {
-		const struct ethtool_get_features_block *b = &f.h.features[at[k] / 32 % MAX_BLOCKS];
-		const uint32_t bit = 1u << at[k] % 32;
-
-		if (at[k] == UNM_NONE)
-			continue;
-		if (b->active & bit)
-			*on |= 1u << k;
-		if ((b->available & bit) && !(b->never_changed & bit))
-			*changeable |= 1u << k;
-	}
-	return 0;
-}
-
-static int
-set(int sock, const char *ifname, uint32_t n, const uint32_t at[N_OURS], uint32_t which, bool is_on)
-{
-	union {
-		struct ethtool_sfeatures h;
-		char bytes[sizeof(struct ethtool_sfeatures) +
-			   MAX_BLOCKS * sizeof(struct ethtool_set_features_block)];
-	} f;
-	uint32_t k;
-
-	memset(&f, 0, sizeof(f));
-	f.h.cmd = ETHTOOL_SFEATURES;
-	f.h.size = (n + 31) / 32;
-	for (k = 0; k < N_OURS; k++) {
-		struct ethtool_set_features_block *b = &f.h.features[at[k] / 32 % MAX_BLOCKS];
-
-		if (!(which & 1u << k) || at[k] == UNM_NONE)
-			continue;
-		b->valid |= 1u << at[k] % 32;
-		b->requested |= is_on ? 1u << at[k] % 32 : 0;
-	}
-	return ask(sock, ifname, &f);
-}
-
-/* Those of ours that are on and can be switched off. */
-static int
-look(int sock, uint32_t ifindex, char *ifname, uint32_t *n, uint32_t at[N_OURS], uint32_t *on)
-{
-	uint32_t changeable = 0;
-	int ret = name_of(sock, ifindex, ifname);
-
-	if (ret == 0)
-		ret = find_features(sock, ifname, n, at);
-	if (ret == 0)
-		ret = get(sock, ifname, *n, at, on, &changeable);
-	if (ret == 0)
-		*on &= changeable;
-	return ret;
-}
+static const struct unm_feature_names names = {.n = N_OURS, .name = ours};
 
 bool
-unm_offload_tags_stay(int sock, uint32_t ifindex)
+unm_offload_tags_stay(uint32_t ifindex)
 {
-	char ifname[IFNAMSIZ];
-	uint32_t n, at[N_OURS], on = 0, changeable = 0;
+	uint32_t on = 0, changeable = 0;
+	struct unm_features f;
+	bool stay;
 
-	return name_of(sock, ifindex, ifname) == 0 && find_features(sock, ifname, &n, at) == 0 &&
-	       get(sock, ifname, n, at, &on, &changeable) == 0 && (on & TAG_BITS) == 0;
+	if (unm_features_open(&f) < 0)
+		return false;
+	stay = unm_features_get(&f, ifindex, &names, &on, &changeable) == 0 && (on & TAG_BITS) == 0;
+	unm_features_close(&f);
+	return stay;
 }
 
 /* --- what is off --- */
@@ -257,55 +119,54 @@ forget(struct unm_domain *dom, struct unm_offload *gone)
 static uint32_t
 bits_of(unsigned int which)
 {
-	uint32_t bits = 0, k;
-
-	for (k = 0; k < N_OURS; k++)
-		bits |= ours[k].which & which ? 1u << k : 0;
-	return bits;
+	return (which & UNM_OFFLOAD_ALWAYS ? ALL_OURS & ~GRO_BIT : 0) |
+	       (which & UNM_OFFLOAD_GRO ? GRO_BIT : 0);
 }
 
 int
 unm_offload_put_right(
 	struct unm_domain *dom, uint32_t ifindex, const char *netns, unsigned int which)
 {
-	const int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint32_t n, at[N_OURS], on = 0;
+	uint32_t on = 0, changeable = 0;
+	struct unm_features f;
 	struct unm_offload *o;
-	char ifname[IFNAMSIZ];
-	int ret;
+	int ret = unm_features_open(&f);
 
-	if (sock < 0)
-		return -errno;
-	ret = look(sock, ifindex, ifname, &n, at, &on);
-	on &= bits_of(which);
+	if (ret < 0)
+		return ret;
+	ret = unm_features_get(&f, ifindex, &names, &on, &changeable);
+	on &= changeable & bits_of(which);
 	if (ret == 0 && on != 0) {
 		o = find_or_make(dom, ifindex, netns, this_netns());
 		ret = o != NULL ? 0 : -ENOMEM;
 		if (ret == 0) {
 			o->off |= on;
 			save(dom); /* before it is done: whoever comes after a crash knows */
-			ret = set(sock, ifname, n, at, on, false);
+			ret = unm_features_set(&f, ifindex, &names, on, false);
 		}
 	}
-	close(sock);
+	unm_features_close(&f);
 	return ret;
 }
 
+/* In the namespace of @sock; negative: the current one. */
 static void
 switch_on(int sock, const struct unm_offload *o)
 {
-	uint32_t n, at[N_OURS];
-	char ifname[IFNAMSIZ];
-	int ret = name_of(sock, o->ifindex, ifname);
+	uint32_t on, changeable = 0;
+	struct unm_features f;
+	int ret = sock >= 0 ? unm_features_open_beside(sock, &f) : unm_features_open(&f);
 
-	if (ret < 0)
-		return; /* it is gone */
-	ret = find_features(sock, ifname, &n, at);
-	if (ret == 0)
-		ret = set(sock, ifname, n, at, o->off, true);
-	if (ret < 0)
-		unm_log(LOG_WARNING, "%s: offloads can't be switched on again: %s (ethtool -K)",
-			ifname, strerror(-ret));
+	if (ret == 0) {
+		ret = unm_features_get(&f, o->ifindex, &names, &on, &changeable);
+		if (ret == 0 && (o->off & changeable) != 0)
+			ret = unm_features_set(&f, o->ifindex, &names, o->off & changeable, true);
+		unm_features_close(&f);
+	}
+	if (ret < 0 && ret != -ENODEV) /* it is gone */
+		unm_log(LOG_WARNING,
+			"interface %u%s%s: offloads can't be switched on again: %s (ethtool -K)",
+			o->ifindex, o->netns[0] != '\0' ? " of " : "", o->netns, strerror(-ret));
 }
 
 /* Into the namespace of @o. Return: as unm_netns_enter(); -ENOENT: it is gone. */
@@ -328,15 +189,10 @@ switch_on_in_netns(const struct unm_offload *o)
 {
 	const bool is_here = this_netns() == o->ns_ino;
 	const int home = is_here ? -1 : enter_netns_of(o);
-	int sock;
 
 	if (!is_here && home < 0)
 		return; /* gone, and its interfaces with it */
-	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (sock >= 0) {
-		switch_on(sock, o);
-		close(sock);
-	}
+	switch_on(-1, o);
 	if (home >= 0)
 		unm_netns_leave(home);
 }
@@ -419,7 +275,7 @@ unm_offload_list(const struct unm_domain *dom, uint32_t ifindex, const char *net
 	for (k = 0; o != NULL && k < N_OURS && len < size; k++) {
 		if (o->off & 1u << k)
 			len += (size_t)snprintf(
-				out + len, size - len, "%s%s", len > 0 ? " " : "", ours[k].name);
+				out + len, size - len, "%s%s", len > 0 ? " " : "", ours[k]);
 	}
 }
 

@@ -76,7 +76,7 @@ void unm_offload_list(const struct unm_domain *dom, uint32_t ifindex, const char
  * unm_offload_tags_stay() - is the tag of a received frame in it, for an interface of the current
  * namespace? True: neither does the driver take it out, nor is it one that gets frames from a kernel.
  */
-bool unm_offload_tags_stay(int sock, uint32_t ifindex);
+bool unm_offload_tags_stay(uint32_t ifindex);
 
 /** unm_offload_write(), unm_offload_read() - lines of the state file; as unm_missing_write(). */
 void unm_offload_write(const struct unm_domain *dom, FILE *f);

@@ -229,3 +229,38 @@ has_port()
 	nmctl doctor >"$DIR/doctor" || :
 	grep -q 'VLAN tags' "$DIR/doctor"
 }
+
+# closed_while STEP...: ma is opened, and closed while rename.py does these
+closed_while()
+{
+	local client
+
+	rm -f "$DIR"/rx.* "$DIR"/rename.*
+	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
+	client=$PID
+	is_off generic-receive-offload
+	start_in "$ns_m" rename renaming python3 "$TOP/test/system/nic/rename.py" "$@"
+	stop "$client" KILL || :
+	wait_for 10 lacks_port
+	stop "$PID"
+	is_as_before
+}
+
+@test "given back while it is renamed all the time, and exchanges its name with another interface" {
+	local other round
+
+	opened packet
+	stop "$PID" KILL || :
+	wait_for 5 is_as_before
+	ip -n "$ns_m" link add name mb type veth peer name mc
+	ip -n "$ns_m" link set dev mb up
+	in_ns "$ns_m" ethtool -K mb gro off rxvlan off
+	other=$(in_ns "$ns_m" ethtool -k mb)
+	for ((round = 0; round < 5; round++)); do
+		closed_while ma:mt mt:ma
+	done
+	for ((round = 0; round < 5; round++)); do
+		closed_while ma:mt mb:ma mt:mb mb:mt ma:mb mt:ma
+		[ "$(in_ns "$ns_m" ethtool -k mb)" = "$other" ]
+	done
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Proves: what was switched off is read again as it was written, wrong lines are refused, and what belongs to interfaces that are gone is
- * forgotten and said once.
+ * forgotten and said once. Features are those of the interface of that number, and of names that the kernel has.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +9,12 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/nic_features.h"
 #include "daemon/offload.h"
 
 static unsigned int n_saved;
@@ -90,6 +92,26 @@ test_gone(void **state)
 	assert_int_equal(n_saved, 1);
 }
 
+static void
+test_features(void **state)
+{
+	static const char *const name[] = {"no-such-feature", "also-none", "rx-gro", "loopback"};
+	const struct unm_feature_names names = {.n = 4, .name = name};
+	uint32_t on = 77, changeable = 77;
+	struct unm_features f;
+
+	(void)state;
+	if (unm_features_open(&f) < 0)
+		skip();
+	assert_int_equal(unm_features_get(&f, 1, &names, &on, &changeable), 0);
+	assert_int_equal(on & 1, 0);
+	assert_int_equal(on & 8, 8); /* interface 1 is lo */
+	assert_int_equal(unm_features_get(&f, 2147483000, &names, &on, &changeable), -ENODEV);
+	assert_true(unm_features_set(&f, 1, &names, 1, true) < 0); /* -EINVAL; -EPERM */
+	unm_features_close(&f);
+	unm_features_close(&f); /* is harmless */
+}
+
 int
 main(void)
 {
@@ -97,6 +119,7 @@ main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_wrong_lines),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
