@@ -126,8 +126,12 @@ unm_vale_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 		return unm_fail(why, -EINVAL,
 			"'%s': attach the TAP to the switch first (vale-ctl -a %s)", name->full,
 			name->full);
-	if (unm_interface_exists(name->port) || unm_dport_find(dom, name->port) != NULL ||
-		unm_persistent_find(dom, name->port) != NULL)
+	if (unm_persistent_find(dom, name->port) != NULL)
+		return unm_fail(why, -EINVAL,
+			"'%s' is a persistent port: attach it to the switch first (nmctl attach %s "
+			"%s)",
+			name->port, name->sw, name->port);
+	if (unm_interface_exists(name->port) || unm_dport_find(dom, name->port) != NULL)
 		return unm_fail(why, -EINVAL,
 			"'%s' is an interface: attach it to the switch first (vale-ctl -a %s)",
 			name->port, name->full);

@@ -307,7 +307,14 @@ def told_of_the_link(daemon):
         r.close()
         d.close()
         s.close()
-    for words in ("detach", "vale0", "vup"), ("delete", "vup"):
+    u.expect(admin.admin("detach", "vale0", "vup")[0], 0, "detach")
+    s = daemon.session()
+    d = s.open()
+    r = s.register(d, "vale0:vup")
+    u.expect(r.error, errno.EINVAL, "a persistent port that is on no switch")
+    assert "is a persistent port: attach it" in r.text, r.text
+    s.close()
+    for words in (("delete", "vup"),):
         u.expect(admin.admin(*words)[0], 0, " ".join(words))
     admin.close()
 

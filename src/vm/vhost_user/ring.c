@@ -89,8 +89,15 @@ vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx)
 	struct unm_vq_config c;
 	int err;
 
-	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr || b->mem.n_regions == 0)
+	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr)
 		return 0;
+	if (b->mem.n_regions == 0) {
+		unm_vm_log(b->name,
+			"vhost-user: ring %u is there, but no guest memory (QEMU shares it with "
+			"-object memory-backend-memfd,share=on)",
+			idx);
+		return 0;
+	}
 	err = make_config(b, idx, &c);
 	if (err < 0)
 		return err;
