@@ -217,8 +217,11 @@ create(struct unm_server *srv, const struct unm_isolate_spec *spec, bool waits,
 		unm_child_keep(&iso->child);
 	else if (err == 0)
 		err = unm_child_start(&iso->child, why);
-	if (err < 0)
+	if (err < 0) {
+		if (iso->listen_fd >= 0)
+			unlink(iso->spec.path); /* nobody has used it */
 		end_isolate(srv, iso);
+	}
 	return err;
 }
 

@@ -4,9 +4,10 @@
  *
  * The state file beside the socket tells how many clients the previous run had and who they were
  * (and which kernel it ran on, so that one left by a crash of the machine is not believed) and
- * which ports were made by NEWIF, which interfaces are attached, and what was set of switches and
- * interfaces, and the configuration, if it is not the default one. Each client hands back what it holds and says RESTORE_DONE. Until
- * all that live have, requests that look at the tables wait: a switch must not be made twice.
+ * which ports were made by NEWIF, which interfaces are attached, what was set of switches and
+ * interfaces, and which configuration holds, if it is not the default one. Each client hands back
+ * what it holds and says RESTORE_DONE. Until all that live have, requests that look at the tables
+ * wait: a switch must not be made twice.
  * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
  * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
  */

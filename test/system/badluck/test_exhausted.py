@@ -282,7 +282,7 @@ def inside_full_directory():
         except OSError as e:
             check(e.errno == errno.ENOSPC, "full with " + str(e))
             names.pop()
-        expect_failure(client(d, "open", "vale0:x"), errno.ENOENT, "netmapd --foreground")
+        expect_failure(client(d, "open", "vale0:x"), errno.ENOENT, "netmapd --autostart")
         for name in names:
             os.unlink(name)
         can_open(d)
