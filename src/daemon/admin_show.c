@@ -3,7 +3,7 @@
  * The tables as JSON. See admin.h. Counters are read from the krings; they are hints, any client
  * could have written them.
  */
-/* Syscalls: openat prlimit64 getrlimit */
+/* Syscalls: prlimit64 getrlimit */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +15,7 @@
 #include "daemon/join.h"
 #include "daemon/nic.h"
 #include "daemon/offload.h"
+#include "daemon/proc.h"
 #include "shm/atomic.h"
 
 #define FDB_TICK_S 2u /* vale/fdb.h */
@@ -452,21 +453,15 @@ static void
 show_clients(const struct unm_server *srv, struct unm_json *j, const char *name)
 {
 	const struct unm_session *s;
-	char path[40], comm[32];
-	FILE *f;
+	char comm[32];
 
 	(void)name; /* clients have numbers */
 	for (s = srv->sessions; s != NULL; s = s->next) {
 		if (s->slot == 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/comm", (int)s->pid);
-		comm[0] = '\0';
-		f = fopen(path, "re");
-		if (f != NULL) {
-			if (fgets(comm, sizeof(comm), f) != NULL)
-				comm[strcspn(comm, "\n")] = '\0';
-			fclose(f);
-		}
+		if (!unm_proc_read(s->pid, "comm", comm, sizeof(comm), NULL))
+			comm[0] = '\0';
+		comm[strcspn(comm, "\n")] = '\0';
 		unm_json_open(j, NULL, '{');
 		unm_json_u64(j, "pid", (uint64_t)s->pid);
 		unm_json_u64(j, "uid", s->uid);

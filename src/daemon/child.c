@@ -107,16 +107,6 @@ cannot_run(const struct unm_child *c, const char *path, int error, struct unm_re
 }
 
 static void
-unwatch(struct unm_child *c)
-{
-	if (c->src.fd < 0)
-		return;
-	unm_loop_del(&c->srv->loop, &c->src);
-	close(c->src.fd);
-	c->src.fd = -1;
-}
-
-static void
 schedule(struct unm_child *c)
 {
 	c->pause_s = c->pause_s == 0 ? 1 : c->pause_s * 2;
@@ -169,7 +159,7 @@ child_gone(struct unm_source *src, uint32_t events)
 	char how[96];
 
 	(void)events; /* readable is all that a pidfd becomes */
-	unwatch(c);
+	unm_loop_close(&c->srv->loop, &c->src);
 	describe_end(c, how, sizeof(how));
 	if (unm_now_ns() - c->started_ns > STABLE_S * NS_PER_S)
 		c->pause_s = 0;
@@ -279,7 +269,7 @@ unm_child_end(struct unm_child *c)
 		kill(c->pid, SIGKILL);
 	if (c->src.fd >= 0)
 		poll(&end, 1, END_WAIT_MS);
-	unwatch(c);
+	unm_loop_close(&c->srv->loop, &c->src);
 	for (pp = &c->srv->children; *pp != NULL; pp = &(*pp)->next) {
 		if (*pp == c) {
 			*pp = c->next;

@@ -94,9 +94,5 @@ unm_home_has_ended(struct unm_server *srv)
 void
 unm_home_fini(struct unm_server *srv)
 {
-	if (srv->home.src.fd < 0)
-		return;
-	unm_loop_del(&srv->loop, &srv->home.src);
-	close(srv->home.src.fd);
-	srv->home.src.fd = -1;
+	unm_loop_close(&srv->loop, &srv->home.src);
 }

@@ -615,11 +615,8 @@ unm_nic_put_right_again(struct unm_domain *dom, const struct unm_dport *port)
 	const struct unm_nic *nic = port->nic;
 	const unsigned int gro = nic->st->mode >= UNM_NIC_XDP_SKB ? UNM_OFFLOAD_GRO : 0;
 	struct unm_netdev dev = {.ifindex = nic->ifindex};
-	const int ns = ioctl(port->port_fds[0], SIOCGSKNS);
-	const int home = ns >= 0 ? unm_netns_enter(ns) : -1;
+	const int home = unm_netns_enter_of_socket(port->port_fds[0]);
 
-	if (ns >= 0)
-		close(ns);
 	if (home < 0)
 		return;
 	memcpy(dev.name, nic->ifname, sizeof(dev.name));

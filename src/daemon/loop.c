@@ -73,6 +73,16 @@ unm_loop_del(struct unm_loop *loop, struct unm_source *src)
 	control(loop->ep, EPOLL_CTL_DEL, src, 0);
 }
 
+void
+unm_loop_close(struct unm_loop *loop, struct unm_source *src)
+{
+	if (src->fd < 0)
+		return;
+	unm_loop_del(loop, src);
+	close(src->fd);
+	src->fd = -1;
+}
+
 int
 unm_loop_add_hup(struct unm_loop *loop, struct unm_source *src)
 {

@@ -32,6 +32,9 @@ int unm_loop_add(struct unm_loop *loop, struct unm_source *src, uint32_t events)
 int unm_loop_mod(struct unm_loop *loop, struct unm_source *src, uint32_t events);
 void unm_loop_del(struct unm_loop *loop, struct unm_source *src);
 
+/** unm_loop_close() - the end of @src and of its descriptor, which becomes -1; one of -1: no effect */
+void unm_loop_close(struct unm_loop *loop, struct unm_source *src);
+
 /** unm_loop_add_hup() - call @src->ready once the peer of the socket @src->fd is closed */
 int unm_loop_add_hup(struct unm_loop *loop, struct unm_source *src);
 void unm_loop_del_hup(struct unm_loop *loop, struct unm_source *src);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who has not come back after a restart. See missing.h. */
-/* Syscalls: openat */
 #include "daemon/missing.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/proc.h"
 #include "daemon/server.h"
 
 /* Lines of the state file begin so */
@@ -20,18 +20,11 @@
 static bool
 read_process(pid_t pid, char *state, uint64_t *started)
 {
-	char path[40], text[STAT_SIZE];
+	char text[STAT_SIZE];
 	const char *after;
-	size_t n;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (f == NULL)
+	if (!unm_proc_read(pid, "stat", text, sizeof(text), NULL))
 		return false;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
 	after = strrchr(
 		text, ')'); /* the name may hold anything, the numbers after it no parenthesis */
 	/* proc(5): field 3 is the state, field 22 the start */

@@ -306,6 +306,19 @@ unm_netns_enter(int fd)
 	return ret;
 }
 
+int
+unm_netns_enter_of_socket(int sock)
+{
+	const int ns = ioctl(sock, SIOCGSKNS);
+	int home;
+
+	if (ns < 0)
+		return -errno;
+	home = unm_netns_enter(ns);
+	close(ns);
+	return home;
+}
+
 void
 unm_netns_leave(int home)
 {

@@ -95,6 +95,9 @@ int unm_netns_fail(struct unm_reason *why, const char *full, const char *netns, 
  */
 int unm_netns_enter(int fd);
 
+/** unm_netns_enter_of_socket() - the same for the namespace that socket @sock is of */
+int unm_netns_enter_of_socket(int sock);
+
 /** unm_netns_leave() - back to where unm_netns_enter() came from; @home is closed. */
 void unm_netns_leave(int home);
 

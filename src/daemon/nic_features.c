@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Features of interfaces. See nic_features.h. */
-/* Syscalls: socket sendto recvfrom ioctl close */
+/* Syscalls: socket sendto recvfrom close */
 #include "daemon/nic_features.h"
 
 #include <errno.h>
 #include <linux/ethtool_netlink.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
-#include <linux/sockios.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -167,13 +165,9 @@ unm_features_open(struct unm_features *f)
 int
 unm_features_open_beside(int sock, struct unm_features *f)
 {
-	const int ns = ioctl(sock, SIOCGSKNS);
-	int home, ret;
+	const int home = unm_netns_enter_of_socket(sock);
+	int ret;
 
-	if (ns < 0)
-		return -errno;
-	home = unm_netns_enter(ns);
-	close(ns);
 	if (home < 0)
 		return home;
 	ret = unm_features_open(f);

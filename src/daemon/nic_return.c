@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for an interface. See nic_return.h. */
-/* Syscalls: recvfrom close */
+/* Syscalls: recvfrom */
 #include "daemon/nic_return.h"
 
 #include <errno.h>
@@ -106,9 +106,5 @@ unm_nic_return_listen(struct unm_nic_return *r, const struct unm_name *name)
 void
 unm_nic_return_stop(struct unm_nic_return *r)
 {
-	if (r->src.fd >= 0) {
-		unm_loop_del(r->loop, &r->src);
-		close(r->src.fd);
-	}
-	r->src.fd = -1;
+	unm_loop_close(r->loop, &r->src);
 }

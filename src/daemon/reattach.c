@@ -96,16 +96,6 @@ attach_again(struct unm_server *srv, const struct unm_saved_attachment *s, struc
 	return ret;
 }
 
-static void
-unwatch(struct unm_saved_attachment *s)
-{
-	if (s->src.fd < 0)
-		return;
-	unm_loop_del(&s->srv->loop, &s->src);
-	close(s->src.fd);
-	s->src.fd = -1;
-}
-
 /* One that was late has ended, and nothing is left of what it had. */
 static void
 late_ended(struct unm_source *src, uint32_t events)
@@ -116,7 +106,7 @@ late_ended(struct unm_source *src, uint32_t events)
 	struct unm_server *srv = s->srv;
 
 	(void)events; /* readable is all that a pidfd becomes */
-	unwatch(s);
+	unm_loop_close(&s->srv->loop, &s->src);
 	if (!srv->is_restoring) /* else at the end of that */
 		unm_reattach(srv);
 	unm_state_file_update(srv);
@@ -127,7 +117,7 @@ static bool
 is_late(struct unm_saved_attachment *s)
 {
 	if (!unm_missing_lives(s->srv, s->pid, s->started)) {
-		unwatch(s);
+		unm_loop_close(&s->srv->loop, &s->src);
 		return false;
 	}
 	if (s->src.fd >= 0)
@@ -179,7 +169,7 @@ forget(struct unm_server *srv, bool but_late)
 			continue;
 		}
 		*pp = s->next;
-		unwatch(s);
+		unm_loop_close(&s->srv->loop, &s->src);
 		free(s);
 	}
 }

@@ -70,13 +70,9 @@ ask(int sock, union message *m)
 int
 unm_veth_socket(int fd)
 {
-	const int ns = ioctl(fd, SIOCGSKNS);
-	int home, sock;
+	const int home = unm_netns_enter_of_socket(fd);
+	int sock;
 
-	if (ns < 0)
-		return -errno;
-	home = unm_netns_enter(ns);
-	close(ns);
 	if (home < 0)
 		return home;
 	sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);

@@ -18,6 +18,7 @@
 #include "daemon/nic.h"
 #include "daemon/nic_return.h"
 #include "daemon/persistent.h"
+#include "daemon/proc.h"
 #include "daemon/tap.h"
 
 struct unm_worker {
@@ -312,18 +313,12 @@ static void
 ask_worker(pid_t pid, struct unm_polling *out)
 {
 	struct unm_polling v;
-	char path[40], text[256];
+	char text[256];
 	const char *arg;
 	size_t n;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
-	f = fopen(path, "re");
-	if (f == NULL)
+	if (!unm_proc_read(pid, "cmdline", text, sizeof(text), &n))
 		return;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
 	arg = text + strlen(text) + 1; /* the first one is the program */
 	if (arg < text + n && sscanf(arg, POLL "%u:%u:%u", &v.mode, &v.first_cpu, &v.n_cpus) == 3)
 		*out = v;

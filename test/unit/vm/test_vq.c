@@ -387,6 +387,16 @@ is_dirty(const struct rig *r, uint64_t gpa)
 	return r->log[page / 8] >> (page % 8) & 1;
 }
 
+static struct rig_config
+logged_ring(const bool *is_packed)
+{
+	return (struct rig_config){.name = "log",
+		.num = 1024,
+		.is_packed = *is_packed,
+		.has_event_idx = true,
+		.has_log = true};
+}
+
 /*
  * During a migration, what the queue writes into its ring is noted. Buffers are noted by who writes
  * into them.
@@ -394,11 +404,7 @@ is_dirty(const struct rig *r, uint64_t gpa)
 static void
 logs_its_writes(void **state)
 {
-	const struct rig_config c = {.name = "log",
-		.num = 1024,
-		.is_packed = *(const bool *)*state,
-		.has_event_idx = true,
-		.has_log = true};
+	const struct rig_config c = logged_ring(*state);
 	const struct vd_seg seg = {RIG_GPA + RIG_SIZE / 2, 60};
 	struct unm_vq_part part[MAX_PART];
 	struct unm_vq_chain chain;
@@ -436,11 +442,7 @@ logs_its_writes(void **state)
 static void
 logs_after_the_store(void **state)
 {
-	struct rig_config c = {.name = "log",
-		.num = 1024,
-		.is_packed = *(const bool *)*state,
-		.has_event_idx = true,
-		.has_log = true};
+	struct rig_config c = logged_ring(*state);
 	const struct vd_seg seg = {RIG_GPA + RIG_SIZE / 2, 60};
 	struct unm_vq_part part[MAX_PART];
 	struct unm_vq_chain chain;

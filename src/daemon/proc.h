@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What proc(5) tells of other processes. */
+#ifndef UNM_DAEMON_PROC_H
+#define UNM_DAEMON_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/**
+ * unm_proc_read() - the beginning of /proc/PID/@what
+ * @text: receives up to @size - 1 bytes, which may be zeros, and a zero
+ * @len:  how many bytes these are, without the last zero; NULL: not asked
+ *
+ * Return: false if there is no such process, or it can't be seen.
+ */
+bool unm_proc_read(pid_t pid, const char *what, char *text, size_t size, size_t *len);
+
+#endif
