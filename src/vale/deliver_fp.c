@@ -22,8 +22,10 @@
 #include "vale/vnet.h"
 
 /*
- * Distance, in frames, between the prefetch of a receiver's buffer and the copy into it. The line
- * was last read by another core.
+ * Distance, in frames, between the prefetch of a receiver's buffer and the copy into it. The lines
+ * were last read by another core. Whole lines are better not prefetched: who overwrites one need not
+ * fetch it (60 bytes between two CPUs of a Xeon, 170 ns from each other: 18 -> 34 Mpps without). The
+ * first ones are, in any case, for those whose few frames the lock's release would wait for.
  */
 #define PREFETCH_AHEAD	 6u
 
@@ -175,7 +177,7 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 	while (a != UNM_VALE_NOFRAME && room > 0) { /* each turn fills a slot */
 		const struct unm_frame *f = &s->frames[a];
 		const uint32_t idx = UNM_READ_ONCE(slot[pos].buf_idx), len = f->total;
-		const uint8_t *src = f->eth - hdr_len, *next;
+		const uint8_t *src = f->eth - hdr_len;
 		uint8_t *dst = bufs + (size_t)idx * size;
 		uint8_t vnet[2] = {0, 0};
 
@@ -186,11 +188,14 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 			if (!unm_vnet_is_plain(vnet))
 				break;
 		}
-		/* The index there is no more than a hint here: a prefetch of nowhere does nothing. */
-		next = bufs + (size_t)UNM_READ_ONCE(slot[ahead].buf_idx) * size;
-		__builtin_prefetch(next, 1, 3);
 		if (hdr_len > 0) {
+			/* The index there is only a hint: a prefetch of nowhere does nothing. */
+			const uint8_t *next =
+				bufs + (size_t)UNM_READ_ONCE(slot[ahead].buf_idx) * size;
+
+			__builtin_prefetch(next, 1, 3);
 			__builtin_prefetch(next + 64, 1, 3); /* a short frame has two lines then */
+			ahead = unm_pos_next(ahead, n);
 			unm_copy_frame(dst, src, len);
 			memcpy(dst, vnet, sizeof(vnet)); /* what was checked, if it has changed */
 		} else if (len <= 64 && (((uintptr_t)src & 63) | odd) == 0) {
@@ -200,7 +205,6 @@ put_usual(struct unm_vale_src *s, struct unm_spot *sp, unsigned int a, const uin
 		}
 		unm_slot_store_len_flags(&slot[pos], (uint16_t)len, 1 << NS_PORT_SHIFT);
 		pos = unm_pos_next(pos, n);
-		ahead = unm_pos_next(ahead, n);
 		room--;
 		bytes += len;
 		a = f->next;
@@ -298,7 +302,8 @@ deliver_ring(struct unm_vale_src *s, struct unm_peer *p, int q, unsigned int a, 
 			s->drops[reason - 1]++;
 			continue;
 		}
-		unm_spot_prefetch(&sp, PREFETCH_AHEAD);
+		if (!sp.is_plain)
+			unm_spot_prefetch(&sp, PREFETCH_AHEAD);
 		put = put_frame(s, &sp, f);
 		if (__builtin_expect(put == UNM_PUT_DONE, 1))
 			continue;
