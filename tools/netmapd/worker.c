@@ -20,6 +20,9 @@
  *
  * A lane works as long as there are frames, looks a little longer if that has paid lately
  * (src/client/spin.h), and sleeps in poll.
+ *
+ * It outlives a netmapd that was killed, and goes on for the next one. Where there can't be a next one,
+ * as somebody has removed the directory of the socket, it ends once nothing moves any more.
  */
 /* Syscalls: sched_setaffinity */
 #include <errno.h>
@@ -29,8 +32,10 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "client/spin.h"
@@ -41,10 +46,14 @@
 #include "nmt_open.h"
 #include "nmt_time.h"
 #include "output.h"
+#include "shm/atomic.h"
+#include "shm/proto.h"
+#include "shm/socket_dir.h"
 
 #define MAX_LANES     64 /* rings of a VALE port */
 #define VNET_HDR      12
 #define DOWN_PAUSE_MS 100 /* between two looks at an interface that is down */
+#define IDLE_LOOK_MS  10000
 
 enum {
 	OPT_POLL = 256,
@@ -85,11 +94,13 @@ struct lane {
 	struct end vale, far;
 	struct nmt_move_counters up, down;
 	bool up_full, down_full; /* that direction waits for room */
+	bool has_moved;		 /* since lane 0 last looked, which clears it */
 	struct unm_spin spin;
 	pthread_t thread;
 };
 
 static struct lane lanes[MAX_LANES];
+static int n_lanes = 1;
 static const char *attached; /* our port's name, which is what its user knows */
 
 static void
@@ -205,7 +216,10 @@ forward(struct lane *l)
 	l->down_full = move(&l->vale, &l->far, &l->down);
 	if (l->down.packets + l->down.dropped != down)
 		sync_end(&l->far, NIOCTXSYNC);
-	return l->up.packets + l->up.dropped != up || l->down.packets + l->down.dropped != down;
+	if (l->up.packets + l->up.dropped == up && l->down.packets + l->down.dropped == down)
+		return false;
+	UNM_WRITE_ONCE(l->has_moved, true);
+	return true;
 }
 
 static void
@@ -237,19 +251,60 @@ look_longer(struct lane *l)
 	return found;
 }
 
+static bool
+any_moved(void)
+{
+	bool any = false;
+	int i;
+
+	for (i = 0; i < n_lanes; i++)
+		if (UNM_READ_ONCE(lanes[i].has_moved)) {
+			UNM_WRITE_ONCE(lanes[i].has_moved, false);
+			any = true;
+		}
+	return any;
+}
+
+/* While nothing moves: can there still be a netmapd for us, now or later? */
+static void
+end_if_abandoned(const struct lane *l)
+{
+	const char *socket_path = getenv(UNM_SOCKET_ENV);
+	struct nmreq_port_info_get body = {0};
+	struct nmreq_header hdr = {
+		.nr_version = NETMAP_API,
+		.nr_reqtype = NETMAP_REQ_PORT_INFO_GET,
+		.nr_body = (uintptr_t)&body,
+	};
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	if (any_moved() || socket_path == NULL ||
+		!unm_socket_dir_missing(socket_path, dir, sizeof(dir)))
+		return;
+	set_name(&hdr, attached);
+	if (ioctl(l->vale.port->fd, NIOCCTRL, &hdr) < 0 && errno != ENXIO)
+		nmt_die(&cli,
+			"%s: netmapd has ended, and %s has been removed, so no other can follow",
+			attached, dir);
+}
+
 static void
 sleep_until_news(struct lane *l)
 {
 	const uint64_t begin = l->spin.credit == 0 ? nmt_now_ns() : 0;
 	struct pollfd fds[2];
+	int n;
 
 	fds[0].fd = l->vale.port->fd;
 	fds[0].events = (short)((l->down_full ? 0 : POLLIN) | (l->up_full ? POLLOUT : 0));
 	fds[1].fd = l->far.port->fd;
 	fds[1].events = (short)((l->up_full ? 0 : POLLIN) | (l->down_full ? POLLOUT : 0));
 	fds[0].revents = fds[1].revents = 0;
-	if (poll(fds, 2, -1) < 0 && errno != EINTR)
+	n = poll(fds, 2, l == lanes ? IDLE_LOOK_MS : -1);
+	if (n < 0 && errno != EINTR)
 		nmt_die(&cli, "poll: %s", strerror(errno));
+	if (n == 0)
+		end_if_abandoned(l);
 	if ((fds[0].revents | fds[1].revents) & POLLERR) {
 		look(l); /* one that has been taken away ends us */
 		poll(NULL, 0, DOWN_PAUSE_MS);
@@ -296,31 +351,30 @@ run_lane(void *arg)
 	return NULL;
 }
 
-static int
+static void
 open_lanes(const char *vale, const char *far)
 {
 	const bool is_tap = strncmp(far, "tap:", 4) == 0;
 	/* A TAP or an interface: a lane for each queue. Another switch's port: one for all rings */
 	const bool has_queues = is_tap || strncmp(far, "vale", 4) != 0;
-	int i, n = 1;
+	int i;
 
 	if (is_tap) {
 		set_header(far, VNET_HDR);
 		set_header(vale, VNET_HDR);
 	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n_lanes; i++) {
 		open_end(&lanes[i].vale, vale, has_queues ? i : -1);
 		open_end(&lanes[i].far, far, has_queues ? i : -1);
 		if (has_queues && lanes[i].far.port->reg.nr_rx_rings <= MAX_LANES)
-			n = lanes[i].far.port->reg.nr_rx_rings;
+			n_lanes = lanes[i].far.port->reg.nr_rx_rings;
 	}
-	return n;
 }
 
 int
 main(int argc, char **argv)
 {
-	int i, n, err;
+	int i, err;
 
 	output_watch_parent();
 	while (nmt_cli_next(&cli, argc, argv) != -1) /* the others end the program */
@@ -330,11 +384,11 @@ main(int argc, char **argv)
 	if (argc - optind != 2)
 		nmt_usage_error(&cli, "a VALE port and a TAP port are needed");
 	attached = argv[optind];
-	n = open_lanes(attached, argv[optind + 1]);
+	open_lanes(attached, argv[optind + 1]);
 	err = confine_worker();
 	if (err < 0)
 		fprintf(stderr, "nm-worker: can't give up privileges: %s\n", strerror(-err));
-	for (i = 1; i < n; i++) {
+	for (i = 1; i < n_lanes; i++) {
 		err = pthread_create(&lanes[i].thread, NULL, run_lane, &lanes[i]);
 		if (err != 0)
 			nmt_die(&cli, "can't start a thread: %s", strerror(err));

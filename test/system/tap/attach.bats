@@ -185,6 +185,20 @@ ended_for()
 	nmctl delete up0
 }
 
+@test "netmapd is killed and its socket's directory removed: workers end when nothing moves any more" {
+	mkdir "$DIR/run"
+	export UNETMAP_SOCKET="$DIR/run/netmapd.sock"
+	two_hosts
+	ping_from "$ns_a" 10.9.0.2
+	kill -KILL "$(daemon_pid)"
+	rm -r "$DIR/run"
+	start_in "$ns_b" pings 'packets transmitted' ping -c 24 -i 0.5 -W 10 10.9.0.1
+	grep -q ' 0% packet loss' "$DIR/pings.out"
+	wait_for 30 no_strays
+	wait_for 10 lacks_if "$ns_a" t0
+	wait_for 10 lacks_if "$ns_b" t0
+}
+
 @test "attach twice: EBUSY; errors are the request's, and change nothing" {
 	two_hosts
 	before=$(json "sorted(p['name'] for p in d['ports'])" show ports)
