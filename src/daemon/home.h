@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The directory of the socket, for an instance that was started on demand: when the socket is not
- * there any more nobody can find the instance again, so it ends as soon as nobody uses it. Ports
- * that outlive their users (persistent ones) would keep it for ever otherwise.
+ * The socket's name, for an instance that was started on demand: when the socket is not there any
+ * more nobody can find the instance again, so it ends as soon as nobody uses it. Ports that outlive
+ * their users (persistent ones) would keep it for ever otherwise.
  *
- * inotify tells; nothing is done before.
+ * A look every few seconds. inotify would tell at once, but closing it waits for kernel threads, also
+ * when the process is killed: on a busy machine that was seen to take more than 20 s (Linux 6.18), in
+ * which no client saw that its session had ended.
  */
 #ifndef UNM_DAEMON_HOME_H
 #define UNM_DAEMON_HOME_H
@@ -14,9 +16,10 @@
 /** unm_home_watch() - from now on. Return: 0 or negative errno: the instance will not notice. */
 int unm_home_watch(struct unm_server *srv);
 
+/** unm_home_look() - is the socket still there? Does nothing before home.look_ns, or if that is 0. */
+void unm_home_look(struct unm_server *srv);
+
 /** unm_home_has_ended() - the socket is gone, and so is everybody who could still reach us */
 bool unm_home_has_ended(struct unm_server *srv);
-
-void unm_home_fini(struct unm_server *srv);
 
 #endif

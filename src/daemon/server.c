@@ -324,6 +324,8 @@ unm_server_arm_timer(struct unm_server *srv)
 		sooner(&deadline, now); /* at once, but after who is waiting already */
 	if (unm_child_next_start_ns(srv) != 0)
 		sooner(&deadline, unm_child_next_start_ns(srv));
+	if (srv->home.look_ns != 0)
+		sooner(&deadline, srv->home.look_ns);
 	when.it_value.tv_sec = (time_t)(deadline / NS_PER_S);
 	when.it_value.tv_nsec = (long)(deadline % NS_PER_S);
 	if (timerfd_settime(srv->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -367,6 +369,7 @@ timer_ready(struct unm_source *src, uint32_t events)
 	unm_giveback_step(&srv->dom);
 	unm_message_run_steps(srv);
 	unm_child_start_due(srv);
+	unm_home_look(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&
 		srv->idle_since_ns != 0 &&
 		now >= srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S)
@@ -456,7 +459,6 @@ unm_server_init(struct unm_server *srv, const struct unm_config *cfg)
 	srv->lock_fd = -1;
 	srv->reap_pause_ns = REAP_INTERVAL_NS;
 	srv->listener.fd = -1;
-	srv->home.src.fd = -1;
 	unm_domain_init(&srv->dom, &defaults, cfg->memory_mib << 20, cfg->use_huge_pages);
 	srv->dom.loop = &srv->loop;
 	srv->dom.save = save_state;
@@ -512,7 +514,6 @@ unm_server_fini(struct unm_server *srv)
 			free(d);
 		}
 	}
-	unm_home_fini(srv);
 	unm_domain_fini(&srv->dom);
 	unm_missing_clear(srv);
 	free(srv->slots_used);

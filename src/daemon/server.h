@@ -82,10 +82,10 @@ struct unm_server {
 	struct unm_source listener;
 	struct unm_source timer;
 	struct unm_source signals;
-	struct unm_home {	       /* home.h */
-		struct unm_source src; /* -1: not watched */
+	struct unm_home { /* home.h */
 		dev_t dev;
-		ino_t ino; /* of the socket */
+		ino_t ino;	  /* of the socket */
+		uint64_t look_ns; /* next look; 0: it is not watched */
 		bool is_gone;
 	} home;
 	struct unm_session *sessions;
