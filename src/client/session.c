@@ -320,6 +320,7 @@ try_instance(enum unm_instance which)
 	if (err == 0 && before != 0 && session.instance != before)
 		err = restore();
 	if (err < 0) {
+		session.instance = before; /* what was not handed back still is to be */
 		drop_session();
 		return err;
 	}

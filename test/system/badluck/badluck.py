@@ -331,8 +331,10 @@ class Domain:
     def describe(self):
         """How things stand, after a failure."""
         for pid in children():
-            print("# process %d: %s" % (pid, ", ".join(kernel_view(pid, name)
-                                                       for name in ("cmdline", "stat", "wchan", "syscall", "stack"))))
+            print("# process %d: %s" % (pid, kernel_view(pid, "cmdline")))
+            for task in os.listdir("/proc/%d/task" % pid):
+                print("#   thread %s: %s" % (task, ", ".join(kernel_view(int(task), name)
+                                                             for name in ("stat", "wchan", "syscall", "stack"))))
         for t in self.traffic:
             print("# " + t.state().replace("\n", "\n#   "))
         for what in ("daemon", "ports", "rings"):

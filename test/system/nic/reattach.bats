@@ -46,7 +46,7 @@ uses()
 	ping_from "$ns_a" 10.7.0.2
 	kill_all
 	start_daemon
-	wait_for 5 attached "vale0:$end_a" "vale0:$end_b" "vale0:mb^%$ns_m"
+	wait_for 15 attached "vale0:$end_a" "vale0:$end_b" "vale0:mb^%$ns_m"
 	wait_for 5 uses "$end_a" 1
 	address "$ns_m" mb 10.7.0.3/24
 	ping_from "$ns_a" 10.7.0.2
@@ -87,12 +87,12 @@ uses()
 	other=$(worker_pid "vale0:$end_b")
 	kill_all "$(worker_pid "vale0:$end_a")"
 	start_daemon
-	wait_for 5 attached "vale0:$end_a" "vale0:$end_b"
+	wait_for 15 attached "vale0:$end_a" "vale0:$end_b"
 	ping_from "$ns_a" 10.7.0.2
 	[ "$(worker_pid "vale0:$end_b")" -eq "$other" ]
 	kill_all
 	start_daemon
-	wait_for 5 attached "vale0:$end_a" "vale0:$end_b"
+	wait_for 15 attached "vale0:$end_a" "vale0:$end_b"
 	ping_from "$ns_a" 10.7.0.2
 	kill -0 "$PID"
 }
@@ -137,7 +137,7 @@ uses()
 	kill_all
 	lacks_if "$ns_a" t0
 	start_daemon
-	wait_for 5 attached "vale0:tap:t0%$ns_a" "vale0:tap:t0%$ns_b"
+	wait_for 15 attached "vale0:tap:t0%$ns_a" "vale0:tap:t0%$ns_b"
 	[ "$(port_field "tap:t0%$ns_a" tx_rings)" -eq 2 ]
 	[ "$(port_field "tap:t0%$ns_a" tx_slots)" -eq 128 ]
 	[ "$(port_field "vale0:tap:t0%$ns_a" rx_slots)" -eq 1024 ]
@@ -163,7 +163,7 @@ uses()
 	wait_for 5 uses vale0:p0 1
 	kill_all
 	start_daemon
-	wait_for 5 attached vale1:p0
+	wait_for 15 attached vale1:p0
 	wait_for 5 uses vale0:p0 1
 	start rx Ready "$PKT_GEN" -i vale1:rx -f rx -w 0 -n 10
 	send vale0:tx 1000 -R 100
