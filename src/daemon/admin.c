@@ -404,10 +404,7 @@ cmd_stop(struct command *c)
 	if (c->s->uid != geteuid() && c->s->uid != 0)
 		return unm_fail(
 			&c->why, -EPERM, "only root and user %u may stop this netmapd", geteuid());
-	unm_worker_end_all(c->srv);
-	unm_loop_poll_hangups(&c->srv->loop); /* what they had open is closed now */
-	unm_state_file_update(c->srv);	      /* nothing is attached any more */
-	unm_isolate_end_brokers(c->srv);
+	unm_server_end_children(c->srv);
 	c->srv->wants_exit = true;
 	unm_log(LOG_INFO, "ending on request of client %d", (int)c->s->pid);
 	return 0;

@@ -295,6 +295,16 @@ unm_child_reap(struct unm_server *srv)
 	}
 }
 
+bool
+unm_child_is_any(const struct unm_server *srv, pid_t pid)
+{
+	const struct unm_child *c;
+
+	for (c = srv->children; c != NULL && c->pid != pid; c = c->next)
+		continue;
+	return c != NULL && pid > 0;
+}
+
 uint64_t
 unm_child_next_start_ns(const struct unm_server *srv)
 {

@@ -68,6 +68,9 @@ void unm_child_due(struct unm_child *c);
 /** unm_child_adopt() - @pid, which a previous run started, is the one. */
 void unm_child_adopt(struct unm_child *c, pid_t pid);
 
+/** unm_child_is_any() - is process @pid one of them? */
+bool unm_child_is_any(const struct unm_server *srv, pid_t pid);
+
 /** unm_child_end() - kill it, wait for that, and forget @c. */
 void unm_child_end(struct unm_child *c);
 

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "daemon/child.h"
 #include "shm/clock.h"
 
 #define LOOK_NS UINT64_C(2000000000)
@@ -45,13 +47,37 @@ unm_home_look(struct unm_server *srv)
 	srv->home.look_ns = now + LOOK_NS;
 	if (is_there(srv))
 		return;
+	srv->home.look_ns = 0;
+	if (!srv->is_autostarted) {
+		unm_log(LOG_WARNING,
+			"the socket %s has been removed: nobody can reach this netmapd any more; "
+			"end it (kill %d) and start it again",
+			srv->socket_path, (int)getpid());
+		return;
+	}
 	unm_log(LOG_NOTICE, "the socket %s has been removed: ending as soon as nobody is left",
 		srv->socket_path);
 	srv->home.is_gone = true;
-	srv->home.look_ns = 0;
 }
 
-/* Brokers by themselves use nothing; what their clients have open are descriptors with ports. */
+/* A broker opens descriptors too, but for its clients. */
+static bool
+is_workers(const struct unm_server *srv, const struct unm_desc *d)
+{
+	const struct unm_session *s;
+
+	if (!unm_child_is_any(srv, d->pid))
+		return false;
+	for (s = srv->sessions; s != NULL; s = s->next)
+		if (s->pid == d->pid && s->isolate != NULL)
+			return false;
+	return true;
+}
+
+/*
+ * Workers and brokers by themselves use nothing, and could not be told anything any more; what a
+ * broker's clients have open are descriptors with ports.
+ */
 bool
 unm_home_has_ended(struct unm_server *srv)
 {
@@ -62,11 +88,11 @@ unm_home_has_ended(struct unm_server *srv)
 	if (!srv->home.is_gone)
 		return false;
 	for (s = srv->sessions; s != NULL; s = s->next)
-		if (s->isolate == NULL)
+		if (s->isolate == NULL && !unm_child_is_any(srv, s->pid))
 			return false;
 	for (i = 0; i < UNM_DESC_HASH; i++)
 		for (d = srv->descs[i]; d != NULL; d = d->next)
-			if (d->binding.port != NULL)
+			if (d->binding.port != NULL && !is_workers(srv, d))
 				return false;
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/proc.h"
 #include "daemon/server.h"
@@ -167,7 +168,7 @@ unm_missing_look(const struct unm_server *srv)
 			continue;
 		n++;
 		state = state_of(m);
-		if (state == 0)
+		if (state == 0 || !unm_proc_may_act_as(m->pid, geteuid(), srv->cfg.gid))
 			continue;
 		if (state != 'T' && state != 't')
 			return UNM_MISSING_ALIVE;

@@ -5,7 +5,9 @@
  *
  * The state file has a line for each client (up to UNM_MISSING_MAX): its process id, and when it
  * was started, as process ids are used again. So a take-over need not wait for the dead, and waits
- * longer for those that live but are slow, on a machine with too much to do.
+ * longer for those that live but are slow, on a machine with too much to do. Those that have given up
+ * the right to connect (a capture that was started by root and runs as nobody in particular) are not
+ * waited for.
  *
  * Who lives and has not come back when the wait is over, being stopped, is late: nobody waits for it
  * any more, neither this run nor the next one, but it may still come, and find its memory's numbers
@@ -32,7 +34,7 @@ struct unm_missing {
 };
 
 enum unm_missing_state {
-	UNM_MISSING_NOBODY, /* all that are missing have ended */
+	UNM_MISSING_NOBODY, /* all that are missing have ended, or may not come back */
 	UNM_MISSING_UNSURE, /* stopped, or nobody knows */
 	UNM_MISSING_ALIVE,
 };

@@ -16,4 +16,13 @@
  */
 bool unm_proc_read(pid_t pid, const char *what, char *text, size_t size, size_t *len);
 
+/**
+ * unm_proc_may_act_as() - is process @pid one of user @uid, of root or of group @gid, or can it
+ * become that again?
+ * @gid: (gid_t)-1 is nobody's
+ *
+ * Its real, effective and saved ids count, and its groups. Return: true also if it can't be told.
+ */
+bool unm_proc_may_act_as(pid_t pid, uid_t uid, gid_t gid);
+
 #endif

@@ -28,6 +28,7 @@
 #include "daemon/bitmap.h"
 #include "daemon/child.h"
 #include "daemon/home.h"
+#include "daemon/isolate.h"
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
 #include "daemon/worker.h"
@@ -277,6 +278,15 @@ listener_ready(struct unm_source *src, uint32_t events)
 	srv->sessions = s;
 	srv->n_connections++;
 	unm_server_arm_timer(srv);
+}
+
+void
+unm_server_end_children(struct unm_server *srv)
+{
+	unm_worker_end_all(srv);
+	unm_loop_poll_hangups(&srv->loop); /* what they had open is closed now */
+	unm_state_file_update(srv);	   /* nothing is attached any more */
+	unm_isolate_end_brokers(srv);
 }
 
 /* --- timer and signals --- */

@@ -145,6 +145,9 @@ int unm_server_run(struct unm_server *srv);
  */
 void unm_server_arm_timer(struct unm_server *srv);
 
+/** unm_server_end_children() - workers, with what they had attached, and brokers: for a final end */
+void unm_server_end_children(struct unm_server *srv);
+
 /** unm_session_end() - hang up: locks that the client held are broken, sleepers woken. Frees @s. */
 void unm_session_end(struct unm_session *s);
 

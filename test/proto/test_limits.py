@@ -231,7 +231,7 @@ def stopped_one():
     p = subprocess.run([u.program(), "--socket", d.path], stderr=subprocess.PIPE, timeout=30)
     os.kill(d.proc.pid, signal.SIGCONT)
     u.expect(p.returncode, 1, "exit status")
-    assert b"does not answer" in p.stderr, p.stderr
+    assert b"(process %d)" % d.proc.pid in p.stderr and b"does not answer" in p.stderr, p.stderr
     d.check_alive()
     d.stop()
 

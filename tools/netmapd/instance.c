@@ -135,6 +135,26 @@ ask(const struct sockaddr_un *sa)
 	return ret;
 }
 
+static int
+explain_held_lock(int fd, const char *path, struct unm_reason *why)
+{
+	char text[16] = "";
+	int pid = 0;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) > 0)
+		(void)sscanf(text, "%d", &pid);
+	if (pid <= 0)
+		return unm_fail(why, -EBUSY,
+			"another netmapd holds %s but does not answer: it is stopped, or is still "
+			"ending",
+			path);
+	return unm_fail(why, -EBUSY,
+		"another netmapd (process %d) holds %s but does not answer: it is stopped, is "
+		"still "
+		"ending, or its socket was removed; kill %d ends it",
+		pid, path, pid);
+}
+
 /*
  * Another netmapd may be starting or ending: it holds the lock. Wait until it serves (then we are
  * not needed) or lets go.
@@ -154,10 +174,7 @@ take_lock(struct instance *in, const struct sockaddr_un *sa, struct unm_reason *
 			return unm_fail(
 				why, -EEXIST, "another netmapd serves at %s", in->socket_path);
 		if (unm_now_ns() >= deadline)
-			return unm_fail(why, -EBUSY,
-				"another netmapd holds %s but does not answer: it is stopped, or "
-				"is still ending",
-				path);
+			return explain_held_lock(in->lock_fd, path, why);
 		pause_a_little();
 	}
 	return 0;
@@ -285,6 +302,18 @@ instance_claim(struct instance *in, unsigned int gid, struct unm_reason *why)
 	if (ret == 0)
 		ret = make_socket(in, &sa, gid, why);
 	return ret;
+}
+
+void
+instance_sign(const struct instance *in)
+{
+	char text[16];
+	const int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (in->lock_fd < 0)
+		return;
+	(void)!ftruncate(in->lock_fd, 0);
+	(void)!pwrite(in->lock_fd, text, (size_t)n, 0); /* a full disk: then nobody is named */
 }
 
 void

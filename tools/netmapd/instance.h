@@ -40,6 +40,9 @@ int instance_find(struct instance *in, const char *wanted, struct unm_reason *wh
  */
 int instance_claim(struct instance *in, unsigned int gid, struct unm_reason *why);
 
+/** instance_sign() - note in the lock file who holds it, for the message of whoever finds it held. */
+void instance_sign(const struct instance *in);
+
 /** instance_notify() - tell systemd, if it asked for it. @state: as in sd_notify(3). */
 void instance_notify(const char *state);
 

@@ -182,6 +182,7 @@ serve(const struct options *o, const struct unm_config *cfg, const char *config_
 			nmt_die(&cli, "can't become a daemon: %s", strerror(-ret));
 		unm_log_open(true, cfg->log_level);
 	}
+	instance_sign(in);
 	ret = unm_server_init(&srv, cfg);
 	if (ret == 0) {
 		srv.is_system = in->is_system;
@@ -191,7 +192,7 @@ serve(const struct options *o, const struct unm_config *cfg, const char *config_
 		unm_restore_begin(&srv, in->found_stale);
 		ret = unm_server_listen(&srv, in->listen_fd);
 	}
-	if (ret == 0 && o->autostart && unm_home_watch(&srv) < 0)
+	if (ret == 0 && in->lock_fd >= 0 && unm_home_watch(&srv) < 0)
 		unm_log(LOG_WARNING, "it will not be noticed if %s is removed", in->socket_path);
 	if (ret == 0) {
 		confine(cfg, &srv);
@@ -205,7 +206,7 @@ serve(const struct options *o, const struct unm_config *cfg, const char *config_
 	if (ret < 0)
 		unm_log(LOG_ERR, "%s", strerror(-ret));
 	if (srv.home.is_gone)
-		unm_isolate_end_brokers(&srv); /* nobody starts a netmapd here for them */
+		unm_server_end_children(&srv); /* nobody starts a netmapd here for them */
 	else if (in->lock_fd >= 0)
 		unm_isolate_end_idle(&srv); /* who holds a socket for us starts a successor */
 	if (!srv.home.is_gone)

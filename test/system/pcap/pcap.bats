@@ -269,6 +269,20 @@ one_udp()
 	[ "$(frames "$DIR/k.pcap")" = 20 ]
 }
 
+@test "a capture that gave up root's privileges is not waited for by the next netmapd" {
+	local begin
+
+	[ "$(id -u)" = 0 ] || skip "needs root, to give it up"
+	start td 'listening on' "$NM_PCAP" tcpdump --immediate-mode -n -i vale0:a
+	[ "$(awk '/^Uid:/ { print $2 }' "/proc/$PID/status")" != 0 ] || skip "this tcpdump keeps root's privileges"
+	kill -KILL "$NETMAPD_PID"
+	wait_for 10 is_gone "$NETMAPD_PID"
+	begin=$SECONDS
+	send vale0:b 1 # starts another
+	((SECONDS - begin < 12))
+	NETMAPD_PID=$("$NMCTL" -j show daemon | sed 's/.*"pid":\([0-9]*\).*/\1/')
+}
+
 @test "a capture that is killed leaves nothing behind" {
 	dump td -i vale0:a
 	kill -KILL "$PID"

@@ -199,6 +199,17 @@ ended_for()
 	wait_for 10 lacks_if "$ns_b" t0
 }
 
+@test "the socket's directory is removed: an instance that was started on demand ends, with what it had attached" {
+	mkdir "$DIR/run"
+	export UNETMAP_SOCKET="$DIR/run/netmapd.sock"
+	two_hosts
+	daemon=$(daemon_pid)
+	rm -r "$DIR/run"
+	wait_for 15 is_gone "$daemon"
+	wait_for 10 no_strays
+	wait_for 10 lacks_if "$ns_a" t0
+}
+
 @test "attach twice: EBUSY; errors are the request's, and change nothing" {
 	two_hosts
 	before=$(json "sorted(p['name'] for p in d['ports'])" show ports)
