@@ -106,11 +106,15 @@ struct unm_net_stats {
 	uint64_t rx_frames, rx_bytes; /* from the port into the guest */
 	uint64_t rx_direct;	      /* of those, straight from a sender in this process */
 	uint64_t tx_bad_header;	      /* virtio-net header that makes no sense */
-	uint64_t tx_bad_frame;	/* shorter than an Ethernet header, or longer than the port takes */
-	uint64_t tx_disabled;	/* queue not enabled, link down, or port lost */
-	uint64_t rx_no_buffer;	/* the guest's buffer is too small for the frame */
-	uint64_t rx_bad_header; /* a peer's virtio-net header that this guest can't be shown */
-	uint64_t rx_discarded;	/* came while no guest ran, or with the link down */
+	uint64_t tx_bad_frame; /* shorter than an Ethernet header, or longer than the port takes */
+	uint64_t tx_disabled;  /* queue not enabled, link down, or port lost */
+	uint64_t rx_no_buffer; /* the guest's buffer is too small for the frame */
+	/*
+	 * What this guest can't be shown: a peer's virtio-net header, a frame too short or too
+	 * long, or in too many slots, or with one that can't be read
+	 */
+	uint64_t rx_bad_header;
+	uint64_t rx_discarded; /* came while no guest ran, or with the link down */
 	uint64_t calls, kicks, sleeps;
 };
 void unm_net_get_stats(const struct unm_net *n, struct unm_net_stats *out);

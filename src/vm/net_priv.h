@@ -57,7 +57,7 @@
 /* Chains that one frame may be spread over (MRG_RXBUF): 64 KiB in buffers of 512 bytes */
 #define NET_CHAINS     128u
 #define NET_POOL_PARTS (UNM_VQ_MAX_PARTS + 2 * NET_CHAINS)
-/* Slots of one frame: more than 64 KiB in buffers of 512 bytes */
+/* Slots of one frame, more are dropped: more than 64 KiB in buffers of 512 bytes */
 #define NET_RX_PARTS 160u
 /* Frames of one queue before it is another one's turn */
 #define NET_BUDGET 256u

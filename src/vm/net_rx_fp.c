@@ -81,7 +81,9 @@ copy_from(struct source *s, uint8_t *dst, uint32_t len)
 
 /*
  * The frame at @at of the ring. Return: number of its slots; 0: it is not all there, or there is
- * none. What can't be read is left out, and makes the packet too short.
+ * none. A slot that can't be read spoils all of it, an empty one (a pipe makes such of what it can't
+ * read), and one more than there are parts: what is left would pass for a frame. Its length is 0
+ * then, so it is dropped as too short.
  */
 static inline uint32_t
 find_frame(struct net_ring *r, uint32_t at, uint32_t tail, struct unetmap_part *part,
@@ -89,6 +91,7 @@ find_frame(struct net_ring *r, uint32_t at, uint32_t tail, struct unetmap_part *
 {
 	struct netmap_ring *ring = r->rx;
 	uint32_t n_slots = 0;
+	bool is_whole = true;
 
 	*p = (struct unetmap_packet){.parts = part};
 	while (at != tail) { /* less than num_slots turns */
@@ -98,13 +101,17 @@ find_frame(struct net_ring *r, uint32_t at, uint32_t tail, struct unetmap_part *
 		const uint16_t flags = UNM_READ_ONCE(slot->flags);
 
 		n_slots++;
-		if (len > 0 && len <= ring->nr_buf_size && idx < r->n_bufs &&
-			p->n_parts < NET_RX_PARTS) {
+		if (len == 0 || len > ring->nr_buf_size || idx >= r->n_bufs ||
+			p->n_parts == NET_RX_PARTS) {
+			is_whole = false;
+		} else {
 			part[p->n_parts++] = (struct unetmap_part){NETMAP_BUF(ring, idx), len};
 			p->len += len;
 		}
-		if (!(flags & NS_MOREFRAG))
+		if (!(flags & NS_MOREFRAG)) {
+			p->len = is_whole ? p->len : 0;
 			return n_slots;
+		}
 		at = nm_ring_next(ring, at);
 	}
 	return 0;
@@ -294,6 +301,8 @@ give_packet(struct unm_net *n, struct unm_vq *q, struct ahead *a, const struct u
 	if (p->len < n->port.hdr_len + NET_ETH_LEN)
 		return GIVE_BAD;
 	len = p->len - n->port.hdr_len;
+	if (len > NET_MAX_FRAME)
+		return GIVE_BAD;
 	give = reserve(n, q, a, n->hdr_len + len, &num);
 	if (give != GIVE_DONE)
 		return give;

@@ -11,28 +11,22 @@
 struct net_rig *net_rig;
 
 static struct netmap_ring *
-new_ring(void)
+new_ring(uint32_t slots)
 {
-	const size_t head = sizeof(struct netmap_ring) + NET_SLOTS * sizeof(struct netmap_slot);
+	const size_t head = sizeof(struct netmap_ring) + slots * sizeof(struct netmap_slot);
 	const size_t ofs = (head + 63) & ~(size_t)63;
-	struct netmap_ring *ring = aligned_alloc(64, ofs + (NET_SLOTS + 2) * NET_BUF_SIZE);
+	struct netmap_ring *ring = aligned_alloc(64, ofs + NET_BUFS * NET_BUF_SIZE);
 	uint32_t i;
 
 	if (ring == NULL)
 		abort();
-	memset(ring, 0, ofs + (NET_SLOTS + 2) * NET_BUF_SIZE);
+	memset(ring, 0, ofs + NET_BUFS * NET_BUF_SIZE);
 	*(int64_t *)(uintptr_t)&ring->buf_ofs = (int64_t)ofs;
-	*(uint32_t *)(uintptr_t)&ring->num_slots = NET_SLOTS;
+	*(uint32_t *)(uintptr_t)&ring->num_slots = slots;
 	*(uint32_t *)(uintptr_t)&ring->nr_buf_size = NET_BUF_SIZE;
-	for (i = 0; i < NET_SLOTS; i++)
+	for (i = 0; i < slots; i++)
 		ring->slot[i].buf_idx = i + 2;
 	return ring;
-}
-
-static uint32_t
-dist(uint32_t from, uint32_t to)
-{
-	return to >= from ? to - from : to + NET_SLOTS - from;
 }
 
 bool
@@ -64,10 +58,10 @@ unm_net_port_open(struct unm_net *n, char *why)
 
 	(void)why;
 	n->port.n_rings = 1;
-	r->tx = new_ring();
-	r->rx = new_ring();
+	r->tx = new_ring(NET_SLOTS);
+	r->rx = new_ring(NET_RX_SLOTS);
 	r->tx->tail = NET_SLOTS - 1;
-	r->n_bufs = NET_SLOTS + 2;
+	r->n_bufs = NET_BUFS;
 	r->sent = calloc(NET_SLOTS, sizeof(*r->sent));
 	r->slots = calloc(NET_SLOTS, sizeof(*r->slots));
 	if (r->sent == NULL || r->slots == NULL)
@@ -190,7 +184,7 @@ net_rig_receive(struct net_rig *r, const uint8_t *frame, uint32_t len, uint32_t 
 		const uint32_t k = len < part ? len : part;
 		struct netmap_slot *slot = &ring->slot[ring->tail];
 
-		if (dist(ring->tail, ring->head) == 1)
+		if (nm_ring_next(ring, ring->tail) == ring->head)
 			abort();
 		memcpy(NETMAP_BUF(ring, slot->buf_idx), frame, k);
 		slot->len = (uint16_t)k;

@@ -9,7 +9,9 @@
 #include "vm/net_priv.h"
 #include "vq_rig.h"
 
-#define NET_SLOTS    64u
+#define NET_SLOTS    64u  /* of the tx ring */
+#define NET_RX_SLOTS 256u /* more than one frame may have */
+#define NET_BUFS     (NET_RX_SLOTS + 2)
 #define NET_BUF_SIZE 2048u
 
 struct net_rig {

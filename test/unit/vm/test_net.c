@@ -490,13 +490,72 @@ unfinished(void **state)
 	net_rig_receive(&r, in, 13, 13);
 	assert_int_equal(unm_net_rx(r.n, 0), 1);
 	assert_int_equal(r.n->stats.rx_bad_header, 1);
-	for (i = 0; i < NET_SLOTS - 1; i++) {
+	for (i = 0; i < NET_RX_SLOTS - 1; i++) {
 		net_rig_receive(&r, in, 20, 20);
-		r.port_rx->slot[(3 + i) % NET_SLOTS].flags = NS_MOREFRAG;
+		r.port_rx->slot[(3 + i) % NET_RX_SLOTS].flags = NS_MOREFRAG;
 	}
 	unm_net_rx(r.n, 0);
 	assert_int_equal(r.n->stats.rx_bad_header, 2);
 	assert_int_equal(r.port_rx->head, r.port_rx->tail);
+}
+
+static const struct {
+	const char *what;
+	uint32_t slots, len; /* so many of that length */
+	uint32_t odd_len;    /* of the slot in the middle */
+	bool no_buf;	     /* the slot in the middle names none of ours */
+	bool good;
+} chains[] = {
+	{"as many slots as a frame may have", NET_RX_PARTS, 100, 100, false, true},
+	{"one more", NET_RX_PARTS + 1, 100, 100, false, false},
+	{"nearly a ring", NET_RX_SLOTS - 2, 100, 100, false, false},
+	{"a slot that is longer than its buffer", 20, 100, NET_BUF_SIZE + 1, false, false},
+	{"a slot without a buffer", 20, 100, 100, true, false},
+	{"an empty slot", 20, 100, 0, false, false},
+	{"the longest frame", 33, 2000, NET_MAX_FRAME - 64000, false, true},
+	{"a byte more", 33, 2000, NET_MAX_FRAME - 63999, false, false},
+	{"much more", 40, 2000, 2000, false, false},
+};
+
+/* A frame of many slots comes whole or not at all, and the next one comes. */
+static void
+whole_or_not_at_all(void **state)
+{
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(chains) / sizeof(chains[0]); i++) {
+		const uint32_t n = chains[i].slots, odd = n / 2, odd_len = chains[i].odd_len;
+		const uint32_t len = (n - 1) * chains[i].len + odd_len;
+		static uint8_t in[NET_RX_SLOTS * NET_BUF_SIZE];
+		struct netmap_slot *slot;
+		uint8_t hdr[12];
+
+		net_rig_open(&r, 0, false, MODERN);
+		guest_posts(40, 4000, false);
+		make_frame(n * chains[i].len < 70000 ? n * chains[i].len : 70000, i);
+		memcpy(in, frame, sizeof(frame));
+		net_rig_receive(&r, in, n * chains[i].len, chains[i].len);
+		slot = &r.port_rx->slot[odd];
+		slot->len = (uint16_t)odd_len;
+		if (chains[i].no_buf)
+			slot->buf_idx = NET_BUFS;
+		net_rig_receive(&r, in, 60, 60);
+		assert_int_equal(unm_net_rx(r.n, 0), 2);
+		assert_int_equal(r.port_rx->head, r.port_rx->tail);
+		assert_int_equal(r.n->stats.rx_bad_header, !chains[i].good);
+		assert_int_equal(r.n->stats.rx_bytes, 60 + (chains[i].good ? len : 0));
+		if (chains[i].good) {
+			const uint32_t ofs = odd * chains[i].len;
+
+			assert_int_equal(guest_receives(hdr), len);
+			assert_memory_equal(got, frame, ofs);
+			assert_memory_equal(got + ofs + odd_len, frame + ofs + chains[i].len,
+				len - ofs - odd_len);
+		}
+		assert_int_equal(guest_receives(hdr), 60);
+		net_rig_close(&r);
+	}
 }
 
 /* A header that this guest did not agree to is not shown to it. */
@@ -595,6 +654,7 @@ main(void)
 		cmocka_unit_test_teardown(waits_for_buffers, teardown),
 		cmocka_unit_test_teardown(too_small, teardown),
 		cmocka_unit_test_teardown(unfinished, teardown),
+		cmocka_unit_test(whole_or_not_at_all),
 		cmocka_unit_test_teardown(not_agreed, teardown),
 		cmocka_unit_test_teardown(logs_buffers, teardown),
 		cmocka_unit_test_teardown(from_a_sink, teardown),
