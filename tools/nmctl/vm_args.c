@@ -34,6 +34,13 @@ struct command_line {
 	unsigned int n;
 };
 
+/* What there is here to run a guest's code by; the guest may run elsewhere. */
+enum kvm {
+	KVM_NONE,
+	KVM_PVM, /* opens, but guests' kernels do not boot: docs/vm.md, "Limits" */
+	KVM_USABLE,
+};
+
 struct wishes {
 	const char *port;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -42,7 +49,8 @@ struct wishes {
 	unsigned int mib;
 	unsigned int mtu; /* 0: not said */
 	unsigned int vectors;
-	bool has_kvm; /* here; the guest may run elsewhere */
+	bool has_vectors; /* they were said */
+	enum kvm kvm;
 	bool qemu_listens;
 };
 
@@ -161,7 +169,7 @@ qemu_command(struct command_line *c, const struct wishes *w)
 		snprintf(mtu, sizeof(mtu), ",host_mtu=%u", w->mtu);
 	add(c, "qemu-system-x86_64");
 	add(c, "-machine");
-	add(c, "q35,accel=kvm:tcg,memory-backend=mem");
+	add(c, "q35,accel=%s,memory-backend=mem", w->kvm == KVM_PVM ? "tcg" : "kvm:tcg");
 	add(c, "-m");
 	add(c, "%u", w->mib);
 	add(c, "-object");
@@ -208,20 +216,37 @@ xml_value(const char *text, char *out, size_t size)
 	return out;
 }
 
+/*
+ * What of the vectors goes to libvirt, which has no word for them: a default of QEMU's, for all
+ * virtio-net cards of the domain. For a card of several queues libvirt sets them by itself.
+ */
+static bool
+sets_vectors(const struct wishes *w)
+{
+	return w->queues == 1 && (w->has_vectors || w->vectors == 0);
+}
+
 /* Return: allocated. */
 static char *
 libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 {
 	char path[sizeof(w->path) * sizeof("&quot;")];
-	char queues[48] = "", mtu[48] = "";
+	char queues[48] = "", mtu[48] = "", command_line[192] = "";
 	char *text;
 
+	if (sets_vectors(w))
+		snprintf(command_line, sizeof(command_line),
+			"  <qemu:commandline>\n"
+			"    <qemu:arg value='-global'/>\n"
+			"    <qemu:arg value='virtio-net-pci.vectors=%u'/>\n"
+			"  </qemu:commandline>\n",
+			w->vectors);
 	if (w->queues > 1)
 		snprintf(queues, sizeof(queues), "      <driver queues='%u'/>\n", w->queues);
 	if (w->mtu > 0)
 		snprintf(mtu, sizeof(mtu), "      <mtu size='%u'/>\n", w->mtu);
 	if (asprintf(&text,
-		    "<domain>\n"
+		    "<domain%s>\n"
 		    "  <memory unit='MiB'>%u</memory>\n"
 		    "  <memoryBacking>\n"
 		    "    <source type='memfd'/>\n"
@@ -235,11 +260,14 @@ libvirt_xml(const struct nmt_cli *cli, const struct wishes *w)
 		    "%s%s"
 		    "    </interface>\n"
 		    "  </devices>\n"
+		    "%s"
 		    "</domain>\n",
+		    sets_vectors(w) ? " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+				    : "",
 		    w->mib, w->mac, xml_value(w->path, path, sizeof(path)),
 		    w->qemu_listens ? "server" : "client",
-		    w->qemu_listens ? "" : "<reconnect enabled='yes' timeout='1'/>", queues,
-		    mtu) < 0)
+		    w->qemu_listens ? "" : "<reconnect enabled='yes' timeout='1'/>", queues, mtu,
+		    command_line) < 0)
 		nmt_die(cli, "out of memory");
 	return text;
 }
@@ -349,40 +377,73 @@ take_path(const struct nmctl *n, struct wishes *w, const char *text)
 	memcpy(w->path, text, strlen(text) + 1);
 }
 
-/* One key=value word. */
 static void
-take_word(const struct nmctl *n, struct wishes *w, bool *has_vectors, const char *word)
+take_queues(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	w->queues = (unsigned int)nmt_cli_u64(n->cli, "queues", text, 1, MAX_PAIRS);
+}
+
+static void
+take_memory(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	w->mib = (unsigned int)nmt_cli_u64(n->cli, "memory", text, 1, MAX_MIB);
+}
+
+static void
+take_mtu(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	w->mtu = (unsigned int)nmt_cli_u64(n->cli, "mtu", text, MIN_MTU, UINT16_MAX);
+}
+
+static void
+take_vectors(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	w->vectors = (unsigned int)nmt_cli_u64(n->cli, "vectors", text, 0, 2048);
+	w->has_vectors = true;
+}
+
+static void
+take_mode(const struct nmctl *n, struct wishes *w, const char *text)
+{
+	w->qemu_listens = strcmp(text, "client") == 0;
+	if (!w->qemu_listens && strcmp(text, "server") != 0)
+		nmt_usage_error(n->cli, "vm-args: mode is server or client, not '%s'", text);
+}
+
+static const struct {
+	const char *name;
+	void (*take)(const struct nmctl *, struct wishes *, const char *);
+} keys[] = {
+	{"queues", take_queues},
+	{"memory", take_memory},
+	{"mtu", take_mtu},
+	{"vectors", take_vectors},
+	{"mac", take_mac},
+	{"path", take_path},
+	{"mode", take_mode},
+};
+
+/* One key=value word. @said: bit i: keys[i] has been there. */
+static void
+take_word(const struct nmctl *n, struct wishes *w, unsigned int *said, const char *word)
 {
 	const char *value = strchr(word, '=');
-	const size_t len = value != NULL ? (size_t)(value - word) : 0;
+	size_t len, i;
 
 	if (value == NULL)
 		nmt_usage_error(n->cli, "vm-args: '%s' is not of the form key=value", word);
-	value++;
-	if (len == 6 && memcmp(word, "queues", len) == 0) {
-		w->queues = (unsigned int)nmt_cli_u64(n->cli, "queues", value, 1, MAX_PAIRS);
-	} else if (len == 6 && memcmp(word, "memory", len) == 0) {
-		w->mib = (unsigned int)nmt_cli_u64(n->cli, "memory", value, 1, MAX_MIB);
-	} else if (len == 3 && memcmp(word, "mtu", len) == 0) {
-		w->mtu = (unsigned int)nmt_cli_u64(n->cli, "mtu", value, MIN_MTU, UINT16_MAX);
-	} else if (len == 7 && memcmp(word, "vectors", len) == 0) {
-		w->vectors = (unsigned int)nmt_cli_u64(n->cli, "vectors", value, 0, 2048);
-		*has_vectors = true;
-	} else if (len == 3 && memcmp(word, "mac", len) == 0) {
-		take_mac(n, w, value);
-	} else if (len == 4 && memcmp(word, "path", len) == 0) {
-		take_path(n, w, value);
-	} else if (len == 4 && memcmp(word, "mode", len) == 0) {
-		w->qemu_listens = strcmp(value, "client") == 0;
-		if (!w->qemu_listens && strcmp(value, "server") != 0)
-			nmt_usage_error(
-				n->cli, "vm-args: mode is server or client, not '%s'", value);
-	} else {
-		nmt_usage_error(n->cli,
-			"vm-args: '%s': queues, memory, mtu, vectors, mac, path or mode is "
-			"expected",
-			word);
+	len = (size_t)(value - word);
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strlen(keys[i].name) != len || memcmp(word, keys[i].name, len) != 0)
+			continue;
+		if (*said & 1u << i)
+			nmt_usage_error(n->cli, "vm-args: %s is there twice", keys[i].name);
+		*said |= 1u << i;
+		keys[i].take(n, w, value + 1);
+		return;
 	}
+	nmt_usage_error(n->cli,
+		"vm-args: '%s': queues, memory, mtu, vectors, mac, path or mode is expected", word);
 }
 
 /* The device server opens the port as all programs do: so what they would not take is refused here. */
@@ -409,27 +470,46 @@ take_port(const struct nmctl *n, struct wishes *w, const char *name)
 	w->port = name;
 }
 
-static void
-take_words(const struct nmctl *n, struct wishes *w)
+static enum kvm
+find_kvm(void)
 {
-	bool has_vectors = false;
-	unsigned int i;
+	if (access("/dev/kvm", R_OK | W_OK) != 0)
+		return KVM_NONE;
+	return access("/sys/module/kvm_pvm", F_OK) == 0 ? KVM_PVM : KVM_USABLE;
+}
 
-	take_port(n, w, n->args[1]);
-	for (i = 2; i < n->n_args; i++)
-		take_word(n, w, &has_vectors, n->args[i]);
-	if (w->path[0] == '\0')
-		default_path(n, w);
-	if (w->mac[0] == '\0')
-		default_mac(w);
-	w->has_kvm = access("/dev/kvm", R_OK | W_OK) == 0;
-	if (!has_vectors)
-		w->vectors = w->has_kvm ? 2 * w->queues + 2 : 0;
+/* Words that do not go together, or not with the kind of guest. */
+static void
+check_words(const struct nmctl *n, const struct wishes *w)
+{
 	if (n->uml && (w->queues > 1 || w->qemu_listens))
 		nmt_usage_error(
 			n->cli, "vm-args: User-Mode Linux has one queue pair, and connects");
 	if (n->uml && strchr(w->path, ':') != NULL)
 		nmt_usage_error(n->cli, "vm-args: User-Mode Linux takes no path with a colon");
+	if (n->uml && w->has_vectors)
+		nmt_usage_error(n->cli, "vm-args: User-Mode Linux has no vectors");
+	if (n->libvirt && w->has_vectors && w->queues > 1)
+		nmt_usage_error(n->cli, "vm-args: libvirt chooses the vectors of a card with "
+					"several queues by itself");
+}
+
+static void
+take_words(const struct nmctl *n, struct wishes *w)
+{
+	unsigned int i, said = 0;
+
+	take_port(n, w, n->args[1]);
+	for (i = 2; i < n->n_args; i++)
+		take_word(n, w, &said, n->args[i]);
+	if (w->path[0] == '\0')
+		default_path(n, w);
+	if (w->mac[0] == '\0')
+		default_mac(w);
+	w->kvm = find_kvm();
+	if (!w->has_vectors)
+		w->vectors = w->kvm == KVM_USABLE ? 2 * w->queues + 2 : 0;
+	check_words(n, w);
 }
 
 static int
@@ -452,6 +532,26 @@ print_json(const struct nmctl *n, const struct wishes *w, const struct command_l
 	return nmt_json_newline(&j) == 0 ? 0 : 1;
 }
 
+/* What is not as usual where there is no KVM. */
+static void
+print_kvm(const struct nmctl *n, const struct wishes *w)
+{
+	if (w->kvm == KVM_USABLE)
+		return;
+	if (w->kvm == KVM_PVM)
+		printf("# /dev/kvm is kvm_pvm's here, with which guests do not boot: so %s\n",
+			n->libvirt ? "<domain type='qemu'>" : "accel=tcg");
+	if (n->libvirt && w->queues > 1)
+		printf("# There is no KVM here, and QEMU 7.2 crashes then with the vectors that "
+		       "libvirt gives a card of several queues\n");
+	else if (w->vectors > 0)
+		printf("# There is no KVM here, and QEMU 7.2 crashes then with vectors other than "
+		       "0\n");
+	else
+		printf("# vectors=0: one interrupt line, as QEMU 7.2 without KVM can't have "
+		       "MSI-X\n");
+}
+
 static void
 print_text(const struct nmctl *n, const struct wishes *w, const struct command_line *server,
 	const struct command_line *guest, const char *xml)
@@ -459,7 +559,9 @@ print_text(const struct nmctl *n, const struct wishes *w, const struct command_l
 	printf("# The device server; as the user who runs the guest, or give it --socket-mode\n");
 	print_command(server);
 	if (n->libvirt) {
-		printf("# libvirt: to be merged into the domain (virsh edit)\n%s", xml);
+		printf("# libvirt: to be merged into the domain (virsh edit)\n");
+		print_kvm(n, w);
+		fputs(xml, stdout);
 		return;
 	}
 	if (n->uml) {
@@ -467,12 +569,7 @@ print_text(const struct nmctl *n, const struct wishes *w, const struct command_l
 	} else {
 		printf("# QEMU: disks and all else are to be added. The memory must be shared "
 		       "(share=on).\n");
-		if (!w->has_kvm && w->vectors > 0)
-			printf("# There is no KVM here, and QEMU 7.2 crashes then with vectors "
-			       "other than 0\n");
-		else if (!w->has_kvm)
-			printf("# vectors=0: one interrupt line, as QEMU 7.2 without KVM can't "
-			       "have MSI-X\n");
+		print_kvm(n, w);
 		if (!w->qemu_listens)
 			printf("# reconnect=1 is reconnect-ms=1000 from QEMU 9.2 on\n");
 	}
