@@ -265,6 +265,7 @@ class Uml(Guest):
     """User-Mode Linux: a kernel as a process.
 
     Its memory is a file that its back ends map; its interfaces get their MAC from the back end.
+    UML_PRELOAD names what uml_xstate.c was made into, without which it does not boot everywhere.
     """
 
     def __init__(self, images, name, nics, directory, memory_mib=128):
@@ -272,7 +273,9 @@ class Uml(Guest):
         self.kernel, self.initramfs = images.uml()
 
     def command(self):
+        preload = os.environ.get("UML_PRELOAD")
         return [
+            *(["env", "LD_PRELOAD=" + preload] if preload else []),
             self.kernel,
             "mem=%dM" % self.memory_mib,
             "initrd=" + self.initramfs,
