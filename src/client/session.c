@@ -408,6 +408,21 @@ explain_absence(const char *path)
 	return true;
 }
 
+/* @started: one has been started, by us. A broker shows this text to its clients: no path, no advice */
+static void
+explain_timeout(bool started)
+{
+	if (explain_absence(session.path))
+		return;
+	if (started)
+		unm_set_error("netmapd does not answer on %s: \"netmapd --autostart --socket %s\" "
+			      "says why it can't start",
+			session.path, session.path);
+	else
+		unm_set_error("netmapd has ended, and the next one has not been started: frames "
+			      "go on, requests don't");
+}
+
 static int
 start_netmapd(enum unm_instance which)
 {
@@ -471,11 +486,7 @@ ensure(unsigned int flags)
 			return err; /* else the one that was started has not come yet */
 		}
 		if (now_ms() > deadline) {
-			if (!explain_absence(session.path))
-				unm_set_error(
-					"netmapd does not answer on %s: \"netmapd --autostart "
-					"--socket %s\" says why it can't start",
-					session.path, session.path);
+			explain_timeout(started);
 			return is_absent(err) ? -ENOENT : -EIO;
 		}
 		nap(nap_us);

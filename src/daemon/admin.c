@@ -189,7 +189,7 @@ set_interface(struct command *c)
 	if (ret < 0)
 		return ret;
 	unm_state_file_update(c->srv);
-	if (!is_there) {
+	if (!is_there && strcmp(c->word[3], UNM_NIC_DEFAULT) != 0) {
 		snprintf(note, sizeof(note),
 			"'%.*s': no such interface now; kept for when it comes", UNM_NAME_SIZE,
 			c->word[1]);

@@ -100,10 +100,12 @@ bool unm_nic_same_name(const char *a, const char *b);
 
 /**
  * unm_nic_set() - change a setting for the next opening of @name: "mode" or "uplink"
+ * @value:    UNM_NIC_DEFAULT takes it back
  * @is_there: is there such an interface now?
  *
- * Return: 0, -EINVAL, -ENOMEM, each with the reason.
+ * Return: 0, -EINVAL, -ENOSPC, -ENOMEM, each with the reason.
  */
+#define UNM_NIC_DEFAULT "default"
 int unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const char *value,
 	bool *is_there, struct unm_reason *why);
 

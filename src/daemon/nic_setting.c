@@ -18,6 +18,7 @@
 #define UPLINKS_MAX   8
 #define LINE	      "interface %s %s %s\n"
 #define AS_CONFIGURED "-"
+#define SETTINGS_MAX  256u /* all are in the state file, which is written often */
 
 static struct unm_nic_setting *
 find(const struct unm_domain *dom, const char *name)
@@ -74,22 +75,69 @@ look_up(const struct unm_domain *dom, const char *name,
 	return -1;
 }
 
-static struct unm_nic_setting *
-find_or_make(struct unm_domain *dom, const char *name)
+static int
+find_or_make(struct unm_domain *dom, const char *name, struct unm_nic_setting **out,
+	struct unm_reason *why)
 {
-	struct unm_nic_setting *s = find(dom, name);
+	struct unm_nic_setting *s;
+	uint32_t n = 0;
 
-	if (s != NULL)
-		return s;
+	*out = find(dom, name);
+	if (*out != NULL)
+		return 0;
+	for (s = dom->nic_settings; s != NULL; s = s->next)
+		n++;
+	if (n >= SETTINGS_MAX)
+		return unm_fail(why, -ENOSPC,
+			"there are settings for %u interfaces, the limit: nmctl set IF "
+			"mode " UNM_NIC_DEFAULT " (and uplink " UNM_NIC_DEFAULT ") forgets one",
+			n);
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
-		return NULL;
+		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->mode = -1;
 	s->may_take_uplink = -1;
 	s->next = dom->nic_settings;
 	dom->nic_settings = s;
-	return s;
+	*out = s;
+	return 0;
+}
+
+static void
+forget_unset(struct unm_domain *dom)
+{
+	struct unm_nic_setting **pp = &dom->nic_settings, *s;
+
+	while ((s = *pp) != NULL) {
+		if (s->mode >= 0 || s->may_take_uplink >= 0) {
+			pp = &s->next;
+			continue;
+		}
+		*pp = s->next;
+		free(s);
+	}
+}
+
+/* Return: what @value means for @key, -1 for "default"; else -EINVAL with the reason. */
+static int
+parse_value(const char *key, const char *value, int *out, struct unm_reason *why)
+{
+	*out = -1;
+	if (strcmp(value, UNM_NIC_DEFAULT) == 0)
+		return 0;
+	if (strcmp(key, "mode") == 0) {
+		*out = unm_nic_mode_by_name(value);
+		if (*out < 0)
+			return unm_fail(why, -EINVAL,
+				"'%s' is no mode: " UNM_NIC_MODES ", or " UNM_NIC_DEFAULT, value);
+		return 0;
+	}
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return unm_fail(
+			why, -EINVAL, "uplink is yes, no or " UNM_NIC_DEFAULT ", not '%s'", value);
+	*out = value[0] == 'y';
+	return 0;
 }
 
 /* Is it IF-N, ring N of an interface that is there? */
@@ -154,28 +202,25 @@ unm_nic_set(struct unm_domain *dom, const char *name, const char *key, const cha
 	bool *is_there, struct unm_reason *why)
 {
 	const bool is_mode = strcmp(key, "mode") == 0;
-	const int mode = is_mode ? unm_nic_mode_by_name(value) : 0;
 	struct unm_nic_setting *s, *each;
 	struct unm_name n;
-	const int ret = unm_nic_parse_name(name, &n, is_there, why);
+	int wanted = -1, ret = unm_nic_parse_name(name, &n, is_there, why);
 
+	if (ret == 0)
+		ret = parse_value(key, value, &wanted, why);
+	if (ret == 0)
+		ret = find_or_make(dom, n.full, &s, why);
 	if (ret < 0)
 		return ret;
-	if (mode < 0)
-		return unm_fail(why, -EINVAL, "'%s' is no mode: " UNM_NIC_MODES, value);
-	if (!is_mode && strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return unm_fail(why, -EINVAL, "uplink is yes or no, not '%s'", value);
-	s = find_or_make(dom, n.full);
-	if (s == NULL)
-		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	for (each = dom->nic_settings; each != NULL; each = each->next) {
 		if (each != s && !unm_nic_same_name(each->name, n.full))
 			continue;
 		if (is_mode)
-			each->mode = mode;
+			each->mode = wanted;
 		else
-			each->may_take_uplink = value[0] == 'y';
+			each->may_take_uplink = wanted;
 	}
+	forget_unset(dom);
 	return 0;
 }
 

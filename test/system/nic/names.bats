@@ -112,6 +112,27 @@ gro_is()
 	[ "$(n_ports)" -eq 1 ]
 }
 
+@test "settings of interfaces are few, and default forgets one" {
+	local i
+
+	for i in $(seq 256); do
+		nmctl set "no$i" mode xdp 2>/dev/null
+	done
+	run -1 nmctl set no257 uplink yes
+	[[ "$output" == *"settings for 256 interfaces"*"mode default"* ]]
+	nmctl set no7 mode packet 2>/dev/null
+	nmctl set no8 uplink yes 2>/dev/null
+	nmctl set no8 mode default
+	run -1 nmctl set no257 uplink yes
+	run -0 nmctl set no8 uplink default
+	[ -z "$output" ]
+	nmctl set no257 uplink yes 2>/dev/null
+	run -2 nmctl set no257 mode fast
+	[[ "$output" == *"'fast' is no mode"* ]]
+	[ "$(grep -c '^interface ' "$UNETMAP_SOCKET.state")" -eq 256 ]
+	nmctl stop
+}
+
 @test "nmctl set starts netmapd, takes netmap:, and tells what there is not" {
 	called
 	nmctl set "netmap:$by_name" mode packet 2>"$DIR/set.err"
