@@ -129,10 +129,12 @@ show_join(struct unm_json *j, const struct unm_dport *p)
 {
 	const struct unm_dport *peer = p->join_with;
 	const char *state = "";
-	uint32_t n = 0, i;
+	uint32_t n = 0, n_failed = 0, i;
 
-	for (i = 0; i < p->n_tx + p->n_rx; i++)
+	for (i = 0; i < p->n_tx + p->n_rx; i++) {
 		n += unm_join_state_of(p, i) == UNM_JOIN_JOINED;
+		n_failed += UNM_READ_ONCE(unm_dport_kring(p, i)->join_failed); /* tx rings' */
+	}
 	if (n > 0)
 		state = "joined";
 	else if (peer != NULL && p->region != peer->region)
@@ -144,6 +146,7 @@ show_join(struct unm_json *j, const struct unm_dport *p)
 	unm_json_str(j, "veth_peer", peer != NULL ? peer->name : "");
 	unm_json_str(j, "veth_state", state);
 	unm_json_u64(j, "joined_rings", n);
+	unm_json_u64(j, "failed_offers", n_failed);
 }
 
 /* What is behind a network interface's port. */

@@ -67,30 +67,19 @@ find_pair(const struct unm_dport *port, uint32_t i, struct pair *p)
 	return true;
 }
 
-static int
-guard_pair(const struct pair *p)
-{
-	if (unm_dring_guard(p->tx, p->tx_i) < 0)
-		return -EBUSY;
-	if (unm_dring_guard(p->rx, p->rx_i) == 0)
-		return 0;
-	unm_dring_unguard(p->tx, p->tx_i);
-	return -EBUSY;
-}
-
-static void
-unguard_pair(const struct pair *p)
-{
-	unm_dring_unguard(p->rx, p->rx_i);
-	unm_dring_unguard(p->tx, p->tx_i);
-}
-
 static bool
 is_usable(const struct unm_dport *port, uint32_t i)
 {
 	const struct unm_dring *ring = &port->rings[i];
 
 	return ring->is_open && !ring->is_closing && ring->n_users > 0;
+}
+
+/* A txsync may be about to make the next one: its number stays, so that no two are the same. */
+static void
+withdraw_offer(struct unm_kring *tx_k)
+{
+	unm_fetch_and(&tx_k->join_offer, ~UNM_OFFER_STATES);
 }
 
 /* Return: 0 (also if there is nothing to link), -EBUSY. */
@@ -105,16 +94,17 @@ link_rings(struct unm_dport *tx, struct unm_dport *rx, uint32_t id)
 		UNM_READ_ONCE(p.tx_k->join_peer) != UNM_NONE ||
 		UNM_READ_ONCE(p.rx_k->join_peer) != UNM_NONE)
 		return 0;
-	if (guard_pair(&p) < 0)
+	if (unm_dring_guard(rx, p.rx_i) < 0)
 		return -EBUSY;
-	UNM_WRITE_ONCE(p.tx_k->join_offer, UNM_OFFER_NONE);
+	withdraw_offer(p.tx_k);
+	UNM_WRITE_ONCE(p.tx_k->join_failed, 0);
 	UNM_WRITE_ONCE(p.rx_k->join_ready, 0);
 	UNM_WRITE_ONCE(p.tx_k->join_gen, gen);
 	UNM_WRITE_ONCE(p.rx_k->join_gen, gen);
 	UNM_WRITE_ONCE(p.tx_k->join_peer, rx->kring_base + p.rx_i);
 	UNM_WRITE_ONCE(p.rx_k->join_peer, tx->kring_base + p.tx_i);
 	unm_store_release(&p.rx_k->join_state, UNM_JOIN_LINKED);
-	unguard_pair(&p);
+	unm_dring_unguard(rx, p.rx_i);
 	return 0;
 }
 
@@ -125,7 +115,7 @@ unlink_pair(const struct pair *p)
 	unm_store_release(&p->rx_k->join_state, UNM_JOIN_NONE);
 	UNM_WRITE_ONCE(p->tx_k->join_peer, UNM_NONE);
 	UNM_WRITE_ONCE(p->rx_k->join_peer, UNM_NONE);
-	UNM_WRITE_ONCE(p->tx_k->join_offer, UNM_OFFER_NONE);
+	withdraw_offer(p->tx_k);
 }
 
 static uint64_t
@@ -254,7 +244,7 @@ share_out(const struct pair *p, struct parting *w)
 	return ret;
 }
 
-/* Both rings are guarded, and were joined. */
+/* Both rings are guarded, and are joined. */
 static int
 part_joined(const struct pair *p, struct parting *w, bool reader_is_closing)
 {
@@ -291,14 +281,9 @@ part_joined(const struct pair *p, struct parting *w, bool reader_is_closing)
 static int
 part_guarded(const struct pair *p, bool reader_is_closing)
 {
-	const uint32_t state = UNM_READ_ONCE(p->rx_k->join_state);
 	struct parting w = {.n = p->tx->tx_slots};
 	int ret = -ENOMEM;
 
-	if (state != UNM_JOIN_JOINED && state != UNM_JOIN_PARTING) {
-		unlink_pair(p);
-		return 0;
-	}
 	w.tx_slots = calloc(w.n, sizeof(*w.tx_slots));
 	w.rx_slots = calloc(w.n, sizeof(*w.rx_slots));
 	w.spares = calloc(w.n, sizeof(*w.spares));
@@ -308,6 +293,24 @@ part_guarded(const struct pair *p, bool reader_is_closing)
 	free(w.rx_slots);
 	free(w.spares);
 	return ret < 0 ? -EBUSY : 0; /* memory may be had later */
+}
+
+/* The rx ring is guarded, so the state does not become JOINED. */
+static int
+part_or_unlink(const struct pair *p, bool reader_is_closing)
+{
+	const uint32_t state = UNM_READ_ONCE(p->rx_k->join_state);
+	int ret;
+
+	if (state != UNM_JOIN_JOINED && state != UNM_JOIN_PARTING) {
+		unlink_pair(p);
+		return 0;
+	}
+	if (unm_dring_guard(p->tx, p->tx_i) < 0)
+		return -EBUSY;
+	ret = part_guarded(p, reader_is_closing);
+	unm_dring_unguard(p->tx, p->tx_i);
+	return ret;
 }
 
 /* Something has to be done again when @port is looked at by unm_domain_reap(). */
@@ -335,10 +338,10 @@ unm_join_part(struct unm_dport *port, uint32_t i, bool is_closing)
 		UNM_WRITE_ONCE(unm_dport_kring(port, i)->join_state, UNM_JOIN_NONE);
 		return 0;
 	}
-	if (guard_pair(&p) < 0)
+	if (unm_dring_guard(p.rx, p.rx_i) < 0)
 		return -EBUSY;
-	ret = part_guarded(&p, is_closing && i >= port->n_tx);
-	unguard_pair(&p);
+	ret = part_or_unlink(&p, is_closing && i >= port->n_tx);
+	unm_dring_unguard(p.rx, p.rx_i);
 	unm_dseg_wake(port->seg);
 	return ret;
 }

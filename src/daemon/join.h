@@ -16,8 +16,16 @@
  * what a txsync does; then the state is PARTING, in which no position changes, and the rest follows
  * from the positions and the spares.
  *
- * A ring that a client syncs at this moment can't be linked or parted. Linking is then tried again
- * by unm_domain_reap(); parting returns -EBUSY, and its caller has a way to come back.
+ * An rx ring that a client syncs at this moment can't be linked or parted, and a tx ring can't be
+ * parted when the two are joined. Linking is then tried again by unm_domain_reap(); parting returns
+ * -EBUSY, and its caller has a way to come back. Otherwise the tx ring is left alone: a sender at
+ * full speed is in a sync nearly always, as the kernel's path is long, and would never be found
+ * outside of one. A txsync that has begun with the words as they were before
+ *
+ *   without a peer      goes on through the kernel, as it would have a moment ago
+ *   with one in LINKED  may still make an offer, which is true: its frames are through. It waits for
+ *                       the answer and takes the offer back, or finds it taken, by whoever is its
+ *                       peer now, and does nothing more. An offer's number is never used again
  */
 #ifndef UNM_DAEMON_JOIN_H
 #define UNM_DAEMON_JOIN_H

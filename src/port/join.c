@@ -12,10 +12,17 @@
  * Frames that the kernel has done with may have been redirected to the other socket and not be
  * shown there yet: until the end of a NAPI poll, which lasts less than 1 ms.
  */
-#define JOIN_GRACE_NS  10000000u
-#define JOIN_ANSWER_NS 50000000u /* a receiver that sleeps has to be woken and to run */
-#define JOIN_PAUSE_NS  UINT64_C(500000000)
-#define JOIN_LOOK_NS   50000u
+#define JOIN_GRACE_NS 10000000u
+/*
+ * A receiver that sleeps has to be woken and to run, and the kernel's thread that passes frames on
+ * too. How long that takes on a machine with too much to do is found by trying.
+ */
+#define JOIN_PATIENCE_NS UINT64_C(50000000)
+#define JOIN_DOUBLINGS	 4u
+#define JOIN_HOLD_NS	 UINT64_C(1000000000)
+#define JOIN_PAUSE_NS	 UINT64_C(500000000)
+#define JOIN_PAUSE_TIMES 10u /* as long as the try was: so tries in vain cost a tenth of the time */
+#define JOIN_LOOK_NS	 50000u
 
 /* Kring @idx is of a ring that @r can be joined with: find its ring. Return: false if it is not. */
 static bool
@@ -87,10 +94,18 @@ pause_ns(uint32_t ns)
 	nanosleep(&t, NULL);
 }
 
+static uint64_t
+patience_ns(const struct unm_bring *r)
+{
+	const uint32_t n = UNM_READ_ONCE(r->kring->join_failed);
+
+	return JOIN_PATIENCE_NS << (n < JOIN_DOUBLINGS ? n : JOIN_DOUBLINGS);
+}
+
 static bool
 wait_drained(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r))
 {
-	const uint64_t until = unm_now_ns() + JOIN_GRACE_NS;
+	const uint64_t until = unm_now_ns() + patience_ns(r);
 
 	while (!is_drained(r)) {
 		if (unm_now_ns() >= until)
@@ -100,17 +115,28 @@ wait_drained(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r))
 	return true;
 }
 
+/* A receiver that syncs is about to have read all that waits, as nothing is sent meanwhile. */
 static bool
 wait_joined(const struct unm_bring *r)
 {
-	const uint64_t until = unm_now_ns() + JOIN_ANSWER_NS;
+	const struct unm_kring *rx = r->peer_kring;
+	const uint64_t patience = patience_ns(r), last = unm_now_ns() + JOIN_HOLD_NS;
+	uint64_t n_seen = 0, until = 0;
 
-	while (unm_load_acquire(&r->peer_kring->join_state) != UNM_JOIN_JOINED) {
-		if (unm_now_ns() >= until)
+	for (;;) { /* bounded by last */
+		const uint32_t state = unm_load_acquire(&rx->join_state);
+		const uint64_t n = __atomic_load_n(&rx->n_syncs, __ATOMIC_RELAXED);
+		const uint64_t now = unm_now_ns();
+
+		if (state != UNM_JOIN_LINKED)
+			return state == UNM_JOIN_JOINED;
+		if (until == 0 || n != n_seen)
+			until = now + patience;
+		n_seen = n;
+		if (now >= until || now >= last)
 			return false;
 		pause_ns(JOIN_LOOK_NS);
 	}
-	return true;
 }
 
 /*
@@ -118,13 +144,12 @@ wait_joined(const struct unm_bring *r)
  * anything is on its way takes the offer that was made before, and no later one: before that frames
  * may have been sent.
  */
-#define OFFER_BITS   2
-#define OFFER_STATES 3u
+#define OFFER_BITS 2
 
 static uint32_t
 offer_with(uint32_t offer, enum unm_join_offer state)
 {
-	return (offer & ~OFFER_STATES) | (uint32_t)state;
+	return (offer & ~UNM_OFFER_STATES) | (uint32_t)state;
 }
 
 /* The offer is made, maybe by a process that was killed since: wait for the answer. */
@@ -135,25 +160,23 @@ conclude(struct unm_bring *r)
 
 	if (wait_joined(r))
 		return unm_join_look_at_peer(r);
-	if ((offer & OFFER_STATES) == UNM_OFFER_MADE &&
+	if ((UNM_READ_ONCE(r->kring->join_offer) & UNM_OFFER_STATES) == UNM_OFFER_NONE)
+		return UNM_JOIN_OFF; /* netmapd has parted us */
+	if ((offer & UNM_OFFER_STATES) == UNM_OFFER_MADE &&
 		unm_cas(&r->kring->join_offer, offer, offer_with(offer, UNM_OFFER_NONE)))
 		return UNM_JOIN_OFF;
 	/* Taken at the last moment, or the receiver was killed in between: then netmapd parts us */
 	return wait_joined(r) ? unm_join_look_at_peer(r) : UNM_JOIN_HALT;
 }
 
-enum unm_join
-unm_join_offer(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), bool has_sent)
+static enum unm_join
+try_to_join(
+	struct unm_bring *r, uint32_t offer, bool (*is_drained)(struct unm_bring *r), bool has_sent)
 {
-	const uint32_t offer = UNM_READ_ONCE(r->kring->join_offer);
 	struct unm_kring *rx = r->peer_kring;
 	enum unm_join how;
 
-	if ((offer & OFFER_STATES) == UNM_OFFER_NONE) {
-		if (UNM_READ_ONCE(rx->join_ready) == 0 || unm_now_coarse_ns() < r->join_after_ns)
-			return UNM_JOIN_OFF;
-		UNM_WRITE_ONCE(rx->join_ready, 0);
-		r->join_after_ns = unm_now_ns() + JOIN_PAUSE_NS;
+	if ((offer & UNM_OFFER_STATES) == UNM_OFFER_NONE) {
 		if (!wait_drained(r, is_drained))
 			return UNM_JOIN_OFF;
 		if (has_sent)
@@ -164,8 +187,32 @@ unm_join_offer(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), boo
 	unm_count(&r->kring->n_wakes,
 		unm_wake_ring(r->bp->env, r->bp->seg, rx, UNM_READ_ONCE(rx->port), UNM_WANT_RX));
 	how = conclude(r);
-	if (how == UNM_JOIN_MEET) /* the peer is another one by now */
-		how = UNM_JOIN_OFF;
+	return how == UNM_JOIN_MEET ? UNM_JOIN_OFF : how; /* the peer is another one by now */
+}
+
+enum unm_join
+unm_join_offer(struct unm_bring *r, bool (*is_drained)(struct unm_bring *r), bool has_sent)
+{
+	const uint32_t offer = UNM_READ_ONCE(r->kring->join_offer);
+	uint64_t begin, took;
+	enum unm_join how;
+
+	if ((offer & UNM_OFFER_STATES) == UNM_OFFER_NONE) {
+		if (UNM_READ_ONCE(r->peer_kring->join_ready) == 0 ||
+			unm_now_coarse_ns() < r->join_after_ns)
+			return UNM_JOIN_OFF;
+		UNM_WRITE_ONCE(r->peer_kring->join_ready, 0);
+	}
+	begin = unm_now_ns();
+	how = try_to_join(r, offer, is_drained, has_sent);
+	if (how == UNM_JOIN_OFF) {
+		UNM_WRITE_ONCE(r->kring->join_failed, UNM_READ_ONCE(r->kring->join_failed) + 1);
+		took = unm_now_ns() - begin;
+		r->join_after_ns =
+			begin + took +
+			(took * JOIN_PAUSE_TIMES > JOIN_PAUSE_NS ? took * JOIN_PAUSE_TIMES
+								 : JOIN_PAUSE_NS);
+	}
 	return how;
 }
 
@@ -192,7 +239,7 @@ unm_join_answer(struct unm_bring *r, uint32_t offer, uint32_t pos, bool is_empty
 {
 	struct unm_kring *k = r->kring, *tx = r->peer_kring;
 	uint32_t *spares = unm_join_spares(r->ring, r->num_slots);
-	const uint32_t state = offer & OFFER_STATES;
+	const uint32_t state = offer & UNM_OFFER_STATES;
 	const uint32_t from = UNM_READ_ONCE(tx->hwcur);
 	uint32_t i;
 

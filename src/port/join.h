@@ -16,12 +16,15 @@
  *     waits until its own frames are through
  *     join_offer = MADE, wakes Y             -->    sees the offer, and after that:
  *                                                   nothing in the socket, no slot with the client:
- *     waits (JOIN_ANSWER_NS)                          offer MADE -> TAKEN (compare and swap)
+ *     waits                                           offer MADE -> TAKEN (compare and swap)
  *                                                     buffers of the slots -> spares; delta
  *     sees JOINED, or takes the offer back   <--      join_state = JOINED, wakes X
  *
- * So nothing overtakes, nothing is lost, and X is held up only in one sync, by JOIN_GRACE_NS and
- * JOIN_ANSWER_NS at most; not again for JOIN_PAUSE_NS if it was in vain.
+ * So nothing overtakes, nothing is lost, and X is held up only in one sync: while its frames drain,
+ * and then until Y answers or has not synced for some time. That time is 50 ms, and twice as long
+ * after each try that was in vain, so that X and Y also meet where Y waits long for a processor; 0.8 s
+ * at most, as Y may never be empty, or be stopped. A Y that goes on syncing is waited for up to 1 s.
+ * After a try in vain X goes on for ten times as long as it took before it tries again.
  *
  * Buffers: from JOINED on, Y's slots hold what X lends, and X gets the same buffers back, as an
  * application may count on that (pkt-gen fills them once). Y's own are kept, in the order of its

@@ -49,6 +49,13 @@ unm_exchange(uint32_t *p, uint32_t v)
 	return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
 }
 
+/* Clear the bits of @p that are not in @mask. Return: what it was. */
+static inline uint32_t
+unm_fetch_and(uint32_t *p, uint32_t mask)
+{
+	return __atomic_fetch_and(p, mask, __ATOMIC_SEQ_CST);
+}
+
 static inline bool
 unm_cas(uint32_t *p, uint32_t expected, uint32_t v)
 {

@@ -296,13 +296,14 @@ struct unm_kring {
 	 * Joined NIC rings (port/join.h). W: netmapd, holding @busy of both rings; @join_state and
 	 * @join_offer also the syncs of the rings that have them, from one value to the next
 	 */
-	uint32_t join_peer;  /* kring of the other ring, or UNM_NONE */
-	uint32_t join_gen;   /* changes with each new peer */
-	uint32_t join_state; /* rx: enum unm_join_state */
-	uint32_t join_delta; /* rx: tx slot i is rx slot i + delta. W: its sync, before JOINED */
-	uint32_t join_ready; /* rx: its client syncs. W: its sync; the tx ring's clears it */
-	uint32_t join_offer; /* tx: enum unm_join_offer in bits 0 and 1 */
-	uint32_t geo_pad2[2];
+	uint32_t join_peer;   /* kring of the other ring, or UNM_NONE */
+	uint32_t join_gen;    /* changes with each new peer */
+	uint32_t join_state;  /* rx: enum unm_join_state */
+	uint32_t join_delta;  /* rx: tx slot i is rx slot i + delta. W: its sync, before JOINED */
+	uint32_t join_ready;  /* rx: its client syncs. W: its sync; the tx ring's clears it */
+	uint32_t join_offer;  /* tx: enum unm_join_offer in bits 0 and 1 */
+	uint32_t join_failed; /* tx: offers in vain since it was linked. W: its sync */
+	uint32_t geo_pad2[1];
 
 	/* Owner's side. W: who syncs the ring for its client, holding @busy */
 	uint32_t busy __attribute__((
@@ -353,7 +354,8 @@ enum unm_join_state {
 			     NONE (netmapd) */
 };
 
-/* What a tx ring says to its rx ring in LINKED. */
+/* What a tx ring says to its rx ring in LINKED. In the word's other bits is the offer's number. */
+#define UNM_OFFER_STATES 3u
 enum unm_join_offer {
 	UNM_OFFER_NONE = 0,
 	UNM_OFFER_MADE,	 /* nothing of mine is on its way. Exits: TAKEN (rxsync), NONE (txsync) */

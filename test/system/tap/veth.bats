@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Proves: the two ends of a veth pair, open in two namespaces, are joined in memory; when one closes
-# or dies the other goes on through the kernel, and they join again; a link that is down stops them;
+# or dies the other goes on through the kernel, and they join again, however busy sender and machine
+# are; a link that is down stops them;
 # netmapd's death changes nothing; other ring sizes stay with the kernel; and no buffer is lost. So it
 # is with monitors on both ends, with several queues, with one end on a switch, and in an unprivileged
 # user namespace; what a sender had handed over before it was killed arrives; and somebody else's XDP
@@ -179,6 +180,23 @@ used_is()
 	run ! is_joined "$B"
 	stop "$TX" INT
 	stop "$RX" INT
+}
+
+@test "the receiver comes while the sender is at full speed and all processors are busy" {
+	local i
+
+	make_pair
+	for ((i = 0; i < 2 * $(nproc) + 1; i++)); do
+		sh -c 'while :; do :; done' 3>&- &
+		PIDS+=("$!")
+	done
+	start tx 'Sending' "$PKT_GEN" -f tx -w 0 -i "netmap:$A"
+	for i in 1 2 3; do
+		receiver "$B"
+		wait_for 30 is_joined "$B"
+		stop "$RX" INT || :
+		wait_for 15 state_is "$A" '' # no port of the receiver is left
+	done
 }
 
 # no_less PORT PORT: the second has received what the first has sent, but for what the kernel lost before they were joined

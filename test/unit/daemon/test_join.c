@@ -268,6 +268,34 @@ busy_ring(void **state)
 	drain(rig);
 }
 
+/* A sender at full speed is in a sync whenever netmapd looks. */
+static void
+busy_sender(void **state)
+{
+	struct rig *rig = *state;
+	struct unm_kring *k = rig->end[0].bp->tx->kring;
+
+	UNM_WRITE_ONCE(k->busy, 77);
+	pair(rig);
+	assert_int_equal(rig_state(rig, 0), UNM_JOIN_LINKED);
+	unm_join_unpair(rig->end[0].port);
+	assert_int_equal(rig_state(rig, 0), UNM_JOIN_NONE);
+	pair(rig);
+	UNM_WRITE_ONCE(k->busy, 0);
+	assert_int_equal(rig->dom.n_reap, 0);
+	rig_join(rig);
+	rig_send(rig, 0, 3);
+	UNM_WRITE_ONCE(k->busy, 77);
+	unm_join_unpair(rig->end[0].port);
+	assert_int_equal(
+		rig_state(rig, 0), UNM_JOIN_JOINED); /* what is in it has to be shared out */
+	UNM_WRITE_ONCE(k->busy, 0);
+	unm_domain_reap(&rig->dom);
+	assert_int_equal(rig_state(rig, 0), UNM_JOIN_NONE);
+	rig_check_buffers(rig, NULL, 0);
+	drain(rig);
+}
+
 /* A receiver that does not sync, or keeps a slot, holds nobody up for long. */
 static void
 no_answer(void **state)
@@ -348,6 +376,47 @@ late_offer(void **state)
 	rig_check_buffers(rig, NULL, 0);
 }
 
+/* It gets a processor only some time after each offer, as on a machine with too much to do. */
+static void *
+slow_run(void *arg)
+{
+	struct rig *rig = arg;
+	const struct unm_kring *tx = rig->end[0].bp->tx->kring;
+	const uint64_t until = traffic_now_ns() + UINT64_C(40000000000);
+
+	while (rig_state(rig, 0) != UNM_JOIN_JOINED) {
+		CHECK(traffic_now_ns() < until);
+		CHECK(unm_bport_rxsync(rig->end[1].bp) == 0);
+		while ((UNM_READ_ONCE(tx->join_offer) & UNM_OFFER_STATES) != UNM_OFFER_MADE &&
+			rig_state(rig, 0) != UNM_JOIN_JOINED) {
+			CHECK(traffic_now_ns() < until);
+			usleep(50);
+		}
+		usleep(300000);
+	}
+	return NULL;
+}
+
+static void
+slow_receiver(void **state)
+{
+	struct rig *rig = *state;
+	pthread_t receiver;
+
+	pair(rig);
+	assert_int_equal(pthread_create(&receiver, NULL, slow_run, rig), 0);
+	while (rig_state(rig, 0) != UNM_JOIN_JOINED) { /* the thread has a deadline */
+		CHECK(unm_bport_txsync(rig->end[0].bp) == 0);
+		usleep(100);
+	}
+	pthread_join(receiver, NULL);
+	assert_true(UNM_READ_ONCE(rig->end[0].bp->tx->kring->join_failed) > 0);
+	rig_send(rig, 0, 4);
+	drain(rig);
+	part(rig);
+	rig_check_buffers(rig, NULL, 0);
+}
+
 /* --- traffic while they join and part --- */
 
 struct side {
@@ -412,6 +481,35 @@ under_traffic(void **state)
 	pthread_join(sender, NULL);
 	pthread_join(receiver, NULL);
 	unm_domain_reap(&rig->dom);
+	drain(rig);
+	rig_check_buffers(rig, NULL, 0);
+}
+
+/* Linked and parted at any moment, also while the sender waits for an answer. */
+static void
+links_flap(void **state)
+{
+	struct side side = {.rig = *state};
+	struct rig *rig = side.rig;
+	pthread_t sender, receiver;
+	uint64_t seed = 4;
+	uint32_t i;
+
+	assert_int_equal(pthread_create(&sender, NULL, send_run, &side), 0);
+	assert_int_equal(pthread_create(&receiver, NULL, receive_run, &side), 0);
+	for (i = 0; i < 300; i++) {
+		pair(rig);
+		usleep(traffic_random(&seed) % 400);
+		unm_join_unpair(rig->end[0].port);
+		if (i % 3 == 0)
+			wait_state(rig, UNM_JOIN_NONE);
+		usleep(traffic_random(&seed) % 400);
+	}
+	UNM_WRITE_ONCE(side.stop, 1);
+	pthread_join(sender, NULL);
+	pthread_join(receiver, NULL);
+	unm_domain_reap(&rig->dom);
+	part(rig);
 	drain(rig);
 	rig_check_buffers(rig, NULL, 0);
 }
@@ -511,10 +609,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(sender_closes, setup, teardown),
 		cmocka_unit_test_setup_teardown(reader_swaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(busy_ring, setup, teardown),
+		cmocka_unit_test_setup_teardown(busy_sender, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_answer, setup, teardown),
 		cmocka_unit_test(other_slots),
 		cmocka_unit_test_setup_teardown(late_offer, setup, teardown),
+		cmocka_unit_test_setup_teardown(slow_receiver, setup, teardown),
 		cmocka_unit_test_setup_teardown(under_traffic, setup, teardown),
+		cmocka_unit_test_setup_teardown(links_flap, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_at_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(killed_anywhere, setup, teardown),
 	};
