@@ -441,6 +441,15 @@ show_use(const struct unm_server *srv, const struct unm_isolate *iso, struct unm
 	unm_json_u64(j, "ports_used", n);
 }
 
+/* Somebody may have removed it; its clients go on, and it is not for us to make it again in his way. */
+static bool
+is_socket_there(const struct unm_isolate *iso)
+{
+	struct stat st;
+
+	return lstat(iso->spec.path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 void
 unm_isolate_show(const struct unm_server *srv, struct unm_json *j, const char *name)
 {
@@ -456,6 +465,7 @@ unm_isolate_show(const struct unm_server *srv, struct unm_json *j, const char *n
 		unm_json_open(j, NULL, '{');
 		unm_json_str(j, "name", s->name);
 		unm_json_str(j, "socket", s->path);
+		unm_json_bool(j, "socket_removed", !is_socket_there(iso));
 		unm_json_u64(j, "mode", s->mode);
 		unm_json_u64(j, "uid", s->uid != (uid_t)-1 ? s->uid : geteuid());
 		unm_json_u64(j, "gid", s->uid != (uid_t)-1 ? s->gid : getegid());

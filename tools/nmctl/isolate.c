@@ -15,6 +15,9 @@ print_one(struct json_object *o)
 	printf("%s\n  socket   %s, mode %04o, owner %u:%u\n", field_str(o, "name"),
 		field_str(o, "socket"), (unsigned int)field_u64(o, "mode"),
 		(unsigned int)field_u64(o, "uid"), (unsigned int)field_u64(o, "gid"));
+	if (field_bool(o, "socket_removed"))
+		printf("  socket   has been removed, nobody else can connect: isolate remove, then "
+		       "create\n");
 	printf("  allow    ");
 	for (i = 0; allow != NULL && i < json_object_array_length(allow); i++)
 		printf("%s%s", i > 0 ? ", " : "",

@@ -123,6 +123,18 @@ port_of()
 		"$2" "$3"' sh "$DIR/web" "$NMRUN" "$PLAIN" 3>&-
 }
 
+@test "the socket's file is removed: it is shown, and made anew as it is said" {
+	isolate 'allow=vale0:web*'
+	[ "$(json "d['isolates'][0]['socket_removed']" isolate show web)" = False ]
+	rm "$DIR/web/netmapd.sock"
+	run -0 nmctl isolate show web
+	[[ "$output" == *"has been removed"*"isolate remove, then create"* ]]
+	nmctl isolate remove web
+	isolate 'allow=vale0:web*'
+	[ "$(json "d['isolates'][0]['socket_removed']" isolate show web)" = False ]
+	env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1 "$PKT_GEN" -i vale0:web1 -f tx -n 10 -w 0 3>&-
+}
+
 @test "an interface with its host rings, bridged behind the socket; a monitor; what is not named is refused" {
 	make_ns a b
 	ip -n "$ns_a" link add v0 type veth peer name v1 netns "$ns_b"
