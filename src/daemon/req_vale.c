@@ -106,6 +106,7 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 {
 	struct unm_geometry geo = {.region = region}, nic_geo = geo;
 	struct unm_dport *nic = NULL, *host = NULL;
+	char full[2 * UNM_NAME_SIZE];
 	struct unm_name nic_name;
 	bool is_there;
 	int ret = unm_nic_parse_name(name->port, &nic_name, &is_there, &c->why);
@@ -123,8 +124,15 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 		unm_hint(reg->nr_tx_slots, nic->tx_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
 	geo.rx_slots =
 		unm_hint(reg->nr_rx_slots, nic->rx_slots, MIN_WORKER_SLOTS, UNM_PORT_MAX_SLOTS);
-	ret = unm_vale_new(
-		&c->srv->dom, name->full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
+	/* Its port has the interface's own name, and is found by that, though asked for by another. */
+	snprintf(full, sizeof(full), "%s:%s", name->sw, nic->name);
+	if (strlen(full) >= UNM_NAME_SIZE)
+		ret = unm_fail(&c->why, -EINVAL, "'%s' is too long a name for a port", full);
+	else if (unm_dport_find(&c->srv->dom, full) != NULL)
+		ret = unm_fail(&c->why, -EBUSY, "'%s' is attached already", full);
+	else
+		ret = unm_vale_new(
+			&c->srv->dom, full, name->sw, &geo, UNM_PORTF_ATTACHED, out, &c->why);
 	if (ret < 0)
 		goto release_nic;
 	if (reg->nr_mode == NR_REG_NIC_SW)

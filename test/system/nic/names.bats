@@ -301,3 +301,17 @@ refused_in()
 	WRITE="u0%$TAG-x" refused_in "$TAG-x" "$BUILD/tools/nmctl/nmctl" attach vale0 u0
 	start rx Ready ip netns exec "$TAG-x" "$PKT_GEN" -i "netmap:u0@netns=$TAG-x" -f rx -w 0 -W
 }
+
+@test "attached by an alternative name, it is found by each" {
+	called
+	nmctl attach vale0 "mc0%$ns_m" host
+	wait_for 5 eval '[ "$(port_field "ma%$ns_m" users)" = 1 ]'
+	wait_for 5 eval '[ "$(port_field "tap:ma^%$ns_m" users)" = 1 ]'
+	run nmctl attach vale1 "mc0%$ns_m"
+	[[ $status -ne 0 && $output == *"is attached as 'vale0:ma%$ns_m'"* ]]
+	nmctl detach vale0 "mc0%$ns_m"
+	wait_for 5 has_ports 0
+	nmctl attach vale0 "mc0%$ns_m"
+	nmctl detach vale0 "ma%$ns_m"
+	wait_for 5 has_ports 0
+}
