@@ -88,7 +88,7 @@ cmd_show(struct command *c)
 	struct unm_name n;
 
 	if (name != NULL && unm_name_parse(name, &n, NULL) == 0) {
-		unm_port_true_name(&c->srv->dom, &n);
+		unm_port_true_name(&c->srv->dom, &n, NULL);
 		name = n.full;
 	}
 
@@ -147,9 +147,9 @@ set_forward(struct command *c, const char *value)
 	int ret = unm_name_parse(c->word[1], &name, &c->why);
 
 	if (ret == 0)
-		unm_port_true_name(&c->srv->dom, &name);
+		ret = unm_port_true_name(&c->srv->dom, &name, &c->why);
 	port = ret == 0 ? unm_port_find(&c->srv->dom, &name) : NULL;
-	if (port == NULL)
+	if (ret != -EBUSY && port == NULL)
 		ret = unm_nic_parse_name(c->word[1], &name, &is_there, &c->why);
 	if (ret < 0)
 		return ret;

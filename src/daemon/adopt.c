@@ -20,6 +20,7 @@
 #include "daemon/monitors.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
+#include "daemon/nic_names.h"
 #include "daemon/worker.h"
 #include "net/netmap.h"
 #include "shm/lock.h"
@@ -413,6 +414,7 @@ unm_adopt_binding(struct unm_server *srv, struct unm_desc *d, const struct unm_b
 	struct unm_dseg *seg;
 	int ret;
 
+	srv->dom.is_adopting = true;
 	if (!is_eventfd(fds[4]))
 		return unm_fail(why, -EINVAL, "the fifth descriptor is no eventfd");
 	ret = find_or_adopt_seg(&srv->dom, info, fds[3], &seg, why);
@@ -604,6 +606,8 @@ unm_adopt_finish(struct unm_server *srv)
 	}
 	for (p = dom->ports; p != NULL; p = p->next)
 		unm_join_update(p);
+	dom->is_adopting = false;
+	unm_nic_names_settle(dom);
 	unm_domain_seg_drop_unused(dom);
 	unm_region_set_drop_unused(&dom->regions);
 }

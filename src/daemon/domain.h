@@ -154,6 +154,7 @@ struct unm_domain {
 	uint64_t n_removed;	  /* ports freed so far: has a walk of the list to begin again? */
 	uint64_t n_monitors_made; /* gives them their mon_seq */
 	uint32_t n_reap;	  /* ports and segments that unm_domain_reap() has to look at */
+	bool is_adopting;	  /* clients hand their ports back: adopt.h */
 	struct unm_giveback *givebacks; /* lists of extra buffers that are still to be freed */
 	struct unm_port_defaults defaults;
 	struct unm_nic_setting *nic_settings;

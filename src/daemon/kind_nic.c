@@ -27,6 +27,7 @@
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 #include "daemon/nic_host.h"
+#include "daemon/nic_names.h"
 #include "daemon/offload.h"
 #include "daemon/packet.h"
 #include "daemon/veth.h"
@@ -636,6 +637,8 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 		.region = region,
 		.seg = unm_domain_segment(dom, why),
 	};
+	const struct unm_dport *other;
+	struct unm_netns_id ns;
 	struct unm_netdev dev;
 	struct unm_nic *nic;
 	int ret;
@@ -645,6 +648,12 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	ret = unm_netdev_get(name->ifname, &dev);
 	if (ret < 0)
 		return unm_fail(why, -ENXIO, "there is no network interface '%s'", name->full);
+	unm_netns_here(&ns);
+	/* A switch waits for it, and meanwhile somebody has opened it by the name it had then. */
+	other = unm_nic_find(dom, &ns, dev.ifindex);
+	if (other != NULL)
+		return unm_fail(why, -EBUSY, "'%s' is open as '%s': close that first", name->full,
+			other->name);
 	if (!dev.is_ethernet)
 		return unm_fail(why, -EINVAL, "'%s' does not carry Ethernet frames", name->full);
 	ret = unm_nic_check_uplink(dom, name->full, dev.name, why);
@@ -662,7 +671,7 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	nic->is_up = dev.is_up;
 	memcpy(nic->ifname, name->ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name->netns, sizeof(nic->netns));
-	unm_netns_here(&nic->ns);
+	nic->ns = ns;
 	ret = make_port(dom, &dev, geo, &spec, nic, out, why);
 	if (ret < 0)
 		free_nic(nic);
@@ -691,20 +700,6 @@ open_in_netns(struct unm_domain *dom, const struct unm_name *name, const struct 
 	return ret;
 }
 
-/* A namespace that is gone may have left its name to another one. */
-static int
-check_place(const struct unm_dport *port, const struct unm_name *name, struct unm_reason *why)
-{
-	struct unm_netns_id ns;
-
-	if (port->nic == NULL || port->nic->ns.ino == 0 || unm_netns_id(name->netns, &ns) < 0 ||
-		unm_netns_same(&port->nic->ns, &ns))
-		return 0;
-	return unm_fail(why, -EBUSY,
-		"'%s' is open in a namespace that had this name before: close that first",
-		name->full);
-}
-
 int
 unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
 	struct unm_dport **out, struct unm_reason *why)
@@ -714,7 +709,7 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 
 	*out = unm_dport_find(dom, name->full);
 	if (*out != NULL)
-		return check_place(*out, name, why);
+		return 0;
 	if (region == NULL) {
 		ret = unm_dregion_global(&dom->regions, &global, why);
 		region = global;

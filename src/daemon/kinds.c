@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/nic.h"
+#include "daemon/nic_names.h"
 #include "daemon/persistent.h"
 
 const struct unm_port_kind_ops *
@@ -61,27 +61,8 @@ find_in_any_netns(struct unm_domain *dom, const char *name)
 	struct unm_dport *p;
 
 	for (p = dom->ports; p != NULL; p = p->next) {
-		if (!p->is_dying && strncmp(p->name, name, len) == 0 && p->name[len] == '%')
-			return p;
-	}
-	return NULL;
-}
-
-/* The port of the interface that @name means. */
-static const struct unm_dport *
-find_same_nic(const struct unm_domain *dom, const struct unm_name *name)
-{
-	const struct unm_dport *p;
-	struct unm_netns_id ns;
-	uint32_t ifindex;
-
-	for (p = dom->ports; p != NULL && p->nic == NULL; p = p->next)
-		;
-	if (p == NULL || unm_netns_interface(name->netns, name->ifname, &ns, &ifindex) < 0)
-		return NULL;
-	for (; p != NULL; p = p->next) {
-		if (!p->is_dying && p->nic != NULL && p->nic->ifindex == ifindex &&
-			unm_netns_same(&p->nic->ns, &ns))
+		if (!p->is_dying && strncmp(p->name, name, len) == 0 && p->name[len] == '%' &&
+			(p->nic == NULL || unm_nic_has_present_name(p)))
 			return p;
 	}
 	return NULL;
@@ -110,42 +91,49 @@ find_same_tap(const struct unm_domain *dom, const struct unm_name *name)
 }
 
 /*
- * @part of a name is itself an interface's or a TAP's: put the true one there. Return: is it another
- * one?
+ * @part of a name is itself an interface's or a TAP's: put the true one there. Return: 1 if it is
+ * another one, 0, or negative errno with the reason.
  */
-static bool
-true_part(struct unm_domain *dom, const char *part, struct unm_name *out)
+static int
+true_part(struct unm_domain *dom, const char *part, struct unm_name *out, struct unm_reason *why)
 {
+	int ret;
+
 	if (unm_name_parse(part, out, NULL) < 0 ||
 		(out->kind != UNM_NAME_PLAIN && out->kind != UNM_NAME_TAP))
-		return false;
-	unm_port_true_name(dom, out);
-	return strcmp(out->full, part) != 0;
+		return 0;
+	ret = unm_port_true_name(dom, out, why);
+	return ret < 0 ? ret : strcmp(out->full, part) != 0;
 }
 
-void
-unm_port_true_name(struct unm_domain *dom, struct unm_name *name)
+int
+unm_port_true_name(struct unm_domain *dom, struct unm_name *name, struct unm_reason *why)
 {
 	const struct unm_dport *port;
 	char full[3 * UNM_NAME_SIZE];
 	struct unm_name part;
-	int len = 0;
+	int ret, len = 0;
 
+	if (name->kind == UNM_NAME_PLAIN)
+		return unm_nic_true_name(dom, name, why);
 	if (unm_dport_find(dom, name->full) != NULL)
-		return;
+		return 0;
 	switch (name->kind) {
 	case UNM_NAME_PLAIN:
-		port = find_same_nic(dom, name);
-		if (port != NULL)
-			len = snprintf(full, sizeof(full), "%s", port->name);
 		break;
 	case UNM_NAME_PIPE:
-		if (true_part(dom, name->base, &part))
+		ret = true_part(dom, name->base, &part, why);
+		if (ret < 0)
+			return ret;
+		if (ret > 0)
 			len = snprintf(full, sizeof(full), "%s%c%s", part.full,
 				name->is_master ? '{' : '}', name->id);
 		break;
 	case UNM_NAME_VALE:
-		if (true_part(dom, name->port, &part))
+		ret = true_part(dom, name->port, &part, why);
+		if (ret < 0)
+			return ret;
+		if (ret > 0)
 			len = snprintf(full, sizeof(full), "%s:%s", name->sw, part.full);
 		break;
 	case UNM_NAME_TAP:
@@ -156,6 +144,7 @@ unm_port_true_name(struct unm_domain *dom, struct unm_name *name)
 	}
 	if (len > 0 && len < UNM_NAME_SIZE && unm_name_parse(full, &part, NULL) == 0)
 		*name = part;
+	return 0;
 }
 
 struct unm_dport *
@@ -165,7 +154,8 @@ unm_port_find(struct unm_domain *dom, const struct unm_name *name)
 
 	if (port == NULL && name->kind == UNM_NAME_PLAIN)
 		port = unm_persistent_find(dom, name->full); /* on a switch: spec 16.6 */
-	if (port == NULL && name->ifname[0] != '\0' && name->netns[0] == '\0')
+	if (port == NULL && name->ifname[0] != '\0' && name->netns[0] == '\0' &&
+		(name->kind != UNM_NAME_PLAIN || !unm_interface_exists(name->ifname)))
 		port = find_in_any_netns(dom, name->full);
 	return port;
 }

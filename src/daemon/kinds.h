@@ -59,8 +59,10 @@ int unm_port_open(struct unm_domain *dom, const struct unm_name *name,
 /**
  * unm_port_true_name() - of an interface or a TAP that is open under another name (of its namespace,
  * or of its own), the name of its port; also as the base of a pipe and on a switch. Other names stay.
+ *
+ * Return: 0, or -EBUSY with the reason: a port has this name that is another interface's.
  */
-void unm_port_true_name(struct unm_domain *dom, struct unm_name *name);
+int unm_port_true_name(struct unm_domain *dom, struct unm_name *name, struct unm_reason *why);
 
 /** unm_port_release() - let go of a port that unm_port_open() gave: one that nobody uses ends. */
 void unm_port_release(struct unm_domain *dom, struct unm_dport *port);

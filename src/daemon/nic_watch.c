@@ -6,7 +6,7 @@
  *
  *   carrier lost, back     the port's link (port/link.h)
  *   taken down             its rings stop: syncs fail with EIO, polls with POLLERR, until it is up
- *   renamed                so is the port, unless a switch knows it by its name
+ *   renamed                so is the port (nic_names.h)
  *   removed, moved away    the port ends: its clients have a zombie. The message of an interface that
  *                          was moved tells where to, by the number that its old namespace has for
  *                          the new one: its offloads are given back there
@@ -29,6 +29,7 @@
 #include "daemon/loop.h"
 #include "daemon/netns.h"
 #include "daemon/nic.h"
+#include "daemon/nic_names.h"
 #include "daemon/offload.h"
 #include "daemon/veth.h"
 
@@ -226,22 +227,6 @@ unm_nic_xdp_id(uint32_t ifindex)
 
 /* --- changes --- */
 
-/* A switch knows an attached interface by the name of its port. */
-static void
-rename_port(struct unm_domain *dom, struct unm_dport *port, const char *ifname)
-{
-	char name[UNM_NAME_SIZE];
-
-	if (unm_nic_is_attached(dom, port))
-		return;
-	snprintf(name, sizeof(name), "%s%s%.46s", ifname, port->nic->netns[0] != '\0' ? "%" : "",
-		port->nic->netns);
-	if (unm_dport_find(dom, name) != NULL)
-		return; /* of an interface that has just been removed: its own watch says so */
-	unm_log(LOG_INFO, "%s is %s now", port->name, name);
-	unm_dport_rename(dom, port, name);
-}
-
 /* In the mode that it was opened in, a frame may have to fit a buffer. */
 static void
 warn_of_mtu(const struct unm_dport *port)
@@ -263,7 +248,7 @@ apply(struct unm_domain *dom, struct unm_dport *port, const struct link_state *s
 
 	if (strcmp(s->name, nic->ifname) != 0) {
 		memcpy(nic->ifname, s->name, sizeof(nic->ifname));
-		rename_port(dom, port, s->name);
+		unm_nic_names_settle(dom);
 	}
 	if (s->mtu != nic->mtu) {
 		nic->mtu = s->mtu;
@@ -339,6 +324,7 @@ look(struct unm_nic_watch *w)
 		unm_nic_unwatch(port->nic); /* frees @w */
 		unm_nic_let_go(port);
 		unm_dport_remove(dom, port);
+		unm_nic_names_settle(dom);
 		if (dom->save != NULL)
 			dom->save(dom); /* if it is attached, it is away now */
 	}

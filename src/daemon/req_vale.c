@@ -8,6 +8,7 @@
 #include "daemon/elsewhere.h"
 #include "daemon/host_port.h"
 #include "daemon/nic.h"
+#include "daemon/nic_names.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 #include "daemon/tap.h"
@@ -309,6 +310,7 @@ detach_far(struct unm_ctrl *c, struct unm_dport *port)
 	far = unm_dport_find(&c->srv->dom, far_name);
 	if (far != NULL)
 		unm_port_release(&c->srv->dom, far); /* the worker may be gone already */
+	unm_nic_names_settle(&c->srv->dom);
 	unm_state_file_update(c->srv);
 }
 

@@ -46,10 +46,15 @@ int
 unm_ctrl_parse_name(struct unm_ctrl *c, struct unm_name *name)
 {
 	const int ret = unm_name_parse(c->hdr->nr_name, name, &c->why);
+	const struct unm_dport *attached;
 
-	if (ret == 0)
-		unm_port_true_name(&c->srv->dom, name);
-	return ret;
+	if (ret < 0)
+		return ret;
+	/* The worker of an attached interface knows it by this, whatever it is called now. */
+	attached = unm_port_attached_as(&c->srv->dom, name->full);
+	if (attached != NULL && c->s->pid > 0 && attached->worker_pid == c->s->pid)
+		return 0;
+	return unm_port_true_name(&c->srv->dom, name, &c->why);
 }
 
 /* Bytes that an option takes (spec 3.6), or 0 if it says something impossible. */

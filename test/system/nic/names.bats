@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Proves: an interface is one port, whatever its namespace or itself is called by those who open, watch, attach, ask for and set it.
+# Proves: an interface is one port, whatever its namespace or itself is called by those who open, watch, attach, ask for and set it, and
+# a name is that of the interface which has it now, whatever was renamed since.
 
 load nic
 
@@ -300,6 +301,152 @@ refused_in()
 	WRITE="u0@netns=$TAG-x" refused_in "$TAG-x" "$PKT_GEN" -i netmap:u0 -f rx -w 0
 	WRITE="u0%$TAG-x" refused_in "$TAG-x" "$BUILD/tools/nmctl/nmctl" attach vale0 u0
 	start rx Ready ip netns exec "$TAG-x" "$PKT_GEN" -i "netmap:u0@netns=$TAG-x" -f rx -w 0 -W
+}
+
+# renamed OLD:NEW...: interfaces of ns_m, all of them while netmapd is stopped, so that it hears of them at once; through another name
+renamed()
+{
+	local pair
+
+	kill -STOP "$DAEMON"
+	for pair; do
+		echo "link set dev ${pair%:*} name t-${pair#*:}"
+	done >"$DIR/batch"
+	for pair; do
+		echo "link set dev t-${pair#*:} name ${pair#*:}"
+	done >>"$DIR/batch"
+	ip -n "$ns_m" -batch "$DIR/batch"
+	kill -CONT "$DAEMON"
+}
+
+# pairs NAME...: veth pairs of ns_m, NAME and pNAME, all up
+pairs()
+{
+	local name
+
+	for name; do
+		ip -n "$ns_m" link add "$name" type veth peer name "p$name"
+		ip -n "$ns_m" link set dev "$name" up
+		ip -n "$ns_m" link set dev "p$name" up
+	done
+}
+
+# all_named N: N interfaces are open, each port named as its interface is
+all_named()
+{
+	[ "$(json "len([p for p in d['ports'] if p['kind'] == 'nic' and p['name'] == p['interface']['name'] + '%$ns_m'])" show ports)" -eq "$1" ]
+}
+
+@test "open, and renamed into each other while netmapd does not run: each has its own name" {
+	local round
+
+	make_ns m
+	start_daemon
+	pairs v0 x0 y0
+	for name in v0 x0 y0; do
+		listen "$name" "netmap:$name%$ns_m"
+	done
+	for round in 1 2 3; do
+		renamed v0:x0 x0:v0
+		wait_for 2 all_named 3
+		renamed v0:x0 x0:y0 y0:v0
+		wait_for 2 all_named 3
+		renamed v0:x0 x0:y0 y0:w0
+		wait_for 2 all_named 3
+		renamed w0:v0
+		wait_for 2 all_named 3
+	done
+	stop "$PID" INT || :
+	wait_for 5 all_named 2
+	# The same when netmapd is killed meanwhile
+	renamed v0:x0 x0:v0
+	wait_for 2 all_named 2
+	kill -KILL "$DAEMON"
+	ip -n "$ns_m" -batch - <<-END
+		link set dev v0 name t0
+		link set dev x0 name v0
+		link set dev t0 name x0
+	END
+	start_daemon
+	wait_for 10 all_named 2
+}
+
+@test "a name that has gone to another interface leads to that" {
+	local index
+
+	make_ns m
+	start_daemon
+	pairs v0 x0
+	index=$(in_ns "$ns_m" cat /sys/class/net/v0/ifindex)
+	listen first "netmap:v0%$ns_m"
+	kill -STOP "$DAEMON"
+	"$PKT_GEN" -i "netmap:v0%$ns_m" -f rx -w 0 -W >"$DIR/second" 2>&1 3>&- &
+	PIDS+=($!)
+	sleep 0.5 # it has asked
+	kill -CONT "$DAEMON"
+	wait_for 5 eval '[ "$(port_field "v0%$ns_m" users)" = 2 ]'
+	kill -STOP "$DAEMON"
+	"$PKT_GEN" -i "netmap:v0%$ns_m" -f rx -w 0 -W >"$DIR/third" 2>&1 3>&- &
+	PIDS+=($!)
+	sleep 0.5
+	renamed v0:x0 x0:v0
+	wait_for 5 all_named 2
+	[ "$(port_field "v0%$ns_m" users)" = 1 ]
+	[ "$(port_field "x0%$ns_m" users)" = 2 ]
+	ip -n "$ns_m" -o link show dev x0 | grep -q "^$index: "
+	# Nor is one given away that has no such name any more
+	kill -STOP "$DAEMON"
+	timeout 20 "$PKT_GEN" -i "netmap:v0%$ns_m" -f rx -w 0 >"$DIR/fourth" 2>&1 3>&- &
+	PIDS+=($!)
+	sleep 0.5
+	renamed v0:w0
+	wait_for 5 grep -q "there is no network interface 'v0%$ns_m'" "$DIR/fourth"
+	wait_for 5 all_named 2
+}
+
+@test "attached and renamed: its name is what it was, which another interface may have" {
+	make_ns m
+	start_daemon
+	pairs v0 x0
+	nmctl attach vale0 "v0%$ns_m"
+	wait_for 5 eval '[ "$(port_field "v0%$ns_m" users)" = 1 ]'
+	ip -n "$ns_m" link set dev v0 name w0
+	wait_for 5 eval '[ "$(interface_field "v0%$ns_m" name)" = w0 ]'
+	listen own "netmap:v0%$ns_m/r" # which is no other's
+	stop "$PID" INT || :
+	ip -n "$ns_m" link add v0 type veth peer name pn
+	for name in "v0%$ns_m" "v0%$ns_m/r" "v0%$ns_m{1"; do
+		run timeout 20 "$PKT_GEN" -i "netmap:$name" -f rx -w 0
+		[[ $status -ne 0 && $output == *"'v0%$ns_m': by this name vale0 has what is 'w0%$ns_m' now: write that, or detach it first (nmctl detach vale0 v0%$ns_m)"* ]]
+	done
+	run nmctl attach vale1 "v0%$ns_m"
+	[[ $status -ne 0 && $output == *"by this name vale0 has what is 'w0%$ns_m' now"* ]]
+	run nmctl set "v0%$ns_m" forward on
+	[[ $status -ne 0 && $output == *"by this name vale0 has what is 'w0%$ns_m' now"* ]]
+	nmctl set "w0%$ns_m" forward on
+	listen monitor "netmap:w0%$ns_m/r"
+	stop "$PID" INT || :
+	# Its worker, and the next netmapd, have the same as before
+	kill -KILL "$(worker_pid "vale0:v0%$ns_m")"
+	wait_for 5 eval '[ "$(port_field "v0%$ns_m" users)" = 0 ]'
+	wait_for 10 eval '[ "$(port_field "v0%$ns_m" users)" = 1 ]'
+	[ "$(interface_field "v0%$ns_m" name)" = w0 ]
+	kill -KILL "$DAEMON"
+	start_daemon
+	wait_for 10 eval '[ "$(port_field "v0%$ns_m" users)" = 1 ]'
+	wait_for 5 eval '[ "$(interface_field "v0%$ns_m" name)" = w0 ]'
+	# One that is open and gets its name has that as soon as it is free
+	ip -n "$ns_m" link del v0
+	listen other "netmap:x0%$ns_m"
+	ip -n "$ns_m" link set dev x0 name v0
+	wait_for 5 eval '[ "$(interface_field "x0%$ns_m" name)" = v0 ]'
+	ip -n "$ns_m" link add x0 type veth peer name px
+	run timeout 20 "$PKT_GEN" -i "netmap:x0%$ns_m" -f rx -w 0
+	[[ $status -ne 0 && $output == *"'x0%$ns_m': by this name what is 'v0%$ns_m' now is still open: close that first"* ]]
+	listen shared "netmap:v0%$ns_m"
+	[ "$(port_field "x0%$ns_m" users)" = 2 ]
+	nmctl detach vale0 "w0%$ns_m"
+	wait_for 5 all_named 1
 }
 
 @test "attached by an alternative name, it is found by each" {
