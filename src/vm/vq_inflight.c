@@ -112,6 +112,7 @@ unm_inflight_start_split(struct unm_vq *q, uint16_t used_idx)
 	const uint16_t num = q->c.num;
 	struct unm_inflight_split *p = q->c.inflight;
 	const uint16_t version = UNM_READ_ONCE(p->version);
+	uint16_t batch_head;
 	struct found *found;
 	uint32_t i, n = 0;
 
@@ -130,7 +131,8 @@ unm_inflight_start_split(struct unm_vq *q, uint16_t used_idx)
 		if (UNM_READ_ONCE(p->desc[i].inflight) == 1)
 			found[n++] = (struct found){UNM_READ_ONCE(p->desc[i].counter), (uint16_t)i};
 	set_resume(q, found, n);
-	q->inf.batch_head = UNM_READ_ONCE(p->last_batch_head) < num ? p->last_batch_head : 0;
+	batch_head = UNM_READ_ONCE(p->last_batch_head);
+	q->inf.batch_head = batch_head < num ? batch_head : 0;
 	free(found);
 	return 0;
 }
@@ -276,9 +278,7 @@ unwrite_completions(struct unm_vq *q, struct packed_pos at)
 		const uint16_t flags = at.wrap ? DESC_F_AVAIL : DESC_F_USED;
 
 		guest_store16_release(&q->p.desc[at.idx].flags, flags);
-		if (q->p.desc_gpa != UINT64_MAX)
-			unm_guest_dirty(q->mem, q->p.desc_gpa + at.idx * sizeof(struct desc_packed),
-				sizeof(struct desc_packed));
+		packed_log_slot(q, at.idx);
 		packed_advance(&at, q->inf.link[q->inf.resume[i]].num, q->c.num);
 	}
 }

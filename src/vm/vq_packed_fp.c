@@ -8,8 +8,8 @@
  * chain lies in consecutive slots; its completion takes the first of them, and both sides skip the
  * rest. The id is the driver's name for the chain; it stands in the last slot.
  *
- * What the server before us has left tells the in-flight region (vq_inflight.h) or, without one, our
- * own record (vq_record.h).
+ * What the server before us has left tells the in-flight region (vq_inflight.h) or, without one,
+ * our own record (vq_record.h).
  *
  * A batch becomes visible at once: the flags of its first completion are stored last (release), and
  * the driver goes through completions in order.
@@ -17,14 +17,6 @@
 #include "vm/chain.h"
 #include "vm/vq_inflight.h"
 #include "vm/vq_record.h"
-
-static void
-log_slot(struct unm_vq *q, uint16_t idx)
-{
-	if (q->p.desc_gpa != UINT64_MAX)
-		unm_guest_dirty(q->mem, q->p.desc_gpa + idx * sizeof(struct desc_packed),
-			sizeof(struct desc_packed));
-}
 
 int
 unm_vq_packed_map(struct unm_vq *q)
@@ -277,7 +269,7 @@ put_used(struct unm_vq *q, struct packed_pos at, uint16_t id, uint32_t len)
 	}
 	guest_store16_release(&d->flags, flags);
 	if (__builtin_expect(q->mem->log != NULL, 0))
-		log_slot(q, at.idx);
+		packed_log_slot(q, at.idx);
 }
 
 /*
@@ -325,7 +317,7 @@ publish(struct unm_vq *q)
 		unm_record_prepare(q);
 	guest_store16_release(&p->desc[p->done_flushed.idx].flags, p->first_flags);
 	if (__builtin_expect(q->mem->log != NULL, 0))
-		log_slot(q, p->done_flushed.idx);
+		packed_log_slot(q, p->done_flushed.idx);
 	p->has_first = false;
 	p->done_flushed = p->done;
 	p->n_done = 0;

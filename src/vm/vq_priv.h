@@ -212,6 +212,15 @@ guest_store16_release(uint16_t *p, uint16_t v)
 	__atomic_store_n(p, htole16(v), __ATOMIC_RELEASE);
 }
 
+/* Slot @idx of a packed ring was written: for the dirty log. */
+static inline void
+packed_log_slot(struct unm_vq *q, uint16_t idx)
+{
+	if (q->p.desc_gpa != UINT64_MAX)
+		unm_guest_dirty(q->mem, q->p.desc_gpa + idx * sizeof(struct desc_packed),
+			sizeof(struct desc_packed));
+}
+
 /* The two ring formats. Meaning as of the functions in vq.h that are named alike. */
 int unm_vq_split_map(struct unm_vq *q);
 int unm_vq_split_start(struct unm_vq *q);

@@ -10,34 +10,39 @@ pos_of(uint16_t v)
 	return (struct packed_pos){v & 0x7fff, v >> 15};
 }
 
-static uint16_t
-owner_bits(const struct unm_vq *q, uint16_t idx)
-{
-	return guest_load16(&q->p.desc[idx].flags) & FLAGS_USED;
-}
-
-/* Slot @idx is as a driver makes it with the ring. */
-static bool
-is_untouched(const struct unm_vq *q, uint16_t idx)
+/* A private copy of slot @idx, its flags and id as host integers. Nothing else reads slots here. */
+static struct desc_packed
+load_slot(const struct unm_vq *q, uint16_t idx)
 {
 	const struct desc_packed *d = &q->p.desc[idx];
 
-	return UNM_READ_ONCE(d->addr) == 0 && UNM_READ_ONCE(d->len) == 0 &&
-	       UNM_READ_ONCE(d->id) == 0 && UNM_READ_ONCE(d->flags) == 0;
+	return (struct desc_packed){
+		.addr = UNM_READ_ONCE(d->addr),
+		.len = UNM_READ_ONCE(d->len),
+		.id = guest_load16(&d->id),
+		.flags = guest_load16(&d->flags),
+	};
 }
 
-/* Slot @at says that its chain is completed, in the lap of @at. */
+/* Slot @d is as a driver makes it with the ring. */
 static bool
-is_used(const struct unm_vq *q, struct packed_pos at)
+is_untouched(struct desc_packed d)
 {
-	return owner_bits(q, at.idx) == (at.wrap ? FLAGS_USED : 0) && !is_untouched(q, at.idx);
+	return d.addr == 0 && d.len == 0 && d.id == 0 && d.flags == 0;
 }
 
-/* The driver's, in the lap of @at; or it was when a chain was completed of which it is no head. */
+/* Slot @d says that its chain is completed, in a lap of @wrap. */
 static bool
-is_offered(const struct unm_vq *q, struct packed_pos at)
+is_used(struct desc_packed d, bool wrap)
 {
-	return owner_bits(q, at.idx) == (at.wrap ? DESC_F_AVAIL : DESC_F_USED);
+	return (d.flags & FLAGS_USED) == (wrap ? FLAGS_USED : 0) && !is_untouched(d);
+}
+
+/* The driver's, in a lap of @wrap; or it was when a chain was completed of which it is no head. */
+static bool
+is_offered(struct desc_packed d, bool wrap)
+{
+	return (d.flags & FLAGS_USED) == (wrap ? DESC_F_AVAIL : DESC_F_USED);
 }
 
 static struct unm_record_ring
@@ -83,7 +88,7 @@ has_been_at(const struct unm_vq *q, struct packed_pos at)
 	uint16_t i;
 
 	for (i = 0; i < n; i++) {
-		if (is_untouched(q, i))
+		if (is_untouched(load_slot(q, i)))
 			return false;
 	}
 	return true;
@@ -116,7 +121,7 @@ settle(struct unm_vq *q, union unm_record_state s)
 {
 	const struct unm_record *r = q->c.record;
 	const struct packed_pos at = pos_of(s.f.pos);
-	const bool used_bit = (owner_bits(q, at.idx) & DESC_F_USED) != 0;
+	const bool used_bit = (load_slot(q, at.idx).flags & DESC_F_USED) != 0;
 	uint16_t i;
 
 	/*
@@ -132,9 +137,7 @@ settle(struct unm_vq *q, union unm_record_state s)
 		if (idx >= q->c.num)
 			continue;
 		__atomic_store_n((uint64_t *)(void *)&q->p.desc[idx].len, word, __ATOMIC_RELEASE);
-		if (q->p.desc_gpa != UINT64_MAX)
-			unm_guest_dirty(q->mem, q->p.desc_gpa + idx * sizeof(struct desc_packed),
-				sizeof(struct desc_packed));
+		packed_log_slot(q, idx);
 	}
 	return at;
 }
@@ -152,13 +155,12 @@ contradicts(const struct unm_vq *q, struct packed_pos at)
 
 	/* In order one completion stands for several: heads that were completed look like offers. */
 	for (i = 0; i < q->c.num; i++) {
-		const uint16_t flags = guest_load16(&q->p.desc[at.idx].flags);
-		const struct packed_pos before = {at.idx, !at.wrap};
-		const bool is_offer = is_offered(q, before);
+		const struct desc_packed d = load_slot(q, at.idx);
+		const bool is_offer = is_offered(d, !at.wrap);
 
-		if (is_used(q, at) || (was_offer && is_offer && !q->c.in_order))
+		if (is_used(d, at.wrap) || (was_offer && is_offer && !q->c.in_order))
 			return true;
-		was_offer = is_offer && !(flags & DESC_F_NEXT);
+		was_offer = is_offer && !(d.flags & DESC_F_NEXT);
 		packed_advance(&at, 1, q->c.num);
 	}
 	return false;
@@ -171,7 +173,7 @@ count_foreign(const struct unm_vq *q, struct packed_pos at)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < q->c.num; i++) {
-		n += is_used(q, at);
+		n += is_used(load_slot(q, at.idx), at.wrap);
 		packed_advance(&at, 1, q->c.num);
 	}
 	return n;
@@ -235,22 +237,24 @@ unm_record_stopped(struct unm_record *r)
 }
 
 /*
- * Slots of the chain that somebody else has completed at @at: that has taken the head's NEXT flag
+ * Slots of the chain @id that somebody else has completed at @at: that has taken the head's NEXT flag
  * away. What follows belongs to it up to the first slot without that flag, if that has its id: the
  * driver, which is still to see the completion, has no other chain of that name.
  */
 static uint32_t
-foreign_len(const struct unm_vq *q, struct packed_pos at)
+foreign_len(const struct unm_vq *q, struct packed_pos at, uint16_t id)
 {
-	const uint16_t id = guest_load16(&q->p.desc[at.idx].id);
 	uint32_t len;
 
 	for (len = 1; len < q->c.num; len++) {
+		struct desc_packed d;
+
 		packed_advance(&at, 1, q->c.num);
-		if (!is_offered(q, at))
+		d = load_slot(q, at.idx);
+		if (!is_offered(d, at.wrap))
 			break;
-		if (!(guest_load16(&q->p.desc[at.idx].flags) & DESC_F_NEXT))
-			return guest_load16(&q->p.desc[at.idx].id) == id ? len + 1 : 1;
+		if (!(d.flags & DESC_F_NEXT))
+			return d.id == id ? len + 1 : 1;
 	}
 	return 1;
 }
@@ -261,9 +265,13 @@ unm_record_pass_by(struct unm_vq *q)
 	struct packed_state *p = &q->p;
 	uint32_t slots = 0;
 
-	while (q->rec.n_foreign > 0 && p->n_done + p->n_peeked == 0 && is_used(q, p->done)) {
-		const uint32_t len = foreign_len(q, p->done);
+	while (q->rec.n_foreign > 0 && p->n_done + p->n_peeked == 0) {
+		const struct desc_packed head = load_slot(q, p->done.idx);
+		uint32_t len;
 
+		if (!is_used(head, p->done.wrap))
+			break;
+		len = foreign_len(q, p->done, head.id);
 		packed_advance(&p->done, len, q->c.num);
 		slots += len;
 		p->done_flushed = p->peek = p->seen = p->done;
