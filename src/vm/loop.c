@@ -79,11 +79,11 @@ unm_loop_free(struct unm_loop *l)
 	free(l);
 }
 
-/* Have room for all descriptors of a sleep. */
+/* Have room for all descriptors of a sleep, with as many watches. */
 static int
-grow_fds(struct unm_loop *l)
+grow_fds(struct unm_loop *l, unsigned int n_watches)
 {
-	unsigned int need = 1 + l->watch_room, i;
+	unsigned int need = 1 + n_watches, i;
 	struct pollfd *fds;
 	uint64_t *serials;
 
@@ -116,7 +116,7 @@ unm_loop_add(struct unm_loop *l, struct unm_net *n)
 		return -ENOSPC;
 	l->lost_told[l->n_nets] = false;
 	l->net[l->n_nets++] = n;
-	err = grow_fds(l);
+	err = grow_fds(l, l->watch_room);
 	if (err != 0)
 		l->n_nets--;
 	return err;
@@ -160,9 +160,9 @@ unm_loop_watch(struct unm_loop *l, int fd, short events, unm_loop_fn *fn, void *
 		if (more == NULL)
 			return -ENOMEM;
 		l->watch = more;
+		if (grow_fds(l, room) != 0)
+			return -ENOMEM; /* the room is not there: the next one tries again */
 		l->watch_room = room;
-		if (grow_fds(l) != 0)
-			return -ENOMEM;
 	}
 	if (w == NULL)
 		w = &l->watch[l->n_watches++];
