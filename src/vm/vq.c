@@ -44,12 +44,6 @@ unm_vq_break(struct unm_vq *q, const char *why)
 	return -EPROTO;
 }
 
-static int
-map_rings(struct unm_vq *q)
-{
-	return q->c.is_packed ? unm_vq_packed_map(q) : unm_vq_split_map(q);
-}
-
 int
 unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 {
@@ -64,7 +58,7 @@ unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 	q->max_chain = c->num < CHAIN_FLOOR ? CHAIN_FLOOR : c->num;
 	if (q->max_chain > UNM_VQ_MAX_PARTS)
 		q->max_chain = UNM_VQ_MAX_PARTS;
-	err = map_rings(q);
+	err = c->is_packed ? unm_vq_packed_map(q) : unm_vq_split_map(q);
 	if (err == 0)
 		err = c->is_packed ? unm_vq_packed_start(q) : unm_vq_split_start(q);
 	if (err != 0) {
@@ -96,19 +90,6 @@ unm_vq_stop(struct unm_vq *q)
 		unm_inflight_stop(q);
 	}
 	return q->c.base;
-}
-
-int
-unm_vq_remap(struct unm_vq *q)
-{
-	int err;
-
-	if (!q->running || q->broken != NULL)
-		return 0;
-	err = map_rings(q);
-	if (err != 0)
-		unm_vq_break(q, "its rings are not in the new memory table");
-	return err != 0 ? -EFAULT : 0;
 }
 
 struct unm_guest_mem *

@@ -3,7 +3,7 @@
  * A virtqueue from the device's side: one face for split and packed rings (VIRTIO 1.2, 2.7 and
  * 2.8).
  *
- *   vhost_user/ (control)                      vq_split_fp.c / vq_packed_fp.c            net_fp.c
+ *   vhost_user/ (control)                      vq_split_fp.c / vq_packed_fp.c            net_[rt]x_fp.c
  *     unm_vq_start() ----------------------->  unm_vq_peek()  chain, parts  ----------->  frame
  *     unm_vq_stop()  base for the reply        unm_vq_push()  used element(s)  <--------
  *                                              unm_vq_flush() publish, call
@@ -84,7 +84,8 @@ void unm_vq_free(struct unm_vq *q);
  * With a record, a packed ring goes on where that says, if it is about this ring; a ring that is in
  * use, and nobody knows where it stands, starts broken.
  *
- * Return: 0, -EINVAL size of the queue or alignment, -EFAULT rings outside the guest's memory.
+ * Return: 0, -EINVAL size of the queue or alignment, or an in-flight part of another version or
+ * size; -EFAULT rings outside the guest's memory; -ENOMEM for the state of the in-flight part.
  */
 int unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c);
 
@@ -93,12 +94,6 @@ int unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c);
  * pushed). Stopped already: the base it has.
  */
 uint32_t unm_vq_stop(struct unm_vq *q);
-
-/*
- * After the memory table has changed: look up the rings' addresses anew. Return: 0, -EFAULT (the
- * queue is then broken).
- */
-int unm_vq_remap(struct unm_vq *q);
 
 struct unm_guest_mem *unm_vq_mem(const struct unm_vq *q);
 uint16_t unm_vq_size(const struct unm_vq *q);		  /* of the ring, as started */
