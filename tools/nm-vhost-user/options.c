@@ -102,6 +102,9 @@ parse_moderation(struct vh_nic_options *n)
 	if (vals[1] > MAX_MODERATION_FRAMES)
 		nmt_usage_error(
 			&vh_cli, "--moderation: more than %d frames", MAX_MODERATION_FRAMES);
+	if (vals[0] == 0 && vals[1] > 0)
+		nmt_usage_error(&vh_cli, "--moderation: with 0 microseconds the guest is "
+					 "interrupted at once: no number of frames");
 	n->coalesce_us = (uint32_t)vals[0];
 	n->coalesce_frames = (uint32_t)vals[1];
 }

@@ -571,6 +571,7 @@ def command_line():
             (("--features", "packed,"), b"is no feature"),
             (("--moderation", "x"), b"--moderation"), (("--moderation", "1,2,3"), b"--moderation"),
             (("--moderation", "1,99999"), b"--moderation"),
+            (("--moderation", "0,16"), b"no number of frames"),
             (("--socket-mode", "8"), b"--socket-mode"),
             (("--socket-mode", "1777"), b"--socket-mode"), (("--interval", "0"), b"--interval"),
             (("extra",), b"unexpected"),
