@@ -81,6 +81,9 @@ static_assert(sizeof(struct unm_inflight_desc_split) == 16, "entry of a split ri
 static_assert(sizeof(struct unm_inflight_split) == 16, "header of a split ring");
 static_assert(sizeof(struct unm_inflight_desc_packed) == 32, "entry of a packed ring");
 static_assert(offsetof(struct unm_inflight_packed, desc) == 32, "header of a packed ring");
+static_assert(offsetof(struct unm_inflight_packed, version) ==
+		      offsetof(struct unm_inflight_split, version),
+	"unm_inflight_forget()");
 
 /* Bytes between two parts; @queue_size at most UINT16_MAX, so nothing overflows. */
 #define UNM_INFLIGHT_PART(queue_size)                                                              \
@@ -88,5 +91,14 @@ static_assert(offsetof(struct unm_inflight_packed, desc) == 32, "header of a pac
 		 (uint64_t)(queue_size) * sizeof(struct unm_inflight_desc_packed) +                \
 		 UNM_INFLIGHT_ALIGN - 1) &                                                         \
 		~(uint64_t)(UNM_INFLIGHT_ALIGN - 1))
+
+/* A part that no server has used yet, whatever it holds: both headers have the version there. */
+static inline void
+unm_inflight_forget(void *part)
+{
+	struct unm_inflight_split *p = part;
+
+	p->version = 0;
+}
 
 #endif

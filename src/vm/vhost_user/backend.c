@@ -269,6 +269,7 @@ init_fds(struct unm_vu_backend *b)
 	unsigned int i;
 
 	b->request_fd = -1;
+	b->made.fd = -1;
 	for (i = 0; i < UNM_VU_MAX_RINGS; i++) {
 		struct vu_ring *r = &b->ring[i];
 
@@ -375,6 +376,8 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 	unm_guest_guard_fini(&b->guard);
 	if (b->request_fd >= 0)
 		close(b->request_fd);
+	if (b->made.fd >= 0)
+		close(b->made.fd);
 	if (b->timer_fd >= 0)
 		close(b->timer_fd);
 	unm_vu_conn_fini(&b->conn);

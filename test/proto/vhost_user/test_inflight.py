@@ -20,7 +20,7 @@ def get_region(fe, n_queues=2, size=64, pad=0):
 
 def made_as_asked(server):
     fe = server.front_end().negotiate(protocol=PROTOCOL)
-    for n_queues, size in ((1, 1), (2, 256), (128, 1024)):
+    for n_queues, size in ((1, 1), (2, 256), (3, 1024)):
         (length, ofs, n, s), fd = get_region(fe, n_queues, size, pad=4 * (n_queues & 1))  # QEMU sends padding
         assert (n, s) == (n_queues, size)
         assert length >= n_queues * (32 + 32 * size), "room for either format"
@@ -54,6 +54,33 @@ def wrong_numbers(server):
         os.close(x)
     fe.send(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 0, 0))
     fe.expect_end()
+    fe.close()
+
+
+def no_more_than_the_nic_can_use(server):
+    """What regions commit is bounded, whatever a front end asks for and keeps."""
+    fe = server.front_end().negotiate(protocol=PROTOCOL)
+    fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 4, 64))  # one pair and the control queue
+    files, committed = {}, 0
+    for size in range(32768, 32768 - 24, -1):
+        fe.send(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 3, size), flags=v.VERSION | v.NEED_REPLY)
+        answer, fds = fe.recv(v.GET_INFLIGHT_FD)
+        if not fds:
+            u_errno, = struct.unpack("<Q", answer)
+            assert u_errno == E.EDQUOT, u_errno
+            break
+        files[size] = fds[0]
+        committed += os.fstat(fds[0]).st_blocks * 512
+    assert len(files) >= 1 and committed <= 2 * 3 * (32768 * 32 + v.PAGE), (len(files), committed)
+    last = min(files)
+    os.pwrite(files[last], b"\1" * 16, 0)
+    for _ in range(100):
+        _, fd = get_region(fe, 3, last)
+        assert os.path.samestat(os.fstat(fd), os.fstat(files[last])), "the same numbers: the same file"
+        assert os.pread(fd, 10, 0)[8:] == bytes(2), "version 0: nobody has used it"
+        os.close(fd)
+    for fd in files.values():
+        os.close(fd)
     fe.close()
 
 
@@ -138,5 +165,5 @@ def truncated_region(server):
     a.close()
 
 
-v.run([made_as_asked, wrong_numbers, not_while_running, rings_that_do_not_fit, over_a_restart, garbage_in_the_region,
-       truncated_region])
+v.run([made_as_asked, wrong_numbers, no_more_than_the_nic_can_use, not_while_running, rings_that_do_not_fit,
+       over_a_restart, garbage_in_the_region, truncated_region])
