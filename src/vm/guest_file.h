@@ -27,7 +27,7 @@ struct unm_guest_file {
  * @guard: watches the mapping until unm_guest_file_unmap(); NULL: nobody does
  *
  * Return: 0; -EINVAL size 0, a sum that wraps, a file that is too small or of the wrong kind, or
- * whose seals or mode forbid writing; -ENOMEM; -ENOSPC too many mappings. On error @out is
+ * whose seals or mode forbid writing; -ENOMEM; -EDQUOT too many mappings for @guard. On error @out is
  * unchanged.
  */
 int unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,

@@ -2,9 +2,9 @@
 /*
  * The handler for faults in guest memory. See guest_guard.h.
  *
- * The table of ranges is a fixed array that the handler scans: it runs only when something has gone
- * wrong. An entry's start is published last and cleared first, so a handler in another thread sees
- * whole entries. Only what is async-signal-safe happens in the handler; mmap is called raw, as
+ * The ranges of a guard are a fixed array that the handler scans, as it runs only when something has
+ * gone wrong. Each guard has its own, so that no NIC can take another's. An entry's start is published
+ * last and cleared first, so a handler in another thread sees whole entries. Only what is async-signal-safe happens in the handler; mmap is called raw, as
  * libnetmap takes the place of the C library's.
  */
 #include "vm/guest_guard.h"
@@ -16,33 +16,38 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Regions of 64 NICs with 64 each, and their logs and in-flight regions. */
-#define MAX_RANGES (64u * 66u)
-
 struct range {
 	uintptr_t start; /* 0: free */
 	size_t size;
-	struct unm_guest_guard *guard;
 };
 
-static struct range ranges[MAX_RANGES];
-static unsigned int n_ranges_used; /* entries from here on were never used */
+/* The ranges of one guard. They are not in the guard itself, which may be freed under a handler. */
+struct unm_guest_ranges {
+	struct unm_guest_guard *guard; /* NULL: free */
+	struct range range[UNM_GUEST_MAX_RANGES];
+};
+
+static struct unm_guest_ranges all[UNM_GUEST_MAX_GUARDS];
 static struct sigaction old_bus, old_segv;
 static bool is_installed;
 static int (*tell_added)(const void *start, size_t size);
 static void (*tell_removed)(const void *start);
 
+/* The range that @addr is in, and whose it is; NULL: none. */
 static struct range *
-find_range(uintptr_t addr)
+find_range(uintptr_t addr, struct unm_guest_guard **guard)
 {
-	const unsigned int n = __atomic_load_n(&n_ranges_used, __ATOMIC_ACQUIRE);
-	unsigned int i;
+	unsigned int k, i;
 
-	for (i = 0; i < n; i++) {
-		const uintptr_t start = __atomic_load_n(&ranges[i].start, __ATOMIC_ACQUIRE);
+	for (k = 0; k < UNM_GUEST_MAX_GUARDS; k++) {
+		*guard = __atomic_load_n(&all[k].guard, __ATOMIC_ACQUIRE);
+		for (i = 0; *guard != NULL && i < UNM_GUEST_MAX_RANGES; i++) {
+			struct range *r = &all[k].range[i];
+			const uintptr_t start = __atomic_load_n(&r->start, __ATOMIC_ACQUIRE);
 
-		if (start != 0 && addr - start < ranges[i].size)
-			return &ranges[i];
+			if (start != 0 && addr - start < r->size)
+				return r;
+		}
 	}
 	return NULL;
 }
@@ -69,11 +74,12 @@ on_fault(int sig, siginfo_t *info, void *context)
 {
 	const int saved_errno = errno;
 	const uint64_t one = 1;
+	struct unm_guest_guard *guard;
 	struct range *r = NULL;
 
 	/* Codes above 0 are the kernel's own: a signal that somebody sent has no address. */
 	if (info->si_code > 0)
-		r = find_range((uintptr_t)info->si_addr);
+		r = find_range((uintptr_t)info->si_addr, &guard);
 	if (r == NULL || syscall(SYS_mmap, r->start, r->size, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 				 0) != (long)r->start) {
@@ -81,9 +87,9 @@ on_fault(int sig, siginfo_t *info, void *context)
 		errno = saved_errno;
 		return;
 	}
-	__atomic_store_n(&r->guard->failed, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&guard->failed, 1, __ATOMIC_RELEASE);
 	/* A full counter is readable as well. */
-	(void)!syscall(SYS_write, r->guard->event_fd, &one, sizeof(one));
+	(void)!syscall(SYS_write, guard->event_fd, &one, sizeof(one));
 	errno = saved_errno;
 }
 
@@ -101,17 +107,37 @@ install(void)
 	return 0;
 }
 
+static struct unm_guest_ranges *
+take_ranges(struct unm_guest_guard *g)
+{
+	unsigned int k;
+
+	for (k = 0; k < UNM_GUEST_MAX_GUARDS; k++) {
+		if (all[k].guard == NULL) {
+			__atomic_store_n(&all[k].guard, g, __ATOMIC_RELEASE);
+			return &all[k];
+		}
+	}
+	return NULL;
+}
+
 int
 unm_guest_guard_init(struct unm_guest_guard *g)
 {
 	const int err = install();
 
-	g->event_fd = -1;
-	g->failed = 0;
+	*g = (struct unm_guest_guard){.event_fd = -1};
 	if (err < 0)
 		return err;
 	g->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return g->event_fd < 0 ? -errno : 0;
+	if (g->event_fd < 0)
+		return -errno;
+	g->ranges = take_ranges(g);
+	if (g->ranges == NULL) {
+		unm_guest_guard_fini(g);
+		return -EUSERS;
+	}
+	return 0;
 }
 
 void
@@ -120,6 +146,9 @@ unm_guest_guard_fini(struct unm_guest_guard *g)
 	if (g->event_fd >= 0)
 		close(g->event_fd);
 	g->event_fd = -1;
+	if (g->ranges != NULL)
+		__atomic_store_n(&g->ranges->guard, NULL, __ATOMIC_RELEASE);
+	g->ranges = NULL;
 }
 
 void
@@ -130,22 +159,28 @@ unm_guest_guard_tell(
 	tell_removed = removed;
 }
 
-int
-unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size)
+/* The entry of @g whose start is @start; 0: a free one. */
+static struct range *
+find_entry(const struct unm_guest_guard *g, uintptr_t start)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_RANGES; i++) {
-		if (ranges[i].start == 0)
-			break;
+	for (i = 0; i < UNM_GUEST_MAX_RANGES; i++) {
+		if (g->ranges->range[i].start == start)
+			return &g->ranges->range[i];
 	}
-	if (i == MAX_RANGES)
-		return -ENOSPC;
-	ranges[i].size = size;
-	ranges[i].guard = g;
-	__atomic_store_n(&ranges[i].start, (uintptr_t)start, __ATOMIC_RELEASE);
-	if (i >= n_ranges_used)
-		__atomic_store_n(&n_ranges_used, i + 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+int
+unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size)
+{
+	struct range *r = find_entry(g, 0);
+
+	if (r == NULL)
+		return -EDQUOT;
+	r->size = size;
+	__atomic_store_n(&r->start, (uintptr_t)start, __ATOMIC_RELEASE);
 	if (tell_added != NULL)
 		tell_added(start, size);
 	return 0;
@@ -154,14 +189,11 @@ unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size)
 void
 unm_guest_guard_remove(struct unm_guest_guard *g, const void *start)
 {
-	unsigned int i;
+	struct range *r = find_entry(g, (uintptr_t)start);
 
-	for (i = 0; i < n_ranges_used; i++) {
-		if (ranges[i].start == (uintptr_t)start && ranges[i].guard == g) {
-			if (tell_removed != NULL)
-				tell_removed(start);
-			__atomic_store_n(&ranges[i].start, 0, __ATOMIC_RELEASE);
-			return;
-		}
-	}
+	if (r == NULL)
+		return;
+	if (tell_removed != NULL)
+		tell_removed(start);
+	__atomic_store_n(&r->start, 0, __ATOMIC_RELEASE);
 }

@@ -23,17 +23,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define UNM_GUEST_MAX_REGIONS 64u /* of one guest's memory (guest_mem.h) */
+/* NICs of one process */
+#define UNM_GUEST_MAX_GUARDS 64u
+/*
+ * Of one NIC: regions, dirty log, in-flight region and records; all of them twice, as what is new is
+ * mapped before what it replaces is unmapped.
+ */
+#define UNM_GUEST_MAX_RANGES (2 * (UNM_GUEST_MAX_REGIONS + 3))
+
+struct unm_guest_ranges;
+
 /* One for each NIC. */
 struct unm_guest_guard {
 	int event_fd;	 /* readable after a fault; the owner's to poll, closed by _fini() */
 	uint32_t failed; /* W: handler */
+	struct unm_guest_ranges *ranges;
 };
 
 /**
  * unm_guest_guard_init() - a guard without ranges; installs the handler when it is the first
  *
  * The handler is for SIGBUS and SIGSEGV and runs on the stack of whoever faults. It stays until the
- * process ends. Return: 0 or a negative errno.
+ * process ends. Return: 0; -EUSERS there are UNM_GUEST_MAX_GUARDS; or another negative errno.
  */
 int unm_guest_guard_init(struct unm_guest_guard *g);
 
@@ -43,7 +55,7 @@ void unm_guest_guard_fini(struct unm_guest_guard *g);
 /**
  * unm_guest_guard_add() - watch [start, start + size), whole pages of one mapping
  *
- * Return: 0, -ENOSPC the process has too many ranges.
+ * Return: 0, -EDQUOT @g has UNM_GUEST_MAX_RANGES. What other guards have makes no difference.
  */
 int unm_guest_guard_add(struct unm_guest_guard *g, void *start, size_t size);
 

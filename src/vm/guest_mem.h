@@ -20,8 +20,7 @@
 
 #include "vm/guest_file.h"
 
-#define UNM_GUEST_MAX_REGIONS 64u
-#define UNM_GUEST_PAGE_SHIFT  12 /* of the dirty log */
+#define UNM_GUEST_PAGE_SHIFT 12 /* of the dirty log */
 
 /* As the front end describes it; nothing in here is to be believed. */
 struct unm_guest_region_desc {

@@ -105,6 +105,9 @@ uint64_t vu_offered_protocol(const struct unm_vu_backend *b);
 vu_handler vu_set_mem_table, vu_get_max_mem_slots, vu_add_mem_reg, vu_rem_mem_reg;
 vu_handler vu_set_log_base, vu_set_log_fd;
 
+/* unm_guest_file_map() of @what has failed. Return: @err. */
+int vu_fail_file(struct unm_vu_backend *b, int err, const char *what);
+
 /* ring_msgs.c */
 vu_handler vu_set_vring_num, vu_set_vring_addr, vu_set_vring_base, vu_get_vring_base;
 vu_handler vu_set_vring_kick, vu_set_vring_call, vu_set_vring_err, vu_set_vring_enable;

@@ -58,7 +58,7 @@ adopt(struct unm_vu_backend *b, const struct unm_vu_inflight *f, int fd)
 
 	err = unm_guest_file_map(&file, fd, region_size(f), f->mmap_ofs, &b->guard);
 	if (err < 0)
-		return vu_fail(b, err, "the region's file is too small or can't be mapped shared");
+		return vu_fail_file(b, err, "the in-flight region");
 	unm_guest_file_unmap(&b->inflight);
 	b->inflight = file;
 	b->inflight_queues = f->num_queues;

@@ -12,6 +12,8 @@
 
 /* The descriptors are closed with the message: a mapping does not need them. */
 
+#define VU_TOO_MANY_MAPPINGS "more than %u mappings at a time for one NIC"
+
 static struct unm_guest_region_desc
 region_desc(const struct unm_vu_region *r)
 {
@@ -31,8 +33,23 @@ fail_region(struct unm_vu_backend *b, int err)
 		return vu_fail(b, err, "regions overlap");
 	case -ENOSPC:
 		return vu_fail(b, err, "more than %u regions", UNM_GUEST_MAX_REGIONS);
+	case -EDQUOT:
+		return vu_fail(b, err, VU_TOO_MANY_MAPPINGS, UNM_GUEST_MAX_RANGES);
 	default:
 		return vu_fail(b, err, "%s", strerror(-err));
+	}
+}
+
+int
+vu_fail_file(struct unm_vu_backend *b, int err, const char *what)
+{
+	switch (err) {
+	case -EINVAL:
+		return vu_fail(b, err, "%s's file is too small or can't be mapped shared", what);
+	case -EDQUOT:
+		return vu_fail(b, err, VU_TOO_MANY_MAPPINGS, UNM_GUEST_MAX_RANGES);
+	default:
+		return vu_fail(b, err, "%s: %s", what, strerror(-err));
 	}
 }
 
@@ -102,7 +119,7 @@ vu_set_log_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	const int err = unm_guest_mem_set_log(&b->mem, m->fd[0], log->size, log->ofs);
 
 	if (err < 0)
-		return vu_fail(b, err, "the log's file is too small or can't be mapped shared");
+		return vu_fail_file(b, err, "the log");
 	unm_guest_mem_enable_log(&b->mem, (b->features & UNM_VU_F_LOG_ALL) != 0);
 	return vu_reply_u64(b, 0);
 }

@@ -325,6 +325,51 @@ survives_truncation(void **state)
 	close(fd_other);
 }
 
+/* Every NIC but one maps all that it may, and more: the last one gets all of its own. */
+static void
+each_guard_has_its_own_room(void **state)
+{
+	static struct unm_guest_guard guard[UNM_GUEST_MAX_GUARDS], more;
+	const struct unm_guest_region_desc d = region(0, PAGE, 0, 0);
+	const int fd = make_file(PAGE);
+	struct unm_guest_mem m;
+	unsigned int k, i;
+
+	(void)state;
+	for (k = 0; k < UNM_GUEST_MAX_GUARDS; k++)
+		assert_int_equal(unm_guest_guard_init(&guard[k]), 0);
+	assert_int_equal(unm_guest_guard_init(&more), -EUSERS);
+	for (k = 0; k + 1 < UNM_GUEST_MAX_GUARDS; k++) {
+		/* None of them is touched, so any address will do. */
+		for (i = 0; i < UNM_GUEST_MAX_RANGES; i++)
+			assert_int_equal(unm_guest_guard_add(&guard[k],
+						 (void *)(uintptr_t)((i + 1) * PAGE), PAGE),
+				0);
+		assert_int_equal(
+			unm_guest_guard_add(&guard[k], (void *)(uintptr_t)PAGE, PAGE), -EDQUOT);
+	}
+	unm_guest_mem_init(&m);
+	m.guard = &guard[0];
+	assert_int_equal(unm_guest_mem_add(&m, &d, fd), -EDQUOT);
+	m.guard = &guard[k];
+	for (i = 0; i < UNM_GUEST_MAX_REGIONS; i++) {
+		const struct unm_guest_region_desc r = region(i * PAGE, PAGE, i * PAGE, 0);
+
+		assert_int_equal(unm_guest_mem_add(&m, &r, fd), 0);
+	}
+	assert_int_equal(unm_guest_mem_set_log(&m, fd, PAGE, 0), 0);
+	assert_int_equal(unm_guest_mem_replace(&m, &d, &fd, 1), 0);
+	assert_int_equal(unm_guest_mem_set_log(&m, fd, PAGE, 0), 0);
+
+	unm_guest_mem_clear(&m);
+	for (k = 0; k < UNM_GUEST_MAX_GUARDS; k++) {
+		for (i = 0; i < UNM_GUEST_MAX_RANGES; i++)
+			unm_guest_guard_remove(&guard[k], (void *)(uintptr_t)((i + 1) * PAGE));
+		unm_guest_guard_fini(&guard[k]);
+	}
+	close(fd);
+}
+
 /* What is not guarded still kills: with the range removed, and for memory that was never ours. */
 static void
 other_faults_kill(void **state)
@@ -371,6 +416,7 @@ main(void)
 		cmocka_unit_test(replaces_all_or_nothing),
 		cmocka_unit_test(logs_pages),
 		cmocka_unit_test(survives_truncation),
+		cmocka_unit_test(each_guard_has_its_own_room),
 		cmocka_unit_test(other_faults_kill),
 	};
 
