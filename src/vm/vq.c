@@ -44,6 +44,14 @@ unm_vq_break(struct unm_vq *q, const char *why)
 	return -EPROTO;
 }
 
+/* Does what is known of the in-flight part hold for @c? */
+static bool
+keeps_inflight(const struct unm_vq *q, const struct unm_vq_config *c)
+{
+	return c->goes_on && q->inf.part != NULL && q->inf.part == c->inflight &&
+	       q->c.num == c->num && q->c.is_packed == c->is_packed;
+}
+
 int
 unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 {
@@ -52,15 +60,17 @@ unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 	if (q->running || c->num == 0 || c->num > UNM_VQ_MAX_SIZE ||
 		(!c->is_packed && (c->num & (c->num - 1)) != 0))
 		return -EINVAL;
-	unm_inflight_stop(q);
+	if (!keeps_inflight(q, c))
+		unm_inflight_stop(q);
 	q->c = *c;
 	q->broken = NULL;
 	q->max_chain = c->num < CHAIN_FLOOR ? CHAIN_FLOOR : c->num;
 	if (q->max_chain > UNM_VQ_MAX_PARTS)
 		q->max_chain = UNM_VQ_MAX_PARTS;
 	err = c->is_packed ? unm_vq_packed_map(q) : unm_vq_split_map(q);
-	if (err == 0)
-		err = c->is_packed ? unm_vq_packed_start(q) : unm_vq_split_start(q);
+	if (err != 0)
+		return err; /* in other memory it may go on */
+	err = c->is_packed ? unm_vq_packed_start(q) : unm_vq_split_start(q);
 	if (err != 0) {
 		unm_inflight_stop(q);
 		return err;
@@ -87,7 +97,7 @@ unm_vq_stop(struct unm_vq *q)
 		}
 		q->c.base = q->c.is_packed ? unm_vq_packed_base(q) : q->s.done;
 		q->running = false;
-		unm_inflight_stop(q);
+		unm_inflight_halt(q);
 	}
 	return q->c.base;
 }

@@ -61,6 +61,8 @@ struct unm_vq_config {
 	/* Packed: the record of this ring (record.h), which is kept without an in-flight part. */
 	struct unm_record *record; /* or NULL */
 	bool base_is_ours;	   /* what unm_vq_stop() has said */
+	/* Nobody has had a reason to change the in-flight part since unm_vq_stop(): not read again */
+	bool goes_on;
 };
 
 struct unm_vq;
@@ -79,7 +81,9 @@ void unm_vq_free(struct unm_vq *q);
  * unm_vq_start() - begin to serve the rings that @c describes
  *
  * With an in-flight part, what a server before us took and did not complete is served (peeked)
- * first, in the order in which it was taken.
+ * first, in the order in which it was taken. To find that takes a look at each of its entries (1 ms
+ * and more for 32768), unless the queue goes on: then what this queue itself has left is served
+ * first, and the part is not read.
  *
  * With a record, a packed ring goes on where that says, if it is about this ring; a ring that is in
  * use, and nobody knows where it stands, starts broken.

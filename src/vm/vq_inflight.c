@@ -29,12 +29,36 @@ packed_part(const struct unm_vq *q)
 	return q->inf.part;
 }
 
-static int
-by_counter(const void *a, const void *b)
+/*
+ * Sort by counter, in linear time, as the counters are the front end's to write: by one byte after
+ * the other, from the lowest on. Those of a server that has died span few numbers, which takes two
+ * rounds. Return: @a or @tmp, where the result is.
+ */
+static struct found *
+sort_found(struct found *a, struct found *tmp, uint32_t n)
 {
-	const struct found *x = a, *y = b;
+	uint64_t min = UINT64_MAX, max = 0;
+	unsigned int shift;
+	uint32_t i;
 
-	return x->counter < y->counter ? -1 : x->counter > y->counter;
+	for (i = 0; i < n; i++) {
+		min = a[i].counter < min ? a[i].counter : min;
+		max = a[i].counter > max ? a[i].counter : max;
+	}
+	for (shift = 0; n > 0 && shift < 64 && (max - min) >> shift != 0; shift += 8) {
+		uint32_t at[257] = {0}; /* where the next one with this byte goes */
+		struct found *sorted = tmp;
+
+		for (i = 0; i < n; i++)
+			at[1 + ((a[i].counter - min) >> shift & 0xff)]++;
+		for (i = 1; i < 256; i++)
+			at[i] += at[i - 1];
+		for (i = 0; i < n; i++)
+			sorted[at[(a[i].counter - min) >> shift & 0xff]++] = a[i];
+		tmp = a;
+		a = sorted;
+	}
+	return a;
 }
 
 static int
@@ -67,14 +91,40 @@ unm_inflight_stop(struct unm_vq *q)
 	q->inf = (struct inflight_state){0};
 }
 
-/* What was found becomes what is resumed. */
+void
+unm_inflight_halt(struct unm_vq *q)
+{
+	struct inflight_state *f = &q->inf;
+	const uint32_t n_taken = f->taken_pos - f->flushed_pos;
+	const uint32_t n_left = f->taken_pos < f->n_resume ? f->n_resume - f->taken_pos : 0;
+	uint32_t i;
+
+	if (f->part == NULL)
+		return;
+	/* A queue that was broken has not been rewound, nor flushed. */
+	memmove(f->resume + n_taken, f->resume + f->taken_pos * (n_left > 0), /* down */
+		n_left * sizeof(*f->resume));
+	for (i = 0; i < n_taken; i++) /* at most num */
+		f->resume[i] = f->taken[(f->flushed_pos + i) & f->taken_mask];
+	if (f->n_noted > 0)
+		f->free_head = f->noted_head; /* of a chain that was not taken */
+	f->n_noted = 0;
+	f->n_resume = n_taken + n_left;
+	f->n_unwrite = f->done_pos - f->flushed_pos;
+	f->taken_pos = f->done_pos = f->flushed_pos = 0;
+}
+
+/*
+ * What was found becomes what is resumed. @found has room for twice num, of which the second half is
+ * scratch.
+ */
 static void
 set_resume(struct unm_vq *q, struct found *found, uint32_t n)
 {
 	struct inflight_state *f = &q->inf;
 	uint32_t i;
 
-	qsort(found, n, sizeof(*found), by_counter);
+	found = sort_found(found, found + q->c.num, n);
 	for (i = 0; i < n; i++)
 		f->resume[i] = found[i].entry;
 	f->n_resume = n;
@@ -116,9 +166,13 @@ unm_inflight_start_split(struct unm_vq *q, uint16_t used_idx)
 	struct found *found;
 	uint32_t i, n = 0;
 
+	if (q->inf.part != NULL) {
+		STORE(p->used_idx, used_idx);
+		return 0;
+	}
 	if (version != 0 && (version != UNM_INFLIGHT_VERSION || UNM_READ_ONCE(p->desc_num) != num))
 		return -EINVAL;
-	found = calloc(num, sizeof(*found));
+	found = calloc(2u * num, sizeof(*found));
 	if (found == NULL || alloc_state(q) != 0) {
 		free(found);
 		return -ENOMEM;
@@ -267,14 +321,14 @@ rebuild_free_list(struct unm_vq *q, struct unm_inflight_packed *p)
 /*
  * A batch is written from its second completion on, and published by its first. One that was never
  * published has left completions that the driver would believe as soon as it gets there: their
- * slots become the driver's offers again, as they were.
+ * slots become the driver's offers again, as they were. @n: chains from @at on, of those resumed.
  */
 static void
-unwrite_completions(struct unm_vq *q, struct packed_pos at)
+unwrite_completions(struct unm_vq *q, struct packed_pos at, uint32_t n)
 {
 	uint32_t i;
 
-	for (i = 0; i < q->inf.n_resume; i++) {
+	for (i = 0; i < n; i++) { /* at most num */
 		const uint16_t flags = at.wrap ? DESC_F_AVAIL : DESC_F_USED;
 
 		guest_store16_release(&q->p.desc[at.idx].flags, flags);
@@ -293,9 +347,14 @@ unm_inflight_start_packed(struct unm_vq *q, struct packed_pos *used)
 	uint32_t i, n = 0, slots = 0;
 	int err = 0;
 
+	if (q->inf.part != NULL) {
+		*used = q->p.done_flushed;
+		unwrite_completions(q, *used, q->inf.n_unwrite);
+		return 0;
+	}
 	if (version != 0 && (version != UNM_INFLIGHT_VERSION || UNM_READ_ONCE(p->desc_num) != num))
 		return -EINVAL;
-	found = calloc(num, sizeof(*found));
+	found = calloc(2u * num, sizeof(*found));
 	if (found == NULL || alloc_state(q) != 0) {
 		free(found);
 		return -ENOMEM;
@@ -323,7 +382,7 @@ unm_inflight_start_packed(struct unm_vq *q, struct packed_pos *used)
 		p->old_used_idx = used->idx;
 		STORE(p->old_used_wrap, used->wrap);
 		set_resume(q, found, n);
-		unwrite_completions(q, *used);
+		unwrite_completions(q, *used, n);
 	} else {
 		unm_inflight_stop(q);
 	}

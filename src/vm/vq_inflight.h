@@ -27,12 +27,19 @@
  * @used_idx: of the ring
  * @used: in: where to begin in a fresh part; out: where the used index is
  *
- * On success q->inf.n_resume chains are served first. Return: 0, -EINVAL the part makes no sense
- * for this ring, -ENOMEM.
+ * On success q->inf.n_resume chains are served first. After unm_inflight_halt() these are known, and
+ * the part's entries are not looked at. Return: 0, -EINVAL the part makes no sense for this ring,
+ * -ENOMEM.
  */
 int unm_inflight_start_split(struct unm_vq *q, uint16_t used_idx);
 int unm_inflight_start_packed(struct unm_vq *q, struct packed_pos *used);
 void unm_inflight_stop(struct unm_vq *q);
+
+/*
+ * The queue stops and may go on: what is in flight now will be resumed, in order. That is what a
+ * server after us would find.
+ */
+void unm_inflight_halt(struct unm_vq *q);
 
 /* Is the next chain one to be resumed? Then its entry, which for a split ring is its head. */
 static inline bool

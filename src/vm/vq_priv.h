@@ -152,6 +152,7 @@ struct inflight_state {
 	uint16_t *taken;	    /* entries of the chains between flushed_pos and taken_pos */
 	uint16_t *resume;	    /* entries that a server before us left, in order */
 	uint32_t n_resume;	    /* taken_pos below it: the next chain is one of these */
+	uint32_t n_unwrite;	    /* packed: of these, written to the ring and not published */
 	uint16_t batch_head;	    /* split: last one linked */
 	uint16_t free_head;	    /* packed */
 	uint16_t noted_head;	    /* packed: first entry of the chain being taken */

@@ -231,6 +231,36 @@ stop_and_start(struct model *m)
 	m->device_sleeps = m->driver_sleeps = false;
 }
 
+/*
+ * Halted for a message, sound or broken, and started where it was: as after a death, and without a look
+ * at the in-flight part, which is not what it was while the queue starts.
+ */
+static void
+halt_and_go_on(struct model *m)
+{
+	static uint8_t part[UNM_INFLIGHT_PART(MAX_SEEN)];
+	const size_t size = m->r.inflight != NULL ? UNM_INFLIGHT_PART(m->r.c.num) : 0;
+	const bool breaks = size > 0 && pick(m, 4) == 0;
+	struct unm_vq_config c;
+
+	if (breaks)
+		unm_vq_break(m->r.q, "the model says so");
+	c = rig_vq_config(&m->r, unm_vq_stop(m->r.q));
+	c.base_is_ours = !breaks;
+	c.goes_on = true;
+	if (size > 0) {
+		memcpy(part, m->r.inflight, size);
+		memset(m->r.inflight, 0xff, size);
+	}
+	assert_int_equal(unm_vq_start(m->r.q, &c), 0);
+	if (size > 0)
+		memcpy(m->r.inflight, part, size);
+	if (breaks)
+		m->pushed = m->flushed;
+	m->flushed = m->peeked = m->pushed;
+	m->device_sleeps = m->driver_sleeps = false;
+}
+
 /* The server is killed between two operations; what it had not published is seen again, once. */
 static void
 crash(struct model *m)
@@ -260,6 +290,8 @@ any_step(struct model *m)
 			stop_and_start(m);
 		else if (pick(m, 10) == 0)
 			crash(m);
+		else if (pick(m, 10) == 0)
+			halt_and_go_on(m);
 		break;
 	case 4:
 		if (!m->device_sleeps)
