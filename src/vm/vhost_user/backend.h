@@ -122,9 +122,9 @@ int unm_vu_set_records(struct unm_vu_backend *b, int fd);
 void unm_vu_backend_free(struct unm_vu_backend *b);
 
 /**
- * unm_vu_readable() - read and handle what is there, at most a bounded number of messages
+ * unm_vu_readable() - read and handle what is there, for a bounded number of messages and time
  *
- * Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the
+ * What is left keeps one of the three descriptors below readable. Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the
  * reason is logged, and the connection is to be ended.
  */
 int unm_vu_readable(struct unm_vu_backend *b);
@@ -133,7 +133,10 @@ int unm_vu_fd(const struct unm_vu_backend *b);
 
 /* Readable when memory of the front end has gone (guest_guard.h): then unm_vu_readable() fails. */
 int unm_vu_fault_fd(const struct unm_vu_backend *b);
-/* Readable when a message has not been finished for too long: then unm_vu_readable() fails. */
+/*
+ * Readable when a message has not been finished for too long: then unm_vu_readable() fails. Or when
+ * rings are still to be started: then it starts some.
+ */
 int unm_vu_timer_fd(const struct unm_vu_backend *b);
 struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
 

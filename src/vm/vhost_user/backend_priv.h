@@ -13,6 +13,10 @@
  *     messages that unmap memory. A ring whose memory is gone by then waits.
  *
  * GET_VRING_BASE and RESET_DEVICE lead to stopped from everywhere. Enabled or not is independent.
+ *
+ * To start a ring can take a while: its in-flight part is read, entry by entry. So a ring that was
+ * halted goes on without that, unless the part may be another one or the ring begins elsewhere
+ * (vu_ring.goes_on); and of many rings that start at once, each turn starts some.
  */
 #ifndef UNM_VM_VHOST_USER_BACKEND_PRIV_H
 #define UNM_VM_VHOST_USER_BACKEND_PRIV_H
@@ -36,6 +40,7 @@ struct vu_ring {
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	bool has_addr, has_base;      /* num: not 0 */
 	bool has_own_base;
+	bool goes_on;  /* halted, and its in-flight part is as the queue has left it */
 	bool has_kick; /* waiting or started */
 	bool is_started;
 	bool is_enabled;
@@ -56,8 +61,11 @@ struct unm_vu_backend {
 	bool has_asked;	  /* GET_FEATURES has come */
 	bool owner_first; /* SET_OWNER came before it, as from User-Mode Linux */
 	uint8_t status;
-	bool is_driver_ok; /* as the device was told */
-	bool is_midway;	   /* a message has begun, and the timer with it */
+	bool is_driver_ok;	 /* as the device was told */
+	bool is_midway;		 /* a message has begun, and the timer with it */
+	uint64_t turn_end_ns;	 /* of this call of unm_vu_readable() */
+	bool is_starting;	 /* vu_start_all() is not done */
+	unsigned int start_next; /* is_starting: the ring whose turn it is */
 	int timer_fd;
 
 	struct unm_guest_guard guard;
@@ -140,9 +148,17 @@ void vu_ring_reset(struct unm_vu_backend *b, unsigned int idx);
 
 void vu_ring_set_enabled(struct unm_vu_backend *b, unsigned int idx, bool enabled);
 
-/* Around a change of what all rings depend on; rings that can't go on wait, which is logged. */
+/*
+ * Around a change of what all rings depend on; rings that can't go on wait, which is logged. Rings
+ * for which this turn has no time left are started in the next ones, before the next message is
+ * read: so no message ever sees a start that is not done.
+ */
 void vu_halt_all(struct unm_vu_backend *b);
 void vu_start_all(struct unm_vu_backend *b);
+void vu_start_more(struct unm_vu_backend *b);
+
+/* Is it the other NICs' turn? */
+bool vu_turn_is_over(const struct unm_vu_backend *b);
 
 /* Tell the device if DRIVER_OK has come or gone. After anything that may change it. */
 void vu_update_driver_ok(struct unm_vu_backend *b);

@@ -54,6 +54,7 @@ static int
 adopt(struct unm_vu_backend *b, const struct unm_vu_inflight *f, int fd)
 {
 	struct unm_guest_file file = {0};
+	unsigned int i;
 	int err;
 
 	err = unm_guest_file_map(&file, fd, region_size(f), f->mmap_ofs, &b->guard);
@@ -63,6 +64,8 @@ adopt(struct unm_vu_backend *b, const struct unm_vu_inflight *f, int fd)
 	b->inflight = file;
 	b->inflight_queues = f->num_queues;
 	b->inflight_size = f->queue_size;
+	for (i = 0; i < b->ops->n_rings; i++)
+		b->ring[i].goes_on = false;
 	return 0;
 }
 

@@ -72,6 +72,7 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 		.base = r->base,
 		.record = get_record(b, idx),
 		.base_is_ours = r->has_own_base && r->base == r->own_base,
+		.goes_on = r->goes_on,
 	};
 	if (!r->has_base)
 		c->base = c->is_packed ? PACKED_FRESH : 0;
@@ -126,6 +127,7 @@ vu_ring_halt(struct unm_vu_backend *b, unsigned int idx)
 	r->base = r->own_base = unm_vq_stop(r->q);
 	r->has_base = true;
 	r->has_own_base = unm_vq_broken_reason(r->q) == NULL;
+	r->goes_on = true;
 	r->is_started = false;
 }
 
@@ -135,6 +137,7 @@ vu_ring_stop(struct unm_vu_backend *b, unsigned int idx)
 	struct vu_ring *r = &b->ring[idx];
 
 	vu_ring_halt(b, idx);
+	r->goes_on = false;
 	unm_vq_set_call_fd(r->q, -1);
 	if (r->kick_fd >= 0)
 		close(r->kick_fd);
@@ -199,12 +202,21 @@ vu_halt_all(struct unm_vu_backend *b)
 void
 vu_start_all(struct unm_vu_backend *b)
 {
-	unsigned int i;
+	b->is_starting = true;
+	b->start_next = 0;
+	vu_start_more(b);
+}
 
-	for (i = 0; i < b->ops->n_rings; i++) {
-		if (vu_ring_try_start(b, i) < 0)
+void
+vu_start_more(struct unm_vu_backend *b)
+{
+	while (b->start_next < b->ops->n_rings) {
+		if (vu_ring_try_start(b, b->start_next++) < 0)
 			unm_vm_log(b->name, "vhost-user: %s; it waits for memory", b->reason);
+		if (vu_turn_is_over(b))
+			break; /* one at least is done, so that it ends */
 	}
+	b->is_starting = b->start_next < b->ops->n_rings;
 	vu_update_driver_ok(b);
 }
 

@@ -72,6 +72,7 @@ vu_set_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return err;
 	b->ring[s->index].base = s->num;
 	b->ring[s->index].has_base = true;
+	b->ring[s->index].goes_on = false;
 	return 0;
 }
 

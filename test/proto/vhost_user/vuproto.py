@@ -363,18 +363,20 @@ def pass_frame(src, dst):
 class Server:
     """netmapd, and nm-vhost-user with NICs a and b on one switch."""
 
-    def __init__(self, args=(), nics=("a", "b"), wait=True, ports="valevu:%s", before=lambda server: None):
+    def __init__(self, args=(), nics=("a", "b"), wait=True, ports="valevu:%s", before=lambda server: None,
+                 nic_args=None):
         self.daemon = u.Daemon()
         self.dir = tempfile.mkdtemp(prefix="unm-vu-")
         self.log = open(os.path.join(self.dir, "log"), "w+b")
         self.args, self.nics, self.ports = args, nics, ports
+        self.nic_args = nic_args or {}
         before(self)
         self.start(wait)
 
     def start(self, wait=True):
         cmd = [program(), *self.args]
         for nic in self.nics:
-            cmd += ["--socket", self.path(nic), "--port", self.ports % nic]
+            cmd += ["--socket", self.path(nic), "--port", self.ports % nic, *self.nic_args.get(nic, ())]
         self.proc = subprocess.Popen(cmd, env=self.env(), stdout=subprocess.PIPE, stderr=self.log)
         if wait:
             self.wait_ready()
