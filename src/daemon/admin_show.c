@@ -13,6 +13,7 @@
 #include "daemon/admin.h"
 #include "daemon/bitmap.h"
 #include "daemon/join.h"
+#include "daemon/missing.h"
 #include "daemon/nic.h"
 #include "daemon/offload.h"
 #include "daemon/proc.h"
@@ -453,6 +454,14 @@ show_descs(const struct unm_server *srv, struct unm_json *j, pid_t pid)
 }
 
 static void
+read_comm(pid_t pid, char *comm, size_t size)
+{
+	if (!unm_proc_read(pid, "comm", comm, size, NULL))
+		comm[0] = '\0';
+	comm[strcspn(comm, "\n")] = '\0';
+}
+
+static void
 show_clients(const struct unm_server *srv, struct unm_json *j, const char *name)
 {
 	const struct unm_session *s;
@@ -462,9 +471,7 @@ show_clients(const struct unm_server *srv, struct unm_json *j, const char *name)
 	for (s = srv->sessions; s != NULL; s = s->next) {
 		if (s->slot == 0)
 			continue;
-		if (!unm_proc_read(s->pid, "comm", comm, sizeof(comm), NULL))
-			comm[0] = '\0';
-		comm[strcspn(comm, "\n")] = '\0';
+		read_comm(s->pid, comm, sizeof(comm));
 		unm_json_open(j, NULL, '{');
 		unm_json_u64(j, "pid", (uint64_t)s->pid);
 		unm_json_u64(j, "uid", s->uid);
@@ -474,6 +481,27 @@ show_clients(const struct unm_server *srv, struct unm_json *j, const char *name)
 		show_descs(srv, j, s->pid);
 		unm_json_close(j, '}');
 	}
+}
+
+/* Clients of a run before that may still come back. */
+static void
+show_late(const struct unm_server *srv, struct unm_json *j)
+{
+	const struct unm_missing *m;
+	char comm[32];
+
+	unm_json_open(j, "late_clients", '[');
+	for (m = srv->missing; m != NULL; m = m->next) {
+		if (!m->is_late)
+			continue;
+		read_comm(m->pid, comm, sizeof(comm));
+		unm_json_open(j, NULL, '{');
+		unm_json_u64(j, "pid", (uint64_t)m->pid);
+		unm_json_str(j, "program", comm);
+		unm_json_bool(j, "stopped", unm_missing_is_stopped(m));
+		unm_json_close(j, '}');
+	}
+	unm_json_close(j, ']');
 }
 
 static void
@@ -509,6 +537,7 @@ show_daemon(const struct unm_server *srv, struct unm_json *j, const char *name)
 	unm_json_u64(j, "max_fds", nofile.rlim_cur);
 	unm_json_bool(j, "syscall_filter", srv->is_confined);
 	unm_json_bool(j, "syscall_filter_wanted", srv->cfg.use_seccomp);
+	show_late(srv, j);
 	unm_json_close(j, '}');
 }
 

@@ -159,6 +159,8 @@ struct unm_domain {
 	struct unm_port_defaults defaults;
 	struct unm_nic_setting *nic_settings;
 	struct unm_offload *offloads;
+	/* Clients of a run before may come back, with ports that are not known here: missing.h */
+	bool has_late;
 	struct unm_loop *loop; /* of the server; NULL in tests */
 	/* What has to survive a crash has changed; NULL in tests */
 	void (*save)(struct unm_domain *dom);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The event loop. See loop.h. */
-/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait */
+/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait pidfd_open */
 #include "daemon/loop.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MAX_HANGUPS 65536 /* at one go; more than there can be descriptors in a segment's table */
@@ -81,6 +82,22 @@ unm_loop_close(struct unm_loop *loop, struct unm_source *src)
 	unm_loop_del(loop, src);
 	close(src->fd);
 	src->fd = -1;
+}
+
+int
+unm_loop_add_process(struct unm_loop *loop, struct unm_source *src, int pid)
+{
+	int ret;
+
+	src->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (src->fd < 0)
+		return -errno;
+	ret = unm_loop_add(loop, src, EPOLLIN);
+	if (ret < 0) {
+		close(src->fd);
+		src->fd = -1;
+	}
+	return ret;
 }
 
 int

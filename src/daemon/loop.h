@@ -32,6 +32,14 @@ int unm_loop_add(struct unm_loop *loop, struct unm_source *src, uint32_t events)
 int unm_loop_mod(struct unm_loop *loop, struct unm_source *src, uint32_t events);
 void unm_loop_del(struct unm_loop *loop, struct unm_source *src);
 
+/**
+ * unm_loop_add_process() - watch process @pid: @src, whose fd becomes a pidfd, is ready when it has
+ * ended. unm_loop_close() ends that
+ *
+ * Return: 0, or negative errno; fd is -1 then.
+ */
+int unm_loop_add_process(struct unm_loop *loop, struct unm_source *src, int pid);
+
 /** unm_loop_close() - the end of @src and of its descriptor, which becomes -1; one of -1: no effect */
 void unm_loop_close(struct unm_loop *loop, struct unm_source *src);
 

@@ -3,10 +3,13 @@
 #include "daemon/missing.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/nic_probe.h"
+#include "daemon/offload.h"
 #include "daemon/proc.h"
 #include "daemon/server.h"
 
@@ -110,27 +113,68 @@ unm_missing_read(struct unm_server *srv, const char *line)
 	m->pid = pid;
 	m->started = started;
 	m->is_late = is_late;
+	m->src.fd = -1;
+	m->srv = srv;
 	m->next = srv->missing;
 	srv->missing = m;
 	return true;
 }
 
+static void
+forget(struct unm_missing *m)
+{
+	struct unm_missing **pp = &m->srv->missing;
+
+	while (*pp != m)
+		pp = &(*pp)->next;
+	*pp = m->next;
+	unm_loop_close(&m->srv->loop, &m->src);
+	free(m);
+}
+
+/* Who of those that are late is still there? What is kept for them depends on it. */
+static void
+take_stock(struct unm_server *srv)
+{
+	const struct unm_missing *m;
+	uint32_t n = 0;
+	pid_t pid = 0;
+
+	for (m = srv->missing; m != NULL; m = m->next) {
+		if (m->src.fd < 0)
+			continue;
+		n++;
+		pid = m->pid;
+	}
+	srv->dom.has_late = n > 0;
+	unm_nic_probe_late(pid, n);
+	if (srv->missing == NULL)
+		unm_region_ids_give_up(&srv->dom.regions.ids);
+}
+
+/* One that was late is not any more. While clients come back the rest is done at the end of that. */
+static void
+one_less(struct unm_server *srv)
+{
+	if (srv->is_restoring)
+		return;
+	take_stock(srv);
+	unm_offload_settle(&srv->dom);
+}
+
 bool
 unm_missing_returned(struct unm_server *srv, pid_t pid)
 {
-	struct unm_missing **pp, *m;
+	struct unm_missing *m = find(srv, pid);
 	bool was_late;
 
-	for (pp = &srv->missing; *pp != NULL; pp = &(*pp)->next) {
-		if ((*pp)->pid == pid) {
-			m = *pp;
-			*pp = m->next;
-			was_late = m->is_late;
-			free(m);
-			return was_late;
-		}
-	}
-	return false;
+	if (m == NULL)
+		return false;
+	was_late = m->is_late;
+	forget(m);
+	if (was_late)
+		one_less(srv);
+	return was_late;
 }
 
 /* Return: its state's letter, or 0: it has ended. */
@@ -177,29 +221,59 @@ unm_missing_look(const struct unm_server *srv)
 	return srv->n_restored + n < srv->n_expected ? UNM_MISSING_UNSURE : worst;
 }
 
+bool
+unm_missing_is_stopped(const struct unm_missing *m)
+{
+	const char state = state_of(m);
+
+	return state == 'T' || state == 't';
+}
+
+static void
+late_ended(struct unm_source *src, uint32_t events)
+{
+	struct unm_missing *m =
+		(struct unm_missing *)(void *)((char *)src - offsetof(struct unm_missing, src));
+	struct unm_server *srv = m->srv;
+
+	(void)events; /* readable is all that a pidfd becomes */
+	forget(m);
+	one_less(srv);
+}
+
+/* Its end is to be noticed. */
+static void
+watch(struct unm_missing *m)
+{
+	if (m->src.fd >= 0)
+		return;
+	m->src.ready = late_ended;
+	if (unm_loop_add_process(&m->srv->loop, &m->src, m->pid) == 0)
+		unm_log(LOG_WARNING,
+			"process %d, a client of the run before, has not come back%s: what only "
+			"it has is left as it is until it does, or ends",
+			(int)m->pid, unm_missing_is_stopped(m) ? ", as it is stopped" : "");
+}
+
 void
 unm_missing_give_up(struct unm_server *srv)
 {
-	struct unm_missing **pp = &srv->missing;
+	struct unm_missing *m, *next;
 
-	while (*pp != NULL) {
-		struct unm_missing *m = *pp;
-
+	for (m = srv->missing; m != NULL; m = next) {
+		next = m->next;
 		m->is_late = true;
-		if (state_of(m) != 0) {
-			pp = &m->next;
-			continue;
-		}
-		*pp = m->next;
-		free(m);
+		if (state_of(m) != 0)
+			watch(m);
+		else
+			forget(m);
 	}
-	if (srv->missing == NULL)
-		unm_region_ids_give_up(&srv->dom.regions.ids);
+	take_stock(srv);
 }
 
 void
 unm_missing_clear(struct unm_server *srv)
 {
 	while (srv->missing != NULL)
-		unm_missing_returned(srv, srv->missing->pid);
+		forget(srv->missing);
 }

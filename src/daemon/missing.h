@@ -11,7 +11,8 @@
  *
  * Who lives and has not come back when the wait is over, being stopped, is late: nobody waits for it
  * any more, neither this run nor the next one, but it may still come, and find its memory's numbers
- * free (region_ids.h).
+ * free (region_ids.h) and the offloads of its interfaces off (offload.h). So it is until it ends,
+ * which its pidfd tells: where there is none to be had, only its numbers are kept.
  */
 #ifndef UNM_DAEMON_MISSING_H
 #define UNM_DAEMON_MISSING_H
@@ -21,6 +22,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "daemon/loop.h"
+
 #define UNM_MISSING_MAX                                                                            \
 	512u /* the file is written at each coming and going: so it must stay small */
 
@@ -29,8 +32,10 @@ struct unm_server;
 struct unm_missing {
 	struct unm_missing *next;
 	pid_t pid;
-	uint64_t started; /* clock ticks after boot */
-	bool is_late;	  /* not waited for */
+	uint64_t started;      /* clock ticks after boot */
+	bool is_late;	       /* not waited for */
+	struct unm_source src; /* late: its pidfd; fd -1: none */
+	struct unm_server *srv;
 };
 
 enum unm_missing_state {
@@ -64,6 +69,9 @@ bool unm_missing_returned(struct unm_server *srv, pid_t pid);
 bool unm_missing_lives(const struct unm_server *srv, pid_t pid, uint64_t started);
 
 enum unm_missing_state unm_missing_look(const struct unm_server *srv);
+
+/** unm_missing_is_stopped() - is it kept from coming back by a signal or a debugger? */
+bool unm_missing_is_stopped(const struct unm_missing *m);
 
 /** unm_missing_give_up() - the wait is over: who lives is late from now on. */
 void unm_missing_give_up(struct unm_server *srv);

@@ -218,19 +218,45 @@ try_packet(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct
 	return 0;
 }
 
+/* As unm_nic_probe_late() has been told */
+static pid_t late_pid;
+static uint32_t n_late;
+
+void
+unm_nic_probe_late(pid_t pid, uint32_t n)
+{
+	late_pid = pid;
+	n_late = n;
+}
+
+/* Whose program is on the interface, and what is to be done about that? */
+static int
+fail_busy(const struct unm_netdev *dev, const struct unm_nic_wish *wish, struct unm_reason *why)
+{
+	char holder[48];
+
+	unm_xdp_prog_name(unm_nic_xdp_id(dev->ifindex), holder, sizeof(holder));
+	if (n_late == 0 || strncmp(holder, UNM_XDP_PROG_NAME, strlen(UNM_XDP_PROG_NAME)) != 0)
+		return unm_fail(why, -EBUSY,
+			"'%s' has another XDP program, %s: end it, or: nmctl set %s mode packet",
+			wish->name, holder, wish->name);
+	return unm_fail(why, -EBUSY,
+		"'%s' has the program of a client of netmapd's run before, process %d%s: "
+		"kill -CONT %d if it is stopped, or end it",
+		wish->name, (int)late_pid, n_late > 1 ? " or another (nmctl doctor)" : "",
+		(int)late_pid);
+}
+
 static int
 fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
 	int error, struct unm_reason *why)
 {
-	char holder[48], reason[UNM_NIC_REASON_SIZE];
+	char reason[UNM_NIC_REASON_SIZE];
 
 	unm_nic_why_not(s->refused, reason);
 	switch (error) {
 	case -EBUSY:
-		unm_xdp_prog_name(unm_nic_xdp_id(dev->ifindex), holder, sizeof(holder));
-		return unm_fail(why, -EBUSY,
-			"'%s' has another XDP program, %s: end it, or: nmctl set %s mode packet",
-			wish->name, holder, wish->name);
+		return fail_busy(dev, wish, why);
 	case -EPERM:
 	case -EACCES:
 		if (geteuid() != 0)

@@ -44,6 +44,13 @@ struct unm_nic_sockets {
 int unm_nic_probe(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 	struct unm_nic_sockets *out, struct unm_reason *why);
 
+/**
+ * unm_nic_probe_late() - from now on @n clients of a run before may still have interfaces open; 0:
+ * nobody
+ * @pid: one of them, to be named when an interface can't be had as our own program is on it
+ */
+void unm_nic_probe_late(pid_t pid, uint32_t n);
+
 void unm_nic_sockets_close(struct unm_nic_sockets *s);
 
 #define UNM_NIC_REASON_SIZE 256

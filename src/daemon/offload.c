@@ -197,13 +197,20 @@ switch_on_in_netns(const struct unm_offload *o)
 		unm_netns_leave(home);
 }
 
+/* It would change frames that a client of a run before still receives. */
+static bool
+has_to_wait(const struct unm_domain *dom, const struct unm_offload *o)
+{
+	return o->is_inherited && dom->has_late;
+}
+
 void
 unm_offload_give_back(
 	struct unm_domain *dom, uint32_t ifindex, const char *netns, uint64_t ns_ino, int sock)
 {
 	struct unm_offload *o = find(dom, ifindex, netns, ns_ino);
 
-	if (o == NULL)
+	if (o == NULL || has_to_wait(dom, o))
 		return;
 	if (sock >= 0)
 		switch_on(sock, o);
@@ -256,7 +263,11 @@ unm_offload_settle(struct unm_domain *dom)
 
 	for (o = dom->offloads; o != NULL; o = next) {
 		next = o->next;
-		if (is_open(dom, o))
+		if (is_open(dom, o)) {
+			o->is_inherited = false;
+			continue;
+		}
+		if (has_to_wait(dom, o))
 			continue;
 		switch_on_in_netns(o);
 		forget(dom, o);
@@ -300,8 +311,10 @@ unm_offload_read(struct unm_domain *dom, const char *line)
 	if (sscanf(line, "offload %u %x %" SCNu64 " %63s", &ifindex, &off, &ns_ino, netns) < 3)
 		return false;
 	o = find_or_make(dom, ifindex, netns, ns_ino);
-	if (o != NULL)
+	if (o != NULL) {
 		o->off |= off & ALL_OURS;
+		o->is_inherited = true;
+	}
 	return true;
 }
 

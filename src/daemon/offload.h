@@ -11,8 +11,9 @@
  *
  * What was switched off is noted first, and stands in the state file (restore.c) until it has been
  * given back. So it is also after a crash: the next netmapd gives back what no client has handed
- * over to it. An interface that is gone from its namespace by then is left alone; one that is moved
- * while netmapd looks on is followed (nic_watch.c).
+ * over to it, once there is none that is late (missing.h): that one may receive from the interface
+ * yet. An interface that is gone from its namespace by then is left alone; one that is moved while
+ * netmapd looks on is followed (nic_watch.c).
  *
  * Only those of the interface itself: what a veth's other end leaves undone is that one's affair.
  */
@@ -34,6 +35,7 @@ struct unm_offload {
 	uint64_t ns_ino;	   /* of its namespace: another one may have the name by now */
 	char netns[UNM_NAME_SIZE]; /* as unm_nic has it */
 	uint32_t off;		   /* bits: those of ours that were switched off */
+	bool is_inherited; /* from a run before, and no client has handed its port back yet */
 };
 
 /**
@@ -65,7 +67,10 @@ void unm_offload_give_back(
 void unm_offload_give_back_moved(struct unm_domain *dom, uint32_t ifindex, const char *netns,
 	uint64_t ns_ino, int sock, uint32_t new_ifindex);
 
-/** unm_offload_settle() - give back what belongs to no port that is open. */
+/**
+ * unm_offload_settle() - give back what belongs to no port that is open, nor may belong to one of a
+ * client that is late
+ */
 void unm_offload_settle(struct unm_domain *dom);
 
 /** unm_offload_list() - names of what is off: "rx-gro rx-lro", at most @size bytes with the NUL. */

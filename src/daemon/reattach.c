@@ -13,15 +13,11 @@
  * without an end: until it hands its port back, or is refused, as its switch has been made anew, or
  * ends.
  */
-/* Syscalls: pidfd_open */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "daemon/host_port.h"
 #include "daemon/missing.h"
@@ -123,13 +119,7 @@ is_late(struct unm_saved_attachment *s)
 	if (s->src.fd >= 0)
 		return true;
 	s->src.ready = late_ended;
-	s->src.fd = (int)syscall(SYS_pidfd_open, s->pid, 0);
-	if (s->src.fd >= 0 && unm_loop_add(&s->srv->loop, &s->src, EPOLLIN) == 0)
-		return true;
-	if (s->src.fd >= 0)
-		close(s->src.fd);
-	s->src.fd = -1;
-	return false;
+	return unm_loop_add_process(&s->srv->loop, &s->src, s->pid) == 0;
 }
 
 /* Interfaces before their hosts' sides, which have what the interface has. */

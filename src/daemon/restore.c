@@ -323,7 +323,7 @@ unm_restore_begin(struct unm_server *srv, bool found_stale_socket)
 	unm_missing_give_up(srv);
 	set_switches(srv); /* there are none */
 	if (srv->dom.offloads != NULL)
-		unm_offload_settle(&srv->dom); /* those who had them open are all gone */
+		unm_offload_settle(&srv->dom); /* nobody is coming back, but for late ones */
 }
 
 /*

@@ -294,7 +294,9 @@ unm_server_end_children(struct unm_server *srv)
 static bool
 is_idle(const struct unm_server *srv)
 {
-	return srv->n_connections == 0 && srv->dom.n_ports == 0 && !srv->is_restoring;
+	/* Offloads that a late client's end gives back would stay off. */
+	return srv->n_connections == 0 && srv->dom.n_ports == 0 && !srv->is_restoring &&
+	       !(srv->dom.has_late && srv->dom.offloads != NULL);
 }
 
 static void

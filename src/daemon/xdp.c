@@ -346,13 +346,14 @@ emit_redirect(struct program *p, int map_fd)
 static int
 load_xdp(const struct program *p, uint32_t ifindex)
 {
-	const int fd = unm_bpf_load_for(
-		ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS, "unetmap", p->code, p->n);
+	const int fd = unm_bpf_load_for(ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, BPF_F_XDP_HAS_FRAGS,
+		UNM_XDP_PROG_NAME, p->code, p->n);
 
 	if (fd != -EINVAL)
 		return fd;
 	/* a kernel without frames of several buffers */
-	return unm_bpf_load_for(ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, 0, "unetmap", p->code, p->n);
+	return unm_bpf_load_for(
+		ifindex, BPF_PROG_TYPE_XDP, BPF_XDP, 0, UNM_XDP_PROG_NAME, p->code, p->n);
 }
 
 /* The driver's answer about a frame's VLAN tag. Return: as unm_bpf_kfunc(). */

@@ -111,6 +111,8 @@ int unm_bpf_attach(int prog_fd, uint32_t ifindex, uint32_t type, uint32_t flags)
 /** unm_xdp_detach() - at once, whoever else holds the link. */
 void unm_xdp_detach(int link_fd);
 
+#define UNM_XDP_PROG_NAME "unetmap" /* as the kernel has it */
+
 /**
  * unm_xdp_prog_name() - name and number of a program that is loaded, e.g. "xdp_dispatcher (id 12)"
  */

@@ -339,6 +339,26 @@ check_netns(struct doctor *d, struct json_object *daemon)
 			field_u64(daemon, "pid"));
 }
 
+/* Clients of a run of netmapd before. */
+static void
+check_late(struct doctor *d, struct json_object *daemon)
+{
+	struct json_object *late = field_obj(daemon, "late_clients");
+	size_t i;
+
+	for (i = 0; late != NULL && i < json_object_array_length(late); i++) {
+		struct json_object *c = json_object_array_get_idx(late, i);
+
+		finding(d, NOTE, "late",
+			field_bool(c, "stopped") ? "continue it (kill -CONT), or end it" : "end it",
+			"%s, pid %" PRIu64
+			"%s, has not come back since netmapd was restarted: interfaces that it has "
+			"can't be opened, and their offloads stay off",
+			field_str(c, "program"), field_u64(c, "pid"),
+			field_bool(c, "stopped") ? ", which is stopped" : "");
+	}
+}
+
 static void
 check_daemon(struct doctor *d, struct json_object *daemon)
 {
@@ -360,6 +380,7 @@ check_daemon(struct doctor *d, struct json_object *daemon)
 			field_u64(daemon, "max_fds"));
 	if (field_bool(daemon, "restoring"))
 		finding(d, NOTE, "netmapd", NULL, "it waits for the clients of its last run");
+	check_late(d, daemon);
 	if (!field_bool(daemon, "state_file"))
 		finding(d, PROBLEM, "netmapd", "free space where its socket is",
 			"it can't write its state file: a restart will wait for clients longer "

@@ -219,7 +219,9 @@ client_line(struct json_object *c)
 static void
 daemon_line(struct json_object *d)
 {
+	struct json_object *late = field_obj(d, "late_clients");
 	char limit[40] = "no limit";
+	size_t i;
 
 	if (field_u64(d, "max_memory") > 0)
 		snprintf(limit, sizeof(limit), "limit %" PRIu64 " MiB",
@@ -234,6 +236,13 @@ daemon_line(struct json_object *d)
 		field_str(d, "socket"), field_u64(d, "clients"), field_u64(d, "max_clients"),
 		field_u64(d, "descriptors"), field_u64(d, "ports"),
 		(double)field_u64(d, "memory") / 1048576.0, limit);
+	for (i = 0; late != NULL && i < json_object_array_length(late); i++) {
+		struct json_object *c = json_object_array_get_idx(late, i);
+
+		printf("  late     %s, pid %" PRIu64 "%s: not back since netmapd was restarted\n",
+			field_str(c, "program"), field_u64(c, "pid"),
+			field_bool(c, "stopped") ? ", stopped" : "");
+	}
 }
 
 static const struct {

@@ -277,6 +277,65 @@ is_settled()
 	vale_ctl -P "vale0:ma%$ns_m"
 }
 
+# tags_are on|off: does the driver of ma take VLAN tags out of frames?
+tags_are()
+{
+	in_ns "$ns_m" ethtool -k ma | grep -q "^rx-vlan-offload: $1"
+}
+
+# left_behind: RX has ma open and is stopped; netmapd is another one, which does not wait for it any more
+left_behind()
+{
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	tags_are on || skip "the driver of veth takes no tags out of frames"
+	start_daemon
+	start rx Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0
+	RX=$PID
+	tags_are off
+	kill -STOP "$RX"
+	stop "$DAEMON" KILL || :
+	start_daemon
+	wait_for 20 is_settled
+	tags_are off
+}
+
+@test "who is stopped over a restart keeps its interface as it was, and is named" {
+	left_behind
+	[ "$(json "[(c['pid'], c['program'], c['stopped']) for c in d['daemon'][0]['late_clients']]" show daemon)" = \
+		"[($RX, 'pkt-gen', True)]" ]
+	[[ $(nmctl show daemon) == *"pkt-gen, pid $RX, stopped: not back"* ]]
+	[[ $(nmctl doctor) == *"pid $RX, which is stopped, has not come back"* ]]
+	run timeout 20 "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0 -n 1
+	[[ $status -ne 0 && $output == *"process $RX: kill -CONT $RX"* && $output != *"mode packet"* ]]
+	# opened in another way meanwhile, and closed again
+	nmctl set "ma%$ns_m" mode packet
+	start other Ready "$PKT_GEN" -i "netmap:ma%$ns_m" -f rx -w 0
+	stop "$PID" INT || :
+	wait_for 10 lacks_port "ma%$ns_m"
+	tags_are off
+	kill -CONT "$RX"
+	wait_for 10 has_port "ma%$ns_m"
+	wait_for 10 is_settled
+	[ "$(json "d['daemon'][0]['late_clients']" show daemon)" = '[]' ]
+	tags_are off
+	stop "$RX" INT || :
+	wait_for 10 tags_are on
+}
+
+@test "who is stopped over two restarts and ends: its interface's offloads are on again at once" {
+	left_behind
+	stop "$DAEMON" KILL || :
+	start_daemon
+	wait_for 20 is_settled
+	tags_are off
+	kill -KILL "$RX"
+	wait_for 5 tags_are on
+	[ "$(json "d['daemon'][0]['late_clients']" show daemon)" = '[]' ]
+	run timeout 20 "$PKT_GEN" -i "netmap:ma%$ns_m" -f tx -w 0 -n 1
+	[ "$status" -eq 0 ]
+}
+
 # flap: ma is taken away, and comes back
 flap()
 {
