@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "records.h"
 #include "vm/guest_file.h"
 #include "vm/log.h"
@@ -23,8 +23,6 @@
 #define LONGEST_PAUSE_MS 1000
 #define ACCEPT_PAUSE_MS	 200
 #define BACKLOG		 4
-#define LOCK_PAUSE_MS	 10
-#define LOCK_TRIES	 100
 #define PATH_ROOM	 sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
 #define HANG_UP_MS 200
@@ -94,22 +92,16 @@ make_dir(const char *path)
 static int
 lock_dir(const char *path)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
 	char dir[PATH_ROOM];
-	int fd, i;
+	int fd;
 
 	dir_of(path, dir);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (i = 0; i < LOCK_TRIES && fd >= 0; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return fd;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			break; /* a file system without locks */
-		nanosleep(&pause, NULL);
-	}
-	if (fd >= 0)
+	if (fd >= 0 && vh_lock(fd) != 0) { /* held, or a file system without locks */
 		close(fd);
-	return -1;
+		return -1;
+	}
+	return fd;
 }
 
 /* Out of the way with a socket whose owner has died; nothing else is removed. */

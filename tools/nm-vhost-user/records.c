@@ -6,15 +6,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SUFFIX	      ".rings"
-#define LOCK_PAUSE_MS 10
-#define LOCK_TRIES    100
+#include "lock.h"
+
+#define SUFFIX ".rings"
 
 static int
 check_owner(int fd)
@@ -30,22 +28,6 @@ check_owner(int fd)
 	return 0;
 }
 
-static int
-lock(int fd)
-{
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
-	unsigned int i;
-
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		nanosleep(&pause, NULL);
-	}
-	return -EBUSY;
-}
-
 int
 vh_records_open(const char *socket)
 {
@@ -58,7 +40,7 @@ vh_records_open(const char *socket)
 		return -errno;
 	err = check_owner(fd);
 	if (err == 0)
-		err = lock(fd);
+		err = vh_lock(fd);
 	if (err < 0) {
 		close(fd);
 		return err;

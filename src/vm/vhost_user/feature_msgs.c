@@ -29,18 +29,6 @@ vu_get_features(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	return vu_reply_u64(b, vu_offered_features(b));
 }
 
-static bool
-any_started(const struct unm_vu_backend *b)
-{
-	unsigned int i;
-
-	for (i = 0; i < b->ops->n_rings; i++) {
-		if (b->ring[i].is_started)
-			return true;
-	}
-	return false;
-}
-
 int
 vu_set_features(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
@@ -53,7 +41,7 @@ vu_set_features(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return vu_fail(b, -EINVAL, "0x%llx has bits that were not offered",
 			(unsigned long long)acked);
 	/* Under traffic only the dirty log may go on or off. */
-	if ((changed & ~UNM_VU_F_LOG_ALL) != 0 && any_started(b))
+	if ((changed & ~UNM_VU_F_LOG_ALL) != 0 && unm_vu_is_running(b))
 		return vu_fail(
 			b, -EBUSY, "0x%llx while rings are running", (unsigned long long)acked);
 	b->features = acked;

@@ -223,15 +223,12 @@ vu_start_more(struct unm_vu_backend *b)
 void
 vu_update_driver_ok(struct unm_vu_backend *b)
 {
-	bool ok = false;
-	unsigned int i;
+	bool ok;
 
-	if ((b->protocol_features & UNM_VU_PF_BIT(UNM_VU_PF_STATUS)) != 0) {
+	if ((b->protocol_features & UNM_VU_PF_BIT(UNM_VU_PF_STATUS)) != 0)
 		ok = (b->status & UNM_VU_STATUS_DRIVER_OK) != 0;
-	} else {
-		for (i = 0; i < b->ops->n_rings && !ok; i++)
-			ok = b->ring[i].is_started;
-	}
+	else
+		ok = unm_vu_is_running(b);
 	if (ok == b->is_driver_ok)
 		return;
 	b->is_driver_ok = ok;
