@@ -82,13 +82,13 @@ lacks_of(uint64_t f)
 {
 	uint32_t lacks = UNM_VNET_LACKS_UFO;
 
-	if (!(f & F_GUEST_CSUM))
+	if (!(f & UNM_F_GUEST_CSUM))
 		return UNM_VNET_LACKS_ALL;
-	lacks |= f & F_GUEST_TSO4 ? 0 : UNM_VNET_LACKS_TSO4;
-	lacks |= f & F_GUEST_TSO6 ? 0 : UNM_VNET_LACKS_TSO6;
-	lacks |= f & F_GUEST_ECN ? 0 : UNM_VNET_LACKS_ECN;
-	lacks |= f & F_GUEST_USO4 ? 0 : UNM_VNET_LACKS_USO4;
-	lacks |= f & F_GUEST_USO6 ? 0 : UNM_VNET_LACKS_USO6;
+	lacks |= f & UNM_F_GUEST_TSO4 ? 0 : UNM_VNET_LACKS_TSO4;
+	lacks |= f & UNM_F_GUEST_TSO6 ? 0 : UNM_VNET_LACKS_TSO6;
+	lacks |= f & UNM_F_GUEST_ECN ? 0 : UNM_VNET_LACKS_ECN;
+	lacks |= f & UNM_F_GUEST_USO4 ? 0 : UNM_VNET_LACKS_USO4;
+	lacks |= f & UNM_F_GUEST_USO6 ? 0 : UNM_VNET_LACKS_USO6;
 	return lacks;
 }
 
@@ -100,7 +100,8 @@ set_features(void *dev, uint64_t acked)
 	struct unm_net *n = dev;
 
 	n->features = acked;
-	n->hdr_len = acked & (F_MRG_RXBUF | F_VERSION_1) ? UNM_VNET_HDR_MAX : UNM_VNET_HDR_BASE;
+	n->hdr_len =
+		acked & (UNM_F_MRG_RXBUF | UNM_F_VERSION_1) ? UNM_VNET_HDR_MAX : UNM_VNET_HDR_BASE;
 	unm_net_port_set_lacks(n, lacks_of(acked));
 }
 
@@ -228,16 +229,18 @@ set_config(void *dev, uint32_t ofs, uint32_t len, const uint8_t *in)
 static uint64_t
 offered_features(const struct unm_net *n)
 {
-	uint64_t f = F_VERSION_1 | F_MRG_RXBUF | F_EVENT_IDX | F_INDIRECT_DESC | F_STATUS | F_MAC;
+	uint64_t f = UNM_F_VERSION_1 | UNM_F_MRG_RXBUF | UNM_F_EVENT_IDX | UNM_F_INDIRECT_DESC |
+		     UNM_F_STATUS | UNM_F_MAC;
 
-	f |= n->c.mtu != 0 ? F_MTU : 0;
-	f |= n->n_pairs > 1 ? F_MQ : 0;
-	f |= n->c.can_pack ? F_PACKED : 0;
-	f |= n->c.in_order ? F_IN_ORDER : 0;
-	f |= n->c.ctrl_vq ? F_CTRL_VQ | F_CTRL_MAC_ADDR : 0;
+	f |= n->c.mtu != 0 ? UNM_F_MTU : 0;
+	f |= n->n_pairs > 1 ? UNM_F_MQ : 0;
+	f |= n->c.can_pack ? UNM_F_PACKED : 0;
+	f |= n->c.in_order ? UNM_F_IN_ORDER : 0;
+	f |= n->c.ctrl_vq ? UNM_F_CTRL_VQ | UNM_F_CTRL_MAC_ADDR : 0;
 	if (n->port.hdr_len > 0 && n->c.offload == UNM_NET_OFFLOAD_AUTO)
-		f |= F_CSUM | F_GUEST_CSUM | F_HOST_TSO4 | F_HOST_TSO6 | F_HOST_ECN | F_HOST_USO |
-		     F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_ECN | F_GUEST_USO4 | F_GUEST_USO6;
+		f |= UNM_F_CSUM | UNM_F_GUEST_CSUM | UNM_F_HOST_TSO4 | UNM_F_HOST_TSO6 |
+		     UNM_F_HOST_ECN | UNM_F_HOST_USO | UNM_F_GUEST_TSO4 | UNM_F_GUEST_TSO6 |
+		     UNM_F_GUEST_ECN | UNM_F_GUEST_USO4 | UNM_F_GUEST_USO6;
 	return f;
 }
 

@@ -9,36 +9,12 @@
 #include <libnetmap.h>
 #include <unetmap.h>
 
+#include "vm/net_features.h"
 #include "vm/net.h"
 #include "vm/vq.h"
 
 #define NET_MAX_PAIRS 64u
 #define NET_NAME_LEN  64
-
-/* Feature bits (VIRTIO 1.2, 5.1.3 and 6) */
-#define F_CSUM		(UINT64_C(1) << 0)
-#define F_GUEST_CSUM	(UINT64_C(1) << 1)
-#define F_MTU		(UINT64_C(1) << 3)
-#define F_MAC		(UINT64_C(1) << 5)
-#define F_GUEST_TSO4	(UINT64_C(1) << 7)
-#define F_GUEST_TSO6	(UINT64_C(1) << 8)
-#define F_GUEST_ECN	(UINT64_C(1) << 9)
-#define F_HOST_TSO4	(UINT64_C(1) << 11)
-#define F_HOST_TSO6	(UINT64_C(1) << 12)
-#define F_HOST_ECN	(UINT64_C(1) << 13)
-#define F_MRG_RXBUF	(UINT64_C(1) << 15)
-#define F_STATUS	(UINT64_C(1) << 16)
-#define F_CTRL_VQ	(UINT64_C(1) << 17)
-#define F_MQ		(UINT64_C(1) << 22)
-#define F_CTRL_MAC_ADDR (UINT64_C(1) << 23)
-#define F_INDIRECT_DESC (UINT64_C(1) << 28)
-#define F_EVENT_IDX	(UINT64_C(1) << 29)
-#define F_VERSION_1	(UINT64_C(1) << 32)
-#define F_PACKED	(UINT64_C(1) << 34)
-#define F_IN_ORDER	(UINT64_C(1) << 35)
-#define F_GUEST_USO4	(UINT64_C(1) << 54)
-#define F_GUEST_USO6	(UINT64_C(1) << 55)
-#define F_HOST_USO	(UINT64_C(1) << 56)
 
 /* virtio-net header with num_buffers, as guests and ports have it */
 #define NET_HDR_LEN 12u

@@ -213,7 +213,7 @@ enum give { GIVE_DONE, GIVE_NO_BUFFER, GIVE_TOO_BIG, GIVE_BAD };
 static enum give
 reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, unsigned int *num)
 {
-	const unsigned int max = n->features & F_MRG_RXBUF ? NET_CHAINS : 1;
+	const unsigned int max = n->features & UNM_F_MRG_RXBUF ? NET_CHAINS : 1;
 	const uint64_t start = a->stats->looked_at;
 	uint64_t sum = 0;
 	unsigned int i;
@@ -257,7 +257,7 @@ make_header(const struct unm_net *n, struct source *s, uint8_t *hdr, unsigned in
 	if (__builtin_expect((hdr[0] | hdr[1]) == 0, 1))
 		return true;
 	/* The switch gives no more than was asked for (port_hdr.pad1); other ports may. */
-	if ((hdr[0] & UNM_VNET_F_NEEDS_CSUM || hdr[1] != 0) && !(n->features & F_GUEST_CSUM))
+	if ((hdr[0] & UNM_VNET_F_NEEDS_CSUM || hdr[1] != 0) && !(n->features & UNM_F_GUEST_CSUM))
 		return false;
 	memcpy(&h, hdr, sizeof(h));
 	h.hdr_len = htole16(h.hdr_len);

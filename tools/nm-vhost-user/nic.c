@@ -16,6 +16,7 @@
 
 #include "lock.h"
 #include "records.h"
+#include "vm/net_features.h"
 #include "vm/guest_file.h"
 #include "vm/log.h"
 
@@ -483,7 +484,7 @@ on_timer(void *arg, short revents)
 void
 vh_nic_open_records(struct vh_nic *n)
 {
-	if ((n->opts->features.virtio_off & VH_F_PACKED) != 0)
+	if ((n->opts->features.virtio_off & UNM_F_PACKED) != 0)
 		return;
 	n->records_fd = vh_records_open(n->opts->socket);
 	if (n->records_fd < 0)
@@ -497,7 +498,7 @@ make_records(struct vh_nic *n)
 	const uint64_t size = unm_vu_records_size(n->ops.n_rings);
 	int err = n->records_error;
 
-	if ((n->opts->features.virtio_off & VH_F_PACKED) != 0)
+	if ((n->opts->features.virtio_off & UNM_F_PACKED) != 0)
 		return;
 	if (err == 0)
 		err = vh_records_resize(n->records_fd, size);
@@ -519,12 +520,12 @@ vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
 		.port = o->port,
 		.n_pairs = o->queues,
 		.mtu = o->mtu,
-		.offload = (o->features.virtio_off & VH_F_OFFLOAD) == VH_F_OFFLOAD
+		.offload = (o->features.virtio_off & UNM_F_OFFLOADS) == UNM_F_OFFLOADS
 				   ? UNM_NET_OFFLOAD_OFF
 				   : UNM_NET_OFFLOAD_AUTO,
-		.can_pack = (o->features.virtio_off & VH_F_PACKED) == 0,
-		.in_order = (o->features.virtio_off & VH_F_IN_ORDER) == 0,
-		.ctrl_vq = (o->features.virtio_off & VH_F_CTRL_VQ) == 0,
+		.can_pack = (o->features.virtio_off & UNM_F_PACKED) == 0,
+		.in_order = (o->features.virtio_off & UNM_F_IN_ORDER) == 0,
+		.ctrl_vq = (o->features.virtio_off & UNM_F_CTRL_VQ) == 0,
 		.coalesce_frames = o->coalesce_frames,
 		.coalesce_us = o->coalesce_us,
 	};

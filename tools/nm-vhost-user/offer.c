@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Words for groups of feature bits. See offer.h. Numbers: VIRTIO 1.2, vhost-user protocol. */
+/* Words for groups of feature bits. See offer.h. */
 #include "offer.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vm/net_features.h"
 #include "vm/vhost_user/backend.h"
 
 struct word {
@@ -16,15 +17,15 @@ struct word {
 };
 
 static const struct word words[] = {
-	{"packed", VH_F_PACKED, 0},
-	{"in-order", VH_F_IN_ORDER, 0},
-	{"event-idx", 1ull << 29, 0},
-	{"indirect", 1ull << 28, 0},
-	{"mrg-rxbuf", 1ull << 15, 0},
-	{"offload", VH_F_OFFLOAD, 0},
-	{"mq", 1ull << 22, 0},
-	{"ctrl-vq", VH_F_CTRL_VQ, 0},
-	{"mtu", 1ull << 3, UNM_VU_PF_BIT(UNM_VU_PF_NET_MTU)},
+	{"packed", UNM_F_PACKED, 0},
+	{"in-order", UNM_F_IN_ORDER, 0},
+	{"event-idx", UNM_F_EVENT_IDX, 0},
+	{"indirect", UNM_F_INDIRECT_DESC, 0},
+	{"mrg-rxbuf", UNM_F_MRG_RXBUF, 0},
+	{"offload", UNM_F_OFFLOADS, 0},
+	{"mq", UNM_F_MQ, 0},
+	{"ctrl-vq", UNM_F_CTRL_VQ, 0},
+	{"mtu", UNM_F_MTU, UNM_VU_PF_BIT(UNM_VU_PF_NET_MTU)},
 	{"status", 0, UNM_VU_PF_BIT(UNM_VU_PF_STATUS)},
 	{"config", 0, UNM_VU_PF_BIT(UNM_VU_PF_CONFIG)},
 	{"mem-slots", 0, UNM_VU_PF_BIT(UNM_VU_PF_CONFIGURE_MEM_SLOTS)},

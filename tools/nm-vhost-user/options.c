@@ -11,9 +11,9 @@
 
 #include "nmt_pkt.h"
 #include "nmt_units.h"
+#include "vm/net_features.h"
 
 #define MAX_PAIRS	      64
-#define MIN_MTU		      68
 #define MAX_MODERATION_US     100000
 #define MAX_MODERATION_FRAMES 32768
 
@@ -172,7 +172,8 @@ parse_nic_option(struct vh_nic_options *n, int opt)
 		parse_mac(n);
 		break;
 	case OPT_MTU:
-		n->mtu = (uint16_t)nmt_cli_u64(&vh_cli, "--mtu", optarg, MIN_MTU, UINT16_MAX);
+		n->mtu = (uint16_t)nmt_cli_u64(
+			&vh_cli, "--mtu", optarg, UNM_NET_MIN_MTU, UINT16_MAX);
 		break;
 	case OPT_FEATURES:
 		parse_features(n);

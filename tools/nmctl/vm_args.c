@@ -20,12 +20,12 @@
 #include "nmt_json.h"
 #include "nmt_open.h"
 #include "nmt_pkt.h"
+#include "vm/net_features.h"
 
 #define MAX_WORDS   32
 #define MAX_PAIRS   64
 #define DEFAULT_MIB 1024
 #define MAX_MIB	    (1u << 24)
-#define MIN_MTU	    68 /* as nm-vhost-user has it */
 #define NAME_SIZE   64
 
 struct command_line {
@@ -392,7 +392,7 @@ take_memory(const struct nmctl *n, struct wishes *w, const char *text)
 static void
 take_mtu(const struct nmctl *n, struct wishes *w, const char *text)
 {
-	w->mtu = (unsigned int)nmt_cli_u64(n->cli, "mtu", text, MIN_MTU, UINT16_MAX);
+	w->mtu = (unsigned int)nmt_cli_u64(n->cli, "mtu", text, UNM_NET_MIN_MTU, UINT16_MAX);
 }
 
 static void

@@ -4,10 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vm/net_features.h"
 #include "vm/vhost_user/backend_priv.h"
 #include "vm/vhost_user/socket_fd.h"
-
-#define MIN_MTU 68u /* RFC 791; the least that VIRTIO allows a device to say */
 
 int
 vu_send_rarp(struct unm_vu_backend *b, struct unm_vu_msg *m)
@@ -26,9 +25,9 @@ vu_net_set_mtu(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
 	const uint64_t mtu = m->payload.u64;
 
-	if (mtu < MIN_MTU || mtu > UINT16_MAX)
+	if (mtu < UNM_NET_MIN_MTU || mtu > UINT16_MAX)
 		return vu_fail(b, -EINVAL, "%llu, must be %u to %u", (unsigned long long)mtu,
-			MIN_MTU, UINT16_MAX);
+			UNM_NET_MIN_MTU, UINT16_MAX);
 	b->ops->set_mtu(b->dev, (uint16_t)mtu);
 	return 0;
 }

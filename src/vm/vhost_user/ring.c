@@ -4,15 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vm/net_features.h"
 #include "vm/inflight.h"
 #include "vm/log.h"
 #include "vm/vhost_user/backend_priv.h"
 #include "vm/vq_record.h"
-
-#define F_INDIRECT   (1ull << 28)
-#define F_EVENT_IDX  (1ull << 29)
-#define F_PACKED     (1ull << 34)
-#define F_IN_ORDER   (1ull << 35)
 
 #define PACKED_FRESH 0x80008000u /* both indices 0, both wrap counters 1 */
 
@@ -61,10 +57,10 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 
 	*c = (struct unm_vq_config){
 		.num = (uint16_t)r->num,
-		.is_packed = (b->features & F_PACKED) != 0,
-		.has_event_idx = (b->features & F_EVENT_IDX) != 0,
-		.has_indirect = (b->features & F_INDIRECT) != 0,
-		.in_order = (b->features & F_IN_ORDER) != 0,
+		.is_packed = (b->features & UNM_F_PACKED) != 0,
+		.has_event_idx = (b->features & UNM_F_EVENT_IDX) != 0,
+		.has_indirect = (b->features & UNM_F_INDIRECT_DESC) != 0,
+		.in_order = (b->features & UNM_F_IN_ORDER) != 0,
 		.desc_uaddr = r->addr.desc,
 		.avail_uaddr = r->addr.avail,
 		.used_uaddr = r->addr.used,

@@ -17,9 +17,10 @@
 #include "vale/vnet.h"
 #include "vm/net_hdr.h"
 
-#define MODERN (F_VERSION_1 | F_MRG_RXBUF | F_EVENT_IDX | F_INDIRECT_DESC)
+#define MODERN (UNM_F_VERSION_1 | UNM_F_MRG_RXBUF | UNM_F_EVENT_IDX | UNM_F_INDIRECT_DESC)
 #define ALL_OFFLOADS                                                                               \
-	(F_CSUM | F_GUEST_CSUM | F_GUEST_TSO4 | F_GUEST_TSO6 | F_GUEST_ECN | F_HOST_TSO4)
+	(UNM_F_CSUM | UNM_F_GUEST_CSUM | UNM_F_GUEST_TSO4 | UNM_F_GUEST_TSO6 | UNM_F_GUEST_ECN |   \
+		UNM_F_HOST_TSO4)
 
 static struct net_rig r;
 static uint8_t frame[70000], got[70100];
@@ -387,7 +388,7 @@ receives(uint32_t hdr_len, uint32_t buf_len, uint32_t part, bool split, uint64_t
 
 	net_rig_open(&r, hdr_len, true, features);
 	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
-		if (!(features & F_MRG_RXBUF) && lens[i] + 12 > buf_len)
+		if (!(features & UNM_F_MRG_RXBUF) && lens[i] + 12 > buf_len)
 			continue;
 		if ((lens[i] + hdr_len) / part > 60 || (lens[i] + 12) / buf_len > 25)
 			continue;
@@ -415,7 +416,7 @@ receives_all_shapes(void **state)
 		const uint32_t hdr_len = i & 1 ? 12 : 0, part = i & 2 ? 2048 : 1100;
 
 		receives(hdr_len, i & 8 ? 1526 : 66000, part, i & 4, MODERN);
-		receives(hdr_len, 66000, part, i & 4, MODERN & ~F_MRG_RXBUF);
+		receives(hdr_len, 66000, part, i & 4, MODERN & ~UNM_F_MRG_RXBUF);
 	}
 }
 
@@ -453,7 +454,7 @@ too_small(void **state)
 	uint8_t in[3000] = {0}, hdr[12];
 
 	(void)state;
-	net_rig_open(&r, 12, true, MODERN & ~F_MRG_RXBUF);
+	net_rig_open(&r, 12, true, MODERN & ~UNM_F_MRG_RXBUF);
 	guest_posts(1, 1526, false);
 	net_rig_receive(&r, in, 2512, 2048);
 	make_frame(1514, 1);
