@@ -37,7 +37,7 @@ int unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64
 void unm_guest_file_unmap(struct unm_guest_file *f);
 
 /**
- * unm_guest_file_new() - a file of our own to hand out: zeroes, its memory committed, its size sealed
+ * unm_guest_file_new() - a file of our own to hand out: zeroes, memory committed, size sealed
  * @name: shown in /proc
  * @size: in bytes, not 0
  *

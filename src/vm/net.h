@@ -86,8 +86,8 @@ void unm_net_set_link(struct unm_net *n, bool up);
 bool unm_net_port_lost(const struct unm_net *n);
 
 /*
- * Has the port been taken from its switch, where it can come back (nmctl detach, attach)? Until then
- * its link is down.
+ * Has the port been taken from its switch, where it can come back (nmctl detach, attach)? Until
+ * then its link is down.
  */
 bool unm_net_is_off_switch(const struct unm_net *n);
 

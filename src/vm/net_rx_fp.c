@@ -81,9 +81,9 @@ copy_from(struct source *s, uint8_t *dst, uint32_t len)
 
 /*
  * The frame at @at of the ring. Return: number of its slots; 0: it is not all there, or there is
- * none. A slot that can't be read spoils all of it, an empty one (a pipe makes such of what it can't
- * read), and one more than there are parts: what is left would pass for a frame. Its length is 0
- * then, so it is dropped as too short.
+ * none. A slot that can't be read spoils all of it, as does an empty one (a pipe makes such of what
+ * it can't read), and one more than there are parts: what is left would pass for a frame. Its
+ * length is 0 then, so it is dropped as too short.
  */
 static inline uint32_t
 find_frame(struct net_ring *r, uint32_t at, uint32_t tail, struct unetmap_part *part,

@@ -20,7 +20,8 @@
  * A record lies in a file that outlives the server. It counts for the ring that it names only: the
  * same memory of the front end's, the same addresses, the same size, and one that has been used.
  * Drivers zero the device's event area when they make a ring, and a ring that is served always has
- * something else there; and every slot that we have passed had a descriptor. Contents are untrusted: read once, check, use.
+ * something else there; and every slot that we have passed had a descriptor. Contents are
+ * untrusted: read once, check, use.
  *
  * The file consists of one record for each ring, UNM_RECORD_SIZE bytes apart. It is read by servers
  * of the same build only; others have another version, and find a file without records.

@@ -3,7 +3,7 @@
  * A virtqueue from the device's side: one face for split and packed rings (VIRTIO 1.2, 2.7 and
  * 2.8).
  *
- *   vhost_user/ (control)                      vq_split_fp.c / vq_packed_fp.c            net_[rt]x_fp.c
+ *   vhost_user/ (control)                      vq_split_fp.c / vq_packed_fp.c        net_[rt]x_fp.c
  *     unm_vq_start() ----------------------->  unm_vq_peek()  chain, parts  ----------->  frame
  *     unm_vq_stop()  base for the reply        unm_vq_push()  used element(s)  <--------
  *                                              unm_vq_flush() publish, call

@@ -153,7 +153,7 @@ contradicts(const struct unm_vq *q, struct packed_pos at)
 	bool was_offer = false;
 	uint32_t i;
 
-	/* In order one completion stands for several: heads that were completed look like offers. */
+	/* In order one completion stands for several: completed heads look like offers. */
 	for (i = 0; i < q->c.num; i++) {
 		const struct desc_packed d = load_slot(q, at.idx);
 		const bool is_offer = is_offered(d, !at.wrap);
@@ -237,9 +237,9 @@ unm_record_stopped(struct unm_record *r)
 }
 
 /*
- * Slots of the chain @id that somebody else has completed at @at: that has taken the head's NEXT flag
- * away. What follows belongs to it up to the first slot without that flag, if that has its id: the
- * driver, which is still to see the completion, has no other chain of that name.
+ * Slots of the chain @id that somebody else has completed at @at: that has taken the head's NEXT
+ * flag away. What follows belongs to it up to the first slot without that flag, if that has its
+ * id: the driver, which is still to see the completion, has no other chain of that name.
  */
 static uint32_t
 foreign_len(const struct unm_vq *q, struct packed_pos at, uint16_t id)

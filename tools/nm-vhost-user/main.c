@@ -77,7 +77,7 @@ wake_netmapd(char *why)
 	}
 	close(ends[1]);
 	while (pid > 0 && (n = read(ends[0], why, VH_WHY_SIZE - 1)) < 0 && errno == EINTR)
-		; /* a signal before they are blocked; it writes once, less than a pipe has room for */
+		; /* a signal before they are blocked; it writes once, less than a pipe takes */
 	close(ends[0]);
 	why[n > 0 ? n : 0] = '\0';
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -148,7 +148,7 @@ start_nic(struct server *s, unsigned int i, const struct waker *w, char *why)
 	int err = vh_nic_start(&s->nic[i], s->loop, why), n;
 	char c = 0;
 
-	/* Most errors are about the port, and come again at once; a busy one has been waited for. */
+	/* Most errors are about the port, and come again at once; for a busy one it waited. */
 	for (n = 0; n < N_WAKES && err < 0 && err != -EBUSY && s->nic[i].net == NULL; n++) {
 		if (write(w->sock, &c, 1) != 1 || read(w->sock, &c, 1) != 1)
 			break;

@@ -122,7 +122,7 @@ remove_stale(const char *path, char *why)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return say(why, -errno, "socket", path);
-	/* Refused: nobody has it. Whatever else (another type, no permission) says nothing of that. */
+	/* Refused: nobody has it. All else (another type, no permission) says nothing of that. */
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED) {
 		snprintf(why, VH_WHY_SIZE,
 			peer_of(fd) == getpid()

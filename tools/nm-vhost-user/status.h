@@ -5,7 +5,9 @@
 
 #include "nic.h"
 
-/* At the start, for @n NICs: a pipe shall take a line of each, as what it has no room for is lost. */
+/*
+ * At the start, for @n NICs: a pipe shall take a line of each, as what it has no room for is lost.
+ */
 void vh_status_make_room(int fd, unsigned int n);
 
 /* Does not wait for a reader. */

@@ -446,7 +446,7 @@ take_word(const struct nmctl *n, struct wishes *w, unsigned int *said, const cha
 		"vm-args: '%s': queues, memory, mtu, vectors, mac, path or mode is expected", word);
 }
 
-/* The device server opens the port as all programs do: so what they would not take is refused here. */
+/* The device server opens the port as all programs do: what they would not take is refused here. */
 static void
 take_port(const struct nmctl *n, struct wishes *w, const char *name)
 {

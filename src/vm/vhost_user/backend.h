@@ -97,7 +97,8 @@ struct unm_vu_device_ops {
  * @ops, @dev: borrowed, must outlive the back end
  * @name: the port, for the log; copied
  *
- * Return: 0, -ENOMEM, or what making an eventfd or timer gave, e.g. -EMFILE (@sock is closed then as well).
+ * Return: 0, -ENOMEM, or what making an eventfd or timer gave, e.g. -EMFILE (@sock is closed then
+ * as well).
  */
 int unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_device_ops *ops,
 	void *dev, const char *name);

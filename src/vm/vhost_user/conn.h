@@ -3,7 +3,8 @@
  * The socket of a vhost-user connection: whole messages out of a byte stream, with descriptors.
  *
  * Never blocks. A message may arrive in pieces, over a time that the caller bounds; meanwhile the
- * rest of the process goes on. Descriptors may come with any piece; all of them are closed unless somebody takes them.
+ * rest of the process goes on. Descriptors may come with any piece; all of them are closed unless
+ * somebody takes them.
  */
 #ifndef UNM_VM_VHOST_USER_CONN_H
 #define UNM_VM_VHOST_USER_CONN_H

@@ -97,8 +97,8 @@ vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
 
 /*
  * Kinds of descriptors to sleep on and to signal: an eventfd, or an end of a pipe; to signal only,
- * one of a socket pair too (what User-Mode Linux calls a pipe). Others could make us spin (a file is
- * always readable) or wait. Return: NULL, or what is wrong with it.
+ * one of a socket pair too (what User-Mode Linux calls a pipe). Others could make us spin (a file
+ * is always readable) or wait. Return: NULL, or what is wrong with it.
  */
 static const char *
 check_signal_fd(int fd, bool to_read)

@@ -3,10 +3,10 @@
  * To be preloaded into User-Mode Linux, where its kernel has too little room for the processor's
  * registers.
  *
- * UML 6.1 keeps 2696 bytes of a traced process' extended state: all up to AVX-512 and the protection
- * keys. Where the processor has more (AMX: 11008 bytes) the host takes back nothing less than all
- * of it (xstateregs_set() in arch/x86/kernel/fpu/regset.c), and UML's init dies: "ptrace set fp
- * regs failed, errno = 14". So what is set is completed with what the process has. The older
+ * UML 6.1 keeps 2696 bytes of a traced process' extended state: all up to AVX-512 and the
+ * protection keys. Where the processor has more (AMX: 11008 bytes) the host takes back nothing less
+ * than all of it (xstateregs_set() in arch/x86/kernel/fpu/regset.c), and UML's init dies: "ptrace
+ * set fp regs failed, errno = 14". So what is set is completed with what the process has. The older
  * requests, without AVX, would not do: at each page fault UML lets the host deliver a signal, which
  * clears the rest of the vector registers.
  */
