@@ -7,9 +7,6 @@
 #include "shm/clock.h"
 #include "shm/lock.h"
 
-/* Frames between the prefetch of a buffer and the copy into it: its client has read it last. */
-#define PREFETCH_AHEAD 16u
-
 /*
  * A lock that does not come free belongs to somebody who was stopped in the middle of a batch. He
  * may cost the monitor its frames, but others no more than this share of their time.
@@ -152,17 +149,6 @@ src_data(const struct unm_mon_src *src, const struct netmap_slot *v)
 	return (const uint8_t *)src->bufs + (size_t)v->buf_idx * src->buf_size + ofs;
 }
 
-static inline void
-prefetch(const struct mon_place *p)
-{
-	const uint32_t ahead =
-		unm_pos_add(p->pos, PREFETCH_AHEAD < p->n ? PREFETCH_AHEAD : 0, p->n);
-
-	/* A hint: what is fetched from nowhere does no harm. */
-	__builtin_prefetch(
-		p->bufs + (size_t)UNM_READ_ONCE(p->ring->slot[ahead].buf_idx) * p->buf_size, 1, 3);
-}
-
 /* Copy the payload of @v to @dst, at most @cap bytes. Return: how many. */
 static inline uint32_t
 copy_payload(const struct unm_mon_src *src, const struct netmap_slot *v, uint8_t *dst, uint32_t cap)
@@ -175,7 +161,10 @@ copy_payload(const struct unm_mon_src *src, const struct netmap_slot *v, uint8_t
 	data = src_data(src, v);
 	if (__builtin_expect(data == NULL, 0))
 		return 0;
-	/* A whole line where both buffers surely have it. */
+	/*
+	 * A whole line where both buffers surely have it: and not prefetched, as who overwrites one need
+	 * not fetch it (deliver_fp.c).
+	 */
 	if (len <= 64 && cap >= 64 && src->buf_size >= 64 &&
 		(((uintptr_t)data | (uintptr_t)dst) & 63) == 0)
 		memcpy(dst, data, 64);
@@ -196,7 +185,6 @@ copy_slots(struct mon_place *p, const struct unm_mon_src *src, uint32_t from, ui
 		uint16_t flags = (v.flags & KEPT_FLAGS) | mark;
 		uint32_t len = 0;
 
-		prefetch(p);
 		if (__builtin_expect(dst != NULL, 1))
 			len = copy_payload(src, &v, dst, p->limits.cap);
 		from = unm_pos_next(from, src->num_slots);
