@@ -170,7 +170,11 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 {
 	int lock, err;
 
-	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .records_fd = -1, .timer_fd = -1};
+	*n = (struct vh_nic){.opts = opts,
+		.listen_fd = -1,
+		.records_fd = -1,
+		.made = {.fd = -1},
+		.timer_fd = -1};
 	make_dir(opts->socket);
 	if (opts->is_client)
 		return 0;
@@ -293,6 +297,7 @@ begin_connection(struct vh_nic *n, int sock)
 		n->peer = 0;
 		return err;
 	}
+	unm_vu_keep_made(n->backend, &n->made);
 	if (n->records_fd >= 0)
 		use_records(n);
 	err = unm_loop_watch(n->loop, unm_vu_fd(n->backend), POLLIN, on_message, n);
@@ -574,7 +579,13 @@ vh_nic_stop(struct vh_nic *n)
 		close(n->listen_fd);
 	if (n->records_fd >= 0)
 		close(n->records_fd);
-	*n = (struct vh_nic){.opts = n->opts, .listen_fd = -1, .records_fd = -1, .timer_fd = -1};
+	if (n->made.fd >= 0)
+		close(n->made.fd);
+	*n = (struct vh_nic){.opts = n->opts,
+		.listen_fd = -1,
+		.records_fd = -1,
+		.made = {.fd = -1},
+		.timer_fd = -1};
 }
 
 const char *

@@ -42,6 +42,7 @@ struct vh_nic {
 	int listen_fd;			  /* -1: a client, or not open yet */
 	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
 	int records_fd;			  /* of packed rings (records.h); -1: none */
+	struct unm_vu_made made;	  /* in-flight regions, over all connections */
 	int records_error;		  /* why the file can't be had; 0: it can */
 	int timer_fd;		/* pause before connecting, accepting, or opening the port again */
 	uint64_t n_connections; /* so far */

@@ -117,6 +117,22 @@ uint64_t unm_vu_records_size(unsigned int n_rings);
 int unm_vu_set_records(struct unm_vu_backend *b, int fd);
 
 /*
+ * The in-flight region that was made last for a NIC, and what all took, over its connections: a front
+ * end may keep each. At first {.fd = -1}; who has it closes fd at the end.
+ */
+struct unm_vu_made {
+	int fd;
+	uint16_t num_queues, queue_size;
+	uint64_t n_bytes;
+};
+
+/**
+ * unm_vu_keep_made() - use the NIC's instead of one of this connection's own
+ * @made: borrowed for the life of @b. Before unm_vu_readable().
+ */
+void unm_vu_keep_made(struct unm_vu_backend *b, struct unm_vu_made *made);
+
+/*
  * Stop all rings (ring_stopped() for each), unmap the guest's memory, close what the front end has
  * sent. NULL is accepted.
  */

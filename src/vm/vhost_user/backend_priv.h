@@ -73,12 +73,8 @@ struct unm_vu_backend {
 	struct unm_guest_file inflight;
 	struct unm_guest_file records; /* of packed rings: one each */
 	uint16_t inflight_queues, inflight_size;
-	struct {
-		int fd; /* in-flight region that we have made last, or -1 */
-		uint16_t num_queues, queue_size;
-		uint64_t n_bytes; /* of all that were made for this connection */
-	} made;
-	int request_fd; /* back-end channel, or -1 */
+	struct unm_vu_made own_made, *made; /* the latter may be the NIC's */
+	int request_fd;			    /* back-end channel, or -1 */
 
 	struct vu_ring ring[UNM_VU_MAX_RINGS];
 };

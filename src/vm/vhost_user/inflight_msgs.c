@@ -4,11 +4,11 @@
  * serves after us. Our own is sealed, so it can't shrink; somebody else's is guarded as guest
  * memory.
  *
- * A region's memory is committed when it is made, and stays for as long as the front end keeps the
- * descriptor. So one connection gets no more of it than two of the largest regions that its NIC can
- * use (made_limit()): 6 MB for one pair and the control queue, 258 MB for 64 pairs. Front ends ask
- * once a start, for the numbers that they were configured with; who asks for the same numbers again
- * gets the same file.
+ * A region's memory is committed when it is made, and stays for as long as a front end keeps the
+ * descriptor, connected or not. So a NIC gets no more of it, as long as its server lives, than two of
+ * the largest regions that it can use (made_limit()): 6 MB for one pair and the control queue, 258 MB
+ * for 64 pairs. Front ends ask once a start, for the numbers that they were configured with; who asks
+ * for the same numbers again, in whatever connection, gets the same file.
  */
 #include <errno.h>
 #include <string.h>
@@ -76,7 +76,13 @@ committed(uint64_t size)
 	return (size + COMMIT_UNIT - 1) & ~(COMMIT_UNIT - 1);
 }
 
-/* Bytes of regions that one connection can make us commit. */
+void
+unm_vu_keep_made(struct unm_vu_backend *b, struct unm_vu_made *made)
+{
+	b->made = made;
+}
+
+/* Bytes of regions that a NIC's front ends can make us commit. */
 static uint64_t
 made_limit(const struct unm_vu_backend *b)
 {
@@ -86,8 +92,8 @@ made_limit(const struct unm_vu_backend *b)
 static bool
 was_made(const struct unm_vu_backend *b, const struct unm_vu_inflight *f)
 {
-	return b->made.fd >= 0 && b->made.num_queues == f->num_queues &&
-	       b->made.queue_size == f->queue_size;
+	return b->made->fd >= 0 && b->made->num_queues == f->num_queues &&
+	       b->made->queue_size == f->queue_size;
 }
 
 /* A new file, in place of the one that was made before. */
@@ -97,20 +103,20 @@ make_region(struct unm_vu_backend *b, const struct unm_vu_inflight *f)
 	const uint64_t size = committed(region_size(f));
 	int fd;
 
-	if (size > made_limit(b) - b->made.n_bytes)
+	if (size > made_limit(b) - b->made->n_bytes)
 		return vu_fail(b, -EDQUOT,
 			"in-flight regions of other sizes were made already, of %llu bytes; this "
-			"connection gets %llu",
-			(unsigned long long)b->made.n_bytes, (unsigned long long)made_limit(b));
+			"server makes no more than %llu for a NIC",
+			(unsigned long long)b->made->n_bytes, (unsigned long long)made_limit(b));
 	fd = unm_guest_file_new("nm-vhost-inflight", region_size(f));
 	if (fd < 0)
 		return vu_fail(b, fd, "no memory for the in-flight region: %s", strerror(-fd));
-	if (b->made.fd >= 0)
-		close(b->made.fd);
-	b->made.fd = fd;
-	b->made.num_queues = f->num_queues;
-	b->made.queue_size = f->queue_size;
-	b->made.n_bytes += size;
+	if (b->made->fd >= 0)
+		close(b->made->fd);
+	b->made->fd = fd;
+	b->made->num_queues = f->num_queues;
+	b->made->queue_size = f->queue_size;
+	b->made->n_bytes += size;
 	return 0;
 }
 
@@ -144,11 +150,11 @@ vu_get_inflight_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return ret;
 	f.mmap_size = region_size(&f);
 	f.mmap_ofs = 0;
-	ret = adopt(b, &f, b->made.fd);
+	ret = adopt(b, &f, b->made->fd);
 	if (ret < 0)
 		return ret;
 	forget_contents(b);
-	return vu_reply(b, &f, m->hdr.size, b->made.fd);
+	return vu_reply(b, &f, m->hdr.size, b->made->fd);
 }
 
 int

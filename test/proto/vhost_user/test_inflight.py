@@ -79,9 +79,16 @@ def no_more_than_the_nic_can_use(server):
         assert os.path.samestat(os.fstat(fd), os.fstat(files[last])), "the same numbers: the same file"
         assert os.pread(fd, 10, 0)[8:] == bytes(2), "version 0: nobody has used it"
         os.close(fd)
+    fe.close()
+    for _ in range(3):  # who connects anew gets no more
+        fe = server.front_end().negotiate(protocol=PROTOCOL)
+        _, fd = get_region(fe, 3, last)
+        assert os.path.samestat(os.fstat(fd), os.fstat(files[last])), "another connection: the same file"
+        os.close(fd)
+        fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 3, last - 1), want=E.EDQUOT)
+        fe.close()
     for fd in files.values():
         os.close(fd)
-    fe.close()
 
 
 def not_while_running(server):
