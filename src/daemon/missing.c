@@ -177,6 +177,12 @@ unm_missing_returned(struct unm_server *srv, pid_t pid)
 	return was_late;
 }
 
+static bool
+is_stopped(char state)
+{
+	return state == 'T' || state == 't';
+}
+
 /* Return: its state's letter, or 0: it has ended. */
 static char
 state_of(const struct unm_missing *m)
@@ -214,7 +220,7 @@ unm_missing_look(const struct unm_server *srv)
 		state = state_of(m);
 		if (state == 0 || !unm_proc_may_act_as(m->pid, geteuid(), srv->cfg.gid))
 			continue;
-		if (state != 'T' && state != 't')
+		if (!is_stopped(state))
 			return UNM_MISSING_ALIVE;
 		worst = UNM_MISSING_UNSURE;
 	}
@@ -224,9 +230,7 @@ unm_missing_look(const struct unm_server *srv)
 bool
 unm_missing_is_stopped(const struct unm_missing *m)
 {
-	const char state = state_of(m);
-
-	return state == 'T' || state == 't';
+	return is_stopped(state_of(m));
 }
 
 static void

@@ -149,9 +149,8 @@ explain_held_lock(int fd, const char *path, struct unm_reason *why)
 			"ending",
 			path);
 	return unm_fail(why, -EBUSY,
-		"another netmapd (process %d) holds %s but does not answer: it is stopped, is "
-		"still "
-		"ending, or its socket was removed; kill %d ends it",
+		"another netmapd (process %d) holds %s but does not answer: it is stopped, "
+		"is still ending, or its socket was removed; kill %d ends it",
 		pid, path, pid);
 }
 

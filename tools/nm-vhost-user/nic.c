@@ -165,16 +165,22 @@ listen_at(struct vh_nic *n, char *why)
 	return 0;
 }
 
-int
-vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
+static void
+clear(struct vh_nic *n, const struct vh_nic_options *opts)
 {
-	int lock, err;
-
 	*n = (struct vh_nic){.opts = opts,
 		.listen_fd = -1,
 		.records_fd = -1,
 		.made = {.fd = -1},
 		.timer_fd = -1};
+}
+
+int
+vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
+{
+	int lock, err;
+
+	clear(n, opts);
 	make_dir(opts->socket);
 	if (opts->is_client)
 		return 0;
@@ -581,11 +587,7 @@ vh_nic_stop(struct vh_nic *n)
 		close(n->records_fd);
 	if (n->made.fd >= 0)
 		close(n->made.fd);
-	*n = (struct vh_nic){.opts = n->opts,
-		.listen_fd = -1,
-		.records_fd = -1,
-		.made = {.fd = -1},
-		.timer_fd = -1};
+	clear(n, n->opts);
 }
 
 const char *

@@ -422,6 +422,7 @@ slow_receiver(void **state)
 struct side {
 	struct rig *rig;
 	uint32_t stop;
+	pthread_t sender, receiver;
 };
 
 static void *
@@ -459,16 +460,30 @@ wait_state(struct rig *rig, uint32_t state)
 }
 
 static void
+start_traffic(struct side *s)
+{
+	assert_int_equal(pthread_create(&s->sender, NULL, send_run, s), 0);
+	assert_int_equal(pthread_create(&s->receiver, NULL, receive_run, s), 0);
+}
+
+static void
+stop_traffic(struct side *s)
+{
+	UNM_WRITE_ONCE(s->stop, 1);
+	pthread_join(s->sender, NULL);
+	pthread_join(s->receiver, NULL);
+	unm_domain_reap(&s->rig->dom);
+}
+
+static void
 under_traffic(void **state)
 {
 	struct side side = {.rig = *state};
 	struct rig *rig = side.rig;
-	pthread_t sender, receiver;
 	uint64_t seed = 3;
 	uint32_t i;
 
-	assert_int_equal(pthread_create(&sender, NULL, send_run, &side), 0);
-	assert_int_equal(pthread_create(&receiver, NULL, receive_run, &side), 0);
+	start_traffic(&side);
 	for (i = 0; i < 20; i++) {
 		pair(rig);
 		wait_state(rig, UNM_JOIN_JOINED);
@@ -477,10 +492,7 @@ under_traffic(void **state)
 		wait_state(rig, UNM_JOIN_NONE);
 		usleep(traffic_random(&seed) % 3000);
 	}
-	UNM_WRITE_ONCE(side.stop, 1);
-	pthread_join(sender, NULL);
-	pthread_join(receiver, NULL);
-	unm_domain_reap(&rig->dom);
+	stop_traffic(&side);
 	drain(rig);
 	rig_check_buffers(rig, NULL, 0);
 }
@@ -491,12 +503,10 @@ links_flap(void **state)
 {
 	struct side side = {.rig = *state};
 	struct rig *rig = side.rig;
-	pthread_t sender, receiver;
 	uint64_t seed = 4;
 	uint32_t i;
 
-	assert_int_equal(pthread_create(&sender, NULL, send_run, &side), 0);
-	assert_int_equal(pthread_create(&receiver, NULL, receive_run, &side), 0);
+	start_traffic(&side);
 	for (i = 0; i < 300; i++) {
 		pair(rig);
 		usleep(traffic_random(&seed) % 400);
@@ -505,10 +515,7 @@ links_flap(void **state)
 			wait_state(rig, UNM_JOIN_NONE);
 		usleep(traffic_random(&seed) % 400);
 	}
-	UNM_WRITE_ONCE(side.stop, 1);
-	pthread_join(sender, NULL);
-	pthread_join(receiver, NULL);
-	unm_domain_reap(&rig->dom);
+	stop_traffic(&side);
 	part(rig);
 	drain(rig);
 	rig_check_buffers(rig, NULL, 0);
