@@ -135,7 +135,7 @@ start()
 	"$@" >"$DIR/$name.out" 2>"$DIR/$name.err" 3>&- &
 	PID=$!
 	PIDS+=("$PID")
-	wait_for 15 grep -qs -e "$ready" "$DIR/$name.out" "$DIR/$name.err"
+	wait_for 15 grep -qs -e "$ready" "$DIR/$name.out" "$DIR/$name.err" || not_ready "$name" "$ready"
 }
 
 # stop PID [SIGNAL]: end it and return its exit status
