@@ -158,12 +158,13 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	const struct unm_nic_state *st = nic->st;
 	const struct unm_xsk_drops sum = kernel_drops(p);
 	char off[256], why[UNM_NIC_REASON_SIZE];
-	uint64_t copied = 0, calls = 0;
+	uint64_t copied = 0, calls = 0, joined = 0;
 	uint32_t i;
 
 	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
 		copied += counter(&st->txq[i].n_copied) + counter(&st->rxq[i].n_copied);
 		calls += counter(&st->txq[i].n_kicks) + counter(&st->rxq[i].n_kicks);
+		joined += counter(&st->txq[i].n_joined);
 	}
 	unm_json_open(j, "interface", '{');
 	unm_json_str(j, "name", nic->ifname);
@@ -183,6 +184,8 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_bool(j, "multi_buffer", st->is_multi_buffer);
 	unm_json_u64(j, "copied", copied);
 	unm_json_u64(j, "calls", calls);
+	unm_json_bool(j, "joins_segments", st->has_wire_queue != 0);
+	unm_json_u64(j, "joined_segments", joined);
 	unm_json_u64(j, "kernel_missed", sum.rx_full);
 	unm_json_u64(j, "kernel_rx_invalid", sum.rx_invalid);
 	unm_json_u64(j, "kernel_tx_invalid", sum.tx_invalid);

@@ -340,8 +340,9 @@ take_port_fds(struct unm_domain *dom, struct unm_dport *port, int *fds,
 		port->kind != UNM_PORT_MONITOR)
 		return 0;
 	if (port->kind == UNM_PORT_NIC && port->nic == NULL) {
+		const bool has_host_rings = info->n_host_fds > 0;
 		const int ret = unm_nic_adopt(dom, port, fds + UNM_BIND_FDS,
-			info->n_host_fds > 0 ? info->host_fd : info->n_port_fds, why);
+			has_host_rings ? info->host_fd : info->n_port_fds, has_host_rings, why);
 
 		if (ret < 0)
 			return ret;

@@ -217,7 +217,7 @@ take_sockets(struct unm_dport *port, const struct unm_nic_sockets *s, int state_
 	/* Every place has a descriptor: see nic_rings.c. */
 	port->port_fds[UNM_NIC_FD_LINK(s->n)] = s->link_fd >= 0 ? s->link_fd : dup_of(state_fd);
 	port->port_fds[UNM_NIC_FD_MAP(s->n)] = s->link_fd >= 0 ? s->map_fd : dup_of(state_fd);
-	port->n_port_fds = UNM_NIC_FDS_XDP(s->n);
+	port->n_port_fds = unm_nic_n_fds(s->n, false);
 }
 
 static void
@@ -323,6 +323,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 		spec->n_rx += host.n_rx;
 		spec->n_host_tx = host.n_tx;
 		spec->n_host_rx = host.n_rx;
+		nic->st->has_wire_queue = host.n_fds > 0 && host.wire_fd >= 0;
 		ret = unm_dport_new(dom, spec, &port, why);
 	}
 	if (ret < 0) {
@@ -395,13 +396,13 @@ watch_in_netns(struct unm_domain *dom, struct unm_dport *port)
 
 int
 unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, uint32_t n_fds,
-	struct unm_reason *why)
+	bool has_host_rings, struct unm_reason *why)
 {
-	const uint32_t n = n_fds - UNM_NIC_FDS_XDP(0); /* queues */
+	const uint32_t n = n_fds - unm_nic_n_fds(0, has_host_rings); /* queues */
 	struct unm_name name;
 	struct unm_nic *nic;
 
-	if (n_fds < UNM_NIC_FDS_XDP(1) || n > UNM_NIC_MAX_QUEUES ||
+	if (n_fds < unm_nic_n_fds(1, has_host_rings) || n > UNM_NIC_MAX_QUEUES ||
 		unm_name_parse(port->name, &name, why) < 0)
 		return unm_fail(
 			why, -EINVAL, "'%s': wrong descriptors of an interface", port->name);

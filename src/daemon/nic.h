@@ -29,12 +29,13 @@ struct unm_nic {
 
 /**
  * unm_nic_adopt() - make the @nic of an adopted port from descriptors that a client has handed back
- * @fds: @n of them, as in shm/nic.h; borrowed. The caller makes them the port's
+ * @fds: @n of them, as in shm/nic.h, without the host rings' queues; borrowed. The caller makes them
+ *       the port's
  *
  * Return: 0, or -EINVAL with the reason.
  */
 int unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, uint32_t n,
-	struct unm_reason *why);
+	bool has_host_rings, struct unm_reason *why);
 
 /**
  * unm_nic_put_right_again() - switch off the offloads of an adopted port's interface that have been

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Host rings of interfaces. See nic_host.h. */
+/* Syscalls: fcntl close */
 #include "daemon/nic_host.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +25,16 @@ injection(enum unm_nic_mode mode)
 	}
 }
 
+/*
+ * May segments be sent joined, past the driver's queues? What a real NIC's queues send at the same
+ * time, and in which order, is not known.
+ */
+static bool
+sends_runs(const struct unm_netdev *dev, enum unm_nic_mode mode)
+{
+	return dev->is_virtual && (mode == UNM_NIC_XDP_DRV || mode == UNM_NIC_XDP_SKB);
+}
+
 void
 unm_nic_host_open(const struct unm_netdev *dev, enum unm_nic_mode mode,
 	const struct unm_geometry *geo, struct unm_nic_host *h)
@@ -30,7 +42,9 @@ unm_nic_host_open(const struct unm_netdev *dev, enum unm_nic_mode mode,
 	h->n_tx = unm_hint(geo->n_host_tx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_rx = unm_hint(geo->n_host_rx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_fds = h->n_tx > h->n_rx ? h->n_tx : h->n_rx;
-	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds, &h->why) == 0)
+	h->wire_fd = -1;
+	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds,
+		    sends_runs(dev, mode) ? &h->wire_fd : NULL, &h->why) == 0)
 		return;
 	unm_log(LOG_WARNING, "%s", h->why.text);
 	h->n_tx = h->n_rx = h->n_fds = 0;
@@ -43,11 +57,18 @@ unm_nic_host_close(const struct unm_nic_host *h)
 
 	for (i = 0; i < h->n_fds; i++)
 		close(h->fds[i]);
+	if (h->n_fds > 0 && h->wire_fd >= 0)
+		close(h->wire_fd);
 }
 
 void
 unm_nic_host_join(struct unm_dport *port, const struct unm_nic_host *h)
 {
+	if (h->n_fds == 0)
+		return;
+	/* Every place has a descriptor: see nic_rings.c. */
+	port->port_fds[port->n_port_fds++] =
+		h->wire_fd >= 0 ? h->wire_fd : fcntl(h->fds[0], F_DUPFD_CLOEXEC, 0);
 	port->host_fd = port->n_port_fds;
 	port->n_host_fds = h->n_fds;
 	memcpy(port->port_fds + port->host_fd, h->fds, h->n_fds * sizeof(h->fds[0]));

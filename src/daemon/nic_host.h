@@ -4,7 +4,7 @@
  * the kernel sends, which is there while an NIC tx ring is open (spec 12). One that can't have a TAP
  * has no host rings, and works otherwise.
  *
- * Descriptors of the port, behind those of its own: the TAP's queues, and last what holds the
+ * Descriptors of the port, behind those of its own (shm/nic.h): the TAP's queues, and last what holds the
  * interception, if there is one. That one goes only to clients that have an NIC tx ring: whoever is
  * killed, the kernel sends on the interface again when the last of them is gone.
  */
@@ -21,6 +21,7 @@ struct unm_nic_host {
 	uint32_t n_tx, n_rx;   /* host rings */
 	uint32_t n_fds;
 	int fds[UNM_MAX_TAP_QUEUES];
+	int wire_fd; /* the TAP's queue that leads to the wire, or negative */
 };
 
 /**

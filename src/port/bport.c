@@ -158,6 +158,8 @@ open_rings(struct unm_bport *bp, const int *fds)
 	if (bp->tx == NULL)
 		return -ENOMEM;
 	bp->rx = bp->tx + bp->n_tx;
+	if (info->n_host_fds > 0 && g.n_nic_rx < g.n_rx)
+		bp->host_rx = &bp->seg->krings[g.base + g.n_tx + g.n_nic_rx];
 	for (i = 0; i < bp->n_tx && err == 0; i++)
 		err = bring_init(&bp->tx[i], bp, g.base + info->tx_lo + i, info->tx_lo + i, false);
 	for (i = 0; i < bp->n_rx && err == 0; i++)

@@ -8,7 +8,7 @@
  *   rx   a super-frame of up to 64 KiB is read into private memory, and cut into the ring's slots
  *        as a VALE port would have it (vale/put_fp.h), checksums done. With less room than one may
  *        need it stays in the kernel's queue, unless the ring is empty and will never have more
- *   tx   segments of one stream that follow one another are joined (vale/gro_fp.h); a frame whose
+ *   tx   segments of one stream that follow one another are joined (super_tx.h); a frame whose
  *        checksum was left to an offload says so in its header
  *
  * A host tx ring never blocks: what the kernel does not take is dropped and counted.
@@ -17,14 +17,13 @@
  * written to the stack as if it were on a host tx ring; what it gives back on the first host rx
  * ring goes to the NIC's tx rings by exchange of buffers, if its binding has them all.
  */
-/* Syscalls: read write writev */
-#include <errno.h>
+/* Syscalls: read write */
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "port/super_rx.h"
-#include "vale/gro_fp.h"
+#include "port/super_tx.h"
 #include "vale/vnet.h"
 
 #define ETH_HDR_LEN 14u
@@ -188,104 +187,10 @@ host_rx_has_room(const struct unm_bring *r)
 
 /* --- to the stack --- */
 
-/* What is to be written next: a frame, or segments that are being joined. */
-struct batch {
-	struct unm_bring *r;
-	int fd;
-	uint64_t *drops;
-	struct unm_gro gro;
-	struct iovec payload[UNM_GRO_SEGS];
-	uint64_t pkts, bytes;
-};
-
-/* Why did the kernel refuse a frame? */
-static enum unm_drop
-refusal(int error, size_t len)
-{
-	if (error == EAGAIN || error == ENOBUFS || error == ENOMEM)
-		return UNM_DROP_RX_FULL;
-	if (error != EINVAL)
-		return UNM_DROP_NO_PORT; /* EIO: it is down */
-	return len < UNM_VNET_HDR_MAX + ETH_HDR_LEN ? UNM_DROP_RUNT : UNM_DROP_OFFLOAD;
-}
-
-/* Hand @n frames to the kernel as one. The first entry begins with a virtio-net header. */
-static void
-write_frames(struct batch *b, const struct iovec *iov, int n_iov, uint32_t n)
-{
-	ssize_t len;
-
-	do { /* a signal does not come between for ever */
-		len = writev(b->fd, iov, n_iov);
-	} while (len < 0 && errno == EINTR);
-	if (len >= 0) {
-		b->pkts += n;
-		b->bytes += (uint64_t)len - UNM_VNET_HDR_MAX;
-	} else {
-		size_t total = 0;
-		int i;
-
-		for (i = 0; i < n_iov; i++)
-			total += iov[i].iov_len;
-		unm_count(&b->drops[refusal(errno, total)], n);
-	}
-}
-
-/* Write what has been begun. */
-static void
-flush(struct batch *b)
-{
-	struct unm_segment *s = &b->gro.first;
-	uint8_t vnet[UNM_VNET_HDR_MAX];
-	struct iovec iov[UNM_GRO_SEGS + 1];
-
-	if (b->gro.n == 1) {
-		unm_segment_vnet(s, vnet);
-		iov[0] = (struct iovec){.iov_base = vnet, .iov_len = sizeof(vnet)};
-		iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->frame, .iov_len = s->len};
-		write_frames(b, iov, 2, 1);
-	} else if (b->gro.n > 1) {
-		unm_gro_finish(&b->gro);
-		iov[0] = (struct iovec){
-			.iov_base = s->o.head, .iov_len = UNM_VNET_HDR_MAX + s->o.head_len};
-		memcpy(iov + 1, b->payload, b->gro.n * sizeof(iov[0]));
-		write_frames(b, iov, (int)b->gro.n + 1, b->gro.n);
-	}
-	b->gro.n = 0;
-}
-
-/* A frame in one slot. */
-static void
-put_single(struct batch *b, const uint8_t *data, uint32_t len)
-{
-	struct unm_segment s;
-
-	unm_segment_parse(&s, data, len);
-	if (b->gro.n == 0 || !unm_gro_add(&b->gro, &s)) {
-		flush(b);
-		unm_gro_begin(&b->gro, &s);
-	}
-	b->payload[b->gro.n - 1] =
-		(struct iovec){.iov_base = (void *)(uintptr_t)(data + s.o.head_len),
-			.iov_len = s.proto != 0 ? s.len - s.o.head_len : 0};
-}
-
-/* A frame in several slots, written as it is. */
-static void
-put_multi(struct batch *b, struct iovec *iov, int n_iov)
-{
-	static const uint8_t plain[UNM_VNET_HDR_MAX];
-
-	flush(b);
-	iov[0] = (struct iovec){.iov_base = (void *)(uintptr_t)plain, .iov_len = sizeof(plain)};
-	write_frames(b, iov, n_iov, 1);
-}
-
 /* The frame at @pos. Return: the slots it takes; 0 if its end is not there yet. */
 static uint32_t
-take_frame(struct batch *b, uint32_t pos, uint32_t head)
+take_frame(struct unm_super_tx *x, struct unm_bring *r, uint32_t pos, uint32_t head)
 {
-	struct unm_bring *r = b->r;
 	struct iovec iov[MAX_FRAGS + 1];
 	enum unm_drop reason = UNM_DROP_N, fault;
 	uint32_t taken = 0;
@@ -305,11 +210,11 @@ take_frame(struct batch *b, uint32_t pos, uint32_t head)
 		if (v.flags & NS_MOREFRAG)
 			continue;
 		if (reason != UNM_DROP_N)
-			unm_count(&b->drops[reason], 1);
+			unm_count(&x->drops[reason], 1);
 		else if (taken == 1)
-			put_single(b, data, v.len);
+			unm_super_tx_one(x, data, v.len);
 		else
-			put_multi(b, iov, n_iov);
+			unm_super_tx_whole(x, iov, n_iov);
 		return taken;
 	}
 	return 0;
@@ -318,20 +223,20 @@ take_frame(struct batch *b, uint32_t pos, uint32_t head)
 static int
 host_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
-	struct batch b = {.r = r, .fd = r->fd, .drops = r->kring->drops};
+	struct unm_super_tx x = {.fd = r->fd, .drops = r->kring->drops};
 	uint32_t pos = unm_own_hwcur(r);
 
 	while (pos != head) { /* each turn takes slots or ends */
-		const uint32_t taken = take_frame(&b, pos, head);
+		const uint32_t taken = take_frame(&x, r, pos, head);
 
 		if (taken == 0)
 			break;
 		pos = unm_pos_add(pos, taken, r->num_slots);
 	}
-	flush(&b);
+	unm_super_tx_flush(&x);
 	unm_kring_publish_hwcur(r->kring, pos);
-	unm_count(&r->kring->n_pkts, b.pkts);
-	unm_count(&r->kring->n_bytes, b.bytes);
+	unm_count(&r->kring->n_pkts, x.pkts);
+	unm_count(&r->kring->n_bytes, x.bytes);
 	*tail = unm_tx_tail_all_free(r, pos);
 	return 0;
 }
@@ -342,7 +247,7 @@ unm_host_pass_up(struct unm_bring *r, uint32_t head)
 	const bool all =
 		UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_FORWARD;
 	/* An rx ring of an NIC has nobody else who counts there. */
-	struct batch b = {.r = r, .fd = r->stack_fd, .drops = r->kring->drops};
+	struct unm_super_tx x = {.fd = r->stack_fd, .drops = r->kring->drops};
 	uint32_t pos = unm_own_hwcur(r);
 
 	while (pos != head) { /* each turn takes slots or ends */
@@ -351,14 +256,14 @@ unm_host_pass_up(struct unm_bring *r, uint32_t head)
 		uint32_t taken = frame_slots(r, pos, head);
 
 		if ((all || (v.flags & NS_FORWARD)) && v.len >= ETH_HDR_LEN) {
-			taken = take_frame(&b, pos, head);
+			taken = take_frame(&x, r, pos, head);
 			unm_slot_store_len_flags(slot, v.len, (uint16_t)(v.flags & ~NS_FORWARD));
 		}
 		if (taken == 0)
 			break; /* its end has not been given back */
 		pos = unm_pos_add(pos, taken, r->num_slots);
 	}
-	flush(&b);
+	unm_super_tx_flush(&x);
 }
 
 static uint32_t

@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 
 #include "port/join.h"
+#include "port/nic_run.h"
 #include "shm/xsk_ring.h"
 #include "vale/complete_fp.h"
 
@@ -44,6 +45,7 @@ struct nic_tx {
 	struct unm_xsk_ring tx, comp;
 	struct unm_nic_txq *q;
 	const uint32_t *bounce;
+	int wire_fd; /* for runs of segments (nic_run.h), or negative */
 };
 
 struct nic_rx {
@@ -184,6 +186,7 @@ struct frame {
 	uint32_t n_slots; /* 0: it is not complete */
 	uint32_t len;
 	bool is_bounced;      /* parts of it have to be copied */
+	bool begins_run;      /* it seems that it can be sent with those behind it */
 	enum unm_drop reason; /* UNM_DROP_N: it can be sent */
 };
 
@@ -222,21 +225,23 @@ struct sent {
 
 /*
  * Descriptors for the slots from *@pos on, from *@producer on. Stops before a frame that can't be
- * sent (returned), that is not complete, or for which there is no bounce buffer.
+ * sent, or with @runs begins a run (both returned); that is not complete, or for which there is no
+ * bounce buffer.
  */
 static struct frame
 fill_tx(struct unm_bring *r, const struct nic_port *p, struct nic_tx *t, uint32_t head,
-	uint32_t done, uint32_t *pos, uint32_t *producer, struct sent *sent)
+	uint32_t done, bool runs, uint32_t *pos, uint32_t *producer, struct sent *sent)
 {
 	struct frame none = {.reason = UNM_DROP_N};
 
 	while (*pos != head) { /* each turn takes slots or ends */
-		const struct frame f = look_at(r, p, *pos, head);
+		struct frame f = look_at(r, p, *pos, head);
 		uint32_t i;
 
 		if (f.n_slots == 0)
 			return none;
-		if (f.reason != UNM_DROP_N)
+		f.begins_run = runs && unm_nic_run_begins(r, *pos, head);
+		if (f.reason != UNM_DROP_N || f.begins_run)
 			return f;
 		if (*producer - done + f.n_slots > t->tx.mask + 1 ||
 			(f.is_bounced && *producer - done + f.n_slots > p->n_bounce))
@@ -274,27 +279,61 @@ tx_position(const struct unm_bring *r, const struct nic_tx *t, uint32_t *produce
 							  : unm_own_hwcur(r);
 }
 
+/* Does the host's stack send through our client, on an interface that takes runs, and is up? */
+static bool
+has_runs(const struct unm_bring *r, const struct nic_tx *t)
+{
+	return t->wire_fd >= 0 && r->bp->host_rx != NULL &&
+	       UNM_READ_ONCE(r->bp->host_rx->n_users) > 0 &&
+	       !(UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) &
+		       (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED));
+}
+
+/*
+ * Slots without descriptors, before which all are completed: a frame that is left out, or a run.
+ * Return: how many; 0: it is no run.
+ */
+static uint32_t
+pass_by(struct unm_bring *r, struct nic_tx *t, const struct frame *f, uint32_t pos, uint32_t head,
+	struct sent *sent)
+{
+	uint32_t n;
+
+	if (f->reason != UNM_DROP_N) {
+		unm_count(&r->kring->drops[f->reason], 1);
+		return f->n_slots;
+	}
+	n = unm_nic_run_send(r, t->wire_fd, pos, head, &sent->pkts, &sent->bytes);
+	unm_count(&t->q->n_joined, n);
+	return n;
+}
+
 static int
 kernel_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const struct nic_port *p = port_of(r);
 	struct nic_tx *t = tx_of(r);
-	uint32_t producer, done, i;
+	uint32_t producer, done, n, i;
 	uint32_t pos = tx_position(r, t, &producer);
+	bool runs = has_runs(r, t);
 	struct sent sent = {0, 0};
 
 	done = reap(t, producer);
-	for (i = 0; i < r->num_slots; i++) { /* frames that are left out */
-		const struct frame f = fill_tx(r, p, t, head, done, &pos, &producer, &sent);
+	for (i = 0; i < r->num_slots; i++) { /* frames that are left out, and runs */
+		const struct frame f = fill_tx(r, p, t, head, done, runs, &pos, &producer, &sent);
 
 		unm_xsk_produce(&t->tx, producer);
 		commit(&t->q->taken, unm_nic_pair(pos, producer));
 		kick(r, t, producer);
 		done = reap(t, producer);
-		if (f.reason == UNM_DROP_N || done != producer)
+		if (f.reason == UNM_DROP_N && !f.begins_run)
 			break;
-		unm_count(&r->kring->drops[f.reason], 1);
-		pos = unm_pos_add(pos, f.n_slots, r->num_slots);
+		if (f.reason != UNM_DROP_N && done != producer)
+			break;
+		/* Segments need not wait for what is under way: they can go behind it by themselves. */
+		n = done == producer ? pass_by(r, t, &f, pos, head, &sent) : 0;
+		runs = runs && n > 0;
+		pos = unm_pos_add(pos, n, r->num_slots);
 		commit(&t->q->taken, unm_nic_pair(pos, producer));
 	}
 	unm_kring_publish_hwcur(r->kring, pos);
@@ -689,6 +728,9 @@ map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r, ui
 		return -EINVAL;
 	t->q = &p->st->txq[r->ring_id];
 	t->bounce = st->bounce[r->ring_id];
+	t->wire_fd = st->has_wire_queue && r->bp->info.n_host_fds > 0
+			     ? r->bp->fds[UNM_NIC_FD_WIRE(n_queues)]
+			     : -1;
 	for (i = 0; i < p->n_bounce; i++)
 		if (t->bounce[i] >= p->n_window)
 			return -EINVAL;
@@ -762,13 +804,14 @@ map_state(struct nic_port *p, int fd)
 static int
 nic_open(struct unm_bport *bp)
 {
-	const uint32_t n_fds = bp->info.n_host_fds > 0 ? bp->info.host_fd : bp->info.n_port_fds;
-	const uint32_t n_queues = n_fds - (UNM_NIC_FDS_XDP(0));
+	const bool has_host_rings = bp->info.n_host_fds > 0;
+	const uint32_t n_fds = has_host_rings ? bp->info.host_fd : bp->info.n_port_fds;
+	const uint32_t n_queues = n_fds - unm_nic_n_fds(0, has_host_rings);
 	struct nic_port *p;
 	uint32_t i;
 	int err;
 
-	if (n_fds < UNM_NIC_FDS_XDP(1) || n_queues > UNM_NIC_MAX_QUEUES)
+	if (n_fds < unm_nic_n_fds(1, has_host_rings) || n_queues > UNM_NIC_MAX_QUEUES)
 		return -EINVAL;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)

@@ -107,6 +107,7 @@ struct unm_bport {
 	struct unm_bring *tx; /* n_tx bound rings */
 	struct unm_bring *rx;
 	uint32_t n_tx, n_rx;
+	const struct unm_kring *host_rx; /* the port's first host rx ring, bound or not; or NULL */
 	uint32_t vnet_hdr_len;
 	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
 	int kick_fd;	      /* isolated: wakes the broker; borrowed */

@@ -33,11 +33,12 @@
 #define UNM_SHM_NIC_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define UNM_NIC_MAGIC	   0x314e4d55u /* "UMN1" */
-#define UNM_NIC_VERSION	   1u
+#define UNM_NIC_VERSION	   2u
 #define UNM_NIC_HEADROOM   256u /* XDP_PACKET_HEADROOM */
 #define UNM_NIC_MAX_QUEUES 32u	/* descriptors of a message: UNM_PROTO_MAXFDS */
 #define UNM_NIC_MAX_BOUNCE 128u
@@ -74,7 +75,8 @@ struct unm_nic_txq {
 	uint64_t done;
 	uint64_t n_copied; /* frames that were not in the window */
 	uint64_t n_kicks;  /* system calls */
-	uint64_t txq_pad[12];
+	uint64_t n_joined; /* frames that were sent as parts of larger ones */
+	uint64_t txq_pad[11];
 };
 
 struct unm_nic_rxq {
@@ -115,7 +117,8 @@ struct unm_nic_state {
 	uint32_t keeps_tags;	 /* VLAN tags of received frames, also those left to an offload */
 	/* For each mode from UNM_NIC_XDP_ZC on: why not (unm_nic_refusal()). For netmapd's next run */
 	uint32_t refused[UNM_NIC_N_MODES];
-	uint32_t state_pad[4];
+	uint32_t has_wire_queue; /* segments may be joined again for sending: port/nic_run.h */
+	uint32_t state_pad[3];
 
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
 	struct unm_nic_rxq rxq[UNM_NIC_MAX_QUEUES];
@@ -129,11 +132,18 @@ static_assert(sizeof(struct unm_nic_txq) == 128, "a tx queue's words");
 static_assert(sizeof(struct unm_nic_rxq) == 128, "an rx queue's words");
 static_assert(offsetof(struct unm_nic_state, txq) == 256, "the constant part");
 
-/* Descriptors of the port in a message: one socket for each queue, then these. */
+/* Descriptors of the port in a message: one socket for each queue, then these; then host rings' queues. */
 #define UNM_NIC_FD_STATE(n_queues) (n_queues)
 #define UNM_NIC_FD_LINK(n_queues)  ((n_queues) + 1u) /* XDP modes: keeps the program attached */
 #define UNM_NIC_FD_MAP(n_queues)   ((n_queues) + 2u) /* its table of sockets */
-#define UNM_NIC_FDS_XDP(n_queues)  ((n_queues) + 3u)
+/* Ports with host rings: the queue of their TAP that leads to the wire, if has_wire_queue */
+#define UNM_NIC_FD_WIRE(n_queues)  ((n_queues) + 3u)
+
+static inline uint32_t
+unm_nic_n_fds(uint32_t n_queues, bool has_host_rings)
+{
+	return n_queues + 3 + has_host_rings;
+}
 
 /* What failed, with its errno (positive), in one word. */
 static inline uint32_t

@@ -46,6 +46,15 @@ guess_type(const uint8_t *frame, uint32_t len, uint8_t *proto)
 	return *proto == PROTO_UDP ? UNM_VNET_GSO_UDP_L4 : UNM_VNET_GSO_NONE;
 }
 
+bool
+unm_segment_is_tcp(const uint8_t *frame, uint32_t len)
+{
+	uint8_t proto;
+
+	return len >= MIN_HEADER && guess_type(frame, len, &proto) != UNM_VNET_GSO_NONE &&
+	       proto == PROTO_TCP;
+}
+
 static uint8_t *
 headers(struct unm_segment *s)
 {

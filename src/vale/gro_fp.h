@@ -41,6 +41,9 @@ struct unm_gro {
 	bool is_closed;	 /* nothing can follow */
 };
 
+/** unm_segment_is_tcp() - does a frame look like TCP over IP? By its types only */
+bool unm_segment_is_tcp(const uint8_t *frame, uint32_t len);
+
 /** unm_segment_parse() - take @len bytes at @frame apart, which stay in use */
 void unm_segment_parse(struct unm_segment *s, const uint8_t *frame, uint32_t len);
 

@@ -4,9 +4,6 @@
  * slots and which slots of descriptors, that buffers are exchanged and none is lost or doubled, that
  * completions count in whatever order they come, that bad slots cost only themselves, and that a
  * process killed between any two steps leaves rings that the next one goes on with.
- *
- * The socket is a file of memory: its rings are mapped at the offsets that a socket's have, and the
- * test plays the kernel.
  */
 #include <poll.h>
 #include <setjmp.h>
@@ -19,160 +16,11 @@
 
 #include <cmocka.h>
 
-#include "fake_domain.h"
-#include "net/netmap.h"
-#include "shm/xsk_ring.h"
-
-#define SLOTS	 16u
-#define RING	 16u
-#define BUF_SIZE 2048u
-#define N_BUFS	 256u
-#define WINDOW	 200u
-#define POOL	 16u
-#define FIRST	 100u /* of the kernel's pool: free in the fake domain */
-#define N_FDS	 UNM_NIC_FDS_XDP(1)
-
-struct rig {
-	struct fake_domain *d;
-	struct unm_bport *bp;
-	struct unm_nic_state *st;
-	size_t st_len;
-	int fds[N_FDS];
-	struct unm_xsk_ring rx, tx, fill, comp; /* the kernel's view */
-};
-
-static int
-memory(size_t size)
-{
-	const int fd = memfd_create("nic", MFD_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	return fd;
-}
-
-static void
-make_state(struct rig *rig)
-{
-	const struct unm_nic_ring_ofs ofs = {
-		.producer = 0, .consumer = 64, .flags = 128, .desc = 192};
-	struct unm_nic_state *st;
-	uint32_t i;
-
-	rig->st_len = sizeof(*st) + N_BUFS;
-	rig->fds[UNM_NIC_FD_STATE(1)] = memory(rig->st_len);
-	st = mmap(NULL, rig->st_len, PROT_READ | PROT_WRITE, MAP_SHARED,
-		rig->fds[UNM_NIC_FD_STATE(1)], 0);
-	assert_true(st != MAP_FAILED);
-	st->magic = UNM_NIC_MAGIC;
-	st->version = UNM_NIC_VERSION;
-	st->size = rig->st_len;
-	st->mode = UNM_NIC_XDP_DRV;
-	st->n_queues = 1;
-	st->is_multi_buffer = 1;
-	st->is_unaligned = 1;
-	st->lead = UNM_NIC_HEADROOM;
-	st->stride = BUF_SIZE;
-	st->n_window = WINDOW;
-	st->frame_room = BUF_SIZE;
-	st->n_bounce = 4;
-	st->tx_size = st->rx_size = st->fill_size = st->comp_size = RING;
-	st->rx_ofs = st->tx_ofs = st->fill_ofs = st->comp_ofs = ofs;
-	for (i = 0; i < st->n_bounce; i++)
-		st->bounce[0][i] = FIRST + POOL + i;
-	rig->st = st;
-}
-
-static int
-setup(void **state)
-{
-	const struct fake_geometry g = {.kind = UNM_PORT_NIC, .n_tx = 1, .n_rx = 1, .slots = SLOTS};
-	static struct rig rig;
-	struct unm_bind_info info;
-	uint32_t i;
-
-	memset(&rig, 0, sizeof(rig));
-	rig.d = fake_domain_new(UNM_SEG_DOMAIN, N_BUFS, BUF_SIZE);
-	fake_port_add(rig.d, &g);
-	info = fake_bind_info(rig.d, 0, 0);
-	info.n_port_fds = N_FDS;
-	rig.fds[0] = memory((size_t)XDP_UMEM_PGOFF_COMPLETION_RING + 4096);
-	make_state(&rig);
-	rig.fds[UNM_NIC_FD_LINK(1)] = dup(rig.fds[0]);
-	rig.fds[UNM_NIC_FD_MAP(1)] = dup(rig.fds[0]);
-	assert_int_equal(unm_xsk_ring_map(&rig.rx, rig.fds[0], XDP_PGOFF_RX_RING, &rig.st->rx_ofs,
-				 RING, sizeof(struct xdp_desc)),
-		0);
-	assert_int_equal(unm_xsk_ring_map(&rig.tx, rig.fds[0], XDP_PGOFF_TX_RING, &rig.st->tx_ofs,
-				 RING, sizeof(struct xdp_desc)),
-		0);
-	assert_int_equal(unm_xsk_ring_map(&rig.fill, rig.fds[0], XDP_UMEM_PGOFF_FILL_RING,
-				 &rig.st->fill_ofs, RING, sizeof(uint64_t)),
-		0);
-	assert_int_equal(unm_xsk_ring_map(&rig.comp, rig.fds[0], XDP_UMEM_PGOFF_COMPLETION_RING,
-				 &rig.st->comp_ofs, RING, sizeof(uint64_t)),
-		0);
-	for (i = 0; i < POOL; i++) {
-		*unm_xsk_addr(&rig.fill, i) = unm_nic_frame(rig.st, FIRST + i);
-		rig.st->owner[FIRST + i] = 1;
-	}
-	unm_xsk_produce(&rig.fill, POOL);
-	rig.st->rxq[0].n_pool = POOL;
-	rig.bp = fake_port_open_info(rig.d, &info, rig.fds);
-	*state = &rig;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct rig *rig = *state;
-	uint32_t i;
-
-	unm_bport_close(rig->bp);
-	unm_xsk_ring_unmap(&rig->rx);
-	unm_xsk_ring_unmap(&rig->tx);
-	unm_xsk_ring_unmap(&rig->fill);
-	unm_xsk_ring_unmap(&rig->comp);
-	munmap(rig->st, rig->st_len);
-	for (i = 0; i < N_FDS; i++)
-		close(rig->fds[i]);
-	fake_domain_free(rig->d);
-	return 0;
-}
-
-/* --- the application --- */
-
-static void
-put(struct unm_bring *r, uint16_t len, uint16_t flags)
-{
-	struct netmap_ring *ring = r->ring;
-
-	ring->slot[ring->head].len = len;
-	ring->slot[ring->head].flags = flags;
-	ring->head = ring->cur = ring->head + 1 == SLOTS ? 0 : ring->head + 1;
-}
-
-static uint32_t
-room(const struct unm_bring *r)
-{
-	return (r->ring->tail + SLOTS - r->ring->head) % SLOTS;
-}
-
-/* --- the kernel --- */
-
-static void
-complete(struct rig *rig, uint64_t addr)
-{
-	const uint32_t pos = *rig->comp.producer;
-
-	*unm_xsk_addr(&rig->comp, pos) = addr;
-	unm_xsk_produce(&rig->comp, pos + 1);
-}
+#include "nic_rig.h"
 
 /* Take a buffer from the fill ring and receive @len bytes of @byte into it. */
 static uint32_t
-receive(struct rig *rig, uint32_t len, uint8_t byte, bool goes_on)
+receive(struct nic_rig *rig, uint32_t len, uint8_t byte, bool goes_on)
 {
 	const uint32_t at = *rig->fill.consumer, pos = *rig->rx.producer;
 	const uint64_t base = *unm_xsk_addr(&rig->fill, at);
@@ -197,7 +45,7 @@ slot_bytes(const struct unm_bring *r, uint32_t i)
 
 /* Each buffer is in one place only: a slot, the fill ring, or the map of what the kernel has. */
 static void
-check_buffers(const struct rig *rig)
+check_buffers(const struct nic_rig *rig)
 {
 	const struct unm_bring *r = rig->bp->rx;
 	uint8_t seen[N_BUFS] = {0};
@@ -225,13 +73,13 @@ check_buffers(const struct rig *rig)
 static void
 slots_become_descriptors(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->tx;
 	const uint32_t first = r->ring->slot[0].buf_idx;
 	uint32_t i;
 
 	for (i = 0; i < 4; i++)
-		put(r, (uint16_t)(60 + i), i == 1 ? NS_MOREFRAG : 0);
+		nic_rig_put(r, (uint16_t)(60 + i), i == 1 ? NS_MOREFRAG : 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	assert_int_equal(*rig->tx.producer, 4);
 	for (i = 0; i < 4; i++) {
@@ -243,7 +91,7 @@ slots_become_descriptors(void **state)
 		assert_int_equal(d->options, i == 1 ? XDP_PKT_CONTD : 0);
 	}
 	assert_int_equal(r->ring->slot[0].buf_idx, first);
-	assert_int_equal(room(r), SLOTS - 1 - 4);
+	assert_int_equal(nic_rig_room(r), SLOTS - 1 - 4);
 	assert_true(r->kring->n_pkts == 3);
 	assert_true(rig->st->txq[0].n_copied == 0);
 }
@@ -253,57 +101,57 @@ completions_in_any_order(void **state)
 {
 	static const uint32_t order[] = {2, 0, 3, 1};
 	static const uint32_t done[] = {0, 1, 1, 4};
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->tx;
 	uint64_t addr[4];
 	uint32_t i;
 
 	for (i = 0; i < 4; i++)
-		put(r, 60, 0);
+		nic_rig_put(r, 60, 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	for (i = 0; i < 4; i++)
 		addr[i] = unm_xsk_desc(&rig->tx, i)->addr;
 	unm_xsk_consume(&rig->tx, 4);
 	for (i = 0; i < 4; i++) {
-		complete(rig, addr[order[i]]);
+		nic_rig_complete(rig, addr[order[i]]);
 		assert_int_equal(unm_bport_txsync(rig->bp), 0);
-		assert_int_equal(room(r), SLOTS - 1 - 4 + done[i]);
+		assert_int_equal(nic_rig_room(r), SLOTS - 1 - 4 + done[i]);
 	}
 }
 
 static void
 bad_slots_are_left_out(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->tx;
 
-	put(r, 60, 0);
+	nic_rig_put(r, 60, 0);
 	r->ring->slot[r->ring->head].buf_idx = 1000000;
-	put(r, 60, 0);
-	put(r, 5, 0); /* too short */
-	put(r, 61, 0);
+	nic_rig_put(r, 60, 0);
+	nic_rig_put(r, 5, 0); /* too short */
+	nic_rig_put(r, 61, 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	assert_int_equal(*rig->tx.producer, 1); /* it waits for what is under way */
 	unm_xsk_consume(&rig->tx, 1);
-	complete(rig, unm_xsk_desc(&rig->tx, 0)->addr);
+	nic_rig_complete(rig, unm_xsk_desc(&rig->tx, 0)->addr);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	assert_int_equal(*rig->tx.producer, 2);
 	assert_int_equal(unm_xsk_desc(&rig->tx, 1)->len, 61);
 	assert_true(r->kring->drops[UNM_DROP_BAD_SLOT] == 1);
 	assert_true(r->kring->drops[UNM_DROP_RUNT] == 1);
-	assert_int_equal(room(r), SLOTS - 1 - 1);
+	assert_int_equal(nic_rig_room(r), SLOTS - 1 - 1);
 }
 
 static void
 buffers_from_elsewhere_are_copied(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *tx = rig->bp->tx, *rx = rig->bp->rx;
 	const uint32_t outside = WINDOW + 3;
 
 	tx->ring->slot[0].buf_idx = outside;
 	memset(tx->bufs + (size_t)outside * BUF_SIZE, 7, 60);
-	put(tx, 60, 0);
+	nic_rig_put(tx, 60, 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	assert_true(unm_xsk_desc(&rig->tx, 0)->addr ==
 		    UNM_NIC_HEADROOM + (uint64_t)(FIRST + POOL) * BUF_SIZE);
@@ -322,7 +170,7 @@ buffers_from_elsewhere_are_copied(void **state)
 static void
 receiving_exchanges_buffers(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->rx;
 	uint32_t i, round;
 
@@ -347,7 +195,7 @@ receiving_exchanges_buffers(void **state)
 static void
 a_full_ring_takes_no_part_of_a_frame(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->rx;
 	uint32_t i;
 
@@ -370,7 +218,7 @@ a_full_ring_takes_no_part_of_a_frame(void **state)
 static void
 killed_while_receiving(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->rx;
 	const uint64_t taken = rig->st->rxq[0].taken;
 	const uint32_t fill = *rig->fill.producer, hwtail = r->kring->hwtail;
@@ -396,7 +244,7 @@ killed_while_receiving(void **state)
 static void
 killed_before_the_kernel_knew(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	uint32_t i;
 
 	for (i = 0; i < 5; i++)
@@ -414,26 +262,26 @@ killed_before_the_kernel_knew(void **state)
 static void
 killed_while_sending(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	struct unm_bring *r = rig->bp->tx;
 	uint32_t i;
 
 	for (i = 0; i < 3; i++)
-		put(r, 60, 0);
+		nic_rig_put(r, 60, 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	rig->st->txq[0].taken = 0;
 	r->kring->hwcur = 0;
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
 	assert_int_equal(*rig->tx.producer, 3);
 	assert_int_equal(r->kring->hwcur, 3);
-	assert_int_equal(room(r), SLOTS - 1 - 3);
+	assert_int_equal(nic_rig_room(r), SLOTS - 1 - 3);
 }
 
 /* Stray stores into the shared words: no crash, no endless loop, nothing outside the rings. */
 static void
 garbage_in_shared_words(void **state)
 {
-	struct rig *rig = *state;
+	struct nic_rig *rig = *state;
 	uint32_t i;
 
 	for (i = 0; i < 64; i++) {
@@ -445,7 +293,7 @@ garbage_in_shared_words(void **state)
 		*rig->tx.producer = (uint32_t)(v >> 3);
 		*rig->comp.producer = (uint32_t)(v >> 5);
 		*rig->rx.producer = (uint32_t)(v >> 11);
-		put(rig->bp->tx, 60, 0);
+		nic_rig_put(rig->bp->tx, 60, 0);
 		unm_bport_txsync(rig->bp);
 		unm_bport_rxsync(rig->bp);
 	}
@@ -454,7 +302,7 @@ garbage_in_shared_words(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, nic_rig_setup, nic_rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(slots_become_descriptors),
 		T(completions_in_any_order),

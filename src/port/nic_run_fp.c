@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* See nic_run.h. */
+#include "port/nic_run.h"
+
+#include "port/super_tx.h"
+
+#define MIN_LEN 256u /* of a segment that is worth it */
+
+/* A slot that is a frame with something that looks like TCP; *@len: its bytes. */
+static bool
+is_segment(const struct unm_bring *r, uint32_t pos, uint32_t *len)
+{
+	const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+	const uint8_t *frame = unm_slot_data(r, &v);
+
+	*len = v.len;
+	return frame != NULL && v.len >= MIN_LEN && !(v.flags & NS_MOREFRAG) &&
+	       unm_segment_is_tcp(frame, v.len);
+}
+
+bool
+unm_nic_run_begins(const struct unm_bring *r, uint32_t pos, uint32_t head)
+{
+	const uint32_t next = unm_pos_next(pos, r->num_slots);
+	uint32_t len, next_len;
+
+	return next != head && is_segment(r, pos, &len) && is_segment(r, next, &next_len) &&
+	       next_len <= len;
+}
+
+uint32_t
+unm_nic_run_send(struct unm_bring *r, int wire_fd, uint32_t pos, uint32_t head, uint64_t *pkts,
+	uint64_t *bytes)
+{
+	struct unm_super_tx x = {.fd = wire_fd, .drops = r->kring->drops};
+	uint32_t n = 0;
+
+	while (pos != head) { /* UNM_GRO_SEGS turns at most */
+		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
+		const uint8_t *data = unm_slot_data(r, &v);
+
+		if (data == NULL || (v.flags & NS_MOREFRAG) || !unm_super_tx_join(&x, data, v.len))
+			break;
+		n++;
+		pos = unm_pos_next(pos, r->num_slots);
+	}
+	if (n < 2)
+		return 0;
+	unm_super_tx_flush(&x);
+	*pkts += x.pkts;
+	*bytes += x.bytes;
+	return n;
+}

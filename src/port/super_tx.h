@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames that are written to a queue of a TAP as large as they can be made, one system call each:
+ * segments of one stream that follow one another are joined (vale/gro_fp.h). The reverse of
+ * super_rx.h.
+ */
+#ifndef UNM_PORT_SUPER_TX_H
+#define UNM_PORT_SUPER_TX_H
+
+#include <sys/uio.h>
+
+#include "vale/gro_fp.h"
+
+/* What is to be written next: a frame, or segments that are being joined. All of it in use till then. */
+struct unm_super_tx {
+	int fd;		      /* set by the user, as @drops; the rest begins with zeroes */
+	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused */
+	uint64_t pkts, bytes; /* written, before they were joined, without virtio-net headers */
+	struct unm_gro gro;
+	struct iovec payload[UNM_GRO_SEGS];
+};
+
+/** unm_super_tx_join() - take a frame if there is none yet, or it can be joined to what there is. */
+bool unm_super_tx_join(struct unm_super_tx *x, const uint8_t *data, uint32_t len);
+
+/** unm_super_tx_one() - take a frame in one piece; what it can't be joined to is written. */
+void unm_super_tx_one(struct unm_super_tx *x, const uint8_t *data, uint32_t len);
+
+/**
+ * unm_super_tx_whole() - write what there is, and a frame in several pieces as it is
+ * @iov: @n_iov entries, the first of which is free for the virtio-net header
+ */
+void unm_super_tx_whole(struct unm_super_tx *x, struct iovec *iov, int n_iov);
+
+/** unm_super_tx_flush() - write what there is. */
+void unm_super_tx_flush(struct unm_super_tx *x);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Proves: TCP segments that follow one another on an interface's tx ring are handed to the kernel as
+ * one frame, while somebody has the host rx ring open, and their slots are free again at once; in all
+ * other cases, and whatever else there is, each goes into a descriptor, in order.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nic_rig.h"
+#include "offload_frames.h"
+#include "vale/vnet.h"
+
+#define N_SEGS 6u
+
+static struct offload_frame frame;
+static struct offload_result pieces;
+static uint64_t rng = 11;
+
+/* A super-frame of N_SEGS full segments, and these. */
+static void
+make_pieces(void)
+{
+	const struct offload_shape shape = {
+		.src = 1, .dst = 2, .max_payload = 8000, .min_size = 1000, .max_size = 1400};
+
+	do {
+		offload_frame_make(&frame, OFFLOAD_TCP4, &shape, &rng);
+		frame.data[frame.l4 + 13] = 0x10; /* ACK */
+		frame.vnet[1] &= (uint8_t)~UNM_VNET_GSO_ECN;
+		offload_result_reset(&pieces);
+	} while (frame.tags > 4 || frame.l4 - frame.l3 != 20 ||
+		 !offload_expect(&frame, 0, UNM_VNET_LACKS_ALL, 65549, &pieces) ||
+		 pieces.n != N_SEGS || pieces.len[N_SEGS - 1] < 300);
+}
+
+/* The port's rings: tx, the host's tx, rx, the host's rx. */
+static struct unm_kring *
+host_rx(const struct nic_rig *rig)
+{
+	return &rig->d->seg.krings[rig->d->seg.ports[0].kring_base + 3];
+}
+
+static int
+setup(void **state)
+{
+	struct nic_rig *rig;
+
+	nic_rig_setup_host(state);
+	rig = *state;
+	host_rx(rig)->n_users = 1;
+	make_pieces();
+	return 0;
+}
+
+static void
+put_piece(struct nic_rig *rig, uint32_t i)
+{
+	struct unm_bring *r = rig->bp->tx;
+	uint32_t ofs = 0, k;
+
+	for (k = 0; k < i; k++)
+		ofs += pieces.len[k];
+	memcpy(r->bufs + (size_t)r->ring->slot[r->ring->head].buf_idx * BUF_SIZE, pieces.data + ofs,
+		pieces.len[i]);
+	nic_rig_put(r, (uint16_t)pieces.len[i], 0);
+}
+
+static void
+put_pieces(struct nic_rig *rig)
+{
+	uint32_t i;
+
+	for (i = 0; i < N_SEGS; i++)
+		put_piece(rig, i);
+}
+
+/* The wire has got the super-frame, and nothing else. */
+static void
+assert_whole(const struct nic_rig *rig)
+{
+	static uint8_t got[12 + OFFLOAD_MAX_FRAME];
+	const uint32_t head = frame.len - frame.payload;
+	const ssize_t n = recv(rig->wire, got, sizeof(got), 0);
+	struct unm_vnet_hdr had, has;
+
+	assert_int_equal(n, 12 + frame.len);
+	memcpy(&had, frame.vnet, sizeof(had));
+	memcpy(&has, got, sizeof(has));
+	assert_int_equal(has.gso_type, UNM_VNET_GSO_TCPV4);
+	assert_int_equal(has.gso_size, had.gso_size);
+	assert_int_equal(has.csum_start, frame.l4);
+	assert_memory_equal(
+		got + 12, frame.data, frame.l3 + 10); /* up to the IP header's checksum */
+	assert_memory_equal(got + 12 + head, frame.data + head, frame.payload);
+	assert_int_equal(recv(rig->wire, got, sizeof(got), 0), -1);
+}
+
+static void
+assert_descriptors(const struct nic_rig *rig, uint32_t n)
+{
+	uint8_t byte;
+
+	assert_int_equal(recv(rig->wire, &byte, 1, 0), -1);
+	assert_int_equal(*rig->tx.producer, n);
+	assert_true(rig->st->txq[0].n_joined == 0);
+}
+
+static void
+a_run_is_one_frame(void **state)
+{
+	struct nic_rig *rig = *state;
+	struct unm_bring *r = rig->bp->tx;
+	uint32_t round;
+
+	for (round = 1; round <= 10; round++) { /* the ring's end comes by */
+		put_pieces(rig);
+		assert_int_equal(unm_bport_txsync(rig->bp), 0);
+		assert_whole(rig);
+		assert_int_equal(*rig->tx.producer, 0);
+		assert_int_equal(nic_rig_room(r), SLOTS - 1);
+		assert_true(r->kring->n_pkts == round * N_SEGS);
+		assert_true(r->kring->n_bytes == (uint64_t)round * pieces.size);
+		assert_true(rig->st->txq[0].n_joined == round * N_SEGS);
+	}
+}
+
+/* What stands before and behind it keeps its place. */
+static void
+between_others(void **state)
+{
+	struct nic_rig *rig = *state;
+	struct unm_bring *r = rig->bp->tx;
+	uint8_t byte;
+
+	nic_rig_put(r, 60, 0);
+	put_pieces(rig);
+	nic_rig_put(r, 61, 0);
+	/* The kernel has the first one under way: so the others follow it by descriptors. */
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, 1 + N_SEGS + 1);
+	assert_int_equal(unm_xsk_desc(&rig->tx, 0)->len, 60);
+	assert_int_equal(unm_xsk_desc(&rig->tx, N_SEGS + 1)->len, 61);
+	while (*rig->tx.consumer != *rig->tx.producer) {
+		nic_rig_complete(rig, unm_xsk_desc(&rig->tx, *rig->tx.consumer)->addr);
+		unm_xsk_consume(&rig->tx, *rig->tx.consumer + 1);
+	}
+	/* Nothing is under way: now they are joined, and what follows is a descriptor. */
+	put_pieces(rig);
+	nic_rig_put(r, 62, 0);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_whole(rig);
+	assert_int_equal(*rig->tx.producer, N_SEGS + 3);
+	assert_int_equal(unm_xsk_desc(&rig->tx, N_SEGS + 2)->len, 62);
+	assert_int_equal(nic_rig_room(r), SLOTS - 2);
+	assert_int_equal(recv(rig->wire, &byte, 1, 0), -1);
+}
+
+static void
+nobody_has_the_host_ring(void **state)
+{
+	struct nic_rig *rig = *state;
+
+	host_rx(rig)->n_users = 0;
+	put_pieces(rig);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, N_SEGS);
+}
+
+/* What the kernel would drop, or nobody knows, waits in descriptors until the link is up. */
+static void
+the_link_is_down(void **state)
+{
+	struct nic_rig *rig = *state;
+
+	rig->d->seg.ports[0].flags |= UNM_PORTF_LINK_DOWN;
+	put_pieces(rig);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, N_SEGS);
+}
+
+static void
+no_runs(void **state)
+{
+	struct nic_rig *rig = *state;
+	struct unm_bring *r = rig->bp->tx;
+
+	put_piece(rig, 0);
+	put_piece(rig, 2); /* one is missing between */
+	put_piece(rig, 4);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, 3);
+	put_piece(rig, 0);
+	put_piece(rig, 1);
+	/* The second one's last byte is wrong, and stays so. */
+	r->bufs[(size_t)r->ring->slot[r->ring->head - 1].buf_idx * BUF_SIZE + pieces.len[1] - 1] ^=
+		1;
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, 5);
+	put_piece(rig, 0); /* alone */
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, 6);
+}
+
+/* The kernel takes no more: it is counted, and what follows goes on. */
+static void
+the_kernel_refuses(void **state)
+{
+	struct nic_rig *rig = *state;
+	struct unm_bring *r = rig->bp->tx;
+
+	shutdown(rig->wire, SHUT_RDWR);
+	put_pieces(rig);
+	nic_rig_put(r, 60, 0);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_true(r->kring->drops[UNM_DROP_NO_PORT] == N_SEGS);
+	assert_int_equal(*rig->tx.producer, 1);
+	assert_true(r->kring->n_pkts == 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_run_is_one_frame, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(between_others, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(nobody_has_the_host_ring, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(the_link_is_down, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(no_runs, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(the_kernel_refuses, setup, nic_rig_teardown),
+	};
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN); /* the wire's other end is shut in one of them */
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	offload_result_free(&pieces);
+	return failed;
+}
