@@ -160,7 +160,8 @@ build(struct unm_dseg *seg, struct unm_dregion *region, const struct entry *en)
 	port->flags =
 		en->e.flags & (UNM_PORTF_LOSSLESS | UNM_PORTF_PERSISTENT | UNM_PORTF_ATTACHED |
 				      UNM_PORTF_DETACHED | UNM_PORTF_LINK_DOWN | UNM_PORTF_ORPHAN |
-				      UNM_PORTF_FORWARD | UNM_PORTF_STOPPED | UNM_PORTF_HOST_SIDE);
+				      UNM_PORTF_FORWARD | UNM_PORTF_STOPPED | UNM_PORTF_HOST_SIDE |
+				      UNM_PORTF_STACK);
 	port->seg = seg;
 	port->idx = en->idx;
 	port->gen = en->gen;

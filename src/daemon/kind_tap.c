@@ -14,6 +14,7 @@
 
 #include "daemon/host_port.h"
 #include "daemon/kinds.h"
+#include "daemon/nic_host.h"
 #include "daemon/tap.h"
 
 /* A ring for each of the attached port's, in its memory. */
@@ -37,7 +38,7 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 {
 	const uint32_t tx = unm_hint(geo->n_tx, 1, 1, UNM_MAX_TAP_QUEUES);
 	const uint32_t rx = unm_hint(geo->n_rx, 1, 1, UNM_MAX_TAP_QUEUES);
-	const struct unm_dport *nic = unm_host_port_nic(dom, name->full);
+	struct unm_dport *nic = unm_host_port_nic(dom, name->full);
 	const uint32_t n = nic != NULL ? nic->n_host_fds : tx > rx ? tx : rx;
 	struct unm_port_spec spec = {
 		.kind = UNM_PORT_TAP,
@@ -73,6 +74,8 @@ make_port(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	port->n_port_fds = n;
 	unm_dport_activate(port);
 	unm_dport_link(dom, port);
+	if (nic != NULL)
+		unm_nic_host_note_switch(nic, true);
 	*out = port;
 	return 0;
 }
@@ -121,14 +124,20 @@ unm_tap_behind(struct unm_domain *dom, const struct unm_dport *attached)
 static void
 tap_idle(struct unm_domain *dom, struct unm_dport *port)
 {
+	struct unm_dport *nic;
+
 	if (port->vnet_hdr_len != 0) {
 		if (port->n_port_fds > 0)
 			unm_tap_set_header(port->port_fds[0], 0, 0); /* can't fail where it went */
 		unm_dport_set_vnet_hdr(port, 0, 0);
 	}
 	/* One that is on a switch waits for its next worker, or it would lose its addresses. */
-	if (port->n_pipes == 0 && unm_port_attached_as(dom, port->name) == NULL)
-		unm_dport_remove(dom, port);
+	if (port->n_pipes > 0 || unm_port_attached_as(dom, port->name) != NULL)
+		return;
+	nic = unm_host_port_nic(dom, port->name);
+	if (nic != NULL)
+		unm_nic_host_note_switch(nic, false);
+	unm_dport_remove(dom, port);
 }
 
 const struct unm_port_kind_ops unm_kind_tap = {

@@ -118,6 +118,16 @@ unm_nic_host_settle(struct unm_dport *port, uint32_t closing)
 		unm_log(LOG_WARNING, "'%s': %s", port->name, why.text);
 }
 
+void
+unm_nic_host_note_switch(struct unm_dport *port, bool is_on)
+{
+	if (is_on)
+		port->flags |= UNM_PORTF_STACK;
+	else
+		port->flags &= ~UNM_PORTF_STACK;
+	unm_dport_update(port);
+}
+
 uint32_t
 unm_nic_host_shown_fds(const struct unm_dbinding *b)
 {

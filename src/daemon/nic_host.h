@@ -43,6 +43,9 @@ void unm_nic_host_stop(struct unm_dport *port);
 /** unm_nic_host_settle() - intercept if an NIC tx ring other than @closing (or UNM_NONE) is open. */
 void unm_nic_host_settle(struct unm_dport *port, uint32_t closing);
 
+/** unm_nic_host_note_switch() - the interface's host's side has got on a switch, or off it. */
+void unm_nic_host_note_switch(struct unm_dport *port, bool is_on);
+
 /** unm_nic_host_n_fds() - descriptors of a port, of any kind, that hold no interception. */
 uint32_t unm_nic_host_n_fds(const struct unm_dport *port);
 

@@ -283,10 +283,11 @@ tx_position(const struct unm_bring *r, const struct nic_tx *t, uint32_t *produce
 static bool
 has_runs(const struct unm_bring *r, const struct nic_tx *t)
 {
+	const uint32_t flags = UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags);
+
 	return t->wire_fd >= 0 && r->bp->host_rx != NULL &&
-	       UNM_READ_ONCE(r->bp->host_rx->n_users) > 0 &&
-	       !(UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) &
-		       (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED));
+	       ((flags & UNM_PORTF_STACK) || UNM_READ_ONCE(r->bp->host_rx->n_users) > 0) &&
+	       !(flags & (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED));
 }
 
 /*

@@ -4,8 +4,8 @@
  * super-frame, and was cut into slots for the client, is joined again and sent as one, as the stack
  * would have sent it. AF_XDP would take each segment by itself, and the other end too.
  *
- * So as long as somebody has the port's host rx ring open, and where the TAP of the host rings has a
- * queue that leads to the wire (daemon/hoststack.h). Programs that send by themselves send what they
+ * So as long as somebody has the port's host rx ring open, or the host's side is on a switch, and where
+ * the TAP of the host rings has a queue that leads to the wire (daemon/hoststack.h). Programs that send by themselves send what they
  * have put into the ring.
  */
 #ifndef UNM_PORT_NIC_RUN_H

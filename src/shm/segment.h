@@ -96,6 +96,8 @@ enum unm_port_state {
 #define UNM_PORTF_FORWARD 0x80u
 /* With ATTACHED: "vale0:IF^", the host's side of an interface (spec 16.5) */
 #define UNM_PORTF_HOST_SIDE 0x200u
+/* Of an interface: its host's side is on a switch, as "vale0:IF^" */
+#define UNM_PORTF_STACK 0x400u
 
 /* What a monitor watches (unm_seg_port.mon_flags). */
 #define UNM_MONF_TX	      0x1u

@@ -50,6 +50,7 @@ is_plain()
 	ping_from "$ns_h" 10.9.0.2 -s 1472 -M do
 	ping_from "$ns_t" 10.9.0.1 -s 9000 # in fragments
 	tcp_from "$ns_h" 10.9.0.2 "$ns_w"
+	[ "$(joined_segments "h0%$ns_h")" -gt 1000 ] # they were sent as the stack had them
 	tcp_from "$ns_w" 10.9.0.1 "$ns_h"
 	tcp_from "$ns_h" 10.9.0.3 "$ns_t"
 	tcp_from "$ns_t" 10.9.0.1 "$ns_h"
@@ -178,7 +179,7 @@ has_workers()
 }
 
 @test "killed: either worker, netmapd, all of them" {
-	local daemon pid which
+	local daemon pid which before
 
 	attached
 	all_reach
@@ -191,6 +192,9 @@ has_workers()
 	all_reach
 	next_netmapd "$daemon"
 	wait_for 10 all_reach
+	before=$(joined_segments "h0%$ns_h")
+	tcp_from "$ns_h" 10.9.0.2 "$ns_w"
+	[ "$(joined_segments "h0%$ns_h")" -gt $((before + 1000)) ]
 	# netmapd and one of the two
 	for which in "h0" "h0^"; do
 		pid=$(worker_pid "vale0:$which%$ns_h")

@@ -229,6 +229,12 @@ port_field()
 	json "next(p for p in d['ports'] if p['name'] == '$1')['$2']" show ports
 }
 
+# joined_segments PORT: those of an interface that were joined again for sending
+joined_segments()
+{
+	json "next(p for p in d['ports'] if p['name'] == '$1')['interface']['joined_segments']" show ports
+}
+
 # worker_pid PORT; 0 if it has none
 worker_pid()
 {
