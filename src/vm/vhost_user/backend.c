@@ -35,7 +35,7 @@
  * such rings, 26 ms, twice for one NIC.
  */
 #define TURN_NS	   UINT64_C(300000)
-#define MAX_LOGGED 16 /* negative answers of one connection */
+#define MAX_LOGGED 16 /* negative answers of one connection, the same ones in a row once */
 #define FINISH_S   5  /* from a message's first byte to its last one */
 #define NO_FEATURE 0xff
 
@@ -163,8 +163,13 @@ check_shape(struct unm_vu_backend *b, const struct request *r)
 static void
 log_refusal(struct unm_vu_backend *b, const char *what, const char *then)
 {
-	if (b->n_logged < MAX_LOGGED)
-		unm_vm_log(b->name, "vhost-user: %s: %s; %s", what, b->reason, then);
+	char text[sizeof(b->logged)];
+
+	snprintf(text, sizeof(text), "%s: %s; %s", what, b->reason, then);
+	if (b->n_logged == MAX_LOGGED || strcmp(text, b->logged) == 0)
+		return;
+	unm_vm_log(b->name, "vhost-user: %s", text);
+	memcpy(b->logged, text, sizeof(text));
 	b->n_logged++;
 }
 

@@ -51,8 +51,9 @@ struct unm_vu_backend {
 	const struct unm_vu_device_ops *ops;
 	void *dev;
 	char name[VU_NAME_SIZE];
-	char reason[VU_REASON_SIZE]; /* of the latest vu_fail() */
-	unsigned int n_logged;	     /* negative answers that were logged */
+	char reason[VU_REASON_SIZE];	  /* of the latest vu_fail() */
+	char logged[VU_REASON_SIZE + 64]; /* of the latest negative answer that was logged */
+	unsigned int n_logged;		  /* negative answers that were logged */
 
 	uint64_t features; /* acked, with the protocol's own */
 	bool has_features;

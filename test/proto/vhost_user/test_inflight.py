@@ -18,6 +18,15 @@ def get_region(fe, n_queues=2, size=64, pad=0):
     return INFLIGHT.unpack_from(answer), fds[0]
 
 
+def the_same_reason_is_logged_once(server):
+    fe = server.front_end().negotiate(protocol=PROTOCOL)
+    for size in (0, 40000):
+        for _ in range(4):
+            fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 2, size))
+    assert server.messages().count("GET_INFLIGHT_FD") == 2, server.messages()
+    fe.close()
+
+
 def made_as_asked(server):
     fe = server.front_end().negotiate(protocol=PROTOCOL)
     for n_queues, size in ((1, 1), (2, 256), (3, 1024)):
@@ -172,5 +181,5 @@ def truncated_region(server):
     a.close()
 
 
-v.run([made_as_asked, wrong_numbers, no_more_than_the_nic_can_use, not_while_running, rings_that_do_not_fit,
+v.run([the_same_reason_is_logged_once, made_as_asked, wrong_numbers, no_more_than_the_nic_can_use, not_while_running, rings_that_do_not_fit,
        over_a_restart, garbage_in_the_region, truncated_region])
