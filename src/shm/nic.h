@@ -137,7 +137,7 @@ static_assert(offsetof(struct unm_nic_state, txq) == 256, "the constant part");
 #define UNM_NIC_FD_LINK(n_queues)  ((n_queues) + 1u) /* XDP modes: keeps the program attached */
 #define UNM_NIC_FD_MAP(n_queues)   ((n_queues) + 2u) /* its table of sockets */
 /* Ports with host rings: the queue of their TAP that leads to the wire, if has_wire_queue */
-#define UNM_NIC_FD_WIRE(n_queues)  ((n_queues) + 3u)
+#define UNM_NIC_FD_WIRE(n_queues) ((n_queues) + 3u)
 
 static inline uint32_t
 unm_nic_n_fds(uint32_t n_queues, bool has_host_rings)
