@@ -184,7 +184,7 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_bool(j, "multi_buffer", st->is_multi_buffer);
 	unm_json_u64(j, "copied", copied);
 	unm_json_u64(j, "calls", calls);
-	unm_json_bool(j, "joins_segments", st->has_wire_queue != 0);
+	unm_json_bool(j, "joins_segments", st->joins_segments != 0);
 	unm_json_u64(j, "joined_segments", joined);
 	unm_json_u64(j, "kernel_missed", sum.rx_full);
 	unm_json_u64(j, "kernel_rx_invalid", sum.rx_invalid);

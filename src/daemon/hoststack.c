@@ -66,39 +66,12 @@ emit_redirect(struct program *p, uint32_t ifindex, int32_t flags)
 	emit(p, unm_bpf_exit());
 }
 
-/* Register 0 from the frame's word at @ofs, by register 1. */
-static void
-emit_load(struct program *p, size_t ofs)
-{
-	emit(p, unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, R0, R1, (int16_t)ofs, 0));
-}
-
-static void
-emit_mark(struct program *p)
-{
-	emit(p, unm_bpf_set(R2, (int32_t)UNM_HOST_MARK));
-	emit(p, unm_bpf_insn(
-			BPF_STX | BPF_MEM | BPF_W, R1, R2, offsetof(struct __sk_buff, mark), 0));
-}
-
-/* If register 0 has @value, return NEXT. */
-static void
-emit_next_if(struct program *p, int32_t value)
-{
-	emit(p, unm_bpf_insn(BPF_JMP32 | BPF_JNE | BPF_K, R0, 0, 2, value));
-	emit(p, unm_bpf_set(R0, NEXT));
-	emit(p, unm_bpf_exit());
-}
-
 /* At the interface's egress. @switch_map: redirect only while its first entry has a socket; or -1 */
 static int
 load_to_tap(uint32_t tap_ifindex, int switch_map)
 {
 	struct program p = {.n = 0};
 
-	emit(&p, unm_bpf_mov(R6, R1));
-	emit_load(&p, offsetof(struct __sk_buff, mark));
-	emit_next_if(&p, (int32_t)UNM_HOST_MARK);
 	if (switch_map >= 0) {
 		emit(&p, unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, R10, 0, -4, 0));
 		emit(&p, unm_bpf_insn(
@@ -113,9 +86,6 @@ load_to_tap(uint32_t tap_ifindex, int switch_map)
 		emit(&p, unm_bpf_mov(R1, R0));
 		emit(&p, unm_bpf_call(BPF_FUNC_sk_release));
 	}
-	/* For load_spread(), which can only look at it. */
-	emit(&p, unm_bpf_mov(R1, R6));
-	emit(&p, unm_bpf_call(BPF_FUNC_get_hash_recalc));
 	emit_redirect(&p, tap_ifindex, 0);
 	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_to_tap", p.code, p.n);
 }
@@ -147,40 +117,21 @@ emit_token(struct program *p)
 	emit(p, unm_bpf_call(BPF_FUNC_skb_store_bytes));
 }
 
-/* At the TAP's ingress. @wire_queue: the one of its queues that leads to the wire, or -1 */
+/* At the TAP's ingress. */
 static int
-load_from_tap(uint32_t ifindex, enum unm_host_inject inject, int wire_queue)
+load_from_tap(uint32_t ifindex, enum unm_host_inject inject)
 {
 	struct program p = {.n = 0};
-	size_t over;
 
-	if (wire_queue >= 0) {
-		emit_load(&p, offsetof(struct __sk_buff, queue_mapping));
-		over = p.n;
-		/* The kernel has the number of the queue that a frame came by, and 1. */
-		emit(&p, unm_bpf_insn(BPF_JMP | BPF_JNE | BPF_K, R0, 0, 0, wire_queue + 1));
-		emit_mark(&p);
-		emit_redirect(&p, ifindex, 0);
-		p.code[over].off = (int16_t)(p.n - over - 1);
-	}
-	if (inject == UNM_HOST_MARKED)
-		emit_mark(&p);
-	else if (inject == UNM_HOST_TOKEN)
+	if (inject == UNM_HOST_MARKED) {
+		emit(&p, unm_bpf_set(R2, (int32_t)UNM_HOST_MARK));
+		emit(&p, unm_bpf_insn(BPF_STX | BPF_MEM | BPF_W, R1, R2,
+				 offsetof(struct __sk_buff, mark), 0));
+	} else if (inject == UNM_HOST_TOKEN) {
 		emit_token(&p);
+	}
 	emit_redirect(&p, ifindex, BPF_F_INGRESS);
 	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_to_host", p.code, p.n);
-}
-
-/* Which of the first @n queues of the TAP has a frame that it gets? */
-static int
-load_spread(uint32_t n)
-{
-	struct program p = {.n = 0};
-
-	emit_load(&p, offsetof(struct __sk_buff, hash));
-	emit(&p, unm_bpf_insn(BPF_ALU | BPF_MOD | BPF_K, R0, 0, 0, (int32_t)n));
-	emit(&p, unm_bpf_exit());
-	return unm_bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, 0, 0, "unetmap_spread", p.code, p.n);
 }
 
 const uint8_t *
@@ -444,32 +395,11 @@ bring_up(const char *tap)
 	return ret;
 }
 
-/* The queue that leads to the wire, behind the @n others. Return: negative: there is none. */
 static int
-open_wire_queue(const char *tap, uint32_t n)
-{
-	const int fd = open_queue(tap, false);
-	int prog_fd, ret;
-
-	if (fd < 0)
-		return fd;
-	prog_fd = ret = load_spread(n);
-	if (prog_fd >= 0) {
-		ret = ioctl(fd, TUNSETSTEERINGEBPF, &prog_fd) < 0 ? -errno : 0;
-		close(prog_fd);
-	}
-	if (ret == 0)
-		return fd;
-	unm_log(LOG_INFO, "%s: segments are sent one by one: %s", tap, strerror(-ret));
-	close(fd);
-	return -1;
-}
-
-static int
-join(const char *tap, uint32_t ifindex, enum unm_host_inject inject, int wire_queue)
+join(const char *tap, uint32_t ifindex, enum unm_host_inject inject)
 {
 	const uint32_t tap_ifindex = if_nametoindex(tap);
-	const int prog_fd = load_from_tap(ifindex, inject, wire_queue);
+	const int prog_fd = load_from_tap(ifindex, inject);
 	int ret;
 
 	if (prog_fd < 0)
@@ -480,12 +410,11 @@ join(const char *tap, uint32_t ifindex, enum unm_host_inject inject, int wire_qu
 }
 
 static int
-open_tap(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint32_t n, int *fds,
-	int *wire_fd)
+open_tap(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint32_t n, int *fds)
 {
 	char tap[IFNAMSIZ];
 	uint32_t i;
-	int wire = -1, ret = open_first(ifname, tap);
+	int ret = open_first(ifname, tap);
 
 	if (ret < 0)
 		return ret;
@@ -494,18 +423,12 @@ open_tap(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint
 		fds[i] = ret = open_queue(tap, false);
 	if (ret >= 0)
 		ret = unm_tap_set_header(fds[0], 12, 0);
-	if (ret == 0 && wire_fd != NULL)
-		wire = open_wire_queue(tap, n);
-	if (ret == 0) /* before it could say anything */
-		ret = join(tap, ifindex, inject, wire >= 0 ? (int)n : -1);
+	if (ret == 0)
+		ret = join(tap, ifindex, inject); /* before it could say anything */
 	if (ret == 0)
 		ret = bring_up(tap);
-	if (wire_fd != NULL)
-		*wire_fd = wire;
 	if (ret == 0)
 		return 0;
-	if (wire >= 0)
-		close(wire);
 	while (i-- > 0) {
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -515,9 +438,9 @@ open_tap(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint
 
 int
 unm_host_open(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint32_t n,
-	int *fds, int *wire_fd, struct unm_reason *why)
+	int *fds, struct unm_reason *why)
 {
-	const int ret = open_tap(ifname, ifindex, inject, n, fds, wire_fd);
+	const int ret = open_tap(ifname, ifindex, inject, n, fds);
 
 	switch (ret) {
 	case 0:

@@ -17,12 +17,6 @@
  *
  * As the TAP takes offloads only where the client side asks for them (port/host_fp.c), the kernel
  * does the rest of the work for frames that leave offloads undone.
- *
- * One more queue of the TAP, where asked for, leads the other way: what is written to it is sent on
- * the interface, as if the stack had, so that segments need not be cut apart for that (AF_XDP has no
- * such offload). It is never read: a program of the TAP's chooses among the others for what it gets.
- *
- *	  stack's segments, joined again --write--> queue of eth0^ --redirect--> egress of eth0: wire
  */
 #ifndef UNM_DAEMON_HOSTSTACK_H
 #define UNM_DAEMON_HOSTSTACK_H
@@ -33,8 +27,8 @@
 
 #define UNM_HOST_MAX_QUEUES 8u
 /*
- * Frames with this mark pass the program at egress; frames from a host tx ring bear it where that
- * was asked for.
+ * Frames from a host tx ring bear it where that was asked for, up to the program that keeps frames from
+ * the stack (packet.h), which lets them pass and takes it off.
  */
 #define UNM_HOST_MARK 0x6e6d5e01u
 
@@ -59,16 +53,14 @@ const uint8_t *unm_host_token(void);
 
 /**
  * unm_host_open() - make the TAP of an interface of the current network namespace
- * @n:       queues, 1 ... UNM_HOST_MAX_QUEUES
- * @fds:     written on success: its queues, non-blocking, with virtio-net headers of 12 bytes
- * @wire_fd: NULL, or written on success: a queue more, which leads to the wire; -1 if the kernel can't
- *           keep that one out of what frames are spread over (before Linux 4.16)
+ * @n:   queues, 1 ... UNM_HOST_MAX_QUEUES
+ * @fds: written on success: its queues, non-blocking, with virtio-net headers of 12 bytes
  *
  * Return: 0; -EPERM, -ENXIO (no /dev/net/tun), -EEXIST (all names are taken), -errno, with the
  * reason.
  */
 int unm_host_open(const char *ifname, uint32_t ifindex, enum unm_host_inject inject, uint32_t n,
-	int *fds, int *wire_fd, struct unm_reason *why);
+	int *fds, struct unm_reason *why);
 
 /**
  * unm_host_intercept() - from now on what the stack sends on the interface goes to the TAP

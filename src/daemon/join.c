@@ -418,6 +418,8 @@ unm_join_pair(struct unm_dport *a, struct unm_dport *b)
 		unm_join_unpair(b);
 		a->join_with = b;
 		b->join_with = a;
+		unm_dport_update(a);
+		unm_dport_update(b);
 	}
 	unm_join_update(a);
 }
@@ -425,9 +427,13 @@ unm_join_pair(struct unm_dport *a, struct unm_dport *b)
 void
 unm_join_unpair(struct unm_dport *port)
 {
-	if (port->join_with != NULL)
-		port->join_with->join_with = NULL;
+	struct unm_dport *other = port->join_with;
+
 	port->join_with = NULL;
+	if (other != NULL) {
+		other->join_with = NULL;
+		unm_dport_update(other);
+	}
 	unm_join_update(port);
 }
 

@@ -323,7 +323,7 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 		spec->n_rx += host.n_rx;
 		spec->n_host_tx = host.n_tx;
 		spec->n_host_rx = host.n_rx;
-		nic->st->has_wire_queue = host.n_fds > 0 && host.wire_fd >= 0;
+		nic->st->joins_segments = host.n_fds > 0 && host.segment_fd >= 0;
 		ret = unm_dport_new(dom, spec, &port, why);
 	}
 	if (ret < 0) {

@@ -9,6 +9,7 @@
 
 #include "daemon/hoststack.h"
 #include "daemon/nic.h"
+#include "daemon/packet.h"
 
 static_assert(UNM_HOST_MAX_QUEUES == UNM_MAX_TAP_QUEUES, "queues of a TAP");
 
@@ -26,13 +27,21 @@ injection(enum unm_nic_mode mode)
 }
 
 /*
- * May segments be sent joined, past the driver's queues? What a real NIC's queues send at the same
- * time, and in which order, is not known.
+ * The socket for segments that are sent joined. A NIC of hardware sends what is in its queues in an
+ * order of its own, and one of several queues would have them in another than the ring's.
  */
-static bool
-sends_runs(const struct unm_netdev *dev, enum unm_nic_mode mode)
+static int
+open_segments(const struct unm_netdev *dev, enum unm_nic_mode mode)
 {
-	return dev->is_virtual && (mode == UNM_NIC_XDP_DRV || mode == UNM_NIC_XDP_SKB);
+	int fd;
+
+	if (!dev->is_virtual || dev->n_tx > 1 ||
+		(mode != UNM_NIC_XDP_DRV && mode != UNM_NIC_XDP_SKB))
+		return -1;
+	fd = unm_packet_open_sender(dev->ifindex);
+	if (fd < 0)
+		unm_log(LOG_INFO, "%s: segments are sent one by one: %s", dev->name, strerror(-fd));
+	return fd;
 }
 
 void
@@ -42,10 +51,12 @@ unm_nic_host_open(const struct unm_netdev *dev, enum unm_nic_mode mode,
 	h->n_tx = unm_hint(geo->n_host_tx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_rx = unm_hint(geo->n_host_rx, 1, 1, UNM_HOST_MAX_QUEUES);
 	h->n_fds = h->n_tx > h->n_rx ? h->n_tx : h->n_rx;
-	h->wire_fd = -1;
-	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds,
-		    sends_runs(dev, mode) ? &h->wire_fd : NULL, &h->why) == 0)
+	h->segment_fd = -1;
+	if (unm_host_open(dev->name, dev->ifindex, injection(mode), h->n_fds, h->fds, &h->why) ==
+		0) {
+		h->segment_fd = open_segments(dev, mode);
 		return;
+	}
 	unm_log(LOG_WARNING, "%s", h->why.text);
 	h->n_tx = h->n_rx = h->n_fds = 0;
 }
@@ -57,8 +68,8 @@ unm_nic_host_close(const struct unm_nic_host *h)
 
 	for (i = 0; i < h->n_fds; i++)
 		close(h->fds[i]);
-	if (h->n_fds > 0 && h->wire_fd >= 0)
-		close(h->wire_fd);
+	if (h->n_fds > 0 && h->segment_fd >= 0)
+		close(h->segment_fd);
 }
 
 void
@@ -68,7 +79,7 @@ unm_nic_host_join(struct unm_dport *port, const struct unm_nic_host *h)
 		return;
 	/* Every place has a descriptor: see nic_rings.c. */
 	port->port_fds[port->n_port_fds++] =
-		h->wire_fd >= 0 ? h->wire_fd : fcntl(h->fds[0], F_DUPFD_CLOEXEC, 0);
+		h->segment_fd >= 0 ? h->segment_fd : fcntl(h->fds[0], F_DUPFD_CLOEXEC, 0);
 	port->host_fd = port->n_port_fds;
 	port->n_host_fds = h->n_fds;
 	memcpy(port->port_fds + port->host_fd, h->fds, h->n_fds * sizeof(h->fds[0]));

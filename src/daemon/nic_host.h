@@ -21,7 +21,7 @@ struct unm_nic_host {
 	uint32_t n_tx, n_rx;   /* host rings */
 	uint32_t n_fds;
 	int fds[UNM_MAX_TAP_QUEUES];
-	int wire_fd; /* the TAP's queue that leads to the wire, or negative */
+	int segment_fd; /* socket for segments that are sent joined, or negative */
 };
 
 /**

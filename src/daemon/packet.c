@@ -33,6 +33,7 @@
 #endif
 
 #define RECEIVE_BUFFER (16 * 1024 * 1024)
+#define SEND_BUFFER    (4 * 1024 * 1024)
 
 static int
 ignore_marked(int fd)
@@ -72,6 +73,40 @@ unm_packet_open(uint32_t ifindex)
 			return fd;
 		return fd;
 	}
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int
+receive_nothing(int fd)
+{
+	struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	const struct sock_fprog prog = {.len = 1, .filter = code};
+	const int one = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		return -1;
+	return setsockopt(fd, SOL_SOCKET, SO_LOCK_FILTER, &one, sizeof(one));
+}
+
+int
+unm_packet_open_sender(uint32_t ifindex)
+{
+	/* Protocol 0: nothing comes. */
+	const struct sockaddr_ll sa = {.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex};
+	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int one = 1, sndbuf = SEND_BUFFER;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	if (receive_nothing(fd) == 0 &&
+		setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
+		setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)) == 0 &&
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)) == 0 &&
+		bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
 	ret = -errno;
 	close(fd);
 	return ret;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* AF_PACKET, for interfaces without AF_XDP. */
+/* AF_PACKET: for interfaces without AF_XDP, and for what AF_XDP can't send. */
 #ifndef UNM_DAEMON_PACKET_H
 #define UNM_DAEMON_PACKET_H
 
@@ -13,6 +13,15 @@
  * Return: descriptor, or -errno.
  */
 int unm_packet_open(uint32_t ifindex);
+
+/**
+ * unm_packet_open_sender() - a socket that sends frames with virtio-net headers of 10 bytes on
+ * interface @ifindex, of the current namespace: straight to its driver, as AF_XDP does, past queueing
+ * discipline and filters. Super-frames, too, as long as the interface takes them uncut
+ *
+ * It receives nothing, wherever it may be bound later. Return: descriptor, or -errno.
+ */
+int unm_packet_open_sender(uint32_t ifindex);
 
 /**
  * unm_packet_guard() - keep received frames from the kernel's stack, as the other modes do

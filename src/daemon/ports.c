@@ -270,8 +270,10 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		port->peer->peer = NULL;
 	if (port->ops->free != NULL)
 		port->ops->free(port);
-	if (port->join_with != NULL)
+	if (port->join_with != NULL) {
 		port->join_with->join_with = NULL;
+		unm_dport_update(port->join_with);
+	}
 	free(port->rings);
 	free(port);
 }
@@ -358,7 +360,8 @@ entry_flags(const struct unm_dport *port)
 {
 	const bool takes_frames = port->n_bindings > 0 && !(port->flags & UNM_PORTF_DETACHED);
 
-	return port->flags | (takes_frames ? UNM_PORTF_OPEN : 0);
+	return port->flags | (takes_frames ? UNM_PORTF_OPEN : 0) |
+	       (port->join_with != NULL ? UNM_PORTF_VETH_PEER : 0);
 }
 
 void

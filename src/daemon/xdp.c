@@ -392,13 +392,18 @@ int
 unm_bpf_verdict_prog(int map_fd, uint32_t otherwise)
 {
 	/*
-	 * if (skb->mark == UNM_HOST_MARK) return otherwise;
+	 * if (skb->mark == UNM_HOST_MARK) { skb->mark = 0; return otherwise; }
 	 * key = 0; v = bpf_map_lookup_elem(map, &key); return v != NULL ? *v : otherwise;
 	 */
 	const struct bpf_insn code[] = {
 		unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1,
 			offsetof(struct __sk_buff, mark), 0),
-		unm_bpf_insn(BPF_JMP32 | BPF_JEQ | BPF_K, BPF_REG_2, 0, 9, UNM_HOST_MARK),
+		unm_bpf_insn(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, 4, UNM_HOST_MARK),
+		unm_bpf_set(BPF_REG_2, 0),
+		unm_bpf_insn(BPF_STX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_2,
+			offsetof(struct __sk_buff, mark), 0),
+		unm_bpf_set(BPF_REG_0, (int32_t)otherwise),
+		unm_bpf_exit(),
 		unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
 		unm_bpf_mov(BPF_REG_2, BPF_REG_10),
 		unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),

@@ -101,7 +101,8 @@ int unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value);
 
 /**
  * unm_bpf_verdict_prog() - a program for a packet hook that returns the number in the table, or
- * @otherwise without one and for frames with UNM_HOST_MARK. Return: descriptor or -errno.
+ * @otherwise without one and for frames with UNM_HOST_MARK, which it takes off. Return: descriptor or
+ * -errno.
  */
 int unm_bpf_verdict_prog(int map_fd, uint32_t otherwise);
 

@@ -223,7 +223,8 @@ take_frame(struct unm_super_tx *x, struct unm_bring *r, uint32_t pos, uint32_t h
 static int
 host_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
-	struct unm_super_tx x = {.fd = r->fd, .drops = r->kring->drops};
+	struct unm_super_tx x = {
+		.fd = r->fd, .hdr_len = UNM_VNET_HDR_MAX, .drops = r->kring->drops};
 	uint32_t pos = unm_own_hwcur(r);
 
 	while (pos != head) { /* each turn takes slots or ends */
@@ -247,7 +248,8 @@ unm_host_pass_up(struct unm_bring *r, uint32_t head)
 	const bool all =
 		UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_FORWARD;
 	/* An rx ring of an NIC has nobody else who counts there. */
-	struct unm_super_tx x = {.fd = r->stack_fd, .drops = r->kring->drops};
+	struct unm_super_tx x = {
+		.fd = r->stack_fd, .hdr_len = UNM_VNET_HDR_MAX, .drops = r->kring->drops};
 	uint32_t pos = unm_own_hwcur(r);
 
 	while (pos != head) { /* each turn takes slots or ends */

@@ -45,7 +45,7 @@ struct nic_tx {
 	struct unm_xsk_ring tx, comp;
 	struct unm_nic_txq *q;
 	const uint32_t *bounce;
-	int wire_fd; /* for runs of segments (nic_run.h), or negative */
+	struct unm_nic_run run;
 };
 
 struct nic_rx {
@@ -279,17 +279,6 @@ tx_position(const struct unm_bring *r, const struct nic_tx *t, uint32_t *produce
 							  : unm_own_hwcur(r);
 }
 
-/* Does the host's stack send through our client, on an interface that takes runs, and is up? */
-static bool
-has_runs(const struct unm_bring *r, const struct nic_tx *t)
-{
-	const uint32_t flags = UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags);
-
-	return t->wire_fd >= 0 && r->bp->host_rx != NULL &&
-	       ((flags & UNM_PORTF_STACK) || UNM_READ_ONCE(r->bp->host_rx->n_users) > 0) &&
-	       !(flags & (UNM_PORTF_LINK_DOWN | UNM_PORTF_STOPPED));
-}
-
 /*
  * Slots without descriptors, before which all are completed: a frame that is left out, or a run.
  * Return: how many; 0: it is no run.
@@ -304,7 +293,7 @@ pass_by(struct unm_bring *r, struct nic_tx *t, const struct frame *f, uint32_t p
 		unm_count(&r->kring->drops[f->reason], 1);
 		return f->n_slots;
 	}
-	n = unm_nic_run_send(r, t->wire_fd, pos, head, &sent->pkts, &sent->bytes);
+	n = unm_nic_run_send(r, &t->run, pos, head, &sent->pkts, &sent->bytes);
 	unm_count(&t->q->n_joined, n);
 	return n;
 }
@@ -316,7 +305,7 @@ kernel_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	struct nic_tx *t = tx_of(r);
 	uint32_t producer, done, n, i;
 	uint32_t pos = tx_position(r, t, &producer);
-	bool runs = has_runs(r, t);
+	bool runs = unm_nic_run_may(r, &t->run);
 	struct sent sent = {0, 0};
 
 	done = reap(t, producer);
@@ -729,9 +718,9 @@ map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r, ui
 		return -EINVAL;
 	t->q = &p->st->txq[r->ring_id];
 	t->bounce = st->bounce[r->ring_id];
-	t->wire_fd = st->has_wire_queue && r->bp->info.n_host_fds > 0
-			     ? r->bp->fds[UNM_NIC_FD_WIRE(n_queues)]
-			     : -1;
+	t->run.fd = st->joins_segments && r->bp->info.n_host_fds > 0
+			    ? r->bp->fds[UNM_NIC_FD_SEGMENTS(n_queues)]
+			    : -1;
 	for (i = 0; i < p->n_bounce; i++)
 		if (t->bounce[i] >= p->n_window)
 			return -EINVAL;

@@ -4,28 +4,39 @@
  * super-frame, and was cut into slots for the client, is joined again and sent as one, as the stack
  * would have sent it. AF_XDP would take each segment by itself, and the other end too.
  *
- * So as long as somebody has the port's host rx ring open, or the host's side is on a switch, and where
- * the TAP of the host rings has a queue that leads to the wire (daemon/hoststack.h). Programs that send by themselves send what they
- * have put into the ring.
+ * So as long as somebody has the port's host rx ring open, or the host's side is on a switch, and on
+ * interfaces for which netmapd has opened a packet socket for that (daemon/nic_host.c). Programs that
+ * send by themselves send what they have put into the ring. Nor is anything joined for another end that
+ * is a port too: its rings are for frames, not for super-frames.
+ *
+ * The socket goes straight to the driver, as AF_XDP does, by the same queue. What it does not take (the
+ * interface cuts no segments: its TSO is off, or a program of XDP is at the other end) goes the usual
+ * way, and for a while so does all that follows.
  */
 #ifndef UNM_PORT_NIC_RUN_H
 #define UNM_PORT_NIC_RUN_H
 
 #include "port/internal.h"
 
-/**
- * unm_nic_run_begins() - may slot @pos and those behind it, up to @head, be a run? A glance only.
- */
+/* Of a tx ring, private. */
+struct unm_nic_run {
+	int fd;		   /* the socket, or negative */
+	uint64_t after_ns; /* it has refused: not before */
+};
+
+/** unm_nic_run_may() - can there be runs on tx ring @r, for now? */
+bool unm_nic_run_may(const struct unm_bring *r, const struct unm_nic_run *run);
+
+/** unm_nic_run_begins() - may slot @pos and those behind it, up to @head, be a run? A glance only. */
 bool unm_nic_run_begins(const struct unm_bring *r, uint32_t pos, uint32_t head);
 
 /**
  * unm_nic_run_send() - send the run that begins at slot @pos
- * @wire_fd: where to
- * @pkts, @bytes: what was sent is added; what the kernel refuses is counted as dropped
+ * @pkts, @bytes: what was sent is added
  *
- * Return: its slots; 0: it is none, and nothing has been sent.
+ * Return: its slots; 0: it is none, or is not taken, and nothing has been sent.
  */
-uint32_t unm_nic_run_send(struct unm_bring *r, int wire_fd, uint32_t pos, uint32_t head,
+uint32_t unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uint32_t head,
 	uint64_t *pkts, uint64_t *bytes);
 
 #endif

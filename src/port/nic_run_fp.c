@@ -3,8 +3,23 @@
 #include "port/nic_run.h"
 
 #include "port/super_tx.h"
+#include "shm/clock.h"
+#include "vale/vnet.h"
 
-#define MIN_LEN 256u /* of a segment that is worth it */
+#define MIN_LEN	 256u /* of a segment that is worth it */
+#define PAUSE_NS UINT64_C(1000000000)
+
+bool
+unm_nic_run_may(const struct unm_bring *r, const struct unm_nic_run *run)
+{
+	const uint32_t flags = UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags);
+
+	if (run->fd < 0 || r->bp->host_rx == NULL ||
+		(flags & (UNM_PORTF_LINK_DOWN | UNM_PORTF_VETH_PEER)))
+		return false;
+	return ((flags & UNM_PORTF_STACK) || UNM_READ_ONCE(r->bp->host_rx->n_users) > 0) &&
+	       (run->after_ns == 0 || unm_now_coarse_ns() >= run->after_ns);
+}
 
 /* A slot that is a frame with something that looks like TCP; *@len: its bytes. */
 static bool
@@ -29,10 +44,11 @@ unm_nic_run_begins(const struct unm_bring *r, uint32_t pos, uint32_t head)
 }
 
 uint32_t
-unm_nic_run_send(struct unm_bring *r, int wire_fd, uint32_t pos, uint32_t head, uint64_t *pkts,
-	uint64_t *bytes)
+unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uint32_t head,
+	uint64_t *pkts, uint64_t *bytes)
 {
-	struct unm_super_tx x = {.fd = wire_fd, .drops = r->kring->drops};
+	struct unm_super_tx x = {
+		.fd = run->fd, .hdr_len = UNM_VNET_HDR_BASE, .gro = {.keeps_ids = true}};
 	uint32_t n = 0;
 
 	while (pos != head) { /* UNM_GRO_SEGS turns at most */
@@ -47,6 +63,10 @@ unm_nic_run_send(struct unm_bring *r, int wire_fd, uint32_t pos, uint32_t head, 
 	if (n < 2)
 		return 0;
 	unm_super_tx_flush(&x);
+	if (x.pkts == 0) {
+		run->after_ns = unm_now_coarse_ns() + PAUSE_NS;
+		return 0;
+	}
 	*pkts += x.pkts;
 	*bytes += x.bytes;
 	return n;

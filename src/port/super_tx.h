@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Frames that are written to a queue of a TAP as large as they can be made, one system call each:
+ * Frames that are written to a TAP or a packet socket as large as they can be made, one system call each:
  * segments of one stream that follow one another are joined (vale/gro_fp.h). The reverse of
  * super_rx.h.
  */
@@ -13,8 +13,9 @@
 
 /* What is to be written next: a frame, or segments that are being joined. All of it in use till then. */
 struct unm_super_tx {
-	int fd;		      /* set by the user, as @drops; the rest begins with zeroes */
-	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused */
+	int fd;		      /* the first three are set by the user; the rest begins with zeroes */
+	uint32_t hdr_len;     /* of the virtio-net header that the kernel takes there: 10 or 12 */
+	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused; NULL: not counted */
 	uint64_t pkts, bytes; /* written, before they were joined, without virtio-net headers */
 	struct unm_gro gro;
 	struct iovec payload[UNM_GRO_SEGS];

@@ -19,27 +19,27 @@ refusal(int error, size_t len)
 		return UNM_DROP_RX_FULL;
 	if (error != EINVAL)
 		return UNM_DROP_NO_PORT; /* EIO: it is down */
-	return len < UNM_VNET_HDR_MAX + ETH_HDR_LEN ? UNM_DROP_RUNT : UNM_DROP_OFFLOAD;
+	return len < ETH_HDR_LEN ? UNM_DROP_RUNT : UNM_DROP_OFFLOAD;
 }
 
-/* Hand @n frames to the kernel as one. The first entry begins with a virtio-net header. */
+/* Hand @n frames to the kernel as one. The first entry is the virtio-net header. */
 static void
-write_frames(struct unm_super_tx *x, const struct iovec *iov, int n_iov, uint32_t n)
+write_frames(struct unm_super_tx *x, struct iovec *iov, int n_iov, uint32_t n)
 {
+	size_t total = 0;
 	ssize_t len;
+	int i;
 
+	iov[0].iov_len = x->hdr_len;
 	do { /* a signal does not come between for ever */
 		len = writev(x->fd, iov, n_iov);
 	} while (len < 0 && errno == EINTR);
 	if (len >= 0) {
 		x->pkts += n;
-		x->bytes += (uint64_t)len - UNM_VNET_HDR_MAX +
-			    (uint64_t)(n - 1) * x->gro.first.o.head_len;
-	} else {
-		size_t total = 0;
-		int i;
-
-		for (i = 0; i < n_iov; i++)
+		x->bytes +=
+			(uint64_t)len - x->hdr_len + (uint64_t)(n - 1) * x->gro.first.o.head_len;
+	} else if (x->drops != NULL) {
+		for (i = 1; i < n_iov; i++)
 			total += iov[i].iov_len;
 		unm_count(&x->drops[refusal(errno, total)], n);
 	}
@@ -50,19 +50,20 @@ unm_super_tx_flush(struct unm_super_tx *x)
 {
 	struct unm_segment *s = &x->gro.first;
 	uint8_t vnet[UNM_VNET_HDR_MAX];
-	struct iovec iov[UNM_GRO_SEGS + 1];
+	struct iovec iov[UNM_GRO_SEGS + 2];
 
 	if (x->gro.n == 1) {
 		unm_segment_vnet(s, vnet);
-		iov[0] = (struct iovec){.iov_base = vnet, .iov_len = sizeof(vnet)};
+		iov[0].iov_base = vnet;
 		iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->frame, .iov_len = s->len};
 		write_frames(x, iov, 2, 1);
 	} else if (x->gro.n > 1) {
 		unm_gro_finish(&x->gro);
-		iov[0] = (struct iovec){
-			.iov_base = s->o.head, .iov_len = UNM_VNET_HDR_MAX + s->o.head_len};
-		memcpy(iov + 1, x->payload, x->gro.n * sizeof(iov[0]));
-		write_frames(x, iov, (int)x->gro.n + 1, x->gro.n);
+		iov[0].iov_base = s->o.head;
+		iov[1] = (struct iovec){
+			.iov_base = s->o.head + UNM_VNET_HDR_MAX, .iov_len = s->o.head_len};
+		memcpy(iov + 2, x->payload, x->gro.n * sizeof(iov[0]));
+		write_frames(x, iov, (int)x->gro.n + 2, x->gro.n);
 	}
 	x->gro.n = 0;
 }
@@ -109,6 +110,6 @@ unm_super_tx_whole(struct unm_super_tx *x, struct iovec *iov, int n_iov)
 	static const uint8_t plain[UNM_VNET_HDR_MAX];
 
 	unm_super_tx_flush(x);
-	iov[0] = (struct iovec){.iov_base = (void *)(uintptr_t)plain, .iov_len = sizeof(plain)};
+	iov[0].iov_base = (void *)(uintptr_t)plain;
 	write_frames(x, iov, n_iov, 1);
 }

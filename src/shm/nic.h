@@ -117,7 +117,7 @@ struct unm_nic_state {
 	uint32_t keeps_tags;	 /* VLAN tags of received frames, also those left to an offload */
 	/* For each mode from UNM_NIC_XDP_ZC on: why not (unm_nic_refusal()). For netmapd's next run */
 	uint32_t refused[UNM_NIC_N_MODES];
-	uint32_t has_wire_queue; /* segments may be joined again for sending: port/nic_run.h */
+	uint32_t joins_segments; /* they may be joined again for sending: port/nic_run.h */
 	uint32_t state_pad[3];
 
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
@@ -136,8 +136,8 @@ static_assert(offsetof(struct unm_nic_state, txq) == 256, "the constant part");
 #define UNM_NIC_FD_STATE(n_queues) (n_queues)
 #define UNM_NIC_FD_LINK(n_queues)  ((n_queues) + 1u) /* XDP modes: keeps the program attached */
 #define UNM_NIC_FD_MAP(n_queues)   ((n_queues) + 2u) /* its table of sockets */
-/* Ports with host rings: the queue of their TAP that leads to the wire, if has_wire_queue */
-#define UNM_NIC_FD_WIRE(n_queues) ((n_queues) + 3u)
+/* Ports with host rings: the socket for segments that are sent joined, if joins_segments */
+#define UNM_NIC_FD_SEGMENTS(n_queues) ((n_queues) + 3u)
 
 static inline uint32_t
 unm_nic_n_fds(uint32_t n_queues, bool has_host_rings)

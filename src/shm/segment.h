@@ -98,6 +98,8 @@ enum unm_port_state {
 #define UNM_PORTF_HOST_SIDE 0x200u
 /* Of an interface: its host's side is on a switch, as "vale0:IF^" */
 #define UNM_PORTF_STACK 0x400u
+/* Of an interface: the other end of its veth pair is a port too */
+#define UNM_PORTF_VETH_PEER 0x800u
 
 /* What a monitor watches (unm_seg_port.mon_flags). */
 #define UNM_MONF_TX	      0x1u

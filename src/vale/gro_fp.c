@@ -12,6 +12,7 @@
 #define MIN_HEADER 42u /* Ethernet, IPv4, UDP */
 
 #define IPV4_LEN   20u
+#define IPV4_ID	   4
 #define IPV6_LEN   40u
 #define IP_MAX	   65535u
 
@@ -180,6 +181,12 @@ same_headers(const struct unm_segment *a, const struct unm_segment *b)
 	       memcmp(x + l4 + 18, y + l4 + 18, a->o.head_len - l4 - 18) == 0;
 }
 
+static uint16_t
+ip_id(const struct unm_segment *s)
+{
+	return unm_get_be16(s->o.head + UNM_VNET_HDR_MAX + s->o.l3 + IPV4_ID);
+}
+
 bool
 unm_gro_add(struct unm_gro *g, const struct unm_segment *s)
 {
@@ -189,6 +196,8 @@ unm_gro_add(struct unm_gro *g, const struct unm_segment *s)
 
 	if (g->is_closed || s->proto != PROTO_TCP || len == 0 || len > g->size ||
 		g->n >= UNM_GRO_SEGS || g->payload + len > IP_MAX - (s->o.head_len - s->o.l3))
+		return false;
+	if (g->keeps_ids && !s->o.is_v6 && ip_id(s) != (uint16_t)(ip_id(&g->first) + g->n))
 		return false;
 	flags = tcp[TCP_FLAGS];
 	if ((flags & ~(TCP_PSH | TCP_FIN)) != TCP_ACK ||

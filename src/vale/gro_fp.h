@@ -4,8 +4,8 @@
  * header, for a receiver that takes such frames as one: the reverse of gso_fp.h.
  *
  * Joined is only what the receiver could cut again into the same segments: headers alike in all but
- * length, sequence number and checksum, payloads of one size but for the last, checksums that are
- * right. What is not joined goes on as it is.
+ * length, identification (see @keeps_ids), sequence number and checksum, payloads of one size but for
+ * the last, checksums that are right. What is not joined goes on as it is.
  *
  * A sender whose checksum was left to an offload that nobody has done (a veth in AF_XDP mode hands
  * such frames over) has put the pseudo header's sum into the field. Such a frame gets a header that
@@ -39,6 +39,11 @@ struct unm_gro {
 	uint32_t next_seq;
 	bool is_checked; /* the first one's checksum is right, or left to us */
 	bool is_closed;	 /* nothing can follow */
+	/*
+	 * Set by the user, before the first: who cuts it again counts up IPv4's identification, so
+	 * only what has been counted up is joined. A host that takes it as one does not look
+	 */
+	bool keeps_ids;
 };
 
 /** unm_segment_is_tcp() - does a frame look like TCP over IP? By its types only */

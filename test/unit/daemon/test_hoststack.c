@@ -175,7 +175,7 @@ both_ways(void **state)
 	struct unm_reason why = {""};
 	int fd[2], hold;
 
-	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_PLAIN, 1, fd, NULL, &why), 0);
+	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_PLAIN, 1, fd, &why), 0);
 	assert_true(if_nametoindex("hs0^") > 0);
 	stack_sends(r, 1);
 	assert_true(comes(r->wire, 0, 1, WAIT_MS)); /* not intercepted yet */
@@ -217,7 +217,7 @@ killed(void **state)
 	pid = fork();
 	if (pid == 0) {
 		const bool ok =
-			unm_host_open("hs0", r->ifindex, UNM_HOST_PLAIN, 1, &fd, NULL, NULL) == 0 &&
+			unm_host_open("hs0", r->ifindex, UNM_HOST_PLAIN, 1, &fd, NULL) == 0 &&
 			unm_host_intercept(fd, r->ifindex, NULL) >= 0;
 
 		if (write(ready[1], ok ? "y" : "n", 1) == 1)
@@ -250,7 +250,7 @@ kinds_of(void **state)
 	int fd[UNM_HOST_MAX_QUEUES], i, hold;
 
 	assert_true(taken >= 0);
-	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_TOKEN, 4, fd, NULL, NULL), 0);
+	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_TOKEN, 4, fd, NULL), 0);
 	assert_true(if_nametoindex("hs0^1") > 0);
 	hold = unm_host_intercept(fd[2], r->ifindex, NULL);
 	assert_true(hold >= 0);
@@ -262,60 +262,11 @@ kinds_of(void **state)
 		close(fd[i]);
 	close(hold);
 	close(taken);
-	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_MARKED, 1, fd, NULL, NULL), 0);
+	assert_int_equal(unm_host_open("hs0", r->ifindex, UNM_HOST_MARKED, 1, fd, NULL), 0);
 	host_sends(fd[0], 20);
 	assert_true(stack_receives(r, 20, 0));
 	assert_true(unm_host_intercept(fd[0], 9999, NULL) < 0); /* no such interface */
 	close(fd[0]);
-}
-
-/*
- * The queue that leads to the wire: what is written there is sent, whatever frames for the stack bear,
- * and is not intercepted; the stack's own frames come out of the other queues only.
- */
-static void
-to_the_wire(void **state)
-{
-	static const struct {
-		enum unm_host_inject inject;
-		uint32_t n;
-		size_t skip;
-	} cases[] = {{UNM_HOST_PLAIN, 1, 0}, {UNM_HOST_TOKEN, 3, UNM_HOST_TOKEN_LEN},
-		{UNM_HOST_MARKED, UNM_HOST_MAX_QUEUES, 0}};
-	struct rig *r = *state;
-	uint8_t number = 1;
-	uint32_t c, i;
-
-	for (c = 0; c < 3; c++) {
-		int fd[UNM_HOST_MAX_QUEUES], wire_fd = -1, hold, n;
-
-		assert_int_equal(unm_host_open("hs0", r->ifindex, cases[c].inject, cases[c].n, fd,
-					 &wire_fd, NULL),
-			0);
-		assert_true(wire_fd >= 0);
-		host_sends(wire_fd, number);
-		assert_true(comes(r->wire, 0, number++, WAIT_MS)); /* nobody intercepts yet */
-		hold = unm_host_intercept(fd[0], r->ifindex, NULL);
-		assert_true(hold >= 0);
-		host_sends(wire_fd, number);
-		assert_true(comes(r->wire, 0, number++, WAIT_MS));
-		for (i = 0; i < cases[c].n; i++) { /* these still lead to the stack */
-			host_sends(fd[i], number);
-			assert_true(stack_receives(r, number++, cases[c].skip));
-		}
-		for (n = 0; n < 20; n++, number++) {
-			stack_sends(r, number);
-			for (i = 0; i < cases[c].n && !comes(fd[i], VNET, number, 0); i++)
-				continue;
-			assert_true(i < cases[c].n);
-		}
-		assert_false(comes(wire_fd, VNET, number, 0));
-		assert_false(comes(r->wire, 0, number, 0));
-		for (i = 0; i < cases[c].n; i++)
-			close(fd[i]);
-		close(wire_fd);
-		close(hold);
-	}
 }
 
 int
@@ -329,8 +280,6 @@ main(void)
 		cmocka_unit_test_prestate_setup_teardown(killed, set_up, tear_down, &clsact),
 		cmocka_unit_test_prestate_setup_teardown(kinds_of, set_up, tear_down, &tcx),
 		cmocka_unit_test_prestate_setup_teardown(kinds_of, set_up, tear_down, &clsact),
-		cmocka_unit_test_prestate_setup_teardown(to_the_wire, set_up, tear_down, &tcx),
-		cmocka_unit_test_prestate_setup_teardown(to_the_wire, set_up, tear_down, &clsact),
 	};
 
 	if (unshare(CLONE_NEWNET) < 0 || access("/dev/net/tun", R_OK | W_OK) < 0) {

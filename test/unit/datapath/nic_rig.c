@@ -69,10 +69,10 @@ add_host_rings(struct nic_rig *rig, struct unm_bind_info *info)
 	info->n_host_fds = 1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv), 0);
 	setsockopt(sv[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	rig->fds[UNM_NIC_FD_WIRE(1)] = sv[0];
+	rig->fds[UNM_NIC_FD_SEGMENTS(1)] = sv[0];
 	rig->wire = sv[1];
 	rig->fds[rig->n_fds++] = dup(rig->fds[0]); /* the host rings' queue */
-	rig->st->has_wire_queue = 1;
+	rig->st->joins_segments = 1;
 }
 
 static int

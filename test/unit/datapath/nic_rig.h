@@ -26,7 +26,7 @@ struct nic_rig {
 	size_t st_len;
 	int fds[MAX_FDS];
 	uint32_t n_fds;
-	int wire; /* with host rings: the other end of the queue that leads to the wire; else -1 */
+	int wire; /* with host rings: the other end of the socket for segments; else -1 */
 	struct unm_xsk_ring rx, tx, fill, comp; /* the kernel's view */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Proves: TCP segments that follow one another on an interface's tx ring are handed to the kernel as
- * one frame, while somebody has the host rx ring open, and their slots are free again at once; in all
- * other cases, and whatever else there is, each goes into a descriptor, in order.
+ * one frame, while somebody has the host rx ring open or it is on a switch, and their slots are free
+ * again at once; in all other cases, and whatever else there is, each goes into a descriptor, in order.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -17,9 +17,12 @@
 
 #include "nic_rig.h"
 #include "offload_frames.h"
+#include "vale/bytes.h"
+#include "vale/checksum_fp.h"
 #include "vale/vnet.h"
 
 #define N_SEGS 6u
+#define VNET   10
 
 static struct offload_frame frame;
 static struct offload_result pieces;
@@ -83,24 +86,24 @@ put_pieces(struct nic_rig *rig)
 		put_piece(rig, i);
 }
 
-/* The wire has got the super-frame, and nothing else. */
+/* The socket has got the super-frame, and nothing else. */
 static void
 assert_whole(const struct nic_rig *rig)
 {
-	static uint8_t got[12 + OFFLOAD_MAX_FRAME];
+	static uint8_t got[VNET + OFFLOAD_MAX_FRAME];
 	const uint32_t head = frame.len - frame.payload;
 	const ssize_t n = recv(rig->wire, got, sizeof(got), 0);
 	struct unm_vnet_hdr had, has;
 
-	assert_int_equal(n, 12 + frame.len);
+	assert_int_equal(n, VNET + frame.len);
 	memcpy(&had, frame.vnet, sizeof(had));
 	memcpy(&has, got, sizeof(has));
 	assert_int_equal(has.gso_type, UNM_VNET_GSO_TCPV4);
 	assert_int_equal(has.gso_size, had.gso_size);
 	assert_int_equal(has.csum_start, frame.l4);
 	assert_memory_equal(
-		got + 12, frame.data, frame.l3 + 10); /* up to the IP header's checksum */
-	assert_memory_equal(got + 12 + head, frame.data + head, frame.payload);
+		got + VNET, frame.data, frame.l3 + 10); /* up to the IP header's checksum */
+	assert_memory_equal(got + VNET + head, frame.data + head, frame.payload);
 	assert_int_equal(recv(rig->wire, got, sizeof(got), 0), -1);
 }
 
@@ -109,9 +112,31 @@ assert_descriptors(const struct nic_rig *rig, uint32_t n)
 {
 	uint8_t byte;
 
-	assert_int_equal(recv(rig->wire, &byte, 1, 0), -1);
+	assert_true(recv(rig->wire, &byte, 1, 0) <= 0);
 	assert_int_equal(*rig->tx.producer, n);
 	assert_true(rig->st->txq[0].n_joined == 0);
+}
+
+/* The kernel sends what is in the ring. */
+static void
+all_sent(struct nic_rig *rig)
+{
+	while (*rig->tx.consumer != *rig->tx.producer) {
+		nic_rig_complete(rig, unm_xsk_desc(&rig->tx, *rig->tx.consumer)->addr);
+		unm_xsk_consume(&rig->tx, *rig->tx.consumer + 1);
+	}
+}
+
+/* Another identification in the IP header of the piece in slot @i, whose checksum stays right. */
+static void
+change_id(struct nic_rig *rig, uint32_t i)
+{
+	const struct unm_bring *r = rig->bp->tx;
+	uint8_t *ip = (uint8_t *)r->bufs + (size_t)r->ring->slot[i].buf_idx * BUF_SIZE + frame.l3;
+
+	unm_put_be16(ip + 4, unm_get_be16(ip + 4) ^ 0x5500u);
+	unm_put_raw16(ip + 10, 0);
+	unm_put_raw16(ip + 10, (uint16_t)~unm_csum_fold(unm_csum_bytes(ip, 20)));
 }
 
 static void
@@ -149,10 +174,7 @@ between_others(void **state)
 	assert_descriptors(rig, 1 + N_SEGS + 1);
 	assert_int_equal(unm_xsk_desc(&rig->tx, 0)->len, 60);
 	assert_int_equal(unm_xsk_desc(&rig->tx, N_SEGS + 1)->len, 61);
-	while (*rig->tx.consumer != *rig->tx.producer) {
-		nic_rig_complete(rig, unm_xsk_desc(&rig->tx, *rig->tx.consumer)->addr);
-		unm_xsk_consume(&rig->tx, *rig->tx.consumer + 1);
-	}
+	all_sent(rig);
 	/* Nothing is under way: now they are joined, and what follows is a descriptor. */
 	put_pieces(rig);
 	nic_rig_put(r, 62, 0);
@@ -164,27 +186,29 @@ between_others(void **state)
 	assert_int_equal(recv(rig->wire, &byte, 1, 0), -1);
 }
 
+/* Whose stack sends here, and to whom? */
 static void
-nobody_has_the_host_ring(void **state)
+only_from_a_host(void **state)
 {
 	struct nic_rig *rig = *state;
+	uint32_t *flags = &rig->d->seg.ports[0].flags;
+	static const uint32_t without[] = {
+		0, UNM_PORTF_STACK | UNM_PORTF_LINK_DOWN, UNM_PORTF_STACK | UNM_PORTF_VETH_PEER};
+	uint32_t i;
 
 	host_rx(rig)->n_users = 0;
+	for (i = 0; i < 3; i++) {
+		*flags = UNM_PORTF_OPEN | without[i];
+		put_piece(rig, 0);
+		put_piece(rig, 1);
+		assert_int_equal(unm_bport_txsync(rig->bp), 0);
+		assert_descriptors(rig, 2 * (i + 1));
+		all_sent(rig);
+	}
+	*flags = UNM_PORTF_OPEN | UNM_PORTF_STACK;
 	put_pieces(rig);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
-	assert_descriptors(rig, N_SEGS);
-}
-
-/* What the kernel would drop, or nobody knows, waits in descriptors until the link is up. */
-static void
-the_link_is_down(void **state)
-{
-	struct nic_rig *rig = *state;
-
-	rig->d->seg.ports[0].flags |= UNM_PORTF_LINK_DOWN;
-	put_pieces(rig);
-	assert_int_equal(unm_bport_txsync(rig->bp), 0);
-	assert_descriptors(rig, N_SEGS);
+	assert_whole(rig);
 }
 
 static void
@@ -210,7 +234,19 @@ no_runs(void **state)
 	assert_descriptors(rig, 6);
 }
 
-/* The kernel takes no more: it is counted, and what follows goes on. */
+/* They would leave with other identifications than they have. */
+static void
+not_counted_up(void **state)
+{
+	struct nic_rig *rig = *state;
+
+	put_pieces(rig);
+	change_id(rig, 1);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, N_SEGS);
+}
+
+/* The kernel does not take it: nothing is lost, and it is left in peace for a while. */
 static void
 the_kernel_refuses(void **state)
 {
@@ -221,9 +257,14 @@ the_kernel_refuses(void **state)
 	put_pieces(rig);
 	nic_rig_put(r, 60, 0);
 	assert_int_equal(unm_bport_txsync(rig->bp), 0);
-	assert_true(r->kring->drops[UNM_DROP_NO_PORT] == N_SEGS);
-	assert_int_equal(*rig->tx.producer, 1);
-	assert_true(r->kring->n_pkts == 1);
+	assert_descriptors(rig, N_SEGS + 1);
+	assert_true(r->kring->n_pkts == N_SEGS + 1);
+	assert_true(r->kring->drops[UNM_DROP_NO_PORT] == 0);
+	all_sent(rig);
+	put_piece(rig, 0);
+	put_piece(rig, 1);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, N_SEGS + 3);
 }
 
 int
@@ -232,9 +273,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_run_is_one_frame, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(between_others, setup, nic_rig_teardown),
-		cmocka_unit_test_setup_teardown(nobody_has_the_host_ring, setup, nic_rig_teardown),
-		cmocka_unit_test_setup_teardown(the_link_is_down, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(only_from_a_host, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(no_runs, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(not_counted_up, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(the_kernel_refuses, setup, nic_rig_teardown),
 	};
 	int failed;
