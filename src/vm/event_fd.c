@@ -13,7 +13,7 @@
 
 #include "shm/atomic.h"
 
-#define TICK_NS	    50000000L
+#define TICK_NS	    10000000L /* a call that blocks ends after 10 to 20 ms */
 #define WAKE_SIGNAL SIGALRM
 
 /* One for the process, as its loop has one thread. */
@@ -164,13 +164,18 @@ add_to(int fd, uint64_t value)
 int
 unm_event_is_semaphore(int fd)
 {
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	uint64_t value = 0, added = 2;
-	ssize_t n = add_to(fd, added);
+	ssize_t n;
 
-	if (n < 0 && errno == EAGAIN)
+	/* It may have been made full and blocking since: asking first makes that hard to hit. */
+	if (poll(&p, 1, 0) == 0) {
+		added = 0;
+	} else if ((n = add_to(fd, added)) < 0) {
+		if (errno != EAGAIN)
+			return errno == EINTR ? -ETIMEDOUT : 0;
 		added = 0; /* full, or nearly */
-	else if (n < 0)
-		return errno == EINTR ? -ETIMEDOUT : 0;
+	}
 	call_begin();
 	n = read(fd, &value, sizeof(value));
 	call_end();

@@ -107,6 +107,15 @@ install(void)
 	return 0;
 }
 
+void
+unm_guest_guard_block(struct unm_guest_guard *g)
+{
+	const uint64_t one = 1;
+
+	g->has_blocked = true;
+	(void)!write(g->event_fd, &one, sizeof(one)); /* a full counter is readable as well */
+}
+
 static struct unm_guest_ranges *
 take_ranges(struct unm_guest_guard *g)
 {

@@ -11,7 +11,8 @@
  *
  * So readers need no preparation, libnetmap's copies included: whoever was reading goes on with
  * zeroes to the end of its batch. Then the loop finds the eventfd readable and ends that
- * connection.
+ * connection. It does the same for a front end with a descriptor that blocks, as each of the many
+ * that one can have would cost all NICs of the process as much time as the first.
  *
  * Threads: ranges are added and removed by the thread that owns the guard; faults may come in any
  * thread.
@@ -36,8 +37,10 @@ struct unm_guest_ranges;
 
 /* One for each NIC. */
 struct unm_guest_guard {
-	int event_fd;	 /* readable after a fault; the owner's to poll, closed by _fini() */
+	int event_fd; /* readable after a fault or block; the owner's to poll, closed by _fini() */
 	uint32_t failed; /* W: handler */
+	/* One of its descriptors has kept us waiting: none is used any more. W: thread of the loop */
+	bool has_blocked;
 	struct unm_guest_ranges *ranges;
 };
 
@@ -75,5 +78,11 @@ unm_guest_guard_failed(const struct unm_guest_guard *g)
 {
 	return __atomic_load_n(&g->failed, __ATOMIC_ACQUIRE) != 0;
 }
+
+/*
+ * A descriptor of the front end has blocked (event_fd.h): has_blocked is set and the eventfd made
+ * readable, as after a fault.
+ */
+void unm_guest_guard_block(struct unm_guest_guard *g);
 
 #endif

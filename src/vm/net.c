@@ -17,6 +17,7 @@
 #include "shm/clock.h"
 #include "vale/vnet.h"
 #include "vm/event_fd.h"
+#include "vm/guest_guard.h"
 #include "vm/net_priv.h"
 
 #define STATUS_LINK_UP 1u
@@ -647,8 +648,12 @@ unm_net_fds_ready(struct unm_net *n, const struct pollfd *fds, unsigned int n_fd
 				unm_net_port_check(n);
 			continue;
 		}
+		if (n->mem->guard != NULL && n->mem->guard->has_blocked)
+			continue; /* the connection is about to end */
 		got = unm_event_take(fds[i].fd);
 		n->stats.kicks += got > 0;
+		if (got == -ETIMEDOUT && n->mem->guard != NULL)
+			unm_guest_guard_block(n->mem->guard);
 		if (got < 0) /* a pipe without another end is always readable */
 			break_kicked_by(n, fds[i].fd,
 				got == -EPIPE ? "the other end of its kick pipe is closed"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vm/event_fd.h"
+#include "vm/guest_guard.h"
 #include "vm/log.h"
 #include "vm/vq_inflight.h"
 #include "vm/vq_priv.h"
@@ -32,13 +33,29 @@ unm_vq_free(struct unm_vq *q)
 	free(q);
 }
 
+/*
+ * Signal @fd (-1: none), unless a descriptor of this front end has blocked already. Return: false if
+ * this one does.
+ */
+static bool
+signal_front_end(struct unm_vq *q, int fd)
+{
+	struct unm_guest_guard *g = q->mem->guard;
+
+	if (fd < 0 || (g != NULL && g->has_blocked) || unm_event_signal(fd) == 0)
+		return true;
+	if (g != NULL)
+		unm_guest_guard_block(g);
+	return false;
+}
+
 int
 unm_vq_break(struct unm_vq *q, const char *why)
 {
 	if (q->broken == NULL) {
 		q->broken = why;
 		unm_vm_log(q->name, "queue stopped: %s", why);
-		if (q->err_fd >= 0 && unm_event_signal(q->err_fd) < 0)
+		if (!signal_front_end(q, q->err_fd))
 			q->err_fd = -1;
 	}
 	return -EPROTO;
@@ -221,7 +238,7 @@ unm_vq_call(struct unm_vq *q)
 {
 	q->call_owed = false;
 	q->stats.calls++;
-	if (q->call_fd >= 0 && unm_event_signal(q->call_fd) < 0) {
+	if (!signal_front_end(q, q->call_fd)) {
 		q->call_fd = -1;
 		unm_vq_break(q, "its call descriptor blocks");
 	}

@@ -575,7 +575,7 @@ call_blocks(struct victim *v)
 {
 	const uint64_t ring[2] = {0, 1};
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	struct pollfd broken = {.fd = v->tx.ring->err, .events = POLLIN};
+	struct pollfd noticed = {.fd = v->fe.sock, .events = POLLRDHUP};
 	unsigned int i;
 
 	if (fd < 0)
@@ -589,7 +589,7 @@ call_blocks(struct victim *v)
 		poll(NULL, 0, 1);
 	}
 	/* On a busy machine all calls may have met a descriptor that did not block just then. */
-	for (i = 0; i < NOTICED_MS / 10 && poll(&broken, 1, 10) == 0; i++) {
+	for (i = 0; i < NOTICED_MS / 10 && poll(&noticed, 1, 10) == 0; i++) {
 		good_desc(v, i % 20, 0, 0);
 		offer(v, i % 20);
 	}

@@ -23,6 +23,8 @@
 #define FIRST_PAUSE_MS	 50
 #define LONGEST_PAUSE_MS 1000
 #define ACCEPT_PAUSE_MS	 200
+/* After a front end that has kept the process waiting: 2 % of the time at most. */
+#define BLOCKED_PAUSE_MS 1000
 #define BACKLOG		 4
 #define PATH_ROOM	 sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
@@ -257,7 +259,12 @@ on_message(void *arg, short revents)
 	if (err != -ECONNRESET)
 		n->n_failures++;
 	disconnect(n);
-	connect_or_wait(n);
+	if (err != -ETIMEDOUT) {
+		connect_or_wait(n);
+		return;
+	}
+	n->is_waiting = true;
+	set_timer(n, BLOCKED_PAUSE_MS);
 }
 
 /* For as long as this process lives. */
@@ -486,8 +493,9 @@ on_timer(void *arg, short revents)
 		try_connect(n);
 	else if (must_hang_up(n))
 		hang_up(n);
-	else if (n->is_short && n->backend == NULL)
+	else if ((n->is_short || n->is_waiting) && n->backend == NULL)
 		connect_or_wait(n);
+	n->is_waiting = false;
 }
 
 /* ---- records of packed rings ---- */

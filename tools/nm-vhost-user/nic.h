@@ -11,6 +11,9 @@
  * Whoever can't be accepted, as descriptors or memory have run out, waits in the queue as well: the
  * listening socket, which stays readable, is looked at again after ACCEPT_PAUSE_MS.
  *
+ * So do front ends for BLOCKED_PAUSE_MS after one whose descriptors have stopped the loop for a moment
+ * (event_fd.h).
+ *
  * A link that is down is told to a front end that takes such messages. QEMU does not, but takes the
  * guest's carrier away when the connection ends, so with --hang-up:
  *
@@ -50,6 +53,7 @@ struct vh_nic {
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
 	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */
+	bool is_waiting;   /* the last front end has kept us waiting: the next one waits now */
 	bool link_is_down;
 	int connect_error;	   /* logged: why the front end can't be reached; 0: nothing */
 	char no_port[VH_WHY_SIZE]; /* logged: why the port can't be had again */

@@ -6,6 +6,7 @@
  *   - no message at all (version, size of the payload beyond any): it ends;
  *   - begun and not finished: it ends after FINISH_S, for until then its descriptors are kept here,
  *     of which one can be the front end's own end of the connection;
+ *   - of a descriptor that blocks, or when one does at work: it ends;
  *   - unknown, or of a protocol feature that was not negotiated: a negative answer if one is
  *     wanted, else it is ignored, as the protocol has it;
  *   - known, but not acceptable: a negative answer (the errno) if one is wanted, else the
@@ -188,6 +189,15 @@ handle_unknown(struct unm_vu_backend *b)
 	return vu_reply_u64(b, ENOSYS);
 }
 
+/* Once for a connection: the next such descriptor would stop the other NICs again. */
+static int
+end_blocked(struct unm_vu_backend *b)
+{
+	unm_vm_log(b->name, "vhost-user: a descriptor of the front end has kept the server waiting "
+			    "(it was made blocking); connection ended");
+	return -ETIMEDOUT;
+}
+
 /* Return: 0 or VU_REPLIED, or the negative errno with which the connection ends. */
 static int
 handle_message(struct unm_vu_backend *b)
@@ -201,6 +211,8 @@ handle_message(struct unm_vu_backend *b)
 	ret = check_shape(b, r);
 	if (ret == 0)
 		ret = r->handler(b, &b->conn.msg);
+	if (b->guard.has_blocked)
+		return end_blocked(b);
 	if (ret == -ECONNRESET || ret == VU_REPLIED)
 		return ret;
 	if (ret == 0) /* UML asks for an answer in the very message that turns answers on */
@@ -242,7 +254,7 @@ check_midway(struct unm_vu_backend *b, bool expired)
 		"vhost-user: a message was begun and not finished for %d s; "
 		"connection ended",
 		FINISH_S);
-	return -ETIMEDOUT;
+	return -EPROTO;
 }
 
 bool
@@ -273,6 +285,8 @@ unm_vu_readable(struct unm_vu_backend *b)
 				    "(file truncated?); connection ended");
 		return -EFAULT;
 	}
+	if (b->guard.has_blocked)
+		return end_blocked(b);
 	expired = read(b->timer_fd, &n_expired, sizeof(n_expired)) == (ssize_t)sizeof(n_expired);
 	b->turn_end_ns = unm_now_ns() + TURN_NS;
 	if (b->is_starting)

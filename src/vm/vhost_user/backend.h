@@ -141,14 +141,19 @@ void unm_vu_backend_free(struct unm_vu_backend *b);
 /**
  * unm_vu_readable() - read and handle what is there, for a bounded number of messages and time
  *
- * What is left keeps one of the three descriptors below readable. Return: 0; -ECONNRESET the front end has gone; another negative errno: it broke the protocol, the
- * reason is logged, and the connection is to be ended.
+ * What is left keeps one of the three descriptors below readable. Return: 0; -ECONNRESET the front
+ * end has gone; -ETIMEDOUT a descriptor of its has blocked us for a moment, so the next connection
+ * is to wait; another negative errno: it broke the protocol. The reason is logged, and the
+ * connection is to be ended.
  */
 int unm_vu_readable(struct unm_vu_backend *b);
 
 int unm_vu_fd(const struct unm_vu_backend *b);
 
-/* Readable when memory of the front end has gone (guest_guard.h): then unm_vu_readable() fails. */
+/*
+ * Readable when memory of the front end has gone or a descriptor of its blocks (guest_guard.h): then
+ * unm_vu_readable() fails.
+ */
 int unm_vu_fault_fd(const struct unm_vu_backend *b);
 /*
  * Readable when a message has not been finished for too long: then unm_vu_readable() fails. Or when

@@ -167,7 +167,10 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	flags = fcntl(m->fd[0], F_GETFL);
 	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
 		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");
-	if (to_read && is_anonymous(m->fd[0]) && unm_event_is_semaphore(m->fd[0]) != 0)
+	err = to_read && is_anonymous(m->fd[0]) ? unm_event_is_semaphore(m->fd[0]) : 0;
+	if (err < 0)
+		unm_guest_guard_block(&b->guard);
+	if (err != 0)
 		return vu_fail(b, -EINVAL,
 			"the descriptor is no eventfd to sleep on: a read must take all that was "
 			"signalled (no EFD_SEMAPHORE)");

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One ring's messages: size, addresses, base, kick, call, err, enable; in any order, and wrong."""
 import array
+import fcntl
 import os
 import select
+import signal
 import socket
 import struct
 import time
@@ -152,6 +154,34 @@ def dead_kick_pipes(server):
     assert used < 0.5, "%.2f s of processor time in a second without work" % used
     g.close()
     b.close()
+
+
+def descriptors_that_block(server):
+    """Another process takes their O_NONBLOCK away again: that stops the server for a moment, once a connection and a second."""
+    fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    os.eventfd_write(fd, (1 << 64) - 2)
+    clearer = os.fork()
+    while clearer == 0:
+        fcntl.fcntl(fd, fcntl.F_SETFL, 0)
+    g = server.guest("b").start()  # of which nothing has been logged yet
+    deadline = time.monotonic() + 10
+    try:
+        while True:
+            g.ack(v.SET_VRING_CALL, v.u64(0), [fd])
+            assert time.monotonic() < deadline, "it may go on for ever: " + server.messages()
+    except v.Ended:
+        pass
+    finally:
+        os.kill(clearer, signal.SIGKILL)
+        os.waitpid(clearer, 0)
+        os.close(fd)
+    assert "kept the server waiting" in server.messages(), server.messages()
+    start = time.monotonic()
+    fe = server.front_end("b")
+    fe.get(v.GET_FEATURES)
+    assert time.monotonic() - start > 0.5, "the next one may do the same at once"
+    fe.close()
+    g.close()
 
 
 def cpu_time(server):
@@ -425,7 +455,7 @@ def next_front_end(server):
     b.close()
 
 
-v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, own_connections, dead_kick_pipes, semaphores, longer_than_the_ring,
+v.run([wrong_indices, wrong_sizes_of_rings, wrong_addresses, wrong_descriptors, own_connections, dead_kick_pipes, descriptors_that_block, semaphores, longer_than_the_ring,
        neighbours_are_served, any_order, not_while_running,
        changes_while_running, call_is_sent_anew, without_kick_descriptor, base, base_beyond_reason, packed_bases, index_that_jumps, enable,
        enabled_without_protocol_features, next_front_end])
