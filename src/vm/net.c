@@ -550,13 +550,8 @@ unm_net_sleep_prepare(struct unm_net *n)
 	unsigned int k;
 
 	for (k = 0; k < n->n_pairs; k++) {
-		struct net_ring *r = &n->port.ring[k];
-
 		if (waits_for_kicks(n, &n->tx[k]))
 			quiet &= !unm_vq_kicks_on(n->tx[k].q);
-		else if (n->tx[k].q != NULL && !n->port.lost && r->tx_blocked)
-			r->tx->cur =
-				r->tx->tail; /* POLLOUT shall mean more room than there is now */
 		if (waits_for_kicks(n, &n->rx[k]))
 			quiet &= !unm_vq_kicks_on(n->rx[k].q);
 	}
@@ -607,7 +602,7 @@ unm_net_fds(struct unm_net *n, struct pollfd *out)
 
 		if (r->target != NULL && !r->target->starved)
 			events |= POLLIN;
-		if (k < n->n_pairs && n->tx[k].q != NULL && r->tx_blocked)
+		if (k < n->n_pairs && n->tx[k].q != NULL && n->driver_ok && r->tx_blocked)
 			events |= POLLOUT;
 		if (events != 0)
 			out[count++] = (struct pollfd){.fd = r->port->fd, .events = events};

@@ -62,7 +62,11 @@ struct net_ring {
 	struct nmport_d *port;
 	struct netmap_ring *tx, *rx;
 	uint32_t n_bufs;
-	bool tx_blocked;	  /* the port did not take all */
+	/*
+	 * The port did not take all, or has no room for what comes next: tx->cur is where its tail
+	 * was found then, and POLLOUT tells that it has moved
+	 */
+	bool tx_blocked;
 	struct net_queue *target; /* rx: whom it is served to; NULL: nobody */
 	/*
 	 * Chains whose frames lie in slots that the port may not have taken yet, oldest first, and
@@ -132,7 +136,10 @@ void unm_net_port_check(struct unm_net *n);
 /* Send one frame of ours, headers not included, if there is room. */
 void unm_net_port_inject(struct unm_net *n, const void *frame, uint32_t len);
 
-/* net_tx_fp.c: from queue @k. Return: number of chains done. */
+/*
+ * net_tx_fp.c: from queue @k. Return: number of chains done; at least 1 if there is a reason to look
+ * again at once.
+ */
 unsigned int unm_net_tx(struct unm_net *n, unsigned int k);
 /*
  * Nothing of the guest's memory is referred to any more by slots of ring @k; their chains count as

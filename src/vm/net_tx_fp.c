@@ -382,12 +382,15 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 	const uint64_t start = unm_vq_get_stats(nq->q)->looked_at;
 	struct writer w;
 	unsigned int got, done, total = 0, before;
+	bool waits = false, moved;
+	uint32_t tail;
 
 	if (n->port.lost || !nq->enabled || !n->link_up) {
-		if (r->n_sent > 0)
+		if (r->n_sent > 0 || r->tx_blocked)
 			unm_net_tx_abandon(n, k);
 		return drop_all(n, nq);
 	}
+	tail = r->tx->tail;
 	w = (struct writer){.ring = r->tx,
 		.n_bufs = r->n_bufs,
 		.at = r->tx->head,
@@ -399,19 +402,26 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 		got = peek_burst(n, nq->q, NET_BURST, start);
 		done = put_burst(n, r, &w, got);
 		total += done;
+		waits = got > done;
 		while (got > done)
 			unm_vq_unpeek(nq->q, &n->chain[--got]);
 	} while (done == NET_BURST && total < NET_BUDGET);
-	if (total == 0 && !r->tx_blocked)
+	if (total == 0 && !r->tx_blocked && !waits)
 		return 0;
-	r->tx->head = r->tx->cur = w.at;
+	r->tx->head = w.at;
+	/* POLLOUT shall mean more room than what was not enough. */
+	r->tx->cur = waits ? tail : w.at;
 	unm_net_port_sync(n, r, NIOCTXSYNC);
 	before = r->n_sent;
 	complete_sent(r, nq->q);
-	r->tx_blocked = r->n_sent > 0 || nm_ring_empty(r->tx);
+	moved = waits && (r->tx->tail != tail || before > r->n_sent);
+	r->tx_blocked = waits || r->n_sent > 0 || nm_ring_empty(r->tx);
+	if (r->tx_blocked && !moved)
+		r->tx->cur = r->tx->tail;
 	if (before > r->n_sent)
 		unm_net_call(nq, unm_vq_flush(nq->q), before - r->n_sent);
-	return total;
+	/* For what waits there may be room now: another look, as the driver need not kick again. */
+	return total > 0 ? total : moved;
 }
 
 void

@@ -443,6 +443,70 @@ def on_a_pipe(server):
     b.close()
 
 
+def cpu_ticks(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def fill_and_empty(server, a, b, size):
+    """
+    Frames from @a until the pipe and @a's ring are full, then @b reads slowly: all of them come, in
+    order.
+    """
+    sent, room, at = [], a.tx.num, 0x100000
+
+    def send():
+        i = len(sent) % a.tx.num
+        frame = v.make_frame(size=size)
+        a.mem[at + 12288 * i:at + 12288 * i + 12 + size] = bytes(12) + frame
+        a.tx.descriptor(i, v.GPA + at + 12288 * i, 12 + size, 0)
+        a.tx.add(i)
+        a.tx.kick()
+        sent.append(frame)
+
+    while room > 0:
+        send()
+        room -= 1
+        while a.tx.get_used(0 if room > 0 else 0.3) is not None:
+            room += 1
+    assert len(sent) > a.tx.num, "no room in the pipe"
+    ticks = cpu_ticks(server.proc.pid)
+    time.sleep(0.5)
+    assert cpu_ticks(server.proc.pid) - ticks <= 5, "it does not sleep while the pipe is full"
+    n_bufs = (12 + size + 2047) // 2048
+    n_posted = 0
+    for n, frame in enumerate(sent):
+        for _ in range(n_bufs):
+            i = n_posted % b.rx.num
+            b.rx.descriptor(i, v.GPA + 0x10000 + 2048 * i, 2048, 2)
+            b.rx.add(i)
+            n_posted += 1
+        b.rx.kick()
+        got = b""
+        for k in range(n_bufs):
+            element = b.rx.get_used()
+            assert element is not None, "frame %d of %d, of %d bytes, does not come" % (n, len(sent), size)
+            i, length = element
+            start = 0x10000 + 2048 * i
+            got += bytes(b.mem[start + (12 if k == 0 else 0):start + length])
+        assert got == frame, "frame %d of %d, of %d bytes: another one came" % (n, len(sent), size)
+    while room < a.tx.num:
+        assert a.tx.get_used() is not None, "a frame that came is not given back"
+        room += 1
+
+
+@with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
+def a_full_pipe(server):
+    """A guest sends until nobody takes more, and another one reads slowly."""
+    for size in 60, 1400, 9000:
+        a, b = server.guest("{1"), server.guest("}1")
+        b.post = lambda: None
+        a.start(), b.start()
+        fill_and_empty(server, a, b, size)
+        a.close()
+        b.close()
+
+
 def set_link(server, up):
     s = server.daemon.session()
     error = s.admin("link", "valevu:a", "up" if up else "down")[0]
@@ -677,5 +741,5 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
          taken_from_its_switch,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
-         on_a_pipe, command_line, why_no_netmapd, sockets, started_at_once]
+         on_a_pipe, a_full_pipe, command_line, why_no_netmapd, sockets, started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "net_rig.h"
@@ -149,6 +150,77 @@ sends_a_burst(void **state)
 		;
 	assert_int_equal(guest_gets_back(), 54);
 	assert_false(r.n->port.ring[0].tx_blocked);
+}
+
+/*
+ * Frames wait in the guest's ring for a port that is full, or has room for less than the next one.
+ * What a sync brings is looked at again at once; else the server sleeps until there is more room.
+ */
+static void
+waits_for_room(void **state)
+{
+	const uint32_t lens[] = {60, 1400, 9000};
+	uint32_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		const uint32_t slots = (lens[i] + NET_BUF_SIZE - 1) / NET_BUF_SIZE;
+		const uint32_t fits = (NET_SLOTS - 1) / slots;
+		struct pollfd fds[NET_MAX_PAIRS + 3];
+		struct nmport_d port = {.fd = 7};
+		uint32_t sent = fits;
+
+		net_rig_open(&r, 0, false, MODERN);
+		r.n->port.ring[0].port = &port;
+		make_frame(lens[i], i);
+		r.takes = 0;
+		for (k = 0; k < 64; k++)
+			guest_sends(&plain, lens[i], 70000);
+		assert_int_equal(unm_net_tx(r.n, 0), fits);
+		assert_int_equal(guest_gets_back(), fits); /* so that there are more than fit */
+		for (k = 0; k < fits; k++)
+			guest_sends(&plain, lens[i], 70000);
+		while (sent < 64 + fits) { /* a slot at a time, for @slots of them a frame */
+			assert_int_equal(unm_net_tx(r.n, 0), 0);
+			assert_true(unm_net_sleep_prepare(r.n));
+			assert_int_equal(r.port_tx->cur, r.port_tx->tail);
+			assert_int_equal(unm_net_fds(r.n, fds), 1);
+			assert_true(fds[0].events & POLLOUT);
+			unm_net_sleep_end(r.n);
+			r.takes = 1;
+			assert_int_equal(unm_net_tx(r.n, 0), 1);
+			sent += unm_net_tx(r.n, 0);
+		}
+		assert_int_equal(sent, 64 + fits);
+		r.takes = UINT32_MAX;
+		assert_int_equal(unm_net_tx(r.n, 0), 0);
+		assert_false(r.n->port.ring[0].tx_blocked);
+		assert_int_equal(guest_gets_back(), 64);
+		assert_int_equal(r.n->stats.tx_frames, 64 + fits);
+		net_rig_close(&r);
+	}
+}
+
+/* A port that is full when the link goes down: what the guest sends then is dropped, not kept. */
+static void
+drops_what_waits(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	net_rig_open(&r, 0, false, MODERN);
+	make_frame(9000, 0);
+	r.takes = 0;
+	for (i = 0; i < 20; i++)
+		guest_sends(&plain, 9000, 70000);
+	assert_int_equal(unm_net_tx(r.n, 0), 12);
+	assert_int_equal(unm_net_tx(r.n, 0), 0);
+	assert_true(r.n->port.ring[0].tx_blocked);
+	unm_net_set_link(r.n, false);
+	assert_int_equal(unm_net_tx(r.n, 0), 8);
+	assert_false(r.n->port.ring[0].tx_blocked);
+	assert_int_equal(r.n->stats.tx_disabled, 8);
+	assert_int_equal(guest_gets_back(), 20);
 }
 
 /*
@@ -646,6 +718,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sends_all_shapes),
 		cmocka_unit_test_teardown(sends_a_burst, teardown),
+		cmocka_unit_test(waits_for_room),
+		cmocka_unit_test_teardown(drops_what_waits, teardown),
 		cmocka_unit_test_teardown(stops_half_way, teardown),
 		cmocka_unit_test_teardown(drops_what_is_off, teardown),
 		cmocka_unit_test_teardown(drops_bad_frames, teardown),
