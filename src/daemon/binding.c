@@ -361,8 +361,7 @@ use_rings(struct unm_dport *port, const struct unm_dbinding *b, bool exclusive,
 
 	for (i = 0; i < n_rings; i++) {
 		if (unm_bind_has(port, b, i) && port->rings[i].n_users == 0 &&
-			!port->rings[i].is_virgin &&
-			unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i)) < 0)
+			!port->rings[i].is_virgin && unm_dring_reuse(port, i) < 0)
 			return unm_fail(why, -ENOMEM, "can't write into the memory region");
 	}
 	if (wish->offsets != NULL && apply_offsets(port, b, wish->offsets) < 0)

@@ -318,6 +318,15 @@ int unm_dring_open(struct unm_dport *port, uint32_t i, struct unm_reason *why);
  */
 int unm_dring_open_rx_empty(struct unm_dport *port, uint32_t i, struct unm_reason *why);
 
+/**
+ * unm_dring_reuse() - ring @i, which was kept without users, is to have one again
+ *
+ * What a pipe has taken stays in it; what its last user has put there besides is forgotten.
+ *
+ * Return: 0, or a negative errno: its memory can't be written.
+ */
+int unm_dring_reuse(struct unm_dport *port, uint32_t i);
+
 /** unm_dring_close() - take the buffers back. Return: 0, or -EBUSY: marked as closing. */
 int unm_dring_close(struct unm_dport *port, uint32_t i);
 

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "net/netmap.h"
+#include "ring/kring.h"
 
 static_assert(offsetof(struct netmap_ring, slot) == UNM_RING_HDR_SIZE, "slots follow the header");
 static_assert(sizeof(struct netmap_slot) == UNM_SLOT_SIZE, "slot size");
@@ -57,6 +58,45 @@ unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs)
 	if (ret == 0)
 		ret = unm_dregion_write(
 			r, ring_ofs + offsetof(struct netmap_ring, cur), &head, sizeof(head));
+	return ret;
+}
+
+/* Slots [from, to) look as in a fresh ring to who does not set their flags. */
+static int
+clear_flags(const struct unm_dregion *r, uint64_t ring_ofs, uint32_t n, uint32_t from, uint32_t to)
+{
+	const size_t len = (size_t)n * UNM_SLOT_SIZE;
+	struct netmap_slot *slots = malloc(len);
+	int ret = -ENOMEM;
+	uint32_t i;
+
+	if (slots != NULL)
+		ret = unm_dregion_read(r, ring_ofs + UNM_RING_HDR_SIZE, slots, len);
+	for (i = from; ret == 0 && i != to; i = unm_pos_next(i, n)) /* less than n turns */
+		slots[i].flags = 0;
+	if (ret == 0)
+		ret = unm_dregion_write(r, ring_ofs + UNM_RING_HDR_SIZE, slots, len);
+	free(slots);
+	return ret;
+}
+
+int
+unm_format_ring_restart(
+	const struct unm_dregion *r, uint64_t ring_ofs, uint32_t n, uint32_t pos, uint32_t end)
+{
+	const uint32_t head_cur[2] = {pos, pos};
+	uint32_t head;
+	int ret = unm_dregion_read(
+		r, ring_ofs + offsetof(struct netmap_ring, head), &head, sizeof(head));
+
+	_Static_assert(offsetof(struct netmap_ring, cur) ==
+			       offsetof(struct netmap_ring, head) + sizeof(head),
+		"they are written together");
+	if (ret == 0 && head != pos)
+		ret = clear_flags(r, ring_ofs, n, pos, end);
+	if (ret == 0)
+		ret = unm_dregion_write(r, ring_ofs + offsetof(struct netmap_ring, head), head_cur,
+			sizeof(head_cur));
 	return ret;
 }
 

@@ -42,6 +42,14 @@ int unm_format_ring(const struct unm_dregion *r, const struct unm_ring_format *f
 int unm_format_ring_rewind(const struct unm_dregion *r, uint64_t ring_ofs);
 
 /**
+ * unm_format_ring_restart() - let a new user of a used ring begin at @pos
+ * @n: slots of the ring
+ * @end: the user's slots are those before this one; in [0, n) as @pos
+ */
+int unm_format_ring_restart(
+	const struct unm_dregion *r, uint64_t ring_ofs, uint32_t n, uint32_t pos, uint32_t end);
+
+/**
  * unm_format_offsets() - put an offset mask and an initial offset into a fresh ring
  * @set_slots: also store @initial in every slot
  */

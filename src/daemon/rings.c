@@ -175,6 +175,40 @@ unm_dring_open(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 }
 
 /*
+ * A pipe takes whole frames only: one without an end is still the sender's, and the next one's
+ * would be glued to it, or find the ring full of it for ever. No slot changes hands here.
+ */
+static int
+restart_pipe_tx(struct unm_dport *port, uint32_t i)
+{
+	struct unm_kring *k = unm_dport_kring(port, i);
+	/* Who holds it without being a user is dead, or leaves it as it is: nobody is waited for. */
+	const bool is_guarded = unm_dring_guard(port, i) == 0;
+	const uint32_t sent =
+		UNM_READ_ONCE(unm_dport_kring(port->peer, port->peer->n_tx + i)->hwtail);
+	const uint32_t n = port->tx_slots, tail = UNM_READ_ONCE(k->pub_tail);
+	int ret = 0;
+
+	if (sent < n && tail < n) { /* else they are nonsense, which the syncs deal with */
+		ret = unm_format_ring_restart(
+			port->region, unm_dport_ring_ofs(port, i), n, sent, tail);
+		UNM_WRITE_ONCE(k->last_head, sent);
+		UNM_WRITE_ONCE(k->mon_from, UNM_NONE); /* other frames will be in these slots */
+	}
+	if (is_guarded)
+		unm_dring_unguard(port, i);
+	return ret;
+}
+
+int
+unm_dring_reuse(struct unm_dport *port, uint32_t i)
+{
+	if (port->kind == UNM_PORT_PIPE && i < port->n_tx && port->peer != NULL)
+		return restart_pipe_tx(port, i);
+	return unm_format_ring_rewind(port->region, unm_dport_ring_ofs(port, i));
+}
+
+/*
  * Whose slot tells the truth about a pipe's buffers: the receiver's for what it has not given back,
  * else the sender's.
  */

@@ -377,6 +377,126 @@ closed_while_syncing(void)
 	}
 }
 
+/* @n slots of a frame without an end; there is room. */
+static void
+put_half(struct ct_port *p, uint32_t n)
+{
+	while (n-- > 0) {
+		p->tx->slot[p->tx->head].len = 100;
+		p->tx->slot[p->tx->head].flags = NS_MOREFRAG;
+		p->tx->head = p->tx->cur = nm_ring_next(p->tx, p->tx->head);
+	}
+	CHECK_EQ(ioctl(p->fd, NIOCTXSYNC, NULL), 0);
+}
+
+static void
+put_half_and_die(void *arg)
+{
+	struct ct_port p = ct_port(arg, 0);
+
+	put_half(&p, 3);
+	kill(getpid(), SIGKILL);
+}
+
+/* Frames @first and on arrive at @b, each in a slot of its own. */
+static void
+expect_whole(struct ct_port *b, uint32_t first, uint32_t n)
+{
+	CHECK_EQ(ioctl(b->fd, NIOCRXSYNC, NULL), 0);
+	CHECK_EQ(nm_ring_space(b->rx), n);
+	for (; n > 0; n--, first++) {
+		const struct netmap_slot *s = &b->rx->slot[b->rx->head];
+		uint32_t number;
+
+		memcpy(&number, NETMAP_BUF(b->rx, s->buf_idx) + 20, sizeof(number));
+		CHECK_EQ(number, first);
+		CHECK_EQ(s->len, 60);
+		CHECK_EQ(s->flags, 0);
+		b->rx->head = b->rx->cur = nm_ring_next(b->rx, b->rx->head);
+	}
+	CHECK_EQ(ioctl(b->fd, NIOCRXSYNC, NULL), 0);
+}
+
+/* What the sender of a pipe had put of a frame, and not its end, goes with him; what he sent stays. */
+static void
+half_a_frame_goes_with_its_sender(void)
+{
+	uint32_t round, first, halves[] = {1, 3, 500, 0};
+	char name[64];
+	struct ct_port a, b;
+
+	ct_pipe(&a, &b, "half");
+	snprintf(name, sizeof(name), "ct%dhalf{1", (int)getpid());
+	halves[3] = a.tx->num_slots - 3;      /* no room is left */
+	ct_send(&a, 0, a.tx->num_slots - 20); /* so that the ring's end is passed below */
+	expect_whole(&b, 0, a.tx->num_slots - 20);
+	CHECK_EQ(ioctl(a.fd, NIOCTXSYNC, NULL), 0);
+	first = a.tx->num_slots - 20;
+	for (round = 0; round < 8; round++) {
+		ct_send(&a, first, 2);
+		put_half(&a, halves[round % 4]);
+		ct_close(&a);
+		a = ct_port(name, 0);
+		CHECK_EQ(a.tx->head, a.tx->cur);
+		CHECK_EQ(nm_ring_space(a.tx), a.tx->num_slots - 3);
+		ct_send(&a, first + 2, 5);
+		expect_whole(&b, first, 7);
+		CHECK_EQ(ioctl(a.fd, NIOCTXSYNC, NULL), 0);
+		first += 7;
+	}
+	/* Somebody puts slots there, does not sync, and leaves head and cur anywhere. */
+	a.tx->slot[a.tx->head].flags = NS_MOREFRAG;
+	a.tx->head = nm_ring_next(a.tx, a.tx->head);
+	a.tx->cur = UINT32_MAX;
+	ct_close(&a);
+	a = ct_port(name, 0);
+	ct_send(&a, first, 1);
+	expect_whole(&b, first, 1);
+}
+
+static void
+half_a_frame_dies_with_its_sender(void)
+{
+	char name[64];
+	struct ct_port a, b;
+	int status;
+	pid_t pid;
+
+	ct_pipe(&a, &b, "dead");
+	snprintf(name, sizeof(name), "ct%ddead{1", (int)getpid());
+	ct_send(&a, 0, 1);
+	ct_close(&a);
+	pid = ct_spawn(put_half_and_die, name);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK(WIFSIGNALED(status));
+	wait_until_free(name);
+	a = ct_port(name, 0);
+	ct_send(&a, 1, 3);
+	expect_whole(&b, 0, 4);
+}
+
+/* A ring that somebody else has, too, goes on where it is. */
+static void
+half_a_frame_of_two_senders(void)
+{
+	struct ct_port a, b, other;
+	char name[64];
+	uint32_t head;
+
+	ct_pipe(&a, &b, "both");
+	snprintf(name, sizeof(name), "ct%dboth{1", (int)getpid());
+	other = ct_port(name, 0);
+	put_half(&a, 3);
+	head = a.tx->head;
+	ct_close(&a);
+	a = ct_port(name, 0);
+	CHECK_EQ(a.tx->head, head);
+	ct_close(&a);
+	a = other;
+	ct_send(&a, 0, 1);
+	CHECK_EQ(ct_recv(&b), 4);
+}
+
 static void
 few_descriptors(void)
 {
@@ -413,6 +533,9 @@ static const struct ct_case cases[] = {
 	{"dup2_onto_internal_is_refused", dup2_onto_internal_is_refused},
 	{"crash_unregisters", crash_unregisters},
 	{"closed_while_syncing", closed_while_syncing},
+	{"half_a_frame_goes_with_its_sender", half_a_frame_goes_with_its_sender},
+	{"half_a_frame_dies_with_its_sender", half_a_frame_dies_with_its_sender},
+	{"half_a_frame_of_two_senders", half_a_frame_of_two_senders},
 	{"few_descriptors", few_descriptors},
 };
 

@@ -229,9 +229,56 @@ absence_costs_little(void)
 	ct_close(&p);
 }
 
+/* Two slots of a frame, whose end is still to come. */
+static void
+put_half(struct ct_port *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		p->tx->slot[p->tx->head].len = 60;
+		p->tx->slot[p->tx->head].flags = NS_MOREFRAG;
+		p->tx->head = p->tx->cur = nm_ring_next(p->tx, p->tx->head);
+	}
+	CHECK_EQ(ioctl(p->fd, NIOCTXSYNC, NULL), 0);
+}
+
+/* It stays if its sender does, and goes if he ended while netmapd was away. */
+static void
+half_a_frame(void)
+{
+	struct ct_port a, b;
+	char name[64];
+	pid_t pid = start_netmapd();
+
+	ct_pipe(&a, &b, "half");
+	snprintf(name, sizeof(name), "ct%dhalf{1", (int)getpid());
+	ct_send(&a, 0, 3);
+	put_half(&a);
+	kill_netmapd(pid);
+	pid = start_netmapd();
+	ct_close(&b);
+	*strchr(name, '{') = '}';
+	b = ct_port(name, 0); /* answered when all have come back */
+	CHECK_EQ(ct_recv(&b), 3);
+	ct_send(&a, 3, 1);
+	CHECK_EQ(ct_recv(&b), 3);
+	put_half(&a);
+	kill_netmapd(pid);
+	ct_close(&a);
+	pid = start_netmapd();
+	*strchr(name, '}') = '{';
+	a = ct_port(name, 0);
+	CHECK_EQ(a.tx->head, a.tx->cur);
+	ct_send(&a, 4, 2);
+	CHECK_EQ(ct_recv(&b), 2);
+	kill_netmapd(pid);
+}
+
 static const struct ct_case cases[] = {
 	{"absence_costs_little", absence_costs_little},
 	{"new_client_joins", new_client_joins},
+	{"half_a_frame", half_a_frame},
 	{"pipe_traffic", pipe_traffic},
 	{"vale_traffic", vale_traffic},
 };
