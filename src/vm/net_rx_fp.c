@@ -446,10 +446,14 @@ give_frames(
 		slots = tail > *at ? tail - *at : tail + num - *at;
 		prefetch_slot(r, add_pos(r->rx, *at, PREFETCH_AHEAD % num));
 		n_slots = find_frame(r, *at, tail, part, &p);
+		/*
+		 * Ports show whole frames. But the broker of an isolated client copies so many
+		 * slots in a turn, and the rest of a frame in the next one.
+		 */
 		if (n_slots == 0 && slots < num - 1)
-			break; /* a pipe's sender is not done with it yet */
-		if (n_slots == 0) {
-			n->stats.rx_bad_header++; /* it fills the ring, and has no end */
+			break;
+		if (n_slots == 0) { /* a peer has overwritten the end of what it sent */
+			n->stats.rx_bad_header++;
 			*at = tail;
 			break;
 		}

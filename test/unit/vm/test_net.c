@@ -539,8 +539,8 @@ too_small(void **state)
 }
 
 /*
- * The part of a frame that a pipe's sender has published so far waits for the rest; a runt, and one
- * without an end, are dropped.
+ * The part of a frame that an isolated client's broker has copied so far waits for the rest; a
+ * runt, and one without an end, are dropped.
  */
 static void
 unfinished(void **state)
