@@ -103,7 +103,8 @@ set_features(void *dev, uint64_t acked)
 	n->features = acked;
 	n->hdr_len =
 		acked & (UNM_F_MRG_RXBUF | UNM_F_VERSION_1) ? UNM_VNET_HDR_MAX : UNM_VNET_HDR_BASE;
-	unm_net_port_set_lacks(n, lacks_of(acked));
+	n->lacks = lacks_of(acked);
+	unm_net_port_tell(n);
 }
 
 static struct net_queue *
@@ -331,6 +332,7 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 	n->c.port = n->name;
 	n->n_pairs = c->n_pairs;
 	n->hdr_len = UNM_VNET_HDR_BASE;
+	n->lacks = UNM_VNET_LACKS_ALL;
 	n->link_up = n->port_link_up = true;
 	n->ctrl.kick_fd = -1;
 	n->ctrl.net = n;
@@ -343,6 +345,7 @@ unm_net_open(struct unm_net **out, const struct unm_net_config *c, char *why)
 		free(n);
 		return err;
 	}
+	unm_net_port_use(n);
 	if (n->n_pairs == 0)
 		n->n_pairs = n->port.n_rings;
 	n->n_active = n->n_pairs;
@@ -357,26 +360,73 @@ unm_net_free(struct unm_net *n)
 {
 	if (n == NULL)
 		return;
+	unm_ask_end(&n->opening.ask);
+	if (n->opening.net != NULL) {
+		unm_net_port_close(&n->opening.net->port);
+		free(n->opening.net);
+	}
+	unm_net_port_tell_end(n);
 	unm_net_port_close(&n->port);
 	free(n);
+}
+
+/* The asker's job. */
+static bool
+open_anew(struct unm_ask *a)
+{
+	struct net_opening *o = (struct net_opening *)(void *)a; /* its first member */
+
+	o->err = unm_net_port_open(o->net, o->why);
+	return true; /* whoever looks at the result tries again */
+}
+
+/* Give up the port that is lost, and have one of its name opened. */
+static int
+begin_opening(struct unm_net *n, char *why)
+{
+	struct unm_net *net = calloc(1, sizeof(*net));
+	unsigned int k;
+
+	if (net == NULL) {
+		snprintf(why, UNM_NET_WHY_SIZE, "out of memory");
+		return -ENOMEM;
+	}
+	for (k = 0; k < n->port.n_rings; k++)
+		if (k < n->n_pairs && n->port.ring[k].n_sent > 0)
+			unm_net_tx_abandon(n, k);
+	unm_net_port_close(&n->port);
+	n->port.lost = true;
+	unm_net_port_tell(n); /* nothing */
+	net->c = n->c;
+	memcpy(net->name, n->name, sizeof(net->name));
+	net->n_pairs = n->n_pairs;
+	n->opening.net = net;
+	n->opening.ask.fn = open_anew;
+	unm_ask(&n->opening.ask);
+	return 0;
 }
 
 int
 unm_net_reopen(struct unm_net *n, char *why)
 {
-	unsigned int k;
-	int err;
+	struct net_opening *o = &n->opening;
+	int err = o->net == NULL ? begin_opening(n, why) : 0;
 
-	for (k = 0; k < n->port.n_rings; k++)
-		if (k < n->n_pairs && n->port.ring[k].n_sent > 0)
-			unm_net_tx_abandon(n, k);
-	unm_net_port_close(&n->port);
-	err = unm_net_port_open(n, why);
-	if (err != 0) {
-		n->port.lost = true;
+	if (err < 0)
 		return err;
-	}
-	unm_net_port_set_lacks(n, lacks_of(n->features));
+	if (unm_ask_is_busy(&o->ask))
+		return -EINPROGRESS;
+	err = o->err;
+	if (err == 0)
+		n->port = o->net->port;
+	else
+		memcpy(why, o->why, UNM_NET_WHY_SIZE);
+	free(o->net);
+	o->net = NULL;
+	if (err != 0)
+		return err;
+	unm_net_port_use(n);
+	unm_net_port_tell(n);
 	retarget(n);
 	return 0;
 }

@@ -58,6 +58,27 @@ net_gso_ok(const struct unm_vnet_hdr *h, uint16_t ethertype, uint32_t len)
 	}
 }
 
+/* What a receiver must not lack to be given the frame as it is: UNM_VNET_LACKS_*. */
+static inline uint32_t
+net_needs(const struct unm_vnet_hdr *h, uint16_t ethertype)
+{
+	uint32_t needs = h->flags & UNM_VNET_F_NEEDS_CSUM ? UNM_VNET_LACKS_CSUM : 0;
+
+	if (h->gso_type == UNM_VNET_GSO_NONE)
+		return needs;
+	needs |= UNM_VNET_LACKS_CSUM | (h->gso_type & UNM_VNET_GSO_ECN ? UNM_VNET_LACKS_ECN : 0);
+	switch (h->gso_type & ~UNM_VNET_GSO_ECN) {
+	case UNM_VNET_GSO_TCPV4:
+		return needs | UNM_VNET_LACKS_TSO4;
+	case UNM_VNET_GSO_TCPV6:
+		return needs | UNM_VNET_LACKS_TSO6;
+	case UNM_VNET_GSO_UDP_L4:
+		return needs | (ethertype == 0x86dd ? UNM_VNET_LACKS_USO6 : UNM_VNET_LACKS_USO4);
+	default:
+		return needs | UNM_VNET_LACKS_UFO; /* or unknown: nobody takes it */
+	}
+}
+
 /* Make the header of a guest's frame fit to travel. Return: false if it makes no sense. */
 static inline bool
 net_hdr_check(struct unm_vnet_hdr *h, const uint8_t *eth, uint32_t n, uint32_t len)

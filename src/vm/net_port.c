@@ -4,6 +4,7 @@
  * wait for rings apart, and the length of its virtio-net header.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,28 @@ port_hdr(const struct net_port *p, uint16_t request, uint32_t len, uint32_t lack
 	if (ioctl(d->fd, NIOCCTRL, &hdr) != 0 || !unm_vnet_len_ok(body.nr_hdr_len))
 		return 0;
 	return body.nr_hdr_len;
+}
+
+/* The asker's job. By a descriptor of its own: the loop may close a port's meanwhile. */
+static bool
+tell(struct unm_ask *a)
+{
+	static int fd = -1;				   /* opened once for the process */
+	struct net_tell *t = (struct net_tell *)(void *)a; /* its first member */
+	struct nmreq_port_hdr body = {0};
+	struct nmreq_header hdr;
+
+	nmreq_header_init(&hdr, NETMAP_REQ_PORT_HDR_SET, &body);
+	unm_asker_lock();
+	memcpy(hdr.nr_name, t->port, sizeof(hdr.nr_name));
+	body.nr_hdr_len = t->hdr_len;
+	body.pad1 = t->lacks;
+	unm_asker_unlock();
+	if (hdr.nr_name[0] == '\0')
+		return true;
+	if (fd < 0)
+		fd = open("/dev/netmap", O_RDWR | O_CLOEXEC);
+	return fd >= 0 && ioctl(fd, NIOCCTRL, &hdr) == 0;
 }
 
 static struct nmport_d *
@@ -188,10 +211,9 @@ unm_net_port_open(struct unm_net *n, char *why)
 {
 	struct net_port *p = &n->port;
 	const char *name;
-	unsigned int k;
 	int err;
 
-	*p = (struct net_port){.lacks = UNM_VNET_LACKS_ALL};
+	*p = (struct net_port){0};
 	snprintf(why, UNM_NET_WHY_SIZE, "out of memory");
 	err = open_rings(n, why);
 	if (err != 0) {
@@ -201,16 +223,24 @@ unm_net_port_open(struct unm_net *n, char *why)
 	/* VALE reads NS_INDIRECT payload where it is, if the memory is guarded; pipes do not. */
 	name = p->ring[0].port->hdr.nr_name;
 	p->can_indirect = strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
+	p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_GET, 0, 0);
+	p->had_hdr = p->hdr_len > 0;
+	if (!p->had_hdr && n->c.offload == UNM_NET_OFFLOAD_AUTO)
+		p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_SET, NET_HDR_LEN, UNM_VNET_LACKS_ALL);
+	return 0;
+}
+
+void
+unm_net_port_use(struct unm_net *n)
+{
+	struct net_port *p = &n->port;
+	unsigned int k;
+
 	unm_guest_guard_tell(unetmap_trust_memory, unetmap_distrust_memory);
 	unetmap_sleeps_in_poll(); /* else it costs a little more */
 	for (k = 0; k < p->n_rings && p->can_indirect; k++)
 		unetmap_set_sink(
 			p->ring[k].port->fd, unm_net_sink, &p->ring[k]); /* else the ring serves */
-	p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_GET, 0, 0);
-	p->had_hdr = p->hdr_len > 0;
-	if (!p->had_hdr && n->c.offload == UNM_NET_OFFLOAD_AUTO)
-		p->hdr_len = port_hdr(p, NETMAP_REQ_PORT_HDR_SET, NET_HDR_LEN, p->lacks);
-	return 0;
 }
 
 void
@@ -230,14 +260,32 @@ unm_net_port_close(struct net_port *p)
 }
 
 void
-unm_net_port_set_lacks(struct unm_net *n, uint32_t lacks)
+unm_net_port_tell(struct unm_net *n)
 {
-	struct net_port *p = &n->port;
+	const struct net_port *p = &n->port;
+	struct net_tell *t = &n->tell;
+	bool is_news;
 
-	if (p->hdr_len == 0 || p->lost || lacks == p->lacks)
-		return;
-	p->lacks = lacks;
-	port_hdr(p, NETMAP_REQ_PORT_HDR_SET, p->hdr_len, lacks);
+	unm_asker_lock();
+	t->ask.fn = tell;
+	if (p->lost || p->hdr_len == 0) {
+		t->port[0] = '\0'; /* the one that comes back will be told */
+		is_news = false;
+	} else {
+		is_news = t->port[0] == '\0' || t->lacks != n->lacks;
+		memcpy(t->port, p->ring[0].port->hdr.nr_name, sizeof(t->port));
+		t->hdr_len = p->hdr_len;
+		t->lacks = n->lacks;
+	}
+	unm_asker_unlock();
+	if (is_news)
+		unm_ask(&t->ask);
+}
+
+void
+unm_net_port_tell_end(struct unm_net *n)
+{
+	unm_ask_end(&n->tell.ask);
 }
 
 bool

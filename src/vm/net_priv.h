@@ -3,12 +3,10 @@
 #ifndef UNM_VM_NET_PRIV_H
 #define UNM_VM_NET_PRIV_H
 
-#ifndef LIBNETMAP_NOTHREADSAFE
-#define LIBNETMAP_NOTHREADSAFE /* ports are opened by the one thread that uses them */
-#endif
 #include <libnetmap.h>
 #include <unetmap.h>
 
+#include "vm/asker.h"
 #include "vm/net_features.h"
 #include "vm/net.h"
 #include "vm/vq.h"
@@ -84,7 +82,22 @@ struct net_port {
 	bool had_hdr;	   /* before we came */
 	bool can_indirect; /* NS_INDIRECT slots save a copy */
 	bool lost;
-	uint32_t lacks; /* as last told to the port: UNM_VNET_LACKS_* */
+};
+
+/* What netmapd is to be told of the port, and is told by the asker (asker.h), under its lock. */
+struct net_tell {
+	struct unm_ask ask;
+	char port[NETMAP_REQ_IFNAMSIZ]; /* "": nothing is to be told */
+	uint32_t hdr_len;
+	uint32_t lacks; /* UNM_VNET_LACKS_* */
+};
+
+/* The port opened anew, by the asker, which has @net for itself while the job is busy. */
+struct net_opening {
+	struct unm_ask ask;
+	struct unm_net *net; /* a device for the port and its name only; NULL: not under way */
+	int err;
+	char why[UNM_NET_WHY_SIZE];
 };
 
 struct net_config_space {
@@ -101,6 +114,8 @@ struct unm_net {
 	char name[NET_NAME_LEN]; /* of the port; c.port points here */
 	struct unm_vu_device_ops ops;
 	struct net_port port;
+	struct net_tell tell;
+	struct net_opening opening;
 	unsigned int n_pairs;
 	unsigned int n_active; /* pairs the driver uses: all, unless the control queue says else */
 	struct net_queue rx[NET_MAX_PAIRS], tx[NET_MAX_PAIRS];
@@ -108,6 +123,7 @@ struct unm_net {
 	struct unm_guest_mem *mem; /* of the running queues */
 	uint64_t features;	   /* acked */
 	uint32_t hdr_len;	   /* the guest's virtio-net header: 10 or 12 */
+	uint32_t lacks;		   /* what the guest can't take: UNM_VNET_LACKS_* */
 	bool link_up;
 	bool port_link_up; /* as last seen */
 	bool is_off_switch;
@@ -127,8 +143,15 @@ struct unm_net {
 /* Open the port of @n, as many rings as it has pairs (n->n_pairs 0: as many as the port has). */
 int unm_net_port_open(struct unm_net *n, char *why);
 void unm_net_port_close(struct net_port *p);
-/* Tell the switch what the guest can't take. */
-void unm_net_port_set_lacks(struct unm_net *n, uint32_t lacks);
+/* After it was opened, perhaps by another thread: it is this thread's to serve. */
+void unm_net_port_use(struct unm_net *n);
+/*
+ * Have the switch told what the guest can't take (n->lacks). Does not wait: until it is done, frames
+ * come that the guest can't be given.
+ */
+void unm_net_port_tell(struct unm_net *n);
+/* No more of that; waits until nothing is under way. Before unm_net_port_close(), for good. */
+void unm_net_port_tell_end(struct unm_net *n);
 /* Sync; a port that has gone is noted. */
 bool unm_net_port_sync(struct unm_net *n, struct net_ring *r, unsigned long request);
 /* Something is wrong with it, says poll(2). */

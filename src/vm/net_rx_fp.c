@@ -244,11 +244,16 @@ reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, uns
 	return GIVE_TOO_BIG;
 }
 
-/* The port's header becomes the guest's. Return: false if this guest can't be shown it. */
+/*
+ * The port's header becomes the guest's; @len bytes of frame follow it. Return: false if this guest
+ * can't be shown it.
+ */
 static inline bool
-make_header(const struct unm_net *n, struct source *s, uint8_t *hdr, unsigned int num)
+make_header(const struct unm_net *n, struct source *s, uint32_t len, uint8_t *hdr, unsigned int num)
 {
+	uint8_t eth[NET_ETH_LEN + 8] = {0};
 	struct unm_vnet_hdr h;
+	struct source frame;
 
 	memset(hdr, 0, NET_HDR_LEN);
 	copy_from(s, hdr, n->port.hdr_len);
@@ -256,10 +261,12 @@ make_header(const struct unm_net *n, struct source *s, uint8_t *hdr, unsigned in
 	hdr[UNM_VNET_HDR_BASE + 1] = (uint8_t)(num >> 8);
 	if (__builtin_expect((hdr[0] | hdr[1]) == 0, 1))
 		return true;
-	/* The switch gives no more than was asked for (port_hdr.pad1); other ports may. */
-	if ((hdr[0] & UNM_VNET_F_NEEDS_CSUM || hdr[1] != 0) && !(n->features & UNM_F_GUEST_CSUM))
-		return false;
 	memcpy(&h, hdr, sizeof(h));
+	frame = *s;
+	copy_from(&frame, eth, len < sizeof(eth) ? len : sizeof(eth));
+	/* The switch gives no more than it was told (port_hdr.pad1), which takes a while, or may not be. */
+	if ((net_needs(&h, net_ethertype(eth, sizeof(eth))) & n->lacks) != 0)
+		return false;
 	h.hdr_len = htole16(h.hdr_len);
 	h.gso_size = htole16(h.gso_size);
 	h.csum_start = htole16(h.csum_start);
@@ -306,7 +313,7 @@ give_packet(struct unm_net *n, struct unm_vq *q, struct ahead *a, const struct u
 	give = reserve(n, q, a, n->hdr_len + len, &num);
 	if (give != GIVE_DONE)
 		return give;
-	if (!make_header(n, &s, hdr, num))
+	if (!make_header(n, &s, len, hdr, num))
 		return GIVE_BAD;
 	to = &n->chain[a->next].part[n->chain[a->next].n_read];
 	if (__builtin_expect(num > 1 || n->chain[a->next].n_write > 1, 0)) {

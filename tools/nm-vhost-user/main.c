@@ -26,6 +26,7 @@
 #include "sandbox.h"
 #include "shm/clock.h"
 #include "status.h"
+#include "vm/asker.h"
 #include "vm/event_fd.h"
 
 #define N_WAKES	     5 /* netmapds that end during a start */
@@ -308,6 +309,8 @@ start(struct server *s)
 	/* A thread made before would have kept its privileges. */
 	if ((err = unm_event_watchdog_start()) < 0)
 		nmt_die(&vh_cli, "can't start the watchdog: %s", strerror(-err));
+	if ((err = unm_asker_start()) < 0)
+		nmt_die(&vh_cli, "can't start the thread that asks netmapd: %s", strerror(-err));
 	for (i = 0; i < s->opts.n_nics; i++) {
 		if (start_nic(s, i, &waker, why) < 0)
 			nmt_die(&vh_cli, "%s", why);
@@ -329,6 +332,7 @@ main(int argc, char **argv)
 	start(s);
 	err = unm_loop_run(s->loop);
 	stop_nics(s);
+	unm_asker_stop();
 	unm_event_watchdog_stop();
 	unm_loop_free(s->loop);
 	if (err < 0)

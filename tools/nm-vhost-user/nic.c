@@ -25,6 +25,7 @@
 #define ACCEPT_PAUSE_MS	 200
 /* After a front end that has kept the process waiting: 2 % of the time at most. */
 #define BLOCKED_PAUSE_MS 1000
+#define OPENING_LOOK_MS	 10 /* at a port that is being opened */
 #define BACKLOG		 4
 #define PATH_ROOM	 sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
@@ -431,8 +432,13 @@ static void
 try_reopen(struct vh_nic *n)
 {
 	char why[VH_WHY_SIZE];
+	const int err = unm_net_reopen(n->net, why);
 
-	if (unm_net_reopen(n->net, why) == 0) {
+	if (err == -EINPROGRESS) {
+		set_timer(n, OPENING_LOOK_MS);
+		return;
+	}
+	if (err == 0) {
 		unm_vm_log(unm_net_name(n->net), "the port is back");
 		n->is_reopening = false;
 		n->no_port[0] = '\0';

@@ -51,8 +51,8 @@ enum unm_vu_protocol_feature {
 struct unm_vu_backend;
 
 /*
- * What the device behind the protocol does. All run in the thread of unm_vu_readable(); none may
- * block.
+ * What the device behind the protocol does. All run in the thread of unm_vu_readable(), which is
+ * all NICs': none waits for anybody.
  */
 struct unm_vu_device_ops {
 	uint64_t features;	    /* virtio feature bits on offer, without bit 30 */

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A netmapd that is away, stopped or slow: no NIC waits for it, and it is told in the end what it was to be told.
+
+Two NICs pass frames, one at a time, while front ends of a third one come, change features and leave; the longest that a
+frame took is what most of the tests are about. A server that waits for netmapd makes it 2 to 20 seconds.
+"""
+import os
+import signal
+import struct
+import threading
+import time
+
+import vuproto as v
+
+F_GUEST_CSUM = 1 << 1
+MODERN = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF
+WAIT_S = 1.5  # a machine that is busy otherwise makes them wait as well
+AWAY_S = 3
+
+
+def with_server(test):
+    def run():
+        server = v.Server(nics=("a", "b", "c"))
+        try:
+            test(server)
+        except Exception:
+            print("# " + server.messages().strip().replace("\n", "\n# "))
+            raise
+        finally:
+            status = server.stop()
+        assert status == 0, "ended with %d" % status
+    run.__name__ = test.__name__
+    return run
+
+
+class Neighbours:
+    """Frames from b to c, until the end of the with statement."""
+
+    def __init__(self, server):
+        self.server = server
+
+    def __enter__(self):
+        self.b, self.c = self.server.guest("b").start(), self.server.guest("c").start()
+        v.pass_frame(self.b, self.c)
+        self.longest, self.n, self.stopped = 0.0, 0, False
+        self.thread = threading.Thread(target=self.probe)
+        self.thread.start()
+
+    def probe(self):
+        while not self.stopped:
+            start = time.monotonic()
+            frame = v.make_frame(src=0x22)
+            self.b.send_frame(frame)
+            if self.b.tx.get_used(60) is None:
+                break
+            while self.c.recv_frame(60) not in (frame, None):
+                pass
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.n += 1
+            time.sleep(0.002)
+
+    def __exit__(self, kind, value, trace):
+        self.stopped = True
+        self.thread.join()
+        self.b.close()
+        self.c.close()
+        if kind is None:
+            assert self.n > 100 and self.longest < WAIT_S, "%d frames, one took %.1f s" % (self.n, self.longest)
+
+
+def come_and_go(server):
+    """Each has other features than the one before."""
+    deadline = time.monotonic() + AWAY_S
+    n = 0
+    while time.monotonic() < deadline:
+        fe = server.front_end("a")
+        fe.sock.settimeout(60)
+        fe.negotiate(features=MODERN | (F_GUEST_CSUM if n % 2 else 0))
+        fe.good(v.SET_FEATURES, v.u64(MODERN | (0 if n % 2 else F_GUEST_CSUM)))
+        fe.close()
+        n += 1
+        time.sleep(0.1)
+
+
+@with_server
+def killed(server):
+    with Neighbours(server):
+        server.daemon.kill()
+        come_and_go(server)
+        server.daemon.start()
+        come_and_go(server)
+    server.check_alive()
+
+
+@with_server
+def stopped(server):
+    with Neighbours(server):
+        server.daemon.proc.send_signal(signal.SIGSTOP)
+        try:
+            come_and_go(server)
+        finally:
+            server.daemon.proc.send_signal(signal.SIGCONT)
+    server.check_alive()
+
+
+@with_server
+def port_taken(server):
+    """Another program has the port of one NIC, which is looked for again and again, also while netmapd is stopped."""
+    server.proc.send_signal(signal.SIGSTOP)
+    server.daemon.kill()
+    os.unlink(server.daemon.path + ".state")  # the next netmapd waits for nobody
+    server.daemon.start()
+    s = server.daemon.session()
+    d = s.open()
+    got = s.register(d, "valevu:a", flags=v.u.EXCLUSIVE)
+    assert got.error == 0, got.text
+    server.proc.send_signal(signal.SIGCONT)
+    wait_message(server, "valevu:b: the port is back")
+    wait_message(server, "valevu:c: the port is back")
+    with Neighbours(server):
+        server.daemon.proc.send_signal(signal.SIGSTOP)
+        time.sleep(AWAY_S)
+        server.daemon.proc.send_signal(signal.SIGCONT)
+    got.close()
+    d.close()
+    s.close()
+    wait_message(server, "valevu:a: the port is back")
+    server.check_alive()
+
+
+def wait_message(server, text):
+    deadline = time.monotonic() + 2 * v.TIMEOUT
+    while text not in server.messages():
+        assert time.monotonic() < deadline, "%s: %s" % (text, server.messages())
+        time.sleep(0.05)
+
+
+def checksum(data):
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def send_unfinished(guest, n):
+    """A UDP packet whose checksum is left to the receiver's side."""
+    payload = struct.pack(">Q", n) * 3
+    udp_len = 8 + len(payload)
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + udp_len, n, 0, 64, 17, 0, b"\n\0\0\1", b"\n\0\0\2")
+    ip = ip[:10] + struct.pack(">H", 0xFFFF ^ checksum(ip)) + ip[12:]
+    pseudo = checksum(ip[12:20] + struct.pack(">HH", 17, udp_len))
+    frame = (b"\xff" * 6 + b"\x02\0\0\0\0\x22" + b"\x08\0" + ip + struct.pack(">HHHH", 1, 2, udp_len, pseudo) + payload)
+    i = guest.n_sent % guest.tx.num
+    at = 0x80000 + 2048 * i
+    guest.mem[at:at + 12 + len(frame)] = struct.pack("<BBHHHHH", 1, 0, 0, 0, 34, 6, 0) + frame
+    guest.tx.descriptor(i, v.GPA + at, 12 + len(frame), 0)
+    guest.tx.add(i)
+    guest.tx.kick()
+    guest.n_sent += 1
+    assert guest.tx.get_used() is not None
+
+
+def take_finished(guest):
+    """How many of them are there; each must be one that a driver without offloads can take."""
+    n = 0
+    while True:
+        element = guest.rx.get_used(0.3)
+        if element is None:
+            return n
+        at = 0x10000 + 2048 * element[0]
+        packet = guest.mem[at:at + element[1]]
+        guest.rx.add(element[0])
+        guest.rx.kick()
+        if packet[24:26] != b"\x08\0":
+            continue
+        assert packet[:10] == bytes(10), "a header that was not agreed to: %s" % packet[:12].hex()
+        udp_len = len(packet) - 12 - 34
+        assert checksum(packet[12 + 26:] + struct.pack(">HH", 17, udp_len)) == 0xFFFF, "checksum not finished"
+        n += 1
+
+
+def expect_finished(server, sender):
+    """A guest without GUEST_CSUM gets what the switch has finished for it."""
+    a = server.guest("a", features=MODERN).start()
+    v.pass_frame(sender, a)
+    deadline = time.monotonic() + 2 * v.TIMEOUT
+    n = 0
+    while n < 3:
+        assert time.monotonic() < deadline, "none comes: the switch thinks that they need not be finished"
+        send_unfinished(sender, 1)
+        n += take_finished(a)
+    a.close()
+
+
+@with_server
+def told_after_a_death(server):
+    """netmapd is away when a guest that takes unfinished checksums ends, and the next one does not take them."""
+    b = server.guest("b", features=MODERN | 1).start()
+    expect_finished(server, b)
+    a = server.guest("a", features=MODERN | F_GUEST_CSUM).start()
+    v.pass_frame(b, a)
+    send_unfinished(b, 1)
+    assert a.recv_frame() is not None
+    server.daemon.kill()
+    a.close()
+    time.sleep(AWAY_S)  # longer than whoever asks waits
+    server.daemon.start()
+    expect_finished(server, b)
+    b.close()
+
+
+@with_server
+def dropped_until_told(server):
+    """The next guest is there before netmapd knows: what it can't take is not given to it."""
+    b = server.guest("b", features=MODERN | 1).start()
+    a = server.guest("a", features=MODERN | F_GUEST_CSUM).start()
+    v.pass_frame(b, a)
+    send_unfinished(b, 1)
+    time.sleep(0.2)
+    server.daemon.proc.send_signal(signal.SIGSTOP)
+    a.close()
+    a = server.guest("a", features=MODERN).start()
+    v.pass_frame(b, a)
+    for n in range(5):
+        send_unfinished(b, n)
+    take_finished(a)
+    server.daemon.proc.send_signal(signal.SIGCONT)
+    a.close()
+    expect_finished(server, b)
+    b.close()
+
+
+raise SystemExit(1 if v.u.run_each([killed, stopped, port_taken, told_after_a_death, dropped_until_told]) else 0)
