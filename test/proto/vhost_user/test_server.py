@@ -382,6 +382,35 @@ def wait_state(proc, want):
 
 
 @with_server(nics=("b",))
+def in_an_isolate(server):
+    """Behind a socket of its own, where the broker can't read what lies in the server's memory: frames of all lengths pass."""
+    s = server.daemon.session()
+    sock, path = os.path.join(server.dir, "isolated.sock"), server.path("i")
+    error, text = s.admin("isolate", "create", "i", "socket=" + sock, "allow=valevu:*")[:2]
+    assert error == 0, text
+    isolated = subprocess.Popen([v.program(), "--socket", path, "--port", "valevu:i"],
+                                env=dict(server.env(), UNETMAP_SOCKET=sock), stderr=server.log, stdout=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + v.TIMEOUT
+        while not os.path.exists(path):
+            assert time.monotonic() < deadline and isolated.poll() is None, server.messages()
+            time.sleep(0.01)
+        a, b = v.Guest(path).start(), server.guest("b").start()
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+        for size in (60, 300, 1514):
+            frame = v.make_frame(size=size)
+            a.send_frame(frame)
+            assert a.tx.get_used() is not None and b.recv_frame(v.TIMEOUT) == frame, size
+        a.close()
+        b.close()
+    finally:
+        isolated.terminate()
+        isolated.wait(v.TIMEOUT)
+        isolated.stdout.close()
+
+
+@with_server(nics=("b",))
 def taken_from_its_switch(server):
     """
     A persistent port that is detached while it is open, and attached again: the server says so, and
@@ -739,7 +768,7 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          what_is_asked_for, second_front_end_waits, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
-         taken_from_its_switch,
+         taken_from_its_switch, in_an_isolate,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
          on_a_pipe, a_full_pipe, command_line, why_no_netmapd, sockets, started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
