@@ -20,11 +20,11 @@
  * frames, and nothing is offered.
  *
  * Threads: everything here runs in one thread, that of the loop (loop.h); several devices may share
- * it. Nothing waits for a guest or a front end. Nor for netmapd, once a device is open and as long as
- * the asker runs (asker.h), which tells it what a guest can't take and opens ports anew. A guest
+ * it. Nothing waits for a guest or a front end. Nor for netmapd, once a device is open and as long
+ * as the asker runs (asker.h), which tells it what a guest can't take and opens ports anew. A guest
  * that takes less than the one before it is not given what it can't take meanwhile: such frames are
  * dropped. One request is left, libnetmap's: for the eventfd of a peer in another process that is
- * woken for the first time. It fails at once when netmapd is away, but waits for one that is stopped.
+ * woken for the first time. It fails at once if netmapd is away, but waits for one that is stopped.
  */
 #ifndef UNM_VM_NET_H
 #define UNM_VM_NET_H

@@ -146,8 +146,8 @@ void unm_net_port_close(struct net_port *p);
 /* After it was opened, perhaps by another thread: it is this thread's to serve. */
 void unm_net_port_use(struct unm_net *n);
 /*
- * Have the switch told what the guest can't take (n->lacks). Does not wait: until it is done, frames
- * come that the guest can't be given.
+ * Have the switch told what the guest can't take (n->lacks). Does not wait: until it is done,
+ * frames come that the guest can't be given.
  */
 void unm_net_port_tell(struct unm_net *n);
 /* No more of that; waits until nothing is under way. Before unm_net_port_close(), for good. */

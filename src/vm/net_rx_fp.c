@@ -264,7 +264,7 @@ make_header(const struct unm_net *n, struct source *s, uint32_t len, uint8_t *hd
 	memcpy(&h, hdr, sizeof(h));
 	frame = *s;
 	copy_from(&frame, eth, len < sizeof(eth) ? len : sizeof(eth));
-	/* The switch gives no more than it was told (port_hdr.pad1), which takes a while, or may not be. */
+	/* The switch gives no more than it was told (port_hdr.pad1), which may be yet to come. */
 	if ((net_needs(&h, net_ethertype(eth, sizeof(eth))) & n->lacks) != 0)
 		return false;
 	h.hdr_len = htole16(h.hdr_len);

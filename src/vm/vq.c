@@ -34,8 +34,8 @@ unm_vq_free(struct unm_vq *q)
 }
 
 /*
- * Signal @fd (-1: none), unless a descriptor of this front end has blocked already. Return: false if
- * this one does.
+ * Signal @fd (-1: none), unless a descriptor of this front end has blocked already. Return: false
+ * if this one does.
  */
 static bool
 signal_front_end(struct unm_vq *q, int fd)

@@ -171,11 +171,7 @@ listen_at(struct vh_nic *n, char *why)
 static void
 clear(struct vh_nic *n, const struct vh_nic_options *opts)
 {
-	*n = (struct vh_nic){.opts = opts,
-		.listen_fd = -1,
-		.records_fd = -1,
-		.made = {.fd = -1},
-		.timer_fd = -1};
+	*n = (struct vh_nic){.opts = opts, .listen_fd = -1, .records_fd = -1, .timer_fd = -1};
 }
 
 int
@@ -599,8 +595,7 @@ vh_nic_stop(struct vh_nic *n)
 		close(n->listen_fd);
 	if (n->records_fd >= 0)
 		close(n->records_fd);
-	if (n->made.fd >= 0)
-		close(n->made.fd);
+	unm_vu_made_fini(&n->made);
 	clear(n, n->opts);
 }
 

@@ -317,7 +317,6 @@ init_fds(struct unm_vu_backend *b)
 	unsigned int i;
 
 	b->request_fd = -1;
-	b->own_made.fd = -1;
 	b->made = &b->own_made;
 	for (i = 0; i < UNM_VU_MAX_RINGS; i++) {
 		struct vu_ring *r = &b->ring[i];
@@ -425,8 +424,7 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 	unm_guest_guard_fini(&b->guard);
 	if (b->request_fd >= 0)
 		close(b->request_fd);
-	if (b->own_made.fd >= 0)
-		close(b->own_made.fd);
+	unm_vu_made_fini(&b->own_made);
 	if (b->timer_fd >= 0)
 		close(b->timer_fd);
 	unm_vu_conn_fini(&b->conn);

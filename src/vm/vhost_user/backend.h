@@ -116,15 +116,31 @@ uint64_t unm_vu_records_size(unsigned int n_rings);
  */
 int unm_vu_set_records(struct unm_vu_backend *b, int fd);
 
+/* In-flight regions that are kept for a NIC, whose front ends are mostly configured alike */
+#define UNM_VU_MAX_MADE 4u
+
+/* A region that was made. */
+struct unm_vu_made_region {
+	int fd; /* owned */
+	uint16_t num_queues, queue_size;
+	uint64_t ino;
+	uint64_t used_by; /* the latest connection that has asked for it or handed it back */
+};
+
 /*
- * The in-flight region that was made last for a NIC, and what all took, over its connections: a front
- * end may keep each. At first {.fd = -1}; who has it closes fd at the end.
+ * The in-flight regions that were made for a NIC, over its connections: front ends may keep them.
+ * All zero at first; unm_vu_made_fini() closes them.
  */
 struct unm_vu_made {
-	int fd;
-	uint16_t num_queues, queue_size;
-	uint64_t n_bytes;
+	struct unm_vu_made_region region[UNM_VU_MAX_MADE]; /* oldest first */
+	unsigned int n_regions;
+	uint64_t n_bytes;		/* that they take */
+	uint64_t connection;		/* the present one */
+	uint64_t gone[UNM_VU_MAX_MADE]; /* inodes of those given up last, in turn */
+	unsigned int n_gone;
 };
+
+void unm_vu_made_fini(struct unm_vu_made *made);
 
 /**
  * unm_vu_keep_made() - use the NIC's instead of one of this connection's own
@@ -151,8 +167,8 @@ int unm_vu_readable(struct unm_vu_backend *b);
 int unm_vu_fd(const struct unm_vu_backend *b);
 
 /*
- * Readable when memory of the front end has gone or a descriptor of its blocks (guest_guard.h): then
- * unm_vu_readable() fails.
+ * Readable when memory of the front end has gone or a descriptor of its blocks (guest_guard.h):
+ * then unm_vu_readable() fails.
  */
 int unm_vu_fault_fd(const struct unm_vu_backend *b);
 /*

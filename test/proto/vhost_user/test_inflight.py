@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The in-flight region: GET_INFLIGHT_FD, SET_INFLIGHT_FD."""
 import fcntl
+import mmap
 import os
 import struct
 
@@ -9,6 +10,7 @@ import vuproto as v
 E = v.errno
 PROTOCOL = v.PF_REPLY_ACK | v.PF_INFLIGHT_SHMFD
 INFLIGHT = struct.Struct("<QQHH")
+KEPT = 2 * 4  # regions that the server keeps for two NICs
 
 
 def get_region(fe, n_queues=2, size=64, pad=0):
@@ -67,7 +69,8 @@ def wrong_numbers(server):
 
 
 def no_more_than_the_nic_can_use(server):
-    """What regions commit is bounded, whatever a front end asks for and keeps."""
+    """What regions commit is bounded, whatever front ends ask for and keep; none of them can use it up for the next one."""
+    limit = 2 * 3 * (32768 * 32 + v.PAGE)
     fe = server.front_end().negotiate(protocol=PROTOCOL)
     fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 4, 64))  # one pair and the control queue
     files, committed = {}, 0
@@ -80,7 +83,7 @@ def no_more_than_the_nic_can_use(server):
             break
         files[size] = fds[0]
         committed += os.fstat(fds[0]).st_blocks * 512
-    assert len(files) >= 1 and committed <= 2 * 3 * (32768 * 32 + v.PAGE), (len(files), committed)
+    assert len(files) >= 1 and committed <= limit, (len(files), committed)
     last = min(files)
     os.pwrite(files[last], b"\1" * 16, 0)
     for _ in range(100):
@@ -89,15 +92,56 @@ def no_more_than_the_nic_can_use(server):
         assert os.pread(fd, 10, 0)[8:] == bytes(2), "version 0: nobody has used it"
         os.close(fd)
     fe.close()
-    for _ in range(3):  # who connects anew gets no more
+    for _ in range(3):  # the next one has it again, and one more, for which the oldest is given up
         fe = server.front_end().negotiate(protocol=PROTOCOL)
         _, fd = get_region(fe, 3, last)
         assert os.path.samestat(os.fstat(fd), os.fstat(files[last])), "another connection: the same file"
         os.close(fd)
-        fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 3, last - 1), want=E.EDQUOT)
+        _, files[last - 1] = get_region(fe, 3, last - 1)
+        assert sum(os.fstat(f).st_blocks for f in files.values()) * 512 <= limit, "the memory of all, whoever keeps them"
+        fe.bad(v.GET_INFLIGHT_FD, INFLIGHT.pack(0, 0, 3, last - 2), want=E.EDQUOT)
         fe.close()
+        last -= 1
+    fe = server.front_end().negotiate(protocol=PROTOCOL)
+    _, files[64] = get_region(fe, 2, 64)  # as an honest one asks
+    assert sum(os.fstat(f).st_blocks for f in files.values()) * 512 <= limit
+    fe.close()
     for fd in files.values():
         os.close(fd)
+
+
+def given_up(server):
+    """A front end comes back with a region that was given up for others': it is empty, which does no harm."""
+    b = server.guest("a").start()
+    a = server.guest("b", protocol=PROTOCOL)  # a NIC of which nothing has been logged yet
+    region, fd = get_region(a)
+    a.start()
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    a.sock.close()
+    taken = mmap.mmap(fd, region[0])
+    assert any(taken[:]), "the server has used it"
+    fe = server.front_end("b").negotiate(protocol=PROTOCOL)
+    for size in (32768, 32767):
+        os.close(get_region(fe, 3, size)[1])
+    fe.close()
+    assert not any(taken[:]), "it was not given up"
+    assert "is given up" in server.messages()
+    again = v.FrontEnd(server.path("b"))
+    a.sock = again.sock
+    a.negotiate(protocol=PROTOCOL)
+    a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
+    assert "it is empty" in server.messages()
+    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    a.tx.set_up()
+    a.rx.set_up()
+    a.enable(1)
+    v.pass_frame(a, b)
+    v.pass_frame(b, a)
+    taken.close()
+    os.close(fd)
+    a.close()
+    b.close()
 
 
 def not_while_running(server):
@@ -181,5 +225,5 @@ def truncated_region(server):
     a.close()
 
 
-v.run([the_same_reason_is_logged_once, made_as_asked, wrong_numbers, no_more_than_the_nic_can_use, not_while_running, rings_that_do_not_fit,
-       over_a_restart, garbage_in_the_region, truncated_region])
+v.run([the_same_reason_is_logged_once, made_as_asked, wrong_numbers, no_more_than_the_nic_can_use, given_up, not_while_running, rings_that_do_not_fit,
+       over_a_restart, garbage_in_the_region, truncated_region], kept=KEPT)
