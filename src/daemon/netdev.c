@@ -50,20 +50,20 @@ ask_rings(int fd, struct unm_netdev *d)
 }
 
 /* Of drivers that have an XDP hook: those that pass packets on as a kernel's stack has made them. */
-static bool
-ask_virtual(int fd, const struct unm_netdev *d)
+static void
+ask_driver(int fd, struct unm_netdev *d)
 {
 	static const char *const drivers[] = {"veth", "tun", "virtio_net"};
 	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
 	size_t i;
 
 	if (ask_ethtool(fd, d->name, &info) < 0)
-		return false;
+		return;
 	for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
 		if (strncmp(info.driver, drivers[i], sizeof(info.driver)) == 0)
-			return true;
+			d->is_virtual = true;
 	}
-	return false;
+	d->is_veth = strncmp(info.driver, drivers[0], sizeof(info.driver)) == 0;
 }
 
 int
@@ -95,7 +95,7 @@ unm_netdev_get(const char *name, struct unm_netdev *out)
 		memcpy(out->mac, ifr.ifr_hwaddr.sa_data, sizeof(out->mac));
 		out->is_ethernet = ifr.ifr_hwaddr.sa_family == ARPHRD_ETHER ||
 				   ifr.ifr_hwaddr.sa_family == ARPHRD_LOOPBACK;
-		out->is_virtual = ask_virtual(fd, out);
+		ask_driver(fd, out);
 		ask_rings(fd, out);
 	}
 	close(fd);

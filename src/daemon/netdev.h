@@ -18,6 +18,7 @@ struct unm_netdev {
 	bool has_carrier;
 	bool is_ethernet; /* frames with Ethernet headers */
 	bool is_virtual;  /* its frames come from a kernel, ours or a guest's, not from a wire */
+	bool is_veth;
 	/* queues in use; 0 = the driver does not say */
 	uint32_t n_tx, n_rx;
 	/* descriptors of a queue; 0 = the driver does not say */

@@ -27,16 +27,15 @@ injection(enum unm_nic_mode mode)
 }
 
 /*
- * The socket for segments that are sent joined. A NIC of hardware sends what is in its queues in an
- * order of its own, and one of several queues would have them in another than the ring's.
+ * The socket for segments that are sent joined. For veth ends, which hand frames over in the order of
+ * the calls: other drivers have queues that are sent in an order of their own, or get some later.
  */
 static int
 open_segments(const struct unm_netdev *dev, enum unm_nic_mode mode)
 {
 	int fd;
 
-	if (!dev->is_virtual || dev->n_tx > 1 ||
-		(mode != UNM_NIC_XDP_DRV && mode != UNM_NIC_XDP_SKB))
+	if (!dev->is_veth || dev->n_tx > 1 || (mode != UNM_NIC_XDP_DRV && mode != UNM_NIC_XDP_SKB))
 		return -1;
 	fd = unm_packet_open_sender(dev->ifindex);
 	if (fd < 0)

@@ -19,7 +19,8 @@ int unm_packet_open(uint32_t ifindex);
  * interface @ifindex, of the current namespace: straight to its driver, as AF_XDP does, past queueing
  * discipline and filters. Super-frames, too, as long as the interface takes them uncut
  *
- * It receives nothing, wherever it may be bound later. Return: descriptor, or -errno.
+ * It receives nothing, wherever it may be bound later; who holds it can send on the other interfaces of
+ * the namespace as well. Return: descriptor, or -errno.
  */
 int unm_packet_open_sender(uint32_t ifindex);
 

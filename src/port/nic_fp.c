@@ -718,6 +718,7 @@ map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r, ui
 		return -EINVAL;
 	t->q = &p->st->txq[r->ring_id];
 	t->bounce = st->bounce[r->ring_id];
+	t->run.ifindex = st->ifindex;
 	t->run.fd = st->joins_segments && r->bp->info.n_host_fds > 0
 			    ? r->bp->fds[UNM_NIC_FD_SEGMENTS(n_queues)]
 			    : -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs of segments on a tx ring of a virtual interface: what the host's stack had handed over as one
+ * Runs of segments on a tx ring of a veth end: what the host's stack had handed over as one
  * super-frame, and was cut into slots for the client, is joined again and sent as one, as the stack
  * would have sent it. AF_XDP would take each segment by itself, and the other end too.
  *
@@ -9,9 +9,10 @@
  * send by themselves send what they have put into the ring. Nor is anything joined for another end that
  * is a port too: its rings are for frames, not for super-frames.
  *
- * The socket goes straight to the driver, as AF_XDP does, by the same queue. What it does not take (the
- * interface cuts no segments: its TSO is off, or a program of XDP is at the other end) goes the usual
- * way, and for a while so does all that follows.
+ * The socket goes straight to the driver, as AF_XDP does. What it does not take goes the usual way, and
+ * for a while so does all that follows: where the interface's TSO is off, as it is while the other end
+ * has an XDP program in its driver. The kernel counts such a try as dropped by the interface, so they
+ * become rarer. A generic XDP program there gets what it would get from the kernel's stack.
  */
 #ifndef UNM_PORT_NIC_RUN_H
 #define UNM_PORT_NIC_RUN_H
@@ -20,8 +21,11 @@
 
 /* Of a tx ring, private. */
 struct unm_nic_run {
-	int fd;		   /* the socket, or negative */
+	int fd; /* the socket, or negative */
+	uint32_t
+		ifindex; /* where it is to be bound: others have it too, and could bind it elsewhere */
 	uint64_t after_ns; /* it has refused: not before */
+	uint64_t pause_ns; /* the last one */
 };
 
 /** unm_nic_run_may() - can there be runs on tx ring @r, for now? */

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See nic_run.h. */
+/* Syscalls: getsockname */
 #include "port/nic_run.h"
+
+#include <linux/if_packet.h>
+#include <sys/socket.h>
 
 #include "port/super_tx.h"
 #include "shm/clock.h"
 #include "vale/vnet.h"
 
-#define MIN_LEN	 256u /* of a segment that is worth it */
-#define PAUSE_NS UINT64_C(1000000000)
+#define MIN_LEN	     256u		  /* of a segment that is worth it */
+#define PAUSE_NS     UINT64_C(1000000000) /* at first, doubled each time */
+#define PAUSE_MAX_NS (64 * PAUSE_NS)
 
 bool
 unm_nic_run_may(const struct unm_bring *r, const struct unm_nic_run *run)
@@ -43,6 +48,16 @@ unm_nic_run_begins(const struct unm_bring *r, uint32_t pos, uint32_t head)
 	       next_len <= len;
 }
 
+static bool
+is_bound(const struct unm_nic_run *run)
+{
+	struct sockaddr_ll sa;
+	socklen_t len = sizeof(sa);
+
+	return getsockname(run->fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       sa.sll_family == AF_PACKET && sa.sll_ifindex == (int)run->ifindex;
+}
+
 uint32_t
 unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uint32_t head,
 	uint64_t *pkts, uint64_t *bytes)
@@ -62,11 +77,16 @@ unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uin
 	}
 	if (n < 2)
 		return 0;
-	unm_super_tx_flush(&x);
+	if (is_bound(run))
+		unm_super_tx_flush(&x);
 	if (x.pkts == 0) {
-		run->after_ns = unm_now_coarse_ns() + PAUSE_NS;
+		run->pause_ns = run->pause_ns == 0	       ? PAUSE_NS
+				: run->pause_ns < PAUSE_MAX_NS ? 2 * run->pause_ns
+							       : run->pause_ns;
+		run->after_ns = unm_now_coarse_ns() + run->pause_ns;
 		return 0;
 	}
+	run->pause_ns = 0;
 	*pkts += x.pkts;
 	*bytes += x.bytes;
 	return n;

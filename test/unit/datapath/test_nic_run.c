@@ -4,6 +4,7 @@
  * one frame, while somebody has the host rx ring open or it is on a switch, and their slots are free
  * again at once; in all other cases, and whatever else there is, each goes into a descriptor, in order.
  */
+#include <linux/if_packet.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,6 +28,20 @@
 static struct offload_frame frame;
 static struct offload_result pieces;
 static uint64_t rng = 11;
+
+/* The C library's, as a packet socket would answer. The rig's is another kind, which can be read. */
+static int bound_to;
+
+int
+getsockname(int fd, __SOCKADDR_ARG addr, socklen_t *len)
+{
+	const struct sockaddr_ll sa = {.sll_family = AF_PACKET, .sll_ifindex = bound_to};
+
+	(void)fd;
+	assert_true(*len >= sizeof(sa));
+	memcpy(addr.__sockaddr__, &sa, sizeof(sa));
+	return 0;
+}
 
 /* A super-frame of N_SEGS full segments, and these. */
 static void
@@ -59,6 +74,7 @@ setup(void **state)
 
 	nic_rig_setup_host(state);
 	rig = *state;
+	bound_to = (int)rig->st->ifindex;
 	host_rx(rig)->n_users = 1;
 	make_pieces();
 	return 0;
@@ -246,6 +262,18 @@ not_counted_up(void **state)
 	assert_descriptors(rig, N_SEGS);
 }
 
+/* Another one who has the socket has turned it elsewhere. */
+static void
+bound_elsewhere(void **state)
+{
+	struct nic_rig *rig = *state;
+
+	bound_to++;
+	put_pieces(rig);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_descriptors(rig, N_SEGS);
+}
+
 /* The kernel does not take it: nothing is lost, and it is left in peace for a while. */
 static void
 the_kernel_refuses(void **state)
@@ -276,6 +304,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(only_from_a_host, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(no_runs, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(not_counted_up, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(bound_elsewhere, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(the_kernel_refuses, setup, nic_rig_teardown),
 	};
 	int failed;
