@@ -35,7 +35,6 @@ struct watch {
 
 struct unm_loop {
 	struct unm_net *net[MAX_NETS];
-	bool lost_told[MAX_NETS];
 	unsigned int n_nets;
 	struct watch *watch;
 	unsigned int n_watches, watch_room;
@@ -114,7 +113,6 @@ unm_loop_add(struct unm_loop *l, struct unm_net *n)
 			return -EEXIST;
 	if (l->n_nets == MAX_NETS)
 		return -ENOSPC;
-	l->lost_told[l->n_nets] = false;
 	l->net[l->n_nets++] = n;
 	err = grow_fds(l, l->watch_room);
 	if (err != 0)
@@ -132,7 +130,6 @@ unm_loop_remove(struct unm_loop *l, struct unm_net *n)
 			continue;
 		l->n_nets--;
 		l->net[i] = l->net[l->n_nets];
-		l->lost_told[i] = l->lost_told[l->n_nets];
 		return;
 	}
 }
@@ -250,11 +247,9 @@ tell_changes(struct unm_loop *l)
 
 	for (i = 0; i < l->n_nets; i++) {
 		struct unm_net *n = l->net[i];
-		const bool lost = unm_net_port_lost(n), told = l->lost_told[i];
 		bool up;
 
-		l->lost_told[i] = lost;
-		if (lost && !told && l->lost_fn != NULL) {
+		if (unm_net_is_lost_anew(n) && l->lost_fn != NULL) {
 			l->lost_fn(l->lost_arg, n);
 			return; /* it may have removed devices: the others next time */
 		}

@@ -46,7 +46,7 @@ int unm_loop_watch(struct unm_loop *l, int fd, short events, unm_loop_fn *fn, vo
 void unm_loop_unwatch(struct unm_loop *l, int fd);
 
 /*
- * Call @fn once each time that the port of a device turns out to be lost (unm_net_port_lost()).
+ * Call @fn once each time that the port of a device turns out to be lost (unm_net_is_lost_anew()).
  * Runs as an unm_loop_fn; may reopen the port or remove the device.
  */
 typedef void unm_loop_lost_fn(void *arg, struct unm_net *n);

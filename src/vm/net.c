@@ -425,6 +425,7 @@ unm_net_reopen(struct unm_net *n, char *why)
 	o->net = NULL;
 	if (err != 0)
 		return err;
+	n->loss_is_told = false; /* it may be lost again before anybody has seen that it was back */
 	unm_net_port_use(n);
 	unm_net_port_tell(n);
 	retarget(n);
@@ -469,9 +470,12 @@ unm_net_ops(const struct unm_net *n)
 }
 
 bool
-unm_net_port_lost(const struct unm_net *n)
+unm_net_is_lost_anew(struct unm_net *n)
 {
-	return n->port.lost;
+	const bool is_anew = n->port.lost && !n->loss_is_told;
+
+	n->loss_is_told = n->port.lost;
+	return is_anew;
 }
 
 const char *

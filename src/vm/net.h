@@ -84,10 +84,10 @@ const struct unm_vu_device_ops *unm_net_ops(const struct unm_net *n);
 void unm_net_set_link(struct unm_net *n, bool up);
 
 /*
- * Has the port gone (removed from its switch, closed by netmapd)? The device then drops everything
- * until unm_net_reopen().
+ * Has the port gone (removed from its switch, closed by netmapd) since the last call, or since it was
+ * opened again? The device then drops everything until unm_net_reopen().
  */
-bool unm_net_port_lost(const struct unm_net *n);
+bool unm_net_is_lost_anew(struct unm_net *n);
 
 /*
  * Has the port been taken from its switch, where it can come back (nmctl detach, attach)? Until

@@ -55,7 +55,7 @@ unm_net_timers(struct unm_net *n, uint64_t now_ns, uint64_t *deadline_ns)
 }
 
 bool
-unm_net_port_lost(const struct unm_net *n)
+unm_net_is_lost_anew(struct unm_net *n)
 {
 	(void)n;
 	abort();

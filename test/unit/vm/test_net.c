@@ -280,6 +280,25 @@ drops_what_is_off(void **state)
 	assert_int_equal(guest_gets_back(), 0);
 }
 
+/* A port that is lost, opened again and lost before anybody has looked is lost once more. */
+static void
+each_loss_is_told(void **state)
+{
+	char why[UNM_NET_WHY_SIZE];
+
+	(void)state;
+	net_rig_open(&r, 0, false, MODERN);
+	assert_false(unm_net_is_lost_anew(r.n));
+	r.n->port.lost = true;
+	assert_true(unm_net_is_lost_anew(r.n));
+	assert_false(unm_net_is_lost_anew(r.n));
+	assert_int_equal(unm_net_reopen(r.n, why), 0);
+	r.n->port.lost = true;
+	assert_true(unm_net_is_lost_anew(r.n));
+	assert_int_equal(unm_net_reopen(r.n, why), 0);
+	assert_false(unm_net_is_lost_anew(r.n));
+}
+
 /* Frames without an end or a beginning. */
 static void
 drops_bad_frames(void **state)
@@ -756,6 +775,7 @@ main(void)
 		cmocka_unit_test_teardown(unfinished, teardown),
 		cmocka_unit_test(whole_or_not_at_all),
 		cmocka_unit_test_teardown(not_agreed, teardown),
+		cmocka_unit_test_teardown(each_loss_is_told, teardown),
 		cmocka_unit_test_teardown(logs_buffers, teardown),
 		cmocka_unit_test_teardown(from_a_sink, teardown),
 	};
