@@ -24,10 +24,10 @@
 #define LONGEST_PAUSE_MS 1000
 #define ACCEPT_PAUSE_MS	 200
 /* After a front end that has kept the process waiting: 2 % of the time at most. */
-#define BLOCKED_PAUSE_MS 1000
-#define OPENING_LOOK_MS	 10 /* at a port that is being opened */
-#define BACKLOG		 4
-#define PATH_ROOM	 sizeof(((struct sockaddr_un *)0)->sun_path)
+#define BUSY_PAUSE_MS	1000
+#define OPENING_LOOK_MS 10 /* at a port that is being opened */
+#define BACKLOG		4
+#define PATH_ROOM	sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
 #define HANG_UP_MS 200
 
@@ -256,12 +256,12 @@ on_message(void *arg, short revents)
 	if (err != -ECONNRESET)
 		n->n_failures++;
 	disconnect(n);
-	if (err != -ETIMEDOUT) {
+	if (err != -ETIMEDOUT && !n->made.has_given_up) {
 		connect_or_wait(n);
 		return;
 	}
 	n->is_waiting = true;
-	set_timer(n, BLOCKED_PAUSE_MS);
+	set_timer(n, BUSY_PAUSE_MS);
 }
 
 /* For as long as this process lives. */

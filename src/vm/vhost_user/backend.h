@@ -138,6 +138,7 @@ struct unm_vu_made {
 	uint64_t connection;		/* the present one */
 	uint64_t gone[UNM_VU_MAX_MADE]; /* inodes of those given up last, in turn */
 	unsigned int n_gone;
+	bool has_given_up; /* for the present connection, which takes time: the next one is to wait */
 };
 
 void unm_vu_made_fini(struct unm_vu_made *made);

@@ -91,6 +91,7 @@ unm_vu_keep_made(struct unm_vu_backend *b, struct unm_vu_made *made)
 {
 	b->made = made;
 	made->connection++;
+	made->has_given_up = false;
 }
 
 void
@@ -133,6 +134,7 @@ give_up_oldest(struct unm_vu_backend *b)
 			"size %u) is given up, as this one asks for another",
 			r.num_queues, r.queue_size);
 		close(r.fd);
+		made->has_given_up = true;
 		made->gone[made->n_gone++ % UNM_VU_MAX_MADE] = r.ino;
 		made->n_bytes -= made_size(&r);
 		made->n_regions--;

@@ -4,6 +4,7 @@ import fcntl
 import mmap
 import os
 import struct
+import time
 
 import vuproto as v
 
@@ -92,8 +93,11 @@ def no_more_than_the_nic_can_use(server):
         assert os.pread(fd, 10, 0)[8:] == bytes(2), "version 0: nobody has used it"
         os.close(fd)
     fe.close()
-    for _ in range(3):  # the next one has it again, and one more, for which the oldest is given up
+    for i in range(3):  # the next one has it again, and one more, for which the oldest is given up
+        began = time.monotonic()
         fe = server.front_end().negotiate(protocol=PROTOCOL)
+        # It takes the server time, which is others' time too: so whoever comes after such a one waits.
+        assert i == 0 or time.monotonic() - began > 0.8, time.monotonic() - began
         _, fd = get_region(fe, 3, last)
         assert os.path.samestat(os.fstat(fd), os.fstat(files[last])), "another connection: the same file"
         os.close(fd)
