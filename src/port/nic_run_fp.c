@@ -3,6 +3,7 @@
 /* Syscalls: getsockname */
 #include "port/nic_run.h"
 
+#include <errno.h>
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
@@ -58,6 +59,16 @@ is_bound(const struct unm_nic_run *run)
 	       sa.sll_family == AF_PACKET && sa.sll_ifindex == (int)run->ifindex;
 }
 
+static void
+pause_runs(struct unm_nic_run *run)
+{
+	if (run->pause_ns == 0)
+		run->pause_ns = PAUSE_NS;
+	else if (run->pause_ns < PAUSE_MAX_NS)
+		run->pause_ns *= 2;
+	run->after_ns = unm_now_coarse_ns() + run->pause_ns;
+}
+
 uint32_t
 unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uint32_t head,
 	uint64_t *pkts, uint64_t *bytes)
@@ -80,10 +91,8 @@ unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uin
 	if (is_bound(run))
 		unm_super_tx_flush(&x);
 	if (x.pkts == 0) {
-		run->pause_ns = run->pause_ns == 0	       ? PAUSE_NS
-				: run->pause_ns < PAUSE_MAX_NS ? 2 * run->pause_ns
-							       : run->pause_ns;
-		run->after_ns = unm_now_coarse_ns() + run->pause_ns;
+		if (x.error != EAGAIN) /* else it has much under way */
+			pause_runs(run);
 		return 0;
 	}
 	run->pause_ns = 0;

@@ -17,6 +17,7 @@ struct unm_super_tx {
 	uint32_t hdr_len;     /* of the virtio-net header that the kernel takes there: 10 or 12 */
 	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused; NULL: not counted */
 	uint64_t pkts, bytes; /* written, before they were joined, without virtio-net headers */
+	int error;	      /* of the last write, positive, or 0 */
 	struct unm_gro gro;
 	struct iovec payload[UNM_GRO_SEGS];
 };

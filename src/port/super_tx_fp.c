@@ -34,6 +34,7 @@ write_frames(struct unm_super_tx *x, struct iovec *iov, int n_iov, uint32_t n)
 	do { /* a signal does not come between for ever */
 		len = writev(x->fd, iov, n_iov);
 	} while (len < 0 && errno == EINTR);
+	x->error = len < 0 ? errno : 0;
 	if (len >= 0) {
 		x->pkts += n;
 		x->bytes +=

@@ -295,6 +295,29 @@ the_kernel_refuses(void **state)
 	assert_descriptors(rig, N_SEGS + 3);
 }
 
+/* It has no room just now: that lasts no longer than that. */
+static void
+the_kernel_is_full(void **state)
+{
+	struct nic_rig *rig = *state;
+	const int fd = rig->fds[UNM_NIC_FD_SEGMENTS(1)];
+	static uint8_t fill[60000];
+	uint32_t n = 0;
+
+	while (send(fd, fill, sizeof(fill), 0) > 0)
+		n++;
+	put_piece(rig, 0);
+	put_piece(rig, 1);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_int_equal(*rig->tx.producer, 2);
+	all_sent(rig);
+	while (n-- > 0)
+		assert_int_equal(recv(rig->wire, fill, sizeof(fill), 0), sizeof(fill));
+	put_pieces(rig);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_whole(rig);
+}
+
 int
 main(void)
 {
@@ -305,6 +328,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(no_runs, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(not_counted_up, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(bound_elsewhere, setup, nic_rig_teardown),
+		cmocka_unit_test_setup_teardown(the_kernel_is_full, setup, nic_rig_teardown),
 		cmocka_unit_test_setup_teardown(the_kernel_refuses, setup, nic_rig_teardown),
 	};
 	int failed;
