@@ -21,6 +21,17 @@ def get_region(fe, n_queues=2, size=64, pad=0):
     return INFLIGHT.unpack_from(answer), fds[0]
 
 
+def come_back(server, nic, guest, region, fd):
+    """A front end that has gone connects again, with the in-flight region that it has kept."""
+    again = v.FrontEnd(server.path(nic))
+    guest.sock = again.sock
+    guest.negotiate(protocol=PROTOCOL)
+    guest.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
+    guest.good(v.SET_MEM_TABLE, guest.table(), [guest.memfd])
+    guest.tx.set_up()
+    guest.rx.set_up()
+
+
 def the_same_reason_is_logged_once(server):
     fe = server.front_end().negotiate(protocol=PROTOCOL)
     for size in (0, 40000):
@@ -131,14 +142,8 @@ def given_up(server):
     fe.close()
     assert not any(taken[:]), "it was not given up"
     assert "is given up" in server.messages()
-    again = v.FrontEnd(server.path("b"))
-    a.sock = again.sock
-    a.negotiate(protocol=PROTOCOL)
-    a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
+    come_back(server, "b", a, region, fd)
     assert "it is empty" in server.messages()
-    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
-    a.tx.set_up()
-    a.rx.set_up()
     a.enable(1)
     v.pass_frame(a, b)
     v.pass_frame(b, a)
@@ -178,13 +183,7 @@ def over_a_restart(server):
     for _ in range(100):
         v.pass_frame(a, b)
     a.sock.close()
-    again = v.FrontEnd(server.path("a"))
-    a.sock = again.sock
-    a.negotiate(protocol=PROTOCOL)
-    a.good(v.SET_INFLIGHT_FD, INFLIGHT.pack(*region), [fd])
-    a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
-    a.tx.set_up()
-    a.rx.set_up()
+    come_back(server, "a", a, region, fd)
     a.enable(1)
     v.pass_frame(a, b)
     v.pass_frame(b, a)

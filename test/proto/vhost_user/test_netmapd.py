@@ -4,10 +4,8 @@
 Two NICs pass frames, one at a time, while front ends of a third one come, change features and leave; the longest that a
 frame took is what most of the tests are about. A server that waits for netmapd makes it 2 to 20 seconds.
 """
-import os
 import signal
 import struct
-import threading
 import time
 
 import vuproto as v
@@ -33,41 +31,6 @@ def with_server(test):
     return run
 
 
-class Neighbours:
-    """Frames from b to c, until the end of the with statement."""
-
-    def __init__(self, server):
-        self.server = server
-
-    def __enter__(self):
-        self.b, self.c = self.server.guest("b").start(), self.server.guest("c").start()
-        v.pass_frame(self.b, self.c)
-        self.longest, self.n, self.stopped = 0.0, 0, False
-        self.thread = threading.Thread(target=self.probe)
-        self.thread.start()
-
-    def probe(self):
-        while not self.stopped:
-            start = time.monotonic()
-            frame = v.make_frame(src=0x22)
-            self.b.send_frame(frame)
-            if self.b.tx.get_used(60) is None:
-                break
-            while self.c.recv_frame(60) not in (frame, None):
-                pass
-            self.longest = max(self.longest, time.monotonic() - start)
-            self.n += 1
-            time.sleep(0.002)
-
-    def __exit__(self, kind, value, trace):
-        self.stopped = True
-        self.thread.join()
-        self.b.close()
-        self.c.close()
-        if kind is None:
-            assert self.n > 100 and self.longest < WAIT_S, "%d frames, one took %.1f s" % (self.n, self.longest)
-
-
 def come_and_go(server):
     """Each has other features than the one before."""
     deadline = time.monotonic() + AWAY_S
@@ -84,7 +47,7 @@ def come_and_go(server):
 
 @with_server
 def killed(server):
-    with Neighbours(server):
+    with v.Neighbours(server, WAIT_S, 100):
         server.daemon.kill()
         come_and_go(server)
         server.daemon.start()
@@ -94,7 +57,7 @@ def killed(server):
 
 @with_server
 def stopped(server):
-    with Neighbours(server):
+    with v.Neighbours(server, WAIT_S, 100):
         server.daemon.proc.send_signal(signal.SIGSTOP)
         try:
             come_and_go(server)
@@ -106,24 +69,14 @@ def stopped(server):
 @with_server
 def port_taken(server):
     """Another program has the port of one NIC, which is looked for again and again, also while netmapd is stopped."""
-    server.proc.send_signal(signal.SIGSTOP)
-    server.daemon.kill()
-    os.unlink(server.daemon.path + ".state")  # the next netmapd waits for nobody
-    server.daemon.start()
-    s = server.daemon.session()
-    d = s.open()
-    got = s.register(d, "valevu:a", flags=v.u.EXCLUSIVE)
-    assert got.error == 0, got.text
-    server.proc.send_signal(signal.SIGCONT)
+    give_back = v.take_port_of(server, "a")
     wait_message(server, "valevu:b: the port is back")
     wait_message(server, "valevu:c: the port is back")
-    with Neighbours(server):
+    with v.Neighbours(server, WAIT_S, 100):
         server.daemon.proc.send_signal(signal.SIGSTOP)
         time.sleep(AWAY_S)
         server.daemon.proc.send_signal(signal.SIGCONT)
-    got.close()
-    d.close()
-    s.close()
+    give_back()
     wait_message(server, "valevu:a: the port is back")
     server.check_alive()
 

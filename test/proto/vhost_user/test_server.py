@@ -350,22 +350,12 @@ def port_taken_meanwhile(server):
     the port taken as soon as it can be.
     """
     server.guest("a").start().close()
-    server.proc.send_signal(signal.SIGSTOP)
-    server.daemon.kill()
-    os.unlink(server.daemon.path + ".state")  # the next netmapd waits for nobody
-    server.daemon.start()
-    s = server.daemon.session()
-    d = s.open()
-    got = s.register(d, "valevu:a", flags=v.u.EXCLUSIVE)
-    assert got.error == 0, got.text
-    server.proc.send_signal(signal.SIGCONT)
+    give_back = v.take_port_of(server, "a")
     wait_message(server, "valevu:a: the port has gone")
     wait_message(server, "valevu:a: cannot open valevu:a: ")
     time.sleep(4)  # an attempt takes 2 s, with one between two of them
     wait_message(server, "; trying again")
-    got.close()
-    d.close()
-    s.close()
+    give_back()
     wait_message(server, "valevu:a: the port is back")
 
 

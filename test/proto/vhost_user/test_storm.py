@@ -9,8 +9,6 @@ import mmap
 import os
 import random
 import struct
-import threading
-import time
 
 import vuproto as v
 
@@ -21,37 +19,6 @@ DESC, USED, AVAIL = 0, 600 << 10, 900 << 10
 SPLIT_HDR, SPLIT_ENTRY = struct.Struct("<QHHHH"), struct.Struct("<B7xQ")
 BURST = 32
 WAIT_S = 2.0  # a machine that is busy otherwise makes them wait as well
-
-
-class Prober:
-    """Passes frames from b to c until it is stopped."""
-
-    def __init__(self, server):
-        self.b, self.c = server.guest("b").start(), server.guest("c").start()
-        v.pass_frame(self.b, self.c)
-        self.longest, self.n, self.stopped = 0.0, 0, False
-        self.thread = threading.Thread(target=self.probe)
-        self.thread.start()
-
-    def probe(self):
-        while not self.stopped:
-            start = time.monotonic()
-            frame = v.make_frame(src=0x22)
-            self.b.send_frame(frame)
-            if self.b.tx.get_used(60) is None:
-                break
-            while self.c.recv_frame(60) not in (frame, None):
-                pass
-            self.longest = max(self.longest, time.monotonic() - start)
-            self.n += 1
-            time.sleep(0.002)
-
-    def finish(self):
-        self.stopped = True
-        self.thread.join()
-        self.b.close()
-        self.c.close()
-        assert self.n > 0 and self.longest < WAIT_S, "%d frames, one took %.1f s" % (self.n, self.longest)
 
 
 class Attacker(v.FrontEnd):
@@ -119,13 +86,10 @@ def storm(what):
     try:
         attacker = Attacker(server)
         attacker.fill_region()
-        prober = Prober(server)
-        try:
+        with v.Neighbours(server, WAIT_S, 0):
             attacker.start_rings()
             what(attacker)
             attacker.get(v.GET_FEATURES)  # answered, so all that came before is done
-        finally:
-            prober.finish()
         attacker.close()
         server.check_alive()
     finally:

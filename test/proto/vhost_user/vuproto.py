@@ -12,11 +12,13 @@ import mmap
 import os
 import select
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -434,6 +436,64 @@ class Server:
         self.daemon.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
         return status
+
+
+class Neighbours:
+    """
+    Frames from NIC b to NIC c, until the end of the with statement: at least so many, and none of them takes @wait_s. A machine
+    that is busy otherwise makes them wait as well.
+    """
+
+    def __init__(self, server, wait_s, at_least):
+        self.server, self.wait_s, self.at_least = server, wait_s, at_least
+
+    def __enter__(self):
+        self.b, self.c = self.server.guest("b").start(), self.server.guest("c").start()
+        pass_frame(self.b, self.c)
+        self.longest, self.n, self.stopped = 0.0, 0, False
+        self.thread = threading.Thread(target=self.probe)
+        self.thread.start()
+
+    def probe(self):
+        while not self.stopped:
+            start = time.monotonic()
+            frame = make_frame(src=0x22)
+            self.b.send_frame(frame)
+            if self.b.tx.get_used(60) is None:
+                break
+            while self.c.recv_frame(60) not in (frame, None):
+                pass
+            self.longest = max(self.longest, time.monotonic() - start)
+            self.n += 1
+            time.sleep(0.002)
+
+    def __exit__(self, kind, value, trace):
+        self.stopped = True
+        self.thread.join()
+        self.b.close()
+        self.c.close()
+        if kind is None:
+            assert self.n > self.at_least and self.longest < self.wait_s, "%d frames, one took %.1f s" % (self.n, self.longest)
+
+
+def take_port_of(server, nic):
+    """A new netmapd, and another program that has the port before the server sees either. Return: a call that ends the program."""
+    server.proc.send_signal(signal.SIGSTOP)
+    server.daemon.kill()
+    os.unlink(server.daemon.path + ".state")  # the next netmapd waits for nobody
+    server.daemon.start()
+    s = server.daemon.session()
+    d = s.open()
+    got = s.register(d, server.ports % nic, flags=u.EXCLUSIVE)
+    assert got.error == 0, got.text
+    server.proc.send_signal(signal.SIGCONT)
+
+    def give_back():
+        got.close()
+        d.close()
+        s.close()
+
+    return give_back
 
 
 def program():
