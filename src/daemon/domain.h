@@ -235,6 +235,9 @@ void unm_dport_set_link(struct unm_dport *port, bool is_up);
 /** unm_dport_rename() - a live port has another name from now on. */
 void unm_dport_rename(struct unm_domain *dom, struct unm_dport *port, const char *name);
 
+/** unm_dport_leave_pair() - it is no end of a veth pair of ports any more; nor is the other one. */
+void unm_dport_leave_pair(struct unm_dport *port);
+
 /** unm_dport_update() - publish flags, header length, frame limit and OPEN of a live port. */
 void unm_dport_update(struct unm_dport *port);
 

@@ -427,13 +427,7 @@ unm_join_pair(struct unm_dport *a, struct unm_dport *b)
 void
 unm_join_unpair(struct unm_dport *port)
 {
-	struct unm_dport *other = port->join_with;
-
-	port->join_with = NULL;
-	if (other != NULL) {
-		other->join_with = NULL;
-		unm_dport_update(other);
-	}
+	unm_dport_leave_pair(port);
 	unm_join_update(port);
 }
 

@@ -270,10 +270,7 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		port->peer->peer = NULL;
 	if (port->ops->free != NULL)
 		port->ops->free(port);
-	if (port->join_with != NULL) {
-		port->join_with->join_with = NULL;
-		unm_dport_update(port->join_with);
-	}
+	unm_dport_leave_pair(port);
 	free(port->rings);
 	free(port);
 }
@@ -441,6 +438,18 @@ unm_dport_update(struct unm_dport *port)
 	UNM_WRITE_ONCE(e->max_frame, port->max_frame);
 	UNM_WRITE_ONCE(e->flags, entry_flags(port));
 	unm_dseg_port_touch(port->seg);
+}
+
+void
+unm_dport_leave_pair(struct unm_dport *port)
+{
+	struct unm_dport *other = port->join_with;
+
+	if (other == NULL)
+		return;
+	port->join_with = NULL;
+	other->join_with = NULL;
+	unm_dport_update(other);
 }
 
 static void

@@ -21,9 +21,8 @@
 
 /* Of a tx ring, private. */
 struct unm_nic_run {
-	int fd; /* the socket, or negative */
-	uint32_t
-		ifindex; /* where it is to be bound: others have it too, and could bind it elsewhere */
+	int fd;		   /* the socket, or negative */
+	uint32_t ifindex;  /* where it is to be bound: others have it too, and could turn it */
 	uint64_t after_ns; /* it has refused: not before */
 	uint64_t pause_ns; /* the last one */
 };

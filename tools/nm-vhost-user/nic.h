@@ -11,8 +11,8 @@
  * Whoever can't be accepted, as descriptors or memory have run out, waits in the queue as well: the
  * listening socket, which stays readable, is looked at again after ACCEPT_PAUSE_MS.
  *
- * So do front ends for BLOCKED_PAUSE_MS after one whose descriptors have stopped the loop for a
- * moment (event_fd.h).
+ * So do front ends for BUSY_PAUSE_MS after one that has kept the loop from the other NICs: by a
+ * descriptor that blocks (event_fd.h), or by in-flight regions for which others were given up.
  *
  * A link that is down is told to a front end that takes such messages. QEMU does not, but takes the
  * guest's carrier away when the connection ends, so with --hang-up:

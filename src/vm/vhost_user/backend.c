@@ -33,7 +33,7 @@
  * So long for the messages of one connection before it is the other NICs' turn, and for the starts of
  * rings that one message has caused. What was begun is finished. The longest, measured: the start of
  * one ring of 32768 whose in-flight part is full and has to be read, 1.4 ms; GET_INFLIGHT_FD for 129
- * such rings, 26 ms, twice for one NIC.
+ * such rings, 26 ms, twice before others have to be given up, after which there is a pause (nic.h).
  */
 #define TURN_NS	   UINT64_C(300000)
 #define MAX_LOGGED 16 /* negative answers of one connection, the same ones in a row once */
