@@ -160,7 +160,7 @@ unm_monitor_open(struct unm_domain *dom, const struct unm_name *name, uint64_t f
 	spec.n_rx = more(unm_dport_nic_tx(watched), unm_dport_nic_rx(watched)) + spec.n_host_rx;
 	spec.tx_slots = UNM_MIN_SLOTS;
 	spec.rx_slots = unm_hint(geo->rx_slots, slots, UNM_MIN_SLOTS,
-		flags & NR_ZCOPY_MON ? UNM_PORT_MAX_SLOTS : UNM_RING_MAX_SLOTS);
+		flags & NR_ZCOPY_MON ? UNM_PORT_MAX_SLOTS : unm_max_rx_slots(spec.n_rx));
 	ret = take_region(dom, watched, mon_flags(flags), &spec, geo, &spec.region, why);
 	if (ret < 0)
 		return ret;

@@ -28,6 +28,14 @@ unm_interface_exists(const char *name)
 	return unm_ifname_ok(name) && if_nametoindex(name) != 0;
 }
 
+uint32_t
+unm_max_rx_slots(uint32_t n_rings)
+{
+	const uint32_t share = UNM_RING_MAX_SLOTS / n_rings;
+
+	return share > UNM_PORT_MAX_SLOTS ? share : UNM_PORT_MAX_SLOTS;
+}
+
 void
 unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo)
 {
@@ -35,8 +43,8 @@ unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo)
 	geo->n_rx = unm_hint(geo->n_rx, 1, 1, UNM_VALE_MAX_RINGS);
 	geo->tx_slots = unm_hint(
 		geo->tx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS);
-	geo->rx_slots = unm_hint(
-		geo->rx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS, UNM_RING_MAX_SLOTS);
+	geo->rx_slots = unm_hint(geo->rx_slots, dom->defaults.vale_slots, UNM_MIN_SLOTS,
+		unm_max_rx_slots(geo->n_rx));
 	if (geo->n_extra > UNM_MAX_EXTRA_BUFS)
 		geo->n_extra = UNM_MAX_EXTRA_BUFS;
 }

@@ -100,6 +100,9 @@ int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
 	const struct unm_geometry *geo, uint32_t flags, struct unm_dport **out,
 	struct unm_reason *why);
 
+/** unm_max_rx_slots() - the most slots of each receive ring of a VALE port or copy monitor with @n_rings (> 0). */
+uint32_t unm_max_rx_slots(uint32_t n_rings);
+
 /** unm_vale_geometry() - defaults and silent limits of VALE ports (spec 16.2). */
 void unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo);
 

@@ -25,15 +25,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UNM_CAP_BATCH	 64  /* frames; see capture_fp.c */
-#define UNM_CAP_WHY_SIZE 256 /* PCAP_ERRBUF_SIZE: the sentence has to fit there */
+#define UNM_CAP_BATCH	  64	/* frames; see capture_fp.c */
+#define UNM_CAP_MAX_SLOTS 65536 /* of a port's receive rings together; netmapd's limit */
+#define UNM_CAP_WHY_SIZE  256	/* PCAP_ERRBUF_SIZE: the sentence has to fit there */
 
 struct unm_cap;
 
 struct unm_cap_opts {
 	const char *name;
-	uint32_t n_slots;  /* of a receive ring, a wish; 0: as many as there can be */
-	bool monitor_only; /* as if the name had /rt: never open the port itself */
+	uint32_t n_slots; /* of a receive ring, a wish; 0: as many as memory and the port allow */
+	uint32_t
+		most_slots; /* bounds that, for who captures from many ports; 0: UNM_CAP_MAX_SLOTS */
+	bool monitor_only;  /* as if the name had /rt: never open the port itself */
 };
 
 struct unm_cap_frame {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 /* Whether ports are opened in several threads is settled by the context's lock below. */
 #define LIBNETMAP_NOTHREADSAFE
@@ -16,8 +17,9 @@
 #include "unetmap.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_RX | NR_MONITOR_TX)
-#define MAX_SLOTS     16384 /* of a copy monitor, and of a VALE port */
-#define FEWER_SLOTS   4096 /* where there is no memory for so many; of pipes and zero-copy monitors */
+#define FEWEST_SLOTS  4096 /* more are not insisted on */
+#define SLOT_BYTES    2048 /* of memory that a slot takes: its buffer */
+#define MEMORY_SHARE  32   /* of the machine's memory a capture takes one such part at most */
 #define MAX_HDR_LEN   12
 #define OPEN_TRIES    3 /* a port may be opened or closed by others between two requests */
 #define MESSAGE_SIZE  512
@@ -144,16 +146,37 @@ open_with(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, ui
 	return ret;
 }
 
+/*
+ * How deep a ring is to be if nobody says: threads of the system take the CPU away for 5 ms now and
+ * then, and whoever reads ten million frames a second needs room for what comes meanwhile.
+ */
+static uint32_t
+default_slots(void)
+{
+	const long pages = sysconf(_SC_PHYS_PAGES);
+	const uint64_t bytes = pages > 0 ? (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+	uint32_t n = UNM_CAP_MAX_SLOTS;
+
+	while (n > FEWEST_SLOTS && n > bytes / MEMORY_SHARE / SLOT_BYTES)
+		n /= 2;
+	return n;
+}
+
 /* As open_with(), with as many slots as wanted and possible. */
 static int
 try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
 {
-	const bool has_wish = opts->n_slots != 0;
-	const uint32_t n = has_wish && opts->n_slots < MAX_SLOTS ? opts->n_slots : MAX_SLOTS;
-	int ret = open_with(c, opts, flags, n, why);
+	uint32_t n = opts->n_slots != 0 ? opts->n_slots : default_slots();
+	const uint32_t most = opts->most_slots != 0 ? opts->most_slots : UNM_CAP_MAX_SLOTS;
+	int ret;
 
-	if (ret == -ENOMEM && !has_wish)
-		ret = open_with(c, opts, flags, FEWER_SLOTS, why);
+	if (n > most)
+		n = most;
+	ret = open_with(c, opts, flags, n, why);
+	while (ret == -ENOMEM && n > FEWEST_SLOTS) {
+		n /= 2;
+		ret = open_with(c, opts, flags, n, why);
+	}
 	return ret;
 }
 
@@ -234,6 +257,24 @@ view_ring(struct unm_cap_ring *r, struct netmap_ring *ring, const struct nmport_
 	r->next = ring->head < r->num_slots ? ring->head : 0;
 }
 
+/*
+ * Touch what frames will come in: the pages are there, but not in our page tables, and what it takes
+ * to get them in would be missing in the first round of the ring.
+ */
+static void
+map_buffers(const struct unm_cap_ring *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->num_slots; i++) {
+		const uint32_t buf_idx =
+			__atomic_load_n(&r->ring->slot[i].buf_idx, __ATOMIC_RELAXED);
+
+		if (buf_idx < r->n_bufs)
+			(void)*(const volatile char *)(r->bufs + (size_t)buf_idx * r->buf_size);
+	}
+}
+
 static int
 view_rings(struct unm_cap *c, const char *name, char *why)
 {
@@ -251,6 +292,7 @@ view_rings(struct unm_cap *c, const char *name, char *why)
 		goto no_memory;
 	for (i = 0; i < n; i++) {
 		view_ring(&c->rings[i], NETMAP_RXRING(d->nifp, d->first_rx_ring + i), d);
+		map_buffers(&c->rings[i]);
 		if (c->rings[i].buf_size > buf_size)
 			buf_size = c->rings[i].buf_size;
 	}

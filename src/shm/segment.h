@@ -43,7 +43,7 @@
 #define UNM_SEG_NKRINGS	      32768u
 #define UNM_SEG_NKRINGS_ISO   128u
 #define UNM_PORT_MAX_RINGS    256u   /* per direction; VALE and TAP ports allow 64 */
-#define UNM_RING_MAX_SLOTS    16384u /* receiving: VALE ports and copy monitors */
+#define UNM_RING_MAX_SLOTS    65536u /* receiving: VALE ports and copy monitors; all of a port's */
 #define UNM_PORT_MAX_SLOTS    4096u  /* all other rings */
 /* of a struct netmap_ring in its region; the compiler counts on it */
 #define UNM_RING_ALIGN 128u

@@ -15,6 +15,7 @@
 #include "client/conn.h"
 
 #define SEEK_PERIOD_MS 1000
+#define MOST_SLOTS     16384 /* of each port, as there may be many: 36 MB */
 
 struct ports {
 	char *const *wanted; /* switches among them end with ':' */
@@ -147,7 +148,8 @@ say_why_not(struct port *p, const char *why)
 static void
 seek_port(struct ports *t, struct port *p)
 {
-	const struct unm_cap_opts opts = {.name = p->name, .monitor_only = true};
+	const struct unm_cap_opts opts = {
+		.name = p->name, .most_slots = MOST_SLOTS, .monitor_only = true};
 	char why[UNM_CAP_WHY_SIZE];
 	struct unm_cap *cap = NULL;
 	const int ret = unm_cap_open(&cap, &opts, why);

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define SLOT_BYTES 2048 /* of buffer_size, one slot: as many as a netmap buffer has */
+#define SLOT_BYTES                                                                                 \
+	128 /* of buffer_size, one slot: what a frame of 60 bytes takes in the kernel's buffer */
 
 pcap_t *
 pcap_create(const char *name, char *errbuf)
