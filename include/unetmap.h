@@ -108,6 +108,15 @@ int unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out);
  */
 int unetmap_sleeps_in_poll(void);
 
+/**
+ * unetmap_hang_up() - for a program that is about to end: no request to netmapd waits any more
+ *
+ * Closing ports may take requests, and a netmapd that is stopped does not answer them for 20 s each.
+ * From here on all requests of the process fail with EIO, those under way as well; what it holds
+ * goes back when it ends. Thread: any.
+ */
+void unetmap_hang_up(void);
+
 struct sockaddr_un;
 
 /**

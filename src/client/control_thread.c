@@ -9,7 +9,8 @@
  *
  * While netmapd is away, who has to wake a binding for the first time can't get its eventfd, and
  * has taken the sleeper's mark by then. So until a session is back this thread has our sleepers
- * look by themselves, every 20 ms: traffic goes on without netmapd, if slower.
+ * look by themselves, every 20 ms: traffic goes on without netmapd, if slower. Of a netmapd that is
+ * there and does not answer it asks the eventfds that the data path could not wait for.
  */
 /* Syscalls: poll ppoll eventfd2 */
 #include "client/control_thread.h"
@@ -30,6 +31,7 @@
 #include "client/process.h"
 #include "client/real.h"
 #include "client/session.h"
+#include "client/wake_cache.h"
 #include "shm/atomic.h"
 
 #define STACK_BYTES                                                                                \
@@ -113,7 +115,7 @@ control_main(void *arg)
 
 		if (unm_epoch_pending())
 			unm_epoch_collect();
-		if (unm_session_revive(had_failed) == 0) {
+		if (unm_session_revive(had_failed) == 0 && unm_wake_pay()) {
 			pause_ms = 0;
 			sleep_watching(unm_session_fd(), unm_fdready_watch_fd(), -1);
 			continue;
@@ -157,6 +159,12 @@ unm_control_start(void)
 	}
 	pthread_attr_destroy(&attr);
 	unm_quiet_end(&quiet);
+}
+
+bool
+unm_control_runs(void)
+{
+	return __atomic_load_n(&kick_fd, __ATOMIC_ACQUIRE) >= 0;
 }
 
 void

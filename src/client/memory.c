@@ -198,7 +198,7 @@ unm_memory_region_get_uid(uint64_t uid)
 {
 	struct unm_msg_get_region req = {.info.uid = uid}, ans;
 	struct unm_call c = {.type = UNM_MSG_GET_REGION,
-		.flags = UNM_CALL_NOWAIT,
+		.flags = UNM_CALL_NOWAIT | UNM_CALL_BRIEF,
 		.body = &req,
 		.body_len = sizeof(req),
 		.ans = &ans,

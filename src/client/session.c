@@ -41,12 +41,18 @@
 #define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
 #define FIRST_NAP_US   1000
 #define LONGEST_NAP_US 50000
-#define N_TRIES	       3 /* netmapd dying again and again while we ask */
+#define BRIEF_MS       100 /* of the data path's patience; a busy netmapd takes a few */
+#define MOST_LATE      8   /* questions whose answers nobody waits for any more */
+#define N_TRIES	       3   /* netmapd dying again and again while we ask */
 
 static struct {
-	int fd;		   /* -1: NONE */
-	uint64_t inode;	   /* of the socket: the number may be taken from us behind our back */
-	uint32_t seq;	   /* of the last request */
+	int fd;		     /* -1: NONE */
+	uint64_t inode;	     /* of the socket: the number may be taken from us behind our back */
+	uint32_t seq;	     /* of the last request */
+	unsigned int n_late; /* answers still to come that nobody waits for */
+	/* Read without the lock */
+	bool is_slow;	   /* an answer has been owed for longer than BRIEF_MS */
+	bool is_over;	   /* unm_session_hang_up() */
 	uint64_t instance; /* netmapd's, 0 = never connected */
 	enum unm_instance which;
 	bool is_managed;  /* somebody else starts the next one: UNM_HELLOF_SYSTEM, _ELSEWHERE */
@@ -138,12 +144,52 @@ drop_session(void)
 	close_session();
 }
 
-/* One request and its answer on a live socket. Return: 0, or -errno when the session is of no use any more. */
+/* Return: 0 there is an answer; -ETIMEDOUT, -errno. */
+static int
+await_answer(int ms)
+{
+	struct pollfd pfd = {session.fd, POLLIN, 0};
+	const int n = UNM_REAL(poll)(&pfd, 1, ms);
+
+	if (n < 0)
+		return -errno;
+	if (__atomic_load_n(&session.is_over, __ATOMIC_SEQ_CST))
+		return -EIO;
+	UNM_WRITE_ONCE(session.is_slow, n == 0);
+	return n == 0 ? -ETIMEDOUT : 0;
+}
+
+/* Throw away what comes too late. Return: 0, or -errno as exchange(). */
+static int
+catch_up(unsigned int flags)
+{
+	int fds[UNM_PROTO_MAXFDS];
+	unsigned int i, n = 0;
+
+	for (; session.n_late > 0; session.n_late--) { /* at most MOST_LATE */
+		int err = await_answer(flags & UNM_CALL_BRIEF ? 0 : ANSWER_MS);
+
+		if (err == -ETIMEDOUT && (flags & UNM_CALL_BRIEF))
+			return -EAGAIN;
+		if (err == 0)
+			err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), fds, &n,
+				MSG_DONTWAIT);
+		if (err < 0 && err != -EMFILE)
+			return err;
+		for (i = 0; err == 0 && i < n; i++)
+			UNM_RAW_CLOSE(fds[i]);
+	}
+	return 0;
+}
+
+/*
+ * One request and its answer on a live socket. Return: 0; -EAGAIN there is no answer yet; else
+ * -errno, and the session is of no use any more.
+ */
 static int
 exchange(struct unm_call *c)
 {
-	struct unm_msg_hdr req = {.type = c->type, .seq = ++session.seq};
-	struct pollfd pfd = {session.fd, POLLIN, 0};
+	struct unm_msg_hdr req = {.type = c->type};
 	const struct unm_msg_hdr *hdr = (const struct unm_msg_hdr *)session.buf;
 	size_t body_len;
 	int err;
@@ -153,12 +199,22 @@ exchange(struct unm_call *c)
 	c->ans_len = 0;
 	if (inode_of(session.fd) != session.inode)
 		return -EBADF;
+	err = catch_up(c->flags);
+	if (err < 0)
+		return err;
+	req.seq = ++session.seq;
 	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
 	if (err < 0)
 		return err;
-	err = UNM_REAL(poll)(&pfd, 1, ANSWER_MS);
-	if (err <= 0)
-		return err < 0 ? -errno : -ETIMEDOUT;
+	err = await_answer(BRIEF_MS);
+	if (err == -ETIMEDOUT && (c->flags & UNM_CALL_BRIEF) && session.n_late < MOST_LATE) {
+		session.n_late++;
+		return -EAGAIN;
+	}
+	if (err == -ETIMEDOUT)
+		err = await_answer(ANSWER_MS - BRIEF_MS);
+	if (err < 0)
+		return err;
 	err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), c->ans_fds,
 		&c->n_ans_fds, MSG_DONTWAIT);
 	if (err == -EMFILE && hdr->seq == req.seq) {
@@ -314,8 +370,9 @@ try_instance(enum unm_instance which)
 	err = connect_to(session.path);
 	if (err < 0)
 		return err;
-	session.fd = err;
+	__atomic_store_n(&session.fd, err, __ATOMIC_SEQ_CST); /* before is_over is read */
 	session.inode = inode_of(session.fd);
+	session.n_late = 0;
 	err = say_hello();
 	if (err == 0 && before != 0 && session.instance != before)
 		err = restore();
@@ -465,8 +522,12 @@ ensure(unsigned int flags)
 		bool died; /* after it took the connection: the next try finds nobody, or its successor */
 		int err;
 
+		if (__atomic_load_n(&session.is_over, __ATOMIC_SEQ_CST))
+			return -EIO;
 		if (session.fd >= 0)
 			return 0;
+		if (flags & UNM_CALL_BRIEF)
+			return -EAGAIN; /* the control thread brings it back */
 		err = try_all(&absent);
 		if (err == 0)
 			return 0;
@@ -494,6 +555,27 @@ ensure(unsigned int flags)
 	}
 }
 
+/* Return: false: somebody else asks, and has no answer. */
+static bool
+lock_for(unsigned int flags)
+{
+	struct timespec t;
+
+	if (!(flags & UNM_CALL_BRIEF)) {
+		pthread_mutex_lock(&lock);
+		return true;
+	}
+	if (UNM_READ_ONCE(session.is_slow))
+		return pthread_mutex_trylock(&lock) == 0;
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += BRIEF_MS * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
+	return pthread_mutex_timedlock(&lock, &t) == 0;
+}
+
 int
 unm_session_call(struct unm_call *c)
 {
@@ -502,14 +584,19 @@ unm_session_call(struct unm_call *c)
 
 	if (!unm_process_is_ours())
 		return -EIO; /* a vforked child has nothing to ask */
+	if (!unm_control_runs())
+		c->flags &= ~UNM_CALL_BRIEF; /* nobody would bring the session back */
 	unm_quiet_begin(&quiet);
-	pthread_mutex_lock(&lock);
+	if (!lock_for(c->flags)) {
+		unm_quiet_end(&quiet);
+		return -EAGAIN;
+	}
 	for (i = 0; i < N_TRIES; i++) {
 		err = ensure(c->flags);
 		if (err < 0)
 			break;
 		err = exchange(c);
-		if (err == 0)
+		if (err == 0 || err == -EAGAIN)
 			break;
 		drop_session();
 		unm_control_kick(); /* it may be about to watch what is closed now */
@@ -583,8 +670,20 @@ unm_session_revive(bool may_start)
 }
 
 void
+unm_session_hang_up(void)
+{
+	int fd;
+
+	__atomic_store_n(&session.is_over, true, __ATOMIC_SEQ_CST);
+	fd = __atomic_load_n(&session.fd, __ATOMIC_SEQ_CST);
+	if (fd >= 0)
+		shutdown(fd, SHUT_RDWR); /* whoever waits for an answer there, wakes up */
+}
+
+void
 unm_session_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	session.is_slow = false;
 	close_session(); /* the socket is our parent's: a copy here would hide its death */
 }

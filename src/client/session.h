@@ -15,7 +15,13 @@
 
 #include "shm/proto.h"
 
-#define UNM_CALL_NOWAIT 1u /* the data path asks: fail at once when netmapd is away */
+/* struct unm_call.flags */
+#define UNM_CALL_NOWAIT 1u /* fail at once when netmapd is away */
+/*
+ * The data path asks: besides, wait for a moment only (100 ms), and not at all while netmapd owes an answer for longer than
+ * that: -EAGAIN. An answer that comes later is thrown away.
+ */
+#define UNM_CALL_BRIEF 2u
 
 /* One question and its answer. */
 struct unm_call {
@@ -40,7 +46,7 @@ struct unm_call {
  *
  * Blocks (without UNM_CALL_NOWAIT: up to about 5 s for a netmapd that is away, then for its answer). Thread: any. Return: 0
  * there is an answer, its own error being in @c->error; -ENOENT no netmapd, -EACCES or -EPERM refused, -EPROTO other
- * version, -EIO it went away or does not answer. A sentence for the user is in unm_last_error().
+ * version, -EIO it went away or does not answer, -EAGAIN with UNM_CALL_BRIEF. A sentence for the user is in unm_last_error().
  */
 int unm_session_call(struct unm_call *c);
 
@@ -84,6 +90,13 @@ int unm_session_fd(void);
  * Return: 0 connected, else -errno.
  */
 int unm_session_revive(bool may_start);
+
+/**
+ * unm_session_hang_up() - for a process that is about to end: no request waits any more
+ *
+ * Those under way and all to come fail with -EIO. Thread: any.
+ */
+void unm_session_hang_up(void);
 
 void unm_session_after_fork(void);
 

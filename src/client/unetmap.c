@@ -112,3 +112,9 @@ unetmap_seal_address(const char *path)
 {
 	return unm_sealed_make(path != NULL ? path : unm_session_path());
 }
+
+void
+unetmap_hang_up(void)
+{
+	unm_session_hang_up();
+}

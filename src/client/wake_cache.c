@@ -9,6 +9,9 @@
  *
  * A hit, which is on the path of every wake, takes no lock: an entry carries a sequence number, odd
  * while it changes.
+ *
+ * A signal that can't be given, as netmapd does not answer in time, is owed: the sleeper's mark has
+ * been taken, so nobody else will wake it. The control thread asks until there is an answer.
  */
 /* Syscalls: write */
 #include "client/wake_cache.h"
@@ -22,6 +25,7 @@
 #include "client/epoch.h"
 #include "client/fdtab.h"
 #include "client/process.h"
+#include "client/real.h"
 #include "client/session.h"
 #include "port/port.h"
 #include "shm/atomic.h"
@@ -37,7 +41,16 @@ struct entry {
 	int fd; /* valid when seg_uid != 0 */
 };
 
+/* A signal that could not be given, as netmapd did not answer. The control thread asks again, and gives it. */
+struct debt {
+	uint64_t seg_uid;
+	uint32_t binding;
+	uint32_t gen;
+};
+
 static struct entry entries[N_ENTRIES];
+static struct debt debts[N_ENTRIES]; /* under @lock */
+static unsigned int n_debts;
 static uint32_t n_usable; /* power of two; 0: not decided yet */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -85,16 +98,16 @@ retire_fd(int fd)
 		unm_control_kick();
 }
 
+/* @was_answered: set; false: netmapd had nothing to say, or nobody to say it to */
 static int
-ask(uint64_t seg_uid, uint32_t binding, uint32_t gen)
+ask(const struct debt *d, unsigned int flags, bool *was_answered)
 {
-	const struct unm_msg_get_wake req = {seg_uid, binding, gen};
-	struct unm_call c = {.type = UNM_MSG_GET_WAKE,
-		.flags = UNM_CALL_NOWAIT,
-		.body = &req,
-		.body_len = sizeof(req)};
+	const struct unm_msg_get_wake req = {d->seg_uid, d->binding, d->gen};
+	struct unm_call c = {
+		.type = UNM_MSG_GET_WAKE, .flags = flags, .body = &req, .body_len = sizeof(req)};
 	int err = unm_session_call(&c);
 
+	*was_answered = err == 0;
 	if (err < 0)
 		return err;
 	if (c.error < 0 || c.n_ans_fds != 1) {
@@ -139,27 +152,121 @@ look_up(const struct entry *e, uint64_t seg_uid, uint32_t binding, uint32_t gen)
 	return same && !(seq & 1) && UNM_READ_ONCE(e->seq) == seq ? fd : -1;
 }
 
-int
-unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
+static void
+keep(const struct debt *d, int fd)
 {
-	struct entry *e = entry_of(seg->uid, binding);
-	int fd = look_up(e, seg->uid, binding, gen);
 	struct unm_quiet quiet;
 	int old;
 
-	if (fd >= 0)
-		return fd;
-	fd = ask(seg->uid, binding, gen);
-	if (fd < 0)
-		return fd;
 	unm_quiet_begin(&quiet);
 	pthread_mutex_lock(&lock);
-	old = replace(e, seg->uid, binding, gen, fd);
+	old = replace(entry_of(d->seg_uid, d->binding), d->seg_uid, d->binding, d->gen, fd);
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
 	if (old >= 0)
 		retire_fd(old);
+}
+
+static bool
+is_same(const struct debt *a, const struct debt *b)
+{
+	return a->seg_uid == b->seg_uid && a->binding == b->binding && a->gen == b->gen;
+}
+
+/* Have the control thread give the signal. Full: that many have waited for netmapd in vain, and so will this one. */
+static void
+owe(const struct debt *d)
+{
+	struct unm_quiet quiet;
+	bool is_new;
+	unsigned int i;
+
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < n_debts; i++)
+		if (is_same(&debts[i], d))
+			break;
+	is_new = i == n_debts && n_debts < N_ENTRIES;
+	if (is_new)
+		debts[n_debts++] = *d;
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+	if (is_new)
+		unm_control_kick();
+}
+
+int
+unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
+{
+	const struct debt d = {seg->uid, binding, gen};
+	int fd = look_up(entry_of(seg->uid, binding), seg->uid, binding, gen);
+	bool was_answered;
+
+	if (fd >= 0)
+		return fd;
+	fd = ask(&d, UNM_CALL_NOWAIT | UNM_CALL_BRIEF, &was_answered);
+	if (fd >= 0)
+		keep(&d, fd);
+	else if (!was_answered)
+		owe(&d);
 	return fd;
+}
+
+/* The oldest one. Return: false: there is none. */
+static bool
+next_debt(struct debt *d)
+{
+	struct unm_quiet quiet;
+	bool any;
+
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	any = n_debts > 0;
+	if (any)
+		*d = debts[0];
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+	return any;
+}
+
+/* With the lock held. */
+static void
+remove_debts(uint64_t seg_uid, const struct debt *only)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < n_debts; i++)
+		if (only != NULL ? !is_same(&debts[i], only) : debts[i].seg_uid != seg_uid)
+			debts[n++] = debts[i];
+	n_debts = n;
+}
+
+bool
+unm_wake_pay(void)
+{
+	const uint64_t one = 1;
+	struct unm_quiet quiet;
+	unsigned int left;
+	struct debt d;
+
+	for (left = N_ENTRIES; left > 0 && next_debt(&d); left--) {
+		bool was_answered;
+		const int fd = ask(&d, UNM_CALL_NOWAIT, &was_answered);
+
+		if (!was_answered)
+			return false;
+		unm_quiet_begin(&quiet);
+		pthread_mutex_lock(&lock);
+		remove_debts(d.seg_uid, &d);
+		pthread_mutex_unlock(&lock);
+		unm_quiet_end(&quiet);
+		if (fd >= 0) {
+			(void)!UNM_RAW_WRITE(
+				fd, &one, sizeof(one)); /* full counter: it is awake anyway */
+			keep(&d, fd);
+		}
+	}
+	return true;
 }
 
 void
@@ -174,6 +281,7 @@ unm_wake_cache_forget(uint64_t seg_uid)
 		if (entries[i].seg_uid == seg_uid) {
 			retire_fd(replace(&entries[i], 0, 0, 0, -1));
 		}
+	remove_debts(seg_uid, NULL);
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
 }
@@ -182,4 +290,5 @@ void
 unm_wake_cache_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
+	n_debts = 0; /* our parent's */
 }

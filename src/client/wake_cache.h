@@ -3,6 +3,7 @@
 #ifndef UNM_CLIENT_WAKE_CACHE_H
 #define UNM_CLIENT_WAKE_CACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct unm_seg;
@@ -11,10 +12,16 @@ struct unm_seg;
  * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
  *
  * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE
- * the binding is gone,
- * -errno netmapd can't be asked.
+ * the binding is gone, else -errno: netmapd does not answer in time (100 ms at most, and not that
+ * again before it has answered), and the control thread will give the signal instead.
  */
 int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
+
+/*
+ * Give the signals that are owed: for the control thread. Waits for netmapd as any request does. Return: false:
+ * some are left, as it does not answer.
+ */
+bool unm_wake_pay(void);
 
 /* The segment has gone: close what belongs to it. */
 void unm_wake_cache_forget(uint64_t seg_uid);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <libnetmap.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@
 #include "vm/asker.h"
 #include "vm/event_fd.h"
 
-#define N_WAKES	     5 /* netmapds that end during a start */
+#define END_MS	     1000 /* that netmapd has for the requests at the end */
+#define N_WAKES	     5	  /* netmapds that end during a start */
 #define LONG_WAKE_NS UINT64_C(1000000000)
 
 /* NICs and what the loop's callbacks need; one for the program. */
@@ -247,11 +249,24 @@ start_interval(struct server *s)
 	return unm_loop_watch(s->loop, s->interval_fd, POLLIN, on_interval, s);
 }
 
+static void *
+hang_up_in_time(void *arg)
+{
+	(void)arg;
+	poll(NULL, 0, END_MS);
+	unetmap_hang_up();
+	return NULL;
+}
+
+/* A port's header is put back by a request. netmapd may be stopped: it has a moment for all of them. */
 static void
 stop_nics(struct server *s)
 {
+	pthread_t thread;
 	unsigned int i;
 
+	if (pthread_create(&thread, NULL, hang_up_in_time, NULL) == 0)
+		pthread_detach(thread);
 	for (i = 0; i < s->opts.n_nics; i++)
 		vh_nic_stop(&s->nic[i]);
 }

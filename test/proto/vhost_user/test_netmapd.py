@@ -183,4 +183,39 @@ def dropped_until_told(server):
     b.close()
 
 
-raise SystemExit(1 if v.u.run_each([killed, stopped, port_taken, told_after_a_death, dropped_until_told]) else 0)
+@with_server
+def new_port(server):
+    """A port of another program that no NIC has sent to yet: who sends needs its memory, and netmapd is stopped."""
+    s = server.daemon.session()
+    v.u.expect(s.register(s.open(), "valevu:s").error, 0, "another port")
+    a = server.guest("a").start()
+    with v.Neighbours(server, WAIT_S, 100):
+        server.daemon.proc.send_signal(signal.SIGSTOP)
+        try:
+            deadline = time.monotonic() + AWAY_S
+            while time.monotonic() < deadline:
+                a.send_frame(v.make_frame(src=0x33))
+                assert a.tx.get_used(WAIT_S) is not None, "a frame was not taken"
+        finally:
+            server.daemon.proc.send_signal(signal.SIGCONT)
+    a.close()
+    server.check_alive()
+
+
+@with_server
+def ends_in_time(server):
+    """Each port has a header to put back, for which netmapd is asked."""
+    server.check_alive()
+    server.daemon.proc.send_signal(signal.SIGSTOP)
+    start = time.monotonic()
+    try:
+        server.proc.terminate()
+        server.proc.wait(60)
+    finally:
+        server.daemon.proc.send_signal(signal.SIGCONT)
+    assert time.monotonic() - start < 4, "took %.1f s" % (time.monotonic() - start)
+    assert server.proc.returncode == 0
+
+
+raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, told_after_a_death, dropped_until_told,
+                                    ends_in_time]) else 0)

@@ -6,9 +6,12 @@
  */
 #include "ct.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+#include <unetmap.h>
 
 #define N_KILLS 5
 
@@ -275,10 +278,102 @@ half_a_frame(void)
 	kill_netmapd(pid);
 }
 
+struct sleeper {
+	const char *name;
+	int ready; /* pipe: written to before each step */
+};
+
+/* Gets a first frame without sleeping, and a second one by sleeping: only the second sender needs its wake-up. */
+static void
+look_then_sleep(void *arg)
+{
+	const struct sleeper *s = arg;
+	struct ct_port p = ct_port(s->name, 0);
+	struct pollfd pfd = {p.fd, POLLIN, 0};
+	const uint64_t deadline = ct_now_ms() + CT_WAIT_MS;
+
+	CHECK_EQ(unetmap_sleeps_in_poll(), 0); /* else it may count as asleep when it is not */
+	CHECK_EQ(write(s->ready, "x", 1), 1);
+	while (ct_recv(&p) == 0)
+		CHECK(ct_now_ms() < deadline);
+	CHECK_EQ(write(s->ready, "x", 1), 1);
+	CHECK_EQ(poll(&pfd, 1, 2 * CT_WAIT_MS), 1);
+	CHECK_EQ(pfd.revents, POLLIN);
+}
+
+/* Who wakes others for the first time does not wait for a netmapd that is stopped, and they are woken in the end. */
+static void
+stopped(void)
+{
+	struct sleeper s[] = {{.name = "vale0:s1"}, {.name = "vale0:s2"}};
+	int ready[2], i;
+	pid_t daemon, pid[2];
+	uint64_t start_ms;
+	struct ct_port p;
+	char c;
+
+	CHECK_EQ(pipe2(ready, O_CLOEXEC), 0);
+	daemon = start_netmapd();
+	p = ct_port("vale0:p", 0);
+	for (i = 0; i < 2; i++) {
+		s[i].ready = ready[1];
+		pid[i] = ct_spawn(look_then_sleep, &s[i]);
+	}
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(read(ready[0], &c, 1), 1);
+	ct_send(&p, 0, 1);
+	for (i = 0; i < 2; i++)
+		CHECK_EQ(read(ready[0], &c, 1), 1);
+	usleep(200000);
+	CHECK_EQ(kill(daemon, SIGSTOP), 0);
+	start_ms = ct_now_ms();
+	for (i = 0; i < 20; i++)
+		ct_send(&p, 1, 1);
+	CHECK(ct_now_ms() - start_ms < 1000); /* 20 s with a sender that waits */
+	CHECK_EQ(waitpid(pid[0], NULL, WNOHANG), 0);
+	CHECK_EQ(waitpid(pid[1], NULL, WNOHANG), 0);
+	CHECK_EQ(kill(daemon, SIGCONT), 0);
+	for (i = 0; i < 2; i++)
+		ct_join(pid[i]);
+	ct_close(&p);
+	kill_netmapd(daemon);
+}
+
+/* Requests end at once when the process has hung up. */
+static void *
+hang_up(void *arg)
+{
+	(void)arg;
+	usleep(200000);
+	unetmap_hang_up();
+	return NULL;
+}
+
+static void
+hung_up(void)
+{
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+	pid_t daemon = start_netmapd();
+	const int fd = ct_open_device();
+	const uint64_t start_ms = ct_now_ms();
+	pthread_t thread;
+
+	CHECK_EQ(kill(daemon, SIGSTOP), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, hang_up, NULL), 0);
+	CHECK_ERR(ct_register(fd, "vale0:h", &reg), EIO);
+	CHECK_ERR(ct_register(fd, "vale0:h", &reg), EIO);
+	CHECK_ERR(open("/dev/netmap", O_RDWR), EIO);
+	CHECK(ct_now_ms() - start_ms < 2000);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	kill_netmapd(daemon);
+}
+
 static const struct ct_case cases[] = {
 	{"absence_costs_little", absence_costs_little},
 	{"new_client_joins", new_client_joins},
 	{"half_a_frame", half_a_frame},
+	{"hung_up", hung_up},
+	{"stopped", stopped},
 	{"pipe_traffic", pipe_traffic},
 	{"vale_traffic", vale_traffic},
 };
