@@ -75,17 +75,8 @@ unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uin
 {
 	struct unm_super_tx x = {
 		.fd = run->fd, .hdr_len = UNM_VNET_HDR_BASE, .gro = {.keeps_ids = true}};
-	uint32_t n = 0;
+	const uint32_t n = unm_super_tx_run(&x, r, pos, head, 0);
 
-	while (pos != head) { /* UNM_GRO_SEGS turns at most */
-		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
-		const uint8_t *data = unm_slot_data(r, &v);
-
-		if (data == NULL || (v.flags & NS_MOREFRAG) || !unm_super_tx_join(&x, data, v.len))
-			break;
-		n++;
-		pos = unm_pos_next(pos, r->num_slots);
-	}
 	if (n < 2)
 		return 0;
 	if (is_bound(run))

@@ -9,6 +9,7 @@
 
 #include <sys/uio.h>
 
+#include "port/internal.h"
 #include "vale/gro_fp.h"
 
 /* What is to be written next: a frame, or segments that are being joined. All of it in use till then. */
@@ -22,8 +23,15 @@ struct unm_super_tx {
 	struct iovec payload[UNM_GRO_SEGS];
 };
 
-/** unm_super_tx_join() - take a frame if there is none yet, or it can be joined to what there is. */
-bool unm_super_tx_join(struct unm_super_tx *x, const uint8_t *data, uint32_t len);
+/**
+ * unm_super_tx_run() - join the frames of tx ring @r from @pos on, up to @head, as far as they are one
+ * @vnet_len: of the virtio-net header before each; 0: none
+ *
+ * Nothing has been taken before. Return: the frames, of one slot each. Fewer than 2: there is nothing
+ * to join, and nothing has been taken.
+ */
+uint32_t unm_super_tx_run(struct unm_super_tx *x, const struct unm_bring *r, uint32_t pos,
+	uint32_t head, uint32_t vnet_len);
 
 /** unm_super_tx_one() - take a frame in one piece; what it can't be joined to is written. */
 void unm_super_tx_one(struct unm_super_tx *x, const uint8_t *data, uint32_t len);

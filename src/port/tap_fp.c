@@ -20,6 +20,9 @@
  * enough. Such a frame is dropped and counted (rx_full), as it was taken out of the queue and is
  * not whole.
  *
+ * Segments of one TCP stream that follow one another are joined and written as one frame, as a TAP
+ * has no receive offload of its own (super_tx.h).
+ *
  * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next
  * sync. A frame that the kernel refuses, as when the interface is down (EIO), is dropped and
  * counted.
@@ -30,7 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "port/internal.h"
+#include "port/super_tx.h"
 #include "vale/vnet.h"
 
 #define ETH_HDR_LEN	14u
@@ -169,23 +172,46 @@ send_frame(struct unm_bring *r, uint32_t pos, uint32_t head, uint32_t hdr_len, u
 	return taken;
 }
 
+/*
+ * Put the segments from @pos on that are one stream into the queue as one frame. Return: their
+ * number; 0 if there are none, or the kernel does not take them so.
+ */
+static uint32_t
+send_run(struct unm_bring *r, struct unm_super_tx *x, uint32_t pos, uint32_t head, uint32_t hdr_len)
+{
+	const uint32_t n = unm_super_tx_run(x, r, pos, head, hdr_len);
+
+	if (n < 2)
+		return 0;
+	unm_super_tx_flush(x);
+	return x->error == 0 ? n : 0;
+}
+
 static int
 tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const uint32_t hdr_len = header_len(r);
+	struct unm_super_tx x = {.fd = r->fd,
+		.hdr_len = hdr_len > 0 ? hdr_len : UNM_VNET_HDR_MAX,
+		.gro = {.keeps_ids = true}};
 	uint32_t pos = unm_own_hwcur(r);
 	uint64_t pkts = 0, bytes = 0;
 
 	while (pos != head) { /* each turn takes slots or ends */
 		uint64_t len = 0;
-		const uint32_t taken = send_frame(r, pos, head, hdr_len, &len);
+		uint32_t taken = send_run(r, &x, pos, head, hdr_len);
 
+		if (taken == 0) {
+			taken = send_frame(r, pos, head, hdr_len, &len);
+			pkts += len > 0;
+			bytes += len;
+		}
 		if (taken == 0)
 			break;
-		pkts += len > 0;
-		bytes += len;
 		pos = unm_pos_add(pos, taken, r->num_slots);
 	}
+	pkts += x.pkts;
+	bytes += x.bytes + x.pkts * hdr_len;
 	unm_kring_publish_hwcur(r->kring, pos);
 	unm_count(&r->kring->n_pkts, pkts);
 	unm_count(&r->kring->n_bytes, bytes);

@@ -273,3 +273,36 @@ offload_clear_ids(const struct offload_frame *f, uint32_t hdr_len, struct offloa
 	}
 	return true;
 }
+
+void
+offload_make_segments(struct offload_frame *f, uint32_t n, struct offload_result *r, uint64_t *rng)
+{
+	const struct offload_shape shape = {
+		.src = 1, .dst = 2, .max_payload = 1400 * n, .min_size = 1000, .max_size = 1400};
+
+	do {
+		offload_frame_make(f, OFFLOAD_TCP4, &shape, rng);
+		f->data[f->l4 + 13] = 0x10; /* ACK */
+		f->vnet[1] &= (uint8_t)~UNM_VNET_GSO_ECN;
+		offload_result_reset(r);
+	} while (f->tags > 4 || f->l4 - f->l3 != 20 ||
+		 !offload_expect(f, 0, UNM_VNET_LACKS_ALL, 65549, r) || r->n != n ||
+		 r->len[n - 1] < 300);
+}
+
+bool
+offload_is_joined(const struct offload_frame *f, const uint8_t *got, uint32_t len, uint32_t hdr_len)
+{
+	const uint32_t head = f->len - f->payload;
+	struct unm_vnet_hdr had, has;
+
+	if (len != hdr_len + f->len)
+		return false;
+	memcpy(&had, f->vnet, sizeof(had));
+	memcpy(&has, got, sizeof(has));
+	got += hdr_len;
+	return has.flags == UNM_VNET_F_NEEDS_CSUM && has.gso_type == UNM_VNET_GSO_TCPV4 &&
+	       has.gso_size == had.gso_size && has.csum_start == f->l4 &&
+	       memcmp(got, f->data, f->l3 + 10) == 0 && /* up to the IP header's checksum */
+	       memcmp(got + head, f->data + head, f->payload) == 0;
+}

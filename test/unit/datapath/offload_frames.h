@@ -77,6 +77,14 @@ bool offload_l4_ok(const struct offload_frame *f, const uint8_t *data, uint32_t 
 bool offload_expect(const struct offload_frame *f, uint32_t hdr_len, uint32_t lacks,
 	uint32_t max_frame, struct offload_result *r);
 
+/* A TCP super-frame of @n full segments without options of IP, and in @r these, checksums done. */
+void offload_make_segments(
+	struct offload_frame *f, uint32_t n, struct offload_result *r, uint64_t *rng);
+
+/* Is @got, with its virtio-net header of @hdr_len bytes, what offload_make_segments() has cut? */
+bool offload_is_joined(
+	const struct offload_frame *f, const uint8_t *got, uint32_t len, uint32_t hdr_len);
+
 /* Set the identification of IPv6 fragments among @r to 0. Return: false if they have several. */
 bool offload_clear_ids(const struct offload_frame *f, uint32_t hdr_len, struct offload_result *r);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * TAP ports, with a pair of packet sockets in place of the kernel's end: what arrives and what is sent, queues, a
- * kernel that takes no more, frames that are not fit to be sent, offsets, virtio-net headers that the client sees or does not.
+ * kernel that takes no more, frames that are not fit to be sent, offsets, virtio-net headers that the client sees or does not, and TCP segments, which are joined.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #include "fake_domain.h"
+#include "offload_frames.h"
 #include "ring/kring.h"
 #include "traffic.h"
+#include "vale/vnet.h"
 
 #define N_QUEUES 2u
 #define SLOTS	 16u
@@ -558,6 +560,151 @@ transmit_header(void **state)
 	teardown(state);
 }
 
+/* --- segments of a stream --- */
+
+#define N_SEGS 6u
+
+static struct offload_frame whole;
+static struct offload_result pieces;
+static uint64_t rng = 11;
+
+/* With headers that ask for nothing, or with @partial for the checksum that @i is left with. */
+static void
+send_piece(struct rig *rig, uint32_t i, bool is_partial)
+{
+	const struct unm_vnet_hdr hdr = {.flags = UNM_VNET_F_NEEDS_CSUM,
+		.csum_start = (uint16_t)whole.l4,
+		.csum_offset = 16};
+	uint8_t data[HDR_LEN + BUF_SIZE] = {0};
+	uint32_t ofs = 0, k;
+
+	for (k = 0; k < i; k++)
+		ofs += pieces.len[k];
+	if (is_partial)
+		memcpy(data, &hdr, sizeof(hdr));
+	memcpy(data + rig->hdr_len, pieces.data + ofs, pieces.len[i]);
+	ring_send(&rig->bp->tx[0], data, rig->hdr_len + pieces.len[i], 0);
+}
+
+/* The kernel gets piece @i as it is. */
+static void
+expect_piece(struct rig *rig, uint32_t i)
+{
+	static uint8_t got[65536];
+	uint32_t ofs = 0, k;
+
+	for (k = 0; k < i; k++)
+		ofs += pieces.len[k];
+	assert_int_equal(sent(rig, 0, got), pieces.len[i]);
+	assert_memory_equal(got, pieces.data + ofs, pieces.len[i]);
+}
+
+static void
+expect_joined(struct rig *rig)
+{
+	static uint8_t got[HDR_LEN + OFFLOAD_MAX_FRAME];
+	const ssize_t n = recv(rig->kernel[0], got, sizeof(got), 0);
+
+	assert_true(n > 0 && offload_is_joined(&whole, got, (uint32_t)n, kernel_hdr(rig)));
+}
+
+static void
+segments_with(void **state, uint32_t hdr_len)
+{
+	static uint8_t got[65536];
+	struct unm_bring *tx;
+	struct rig *rig;
+	uint32_t i;
+
+	setup_with(state, hdr_len, 32);
+	rig = *state;
+	tx = &rig->bp->tx[0];
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	/* One frame, between others that keep their places */
+	ring_send_frame(tx, 80, 0, 0, 0, 1);
+	for (i = 0; i < N_SEGS; i++)
+		send_piece(rig, i, false);
+	ring_send_frame(tx, 90, 0, 0, 0, 2);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_int_equal(sent(rig, 0, got), 80 - hdr_len);
+	expect_joined(rig);
+	assert_int_equal(sent(rig, 0, got), 90 - hdr_len);
+	assert_int_equal(sent(rig, 0, got), 0);
+	assert_int_equal(ring_space(tx), 31);
+	assert_true(tx->kring->n_pkts == 2 + N_SEGS);
+	assert_true(tx->kring->n_bytes == 80 + 90 + pieces.size + N_SEGS * hdr_len);
+	/* Alone, with one missing, and with one whose last byte is wrong: as they are */
+	send_piece(rig, 0, false);
+	send_piece(rig, 2, false);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	expect_piece(rig, 0);
+	expect_piece(rig, 2);
+	pieces.data[pieces.len[0] + pieces.len[1] - 1] ^= 1;
+	send_piece(rig, 0, false);
+	send_piece(rig, 1, false);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	expect_piece(rig, 0);
+	expect_piece(rig, 1);
+	teardown(state);
+}
+
+static void
+segments(void **state)
+{
+	segments_with(state, 0);
+}
+
+static void
+segments_header(void **state)
+{
+	segments_with(state, 10);
+	segments_with(state, HDR_LEN);
+}
+
+/* A header that asks for a checksum which is done already is nobody's but the kernel's to understand. */
+static void
+segments_odd_header(void **state)
+{
+	struct rig *rig;
+
+	setup_with(state, HDR_LEN, 32);
+	rig = *state;
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	send_piece(rig, 0, true);
+	send_piece(rig, 1, true);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	expect_piece(rig, 0);
+	expect_piece(rig, 1);
+	teardown(state);
+}
+
+/* The kernel takes no more: they stay, and go as one later. */
+static void
+segments_full(void **state)
+{
+	static uint8_t fill[65000];
+	struct rig *rig;
+	uint32_t i, n = 0;
+
+	setup_with(state, 0, 32);
+	rig = *state;
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	while (send(rig->queue[0], fill, sizeof(fill), 0) > 0)
+		n++;
+	while (send(rig->queue[0], fill, 300, 0) > 0)
+		n++;
+	for (i = 0; i < N_SEGS; i++)
+		send_piece(rig, i, false);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	assert_int_equal(ring_space(&rig->bp->tx[0]), 31 - N_SEGS);
+	while (n-- > 0)
+		assert_true(recv(rig->kernel[0], fill, sizeof(fill), 0) > 0);
+	assert_int_equal(unm_bport_txsync(rig->bp), 0);
+	expect_joined(rig);
+	assert_int_equal(ring_space(&rig->bp->tx[0]), 31);
+	teardown(state);
+}
+
 static void
 descriptors(void **state)
 {
@@ -593,6 +740,10 @@ main(void)
 		cmocka_unit_test(receive_header),
 		cmocka_unit_test(receive_header_full),
 		cmocka_unit_test(transmit_header),
+		cmocka_unit_test(segments),
+		cmocka_unit_test(segments_header),
+		cmocka_unit_test(segments_odd_header),
+		cmocka_unit_test(segments_full),
 		cmocka_unit_test_setup_teardown(descriptors, setup, teardown),
 	};
 
