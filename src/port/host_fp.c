@@ -8,7 +8,7 @@
  *   rx   a super-frame of up to 64 KiB is read into private memory, and cut into the ring's slots
  *        as a VALE port would have it (vale/put_fp.h), checksums done. With less room than one may
  *        need it stays in the kernel's queue, unless the ring is empty and will never have more
- *   tx   segments of one stream that follow one another are joined (super_tx.h); a frame whose
+ *   tx   segments of one stream that follow one another are joined (vale/super_tx.h); a frame whose
  *        checksum was left to an offload says so in its header
  *
  * A host tx ring never blocks: what the kernel does not take is dropped and counted.
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "port/super_rx.h"
-#include "port/super_tx.h"
+#include "vale/super_tx.h"
 #include "vale/vnet.h"
 
 #define ETH_HDR_LEN 14u

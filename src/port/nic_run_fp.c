@@ -7,7 +7,7 @@
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
-#include "port/super_tx.h"
+#include "port/tx_run.h"
 #include "shm/clock.h"
 #include "vale/vnet.h"
 
@@ -75,7 +75,7 @@ unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uin
 {
 	struct unm_super_tx x = {
 		.fd = run->fd, .hdr_len = UNM_VNET_HDR_BASE, .gro = {.keeps_ids = true}};
-	const uint32_t n = unm_super_tx_run(&x, r, pos, head, 0);
+	const uint32_t n = unm_tx_run(&x, r, pos, head, 0);
 
 	if (n < 2)
 		return 0;

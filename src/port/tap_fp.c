@@ -21,7 +21,7 @@
  * not whole.
  *
  * Segments of one TCP stream that follow one another are joined and written as one frame, as a TAP
- * has no receive offload of its own (super_tx.h).
+ * has no receive offload of its own (tx_run.h).
  *
  * When the kernel takes no more (EAGAIN) the frame stays in the ring and is tried again at the next
  * sync. A frame that the kernel refuses, as when the interface is down (EIO), is dropped and
@@ -33,7 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "port/super_tx.h"
+#include "port/tx_run.h"
 #include "vale/vnet.h"
 
 #define ETH_HDR_LEN	14u
@@ -179,7 +179,7 @@ send_frame(struct unm_bring *r, uint32_t pos, uint32_t head, uint32_t hdr_len, u
 static uint32_t
 send_run(struct unm_bring *r, struct unm_super_tx *x, uint32_t pos, uint32_t head, uint32_t hdr_len)
 {
-	const uint32_t n = unm_super_tx_run(x, r, pos, head, hdr_len);
+	const uint32_t n = unm_tx_run(x, r, pos, head, hdr_len);
 
 	if (n < 2)
 		return 0;

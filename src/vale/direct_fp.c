@@ -15,6 +15,7 @@
 #include "ring/kring.h"
 #include "shm/lock.h"
 #include "vale/flow_hash.h"
+#include "vale/super_tx.h"
 
 #define MAX_IOV 64
 
@@ -89,6 +90,29 @@ write_frame(struct unm_vale_src *s, const struct unm_peer *p, const struct unm_f
 	}
 }
 
+/* The same for a frame without a header. What there is before it in @x is of the same TAP. */
+static void
+add_frame(struct unm_vale_src *s, const struct unm_peer *p, const struct unm_frame *f,
+	struct unm_super_tx *x)
+{
+	const int fd = p->queue[queue_for(s, p, f)];
+	struct iovec iov[1 + MAX_IOV];
+	int n_iov;
+
+	if (fd != x->fd)
+		unm_super_tx_flush(x);
+	x->fd = fd;
+	if (f->n_frags == 1) {
+		unm_super_tx_one(x, s->frags[f->frag].data, s->frags[f->frag].len);
+		return;
+	}
+	n_iov = frame_iov(s, f, iov + 1);
+	if (n_iov > 0)
+		unm_super_tx_whole(x, iov, 1 + n_iov);
+	else
+		s->drops[UNM_DROP_TOO_LONG]++;
+}
+
 static void
 count(struct unm_vale_src *s, struct unm_kring *k, const struct tally *t)
 {
@@ -103,7 +127,12 @@ count(struct unm_vale_src *s, struct unm_kring *k, const struct tally *t)
 void
 unm_vale_write(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b)
 {
-	const bool takes = unm_peer_takes(s->peers, p);
+	const bool takes = unm_peer_takes(s->peers, p), joins = s->hdr_len != p->hdr_len;
+	struct unm_super_tx x = {.fd = -1,
+		.hdr_len = p->hdr_len,
+		.drops = s->drops,
+		.is_summed = true,
+		.gro = {.keeps_ids = true}};
 	struct tally t = {0, 0};
 
 	while (a != UNM_VALE_NOFRAME ||
@@ -115,11 +144,16 @@ unm_vale_write(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsig
 			a = f->next;
 		else
 			b = f->next;
-		if (takes)
-			write_frame(s, p, f, &t);
-		else
+		if (!takes)
 			s->drops[unm_peer_refusal(s->peers, p)]++;
+		else if (joins)
+			add_frame(s, p, f, &x);
+		else
+			write_frame(s, p, f, &t);
 	}
+	unm_super_tx_flush(&x);
+	t.pkts += x.pkts;
+	t.bytes += x.bytes + x.pkts * p->hdr_len;
 	if (t.pkts > 0)
 		count(s, p->ring[0].kring, &t);
 }

@@ -37,6 +37,12 @@ all_reach()
 	ping_from "$ns_h" 10.9.0.2 && ping_from "$ns_h" 10.9.0.3 && ping_from "$ns_w" 10.9.0.3 && ping_from "$ns_t" 10.9.0.1
 }
 
+# statistic IF NAME, in ns_h
+statistic()
+{
+	in_ns "$ns_h" cat "/sys/class/net/$1/statistics/$2"
+}
+
 is_plain()
 {
 	lacks_if "$ns_h" h0^ && ping_from "$ns_h" 10.9.0.2
@@ -52,6 +58,12 @@ is_plain()
 	tcp_from "$ns_h" 10.9.0.2 "$ns_w"
 	[ "$(joined_segments "h0%$ns_h")" -gt 1000 ] # they were sent as the stack had them
 	tcp_from "$ns_w" 10.9.0.1 "$ns_h"
+	# Straight from the interface's worker to the stack, joined, not through the ring of the stack's port
+	[ "$(port_field "tap:h0^%$ns_h" sent)" -eq 0 ]
+	[ "$(port_field "vale0:h0^%$ns_h" received)" -gt 1000 ]
+	rx_mean=$(($(statistic h0^ rx_bytes) / $(statistic h0^ rx_packets)))
+	echo "# mean of what the stack got: $rx_mean bytes" >&3
+	((rx_mean > 2000))
 	tcp_from "$ns_h" 10.9.0.3 "$ns_t"
 	tcp_from "$ns_t" 10.9.0.1 "$ns_h"
 	tcp_from "$ns_t" 10.9.0.2 "$ns_w"

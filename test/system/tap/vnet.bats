@@ -150,8 +150,10 @@ is_new_worker()
 	ns_b=$ns_c
 	tcp 10.9.0.3 8
 	tcp_arrives
+	# The switch has cut them for that program; the TAP, which has no receive offload, gets them joined again.
 	rx_mean=$(($(statistic "$ns_c" t0 rx_bytes) / $(statistic "$ns_c" t0 rx_packets)))
-	((rx_mean > 1000 && rx_mean <= 1514))
+	echo "# mean of what the TAP without offloads got: $rx_mean bytes" >&3
+	((rx_mean > 2000))
 	(($(mean_frame "$ns_a") > 4000))
 	# And back: what has no header passes as it is.
 	ns_b=$ns_a ns_a=$ns_c

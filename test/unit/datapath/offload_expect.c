@@ -278,7 +278,7 @@ void
 offload_make_segments(struct offload_frame *f, uint32_t n, struct offload_result *r, uint64_t *rng)
 {
 	const struct offload_shape shape = {
-		.src = 1, .dst = 2, .max_payload = 1400 * n, .min_size = 1000, .max_size = 1400};
+		.src = 0, .dst = 1, .max_payload = 1400 * n, .min_size = 1000, .max_size = 1400};
 
 	do {
 		offload_frame_make(f, OFFLOAD_TCP4, &shape, rng);

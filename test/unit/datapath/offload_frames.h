@@ -77,7 +77,7 @@ bool offload_l4_ok(const struct offload_frame *f, const uint8_t *data, uint32_t 
 bool offload_expect(const struct offload_frame *f, uint32_t hdr_len, uint32_t lacks,
 	uint32_t max_frame, struct offload_result *r);
 
-/* A TCP super-frame of @n full segments without options of IP, and in @r these, checksums done. */
+/* A TCP super-frame from port 0 to port 1 of @n full segments without options of IP, and in @r these, checksums done. */
 void offload_make_segments(
 	struct offload_frame *f, uint32_t n, struct offload_result *r, uint64_t *rng);
 

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From TAP to TAP without a ring in between (vale/direct_fp.h): a switch with two attached ports
- * and an ordinary one. The queues behind the second port are packet sockets here, so what was
+ * From TAP or interface to TAP without a ring in between (vale/direct_fp.h): a switch with two
+ * attached ports and an ordinary one. The queues behind the second port are packet sockets here, so what was
  * written can be looked at frame by frame.
  */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "offload_frames.h"
 #include "ring/kring.h"
+#include "vale/bytes.h"
+#include "vale/checksum_fp.h"
 #include "vale/forward.h"
 #include "vale_rig.h"
 
@@ -51,7 +55,7 @@ queues_put(const int *fds, unsigned int n)
 }
 
 static int
-setup_with(uint32_t src_flags, uint32_t tap_flags)
+setup_with(uint32_t src_hdr_len, uint32_t src_flags, uint32_t tap_flags)
 {
 	const struct fake_geometry g = {.n_tx = 1, .n_rx = 1, .slots = SLOTS, .hdr_len = HDR_LEN};
 	struct fake_geometry src = g, tap = g;
@@ -59,6 +63,7 @@ setup_with(uint32_t src_flags, uint32_t tap_flags)
 	uint32_t q;
 
 	memset(&rig, 0, sizeof(rig));
+	src.hdr_len = src_hdr_len;
 	src.flags = src_flags;
 	tap.flags = tap_flags;
 	vale_rig_init(&rig.v, 10 * SLOTS);
@@ -85,7 +90,15 @@ static int
 setup(void **state)
 {
 	(void)state;
-	return setup_with(UNM_PORTF_ATTACHED, UNM_PORTF_ATTACHED);
+	return setup_with(HDR_LEN, UNM_PORTF_ATTACHED, UNM_PORTF_ATTACHED);
+}
+
+/* SRC is an interface: its frames have no headers. */
+static int
+setup_wire(void **state)
+{
+	(void)state;
+	return setup_with(0, UNM_PORTF_ATTACHED, UNM_PORTF_ATTACHED);
 }
 
 static int
@@ -191,7 +204,8 @@ others_use_the_ring(void **state)
 	for (i = 0; i < 5; i++) {
 		struct unm_seg_port *e;
 
-		setup_with(i == 0 ? 0 : UNM_PORTF_ATTACHED, i == 1 ? 0 : UNM_PORTF_ATTACHED);
+		setup_with(
+			HDR_LEN, i == 0 ? 0 : UNM_PORTF_ATTACHED, i == 1 ? 0 : UNM_PORTF_ATTACHED);
 		e = &rig.v.d->seg.ports[TAP];
 		if (i == 2)
 			rig.error = -EPERM;
@@ -246,6 +260,125 @@ queues_are_given_back(void **state)
 	assert_int_equal(rig.n_got, 1);
 }
 
+/* --- from an interface --- */
+
+#define N_SEGS 6u
+
+static struct offload_frame whole;
+static struct offload_result pieces;
+static uint64_t rng = 11;
+
+/* What the kernel gets next from any queue. Return: its length, header included; 0 nothing. */
+static uint32_t
+written(uint8_t *got)
+{
+	ssize_t n = -1;
+	uint32_t q;
+
+	for (q = 0; q < N_QUEUES && n < 0; q++)
+		n = recv(rig.kernel[q], got, HDR_LEN + OFFLOAD_MAX_FRAME, 0);
+	return n < 0 ? 0 : (uint32_t)n;
+}
+
+/* ... is @frame with a header that asks for nothing. */
+static void
+expect_plain(const uint8_t *frame, uint32_t len)
+{
+	static const uint8_t zeros[HDR_LEN];
+	static uint8_t got[HDR_LEN + OFFLOAD_MAX_FRAME];
+
+	assert_int_equal(written(got), HDR_LEN + len);
+	assert_memory_equal(got, zeros, HDR_LEN);
+	assert_memory_equal(got + HDR_LEN, frame, len);
+}
+
+static const uint8_t *
+piece(uint32_t i)
+{
+	const uint8_t *p = pieces.data;
+	uint32_t k;
+
+	for (k = 0; k < i; k++)
+		p += pieces.len[k];
+	return p;
+}
+
+static void
+send_piece(uint32_t i)
+{
+	ring_send(vale_tx(&rig.v, SRC), piece(i), pieces.len[i], 0);
+}
+
+static void
+wire_frames(void **state)
+{
+	uint8_t frame[3000];
+	uint32_t at;
+
+	(void)state;
+	traffic_fill(frame, sizeof(frame), TAP, SRC, SRC, 1);
+	ring_send(vale_tx(&rig.v, SRC), frame, 61, 0);
+	for (at = 0; at < sizeof(frame); at += 1000)
+		ring_send(vale_tx(&rig.v, SRC), frame + at, 1000,
+			at + 1000 < sizeof(frame) ? NS_MOREFRAG : 0);
+	vale_send(&rig.v, SRC, PLAIN, 60, 2);
+	vale_txsync(&rig.v, SRC);
+	expect_plain(frame, 61);
+	expect_plain(frame, sizeof(frame));
+	expect_nothing_written();
+	assert_int_equal(vale_pending(&rig.v, TAP), 0);
+	assert_int_equal(vale_pending(&rig.v, PLAIN), 1);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_pkts == 2);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_bytes == 2 * HDR_LEN + 3061);
+}
+
+static void
+wire_segments(void **state)
+{
+	static uint8_t got[HDR_LEN + OFFLOAD_MAX_FRAME];
+	uint8_t other[61];
+	uint32_t i, n;
+
+	(void)state;
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	traffic_fill(other, sizeof(other), TAP, SRC, SRC, 1);
+	ring_send(vale_tx(&rig.v, SRC), other, 61, 0);
+	for (i = 0; i < N_SEGS; i++)
+		send_piece(i);
+	ring_send(vale_tx(&rig.v, SRC), other, 60, 0);
+	vale_txsync(&rig.v, SRC);
+	expect_plain(other, 61);
+	n = written(got);
+	assert_true(offload_is_joined(&whole, got, n, HDR_LEN));
+	expect_plain(other, 60);
+	expect_nothing_written();
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_pkts == 2 + N_SEGS);
+	assert_true(vale_rx(&rig.v, TAP)->kring->rx_bytes ==
+		    (2 + N_SEGS) * HDR_LEN + 121 + pieces.size);
+}
+
+/* What the wire has damaged stays so: no checksum is made right, also not one that looks as if it was to be. */
+static void
+wire_damaged(void **state)
+{
+	uint8_t *p;
+
+	(void)state;
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	pieces.data[pieces.len[0] - 1] ^= 1;
+	p = (uint8_t *)(uintptr_t)piece(1) + whole.l4 + 16;
+	unm_put_raw16(p, unm_csum_fold(unm_csum_pseudo4(piece(1) + whole.l3, 6) +
+				       htons((uint16_t)(pieces.len[1] - whole.l4))));
+	send_piece(0);
+	send_piece(1);
+	send_piece(2);
+	vale_txsync(&rig.v, SRC);
+	expect_plain(piece(0), pieces.len[0]);
+	expect_plain(piece(1), pieces.len[1]);
+	expect_plain(piece(2), pieces.len[2]);
+	expect_nothing_written();
+}
+
 int
 main(void)
 {
@@ -255,6 +388,9 @@ main(void)
 		cmocka_unit_test(others_use_the_ring),
 		cmocka_unit_test_setup_teardown(failures_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_given_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(wire_frames, setup_wire, teardown),
+		cmocka_unit_test_setup_teardown(wire_segments, setup_wire, teardown),
+		cmocka_unit_test_setup_teardown(wire_damaged, setup_wire, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See super_tx.h. */
 /* Syscalls: writev */
-#include "port/super_tx.h"
+#include "vale/super_tx.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,46 +78,15 @@ hold(struct unm_super_tx *x, const struct unm_segment *s)
 			.iov_len = s->proto != 0 ? s->len - s->o.head_len : 0};
 }
 
-/*
- * Take a frame apart that may be a segment to join. Its virtio-net header must leave it as it is, and
- * say of its checksum what it looks like.
- */
-static bool
-parse_segment(struct unm_segment *s, const uint8_t *data, uint32_t len, uint32_t vnet_len)
+bool
+unm_super_tx_add(struct unm_super_tx *x, const struct unm_segment *s)
 {
-	const uint8_t flags = vnet_len > 0 ? UNM_READ_ONCE(data[0]) : 0;
-
-	if (len <= vnet_len || (vnet_len > 0 && UNM_READ_ONCE(data[1]) != UNM_VNET_GSO_NONE) ||
-		!unm_segment_is_tcp(data + vnet_len, len - vnet_len))
+	if (x->gro.n == 0)
+		unm_gro_begin(&x->gro, s);
+	else if (!unm_gro_add(&x->gro, s))
 		return false;
-	unm_segment_parse(s, data + vnet_len, len - vnet_len);
-	return vnet_len == 0 || s->is_partial == ((flags & UNM_VNET_F_NEEDS_CSUM) != 0);
-}
-
-uint32_t
-unm_super_tx_run(struct unm_super_tx *x, const struct unm_bring *r, uint32_t pos, uint32_t head,
-	uint32_t vnet_len)
-{
-	struct unm_segment s;
-	uint32_t n;
-
-	for (n = 0; pos != head; n++) { /* UNM_GRO_SEGS turns at most */
-		const struct netmap_slot v = unm_slot_load(&r->ring->slot[pos]);
-		const uint8_t *data = unm_slot_data(r, &v);
-
-		if (data == NULL || (v.flags & (NS_MOREFRAG | NS_INDIRECT)) ||
-			!parse_segment(&s, data, v.len, vnet_len))
-			break;
-		if (n == 0)
-			unm_gro_begin(&x->gro, &s);
-		else if (!unm_gro_add(&x->gro, &s))
-			break;
-		hold(x, &s);
-		pos = unm_pos_next(pos, r->num_slots);
-	}
-	if (n < 2)
-		x->gro.n = 0;
-	return n;
+	hold(x, s);
+	return true;
 }
 
 void
@@ -126,11 +95,12 @@ unm_super_tx_one(struct unm_super_tx *x, const uint8_t *data, uint32_t len)
 	struct unm_segment s;
 
 	unm_segment_parse(&s, data, len);
-	if (x->gro.n == 0 || !unm_gro_add(&x->gro, &s)) {
-		unm_super_tx_flush(x);
-		unm_gro_begin(&x->gro, &s);
-	}
-	hold(x, &s);
+	if (x->is_summed)
+		s.is_partial = false;
+	if (unm_super_tx_add(x, &s))
+		return;
+	unm_super_tx_flush(x);
+	(void)unm_super_tx_add(x, &s); /* the first one always */
 }
 
 void
