@@ -196,6 +196,7 @@ def new_port(server):
             while time.monotonic() < deadline:
                 a.send_frame(v.make_frame(src=0x33))
                 assert a.tx.get_used(WAIT_S) is not None, "a frame was not taken"
+                time.sleep(0.02)  # c gets them too, and is not to lose a neighbour's for want of room
         finally:
             server.daemon.proc.send_signal(signal.SIGCONT)
     a.close()
