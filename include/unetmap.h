@@ -109,6 +109,16 @@ int unetmap_get_rx_counters(int fd, struct unetmap_rx_counters *out);
 int unetmap_sleeps_in_poll(void);
 
 /**
+ * unetmap_wait_at_most() - how long this process waits for netmapd where it moves packets
+ * @ms: not 0; 2000 if nothing is said
+ *
+ * A sync may need the memory of a port that it has not sent to before, and asks netmapd. One that is
+ * stopped, or far too busy, does not answer in time; then packets to that port are lost until it does,
+ * and there is no more waiting meanwhile. Thread: any. Errors: EINVAL.
+ */
+int unetmap_wait_at_most(unsigned int ms);
+
+/**
  * unetmap_hang_up() - for a program that is about to end: no request to netmapd waits any more
  *
  * Closing ports may take requests, and a netmapd that is stopped does not answer them for 20 s each.

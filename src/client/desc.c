@@ -64,7 +64,8 @@ env_lock_stuck(const struct unm_seg *seg, uint32_t kring, uint32_t word)
 {
 	const struct unm_msg_lock_stuck msg = {seg->uid, kring, word};
 	struct unm_call c = {.type = UNM_MSG_LOCK_STUCK,
-		.flags = UNM_CALL_NOWAIT | UNM_CALL_BRIEF,
+		.flags = UNM_CALL_NOWAIT,
+		.patience = unm_session_patience(),
 		.body = &msg,
 		.body_len = sizeof(msg)};
 

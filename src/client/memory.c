@@ -193,28 +193,34 @@ region_ref_uid(uint64_t uid)
 	return r == NULL ? NULL : &r->region;
 }
 
-struct unm_region *
-unm_memory_region_get_uid(uint64_t uid)
+int
+unm_memory_region_get_uid(uint64_t uid, bool may_wait, struct unm_region **out)
 {
 	struct unm_msg_get_region req = {.info.uid = uid}, ans;
 	struct unm_call c = {.type = UNM_MSG_GET_REGION,
-		.flags = UNM_CALL_NOWAIT | UNM_CALL_BRIEF,
+		.flags = may_wait ? 0 : UNM_CALL_NOWAIT,
+		.patience = may_wait ? 0 : unm_session_patience(),
 		.body = &req,
 		.body_len = sizeof(req),
 		.ans = &ans,
 		.ans_size = sizeof(ans)};
-	struct unm_region *known = region_ref_uid(uid);
 	struct unm_mregion *r = NULL;
+	int err;
 
-	if (known != NULL)
-		return known;
-	if (unm_session_call(&c) < 0)
-		return NULL;
+	*out = region_ref_uid(uid);
+	if (*out != NULL)
+		return 0;
+	err = unm_session_call(&c);
+	if (err < 0)
+		return may_wait ? err : -EAGAIN; /* whatever it is, another session may know */
 	if (c.error < 0 || c.n_ans_fds != 1 || c.ans_len != sizeof(ans) || ans.info.uid != uid) {
 		unm_call_close_fds(&c, 0);
-		return NULL;
+		return c.error < 0 ? c.error : -EPROTO;
 	}
-	return unm_memory_region(&r, &ans.info, c.ans_fds[0], -1) == 0 ? &r->region : NULL;
+	err = unm_memory_region(&r, &ans.info, c.ans_fds[0], -1);
+	if (err == 0)
+		*out = &r->region;
+	return err;
 }
 
 static int

@@ -48,7 +48,7 @@ void unm_memory_region_put(struct unm_mregion *r);
 void unm_memory_segment_put(struct unm_mseg *s);
 
 /* Callbacks of unm_env: by uid, asking netmapd if we don't have it. */
-struct unm_region *unm_memory_region_get_uid(uint64_t uid);
+int unm_memory_region_get_uid(uint64_t uid, bool may_wait, struct unm_region **out);
 void unm_memory_region_put_view(struct unm_region *region);
 
 /**

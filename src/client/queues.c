@@ -13,7 +13,8 @@ unm_queues_get(const struct unm_seg *seg, uint32_t port, uint32_t gen, int *fds,
 {
 	const struct unm_msg_get_queues req = {.seg_uid = seg->uid, .port = port, .port_gen = gen};
 	struct unm_call c = {.type = UNM_MSG_GET_QUEUES,
-		.flags = UNM_CALL_NOWAIT | UNM_CALL_BRIEF,
+		.flags = UNM_CALL_NOWAIT,
+		.patience = unm_session_patience(),
 		.body = &req,
 		.body_len = sizeof(req)};
 	unsigned int i;

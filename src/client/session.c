@@ -41,19 +41,18 @@
 #define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
 #define FIRST_NAP_US   1000
 #define LONGEST_NAP_US 50000
-#define BRIEF_MS       100 /* of the data path's patience; a busy netmapd takes a few */
-#define MOST_LATE      8   /* questions whose answers nobody waits for any more */
+#define SLICE_MS       200 /* after which who waits looks whether all is over */
 #define N_TRIES	       3   /* netmapd dying again and again while we ask */
 
 static struct {
-	int fd;		     /* -1: NONE */
-	uint64_t inode;	     /* of the socket: the number may be taken from us behind our back */
-	uint32_t seq;	     /* of the last request */
-	unsigned int n_late; /* answers still to come that nobody waits for */
+	int fd;		/* -1: NONE */
+	uint64_t inode; /* of the socket: the number may be taken from us behind our back */
+	uint32_t seq;	/* of the last request */
+	bool is_late;	/* an answer is still to come that nobody waits for */
 	/* Read without the lock */
-	bool is_slow;	   /* an answer has been owed for longer than BRIEF_MS */
-	bool is_over;	   /* unm_session_hang_up() */
-	uint64_t instance; /* netmapd's, 0 = never connected */
+	uint64_t silent_ms; /* since when netmapd owes an answer; 0: it does not */
+	bool is_over;	    /* unm_session_hang_up() */
+	uint64_t instance;  /* netmapd's, 0 = never connected */
 	enum unm_instance which;
 	bool is_managed;  /* somebody else starts the next one: UNM_HELLOF_SYSTEM, _ELSEWHERE */
 	bool is_isolated; /* the other end is a broker */
@@ -64,6 +63,7 @@ static struct {
 } session = {.fd = -1};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned int patience_ms = UNM_PATIENCE_DEFAULT;
 static int (*restore_hook)(void);
 static void (*loss_hook)(void);
 
@@ -144,41 +144,71 @@ drop_session(void)
 	close_session();
 }
 
-/* Return: 0 there is an answer; -ETIMEDOUT, -errno. */
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Until when to wait for netmapd. */
+static uint64_t
+deadline(unsigned int patience)
+{
+	const uint64_t silent = UNM_READ_ONCE(session.silent_ms), now = now_ms();
+
+	if (patience == 0)
+		return now + ANSWER_MS;
+	return (silent != 0 ? silent : now) + patience;
+}
+
+/* Return: 0 there is an answer; -ETIMEDOUT not until @end_ms, -EIO all is over, -errno. */
 static int
-await_answer(int ms)
+await_answer(uint64_t end_ms)
 {
 	struct pollfd pfd = {session.fd, POLLIN, 0};
-	const int n = UNM_REAL(poll)(&pfd, 1, ms);
 
-	if (n < 0)
-		return -errno;
-	if (__atomic_load_n(&session.is_over, __ATOMIC_SEQ_CST))
-		return -EIO;
-	UNM_WRITE_ONCE(session.is_slow, n == 0);
-	return n == 0 ? -ETIMEDOUT : 0;
+	for (;;) { /* bounded by the deadline */
+		const uint64_t now = now_ms();
+		const uint64_t left = now < end_ms ? end_ms - now : 0;
+		const int n = UNM_REAL(poll)(&pfd, 1, left < SLICE_MS ? (int)left : SLICE_MS);
+
+		if (n < 0)
+			return -errno;
+		if (n > 0) {
+			UNM_WRITE_ONCE(session.silent_ms, 0);
+			return 0;
+		}
+		if (UNM_READ_ONCE(session.is_over))
+			return -EIO;
+		if (left == 0)
+			return -ETIMEDOUT;
+	}
 }
 
 /* Throw away what comes too late. Return: 0, or -errno as exchange(). */
 static int
-catch_up(unsigned int flags)
+catch_up(unsigned int patience)
 {
 	int fds[UNM_PROTO_MAXFDS];
 	unsigned int i, n = 0;
+	int err;
 
-	for (; session.n_late > 0; session.n_late--) { /* at most MOST_LATE */
-		int err = await_answer(flags & UNM_CALL_BRIEF ? 0 : ANSWER_MS);
-
-		if (err == -ETIMEDOUT && (flags & UNM_CALL_BRIEF))
-			return -EAGAIN;
-		if (err == 0)
-			err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), fds, &n,
-				MSG_DONTWAIT);
-		if (err < 0 && err != -EMFILE)
-			return err;
-		for (i = 0; err == 0 && i < n; i++)
-			UNM_RAW_CLOSE(fds[i]);
-	}
+	if (!session.is_late)
+		return 0;
+	err = await_answer(deadline(patience));
+	if (err == -ETIMEDOUT && patience > 0)
+		return -EAGAIN;
+	if (err == 0)
+		err = unm_proto_recv(
+			session.fd, session.buf, sizeof(session.buf), fds, &n, MSG_DONTWAIT);
+	if (err < 0 && err != -EMFILE)
+		return err;
+	for (i = 0; err == 0 && i < n; i++)
+		UNM_RAW_CLOSE(fds[i]);
+	session.is_late = false;
 	return 0;
 }
 
@@ -199,20 +229,20 @@ exchange(struct unm_call *c)
 	c->ans_len = 0;
 	if (inode_of(session.fd) != session.inode)
 		return -EBADF;
-	err = catch_up(c->flags);
+	err = catch_up(c->patience);
 	if (err < 0)
 		return err;
 	req.seq = ++session.seq;
 	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
 	if (err < 0)
-		return err;
-	err = await_answer(BRIEF_MS);
-	if (err == -ETIMEDOUT && (c->flags & UNM_CALL_BRIEF) && session.n_late < MOST_LATE) {
-		session.n_late++;
+		return err == -EAGAIN ? -EIO : err; /* there is room for a question, always */
+	if (session.silent_ms == 0)
+		UNM_WRITE_ONCE(session.silent_ms, now_ms());
+	err = await_answer(deadline(c->patience));
+	if (err == -ETIMEDOUT && c->patience > 0) {
+		session.is_late = true;
 		return -EAGAIN;
 	}
-	if (err == -ETIMEDOUT)
-		err = await_answer(ANSWER_MS - BRIEF_MS);
 	if (err < 0)
 		return err;
 	err = unm_proto_recv(session.fd, session.buf, sizeof(session.buf), c->ans_fds,
@@ -343,7 +373,8 @@ connect_to(const char *path)
 
 	if (sa == NULL)
 		return -ENOENT; /* the program goes by others only */
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* A netmapd that is stopped has a full queue in the end, and does not keep us in it. */
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0) {
@@ -370,9 +401,9 @@ try_instance(enum unm_instance which)
 	err = connect_to(session.path);
 	if (err < 0)
 		return err;
-	__atomic_store_n(&session.fd, err, __ATOMIC_SEQ_CST); /* before is_over is read */
+	session.fd = err;
 	session.inode = inode_of(session.fd);
-	session.n_late = 0;
+	session.is_late = false;
 	err = say_hello();
 	if (err == 0 && before != 0 && session.instance != before)
 		err = restore();
@@ -390,15 +421,6 @@ static bool
 is_absent(int err)
 {
 	return err == -ENOENT || err == -ECONNREFUSED;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 /* Is it for us to start one at @which, where nobody is? */
@@ -510,7 +532,7 @@ nap(long us)
 
 /* Have a live session. With the lock held (given up while napping). */
 static int
-ensure(unsigned int flags)
+ensure(const struct unm_call *c)
 {
 	const bool was_connected = session.instance != 0;
 	const uint64_t deadline = now_ms() + AWAY_MS + (session.is_by_hand ? BY_HAND_MS : 0);
@@ -519,34 +541,37 @@ ensure(unsigned int flags)
 
 	for (;;) { /* bounded by the deadline */
 		enum unm_instance absent;
-		bool died; /* after it took the connection: the next try finds nobody, or its successor */
+		/* It died after it took the connection, or its queue is full: try again */
+		bool comes;
 		int err;
 
-		if (__atomic_load_n(&session.is_over, __ATOMIC_SEQ_CST))
+		if (UNM_READ_ONCE(session.is_over))
 			return -EIO;
 		if (session.fd >= 0)
 			return 0;
-		if (flags & UNM_CALL_BRIEF)
+		if (c->patience > 0)
 			return -EAGAIN; /* the control thread brings it back */
 		err = try_all(&absent);
 		if (err == 0)
 			return 0;
-		if (flags & UNM_CALL_NOWAIT)
+		if (c->flags & UNM_CALL_NOWAIT)
 			return err;
-		died = err == -ECONNRESET || err == -EPIPE;
+		comes = err == -ECONNRESET || err == -EPIPE || err == -EAGAIN;
 		if (absent != UNM_INSTANCE_N && !started) {
 			started = true;
 			if (start_netmapd(absent) < 0)
 				return -ENOENT;
-		} else if (!died && !started && !was_connected) {
+		} else if (!comes && !started && !was_connected) {
 			if (is_absent(err) && !explain_absence(session.path))
 				unm_set_error("no netmapd is running (start it, or let this "
 					      "program start one: see netmap(4))");
 			return is_absent(err) ? -ENOENT : err;
-		} else if (!died && !is_absent(err) && absent == UNM_INSTANCE_N) {
+		} else if (!comes && !is_absent(err) && absent == UNM_INSTANCE_N) {
 			return err; /* else the one that was started has not come yet */
 		}
 		if (now_ms() > deadline) {
+			if (err == -EAGAIN)
+				return explain_silence(-ETIMEDOUT);
 			explain_timeout(started);
 			return is_absent(err) ? -ENOENT : -EIO;
 		}
@@ -555,25 +580,21 @@ ensure(unsigned int flags)
 	}
 }
 
-/* Return: false: somebody else asks, and has no answer. */
+/* Return: false: somebody else asks, and has had no answer for too long. */
 static bool
-lock_for(unsigned int flags)
+lock_for(unsigned int patience)
 {
 	struct timespec t;
+	uint64_t end_ms;
 
-	if (!(flags & UNM_CALL_BRIEF)) {
+	if (patience == 0) {
 		pthread_mutex_lock(&lock);
 		return true;
 	}
-	if (UNM_READ_ONCE(session.is_slow))
-		return pthread_mutex_trylock(&lock) == 0;
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_nsec += BRIEF_MS * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return pthread_mutex_timedlock(&lock, &t) == 0;
+	end_ms = deadline(patience);
+	t.tv_sec = (time_t)(end_ms / 1000);
+	t.tv_nsec = (long)(end_ms % 1000) * 1000000;
+	return pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &t) == 0;
 }
 
 int
@@ -585,14 +606,14 @@ unm_session_call(struct unm_call *c)
 	if (!unm_process_is_ours())
 		return -EIO; /* a vforked child has nothing to ask */
 	if (!unm_control_runs())
-		c->flags &= ~UNM_CALL_BRIEF; /* nobody would bring the session back */
+		c->patience = 0; /* nobody would bring the session back */
 	unm_quiet_begin(&quiet);
-	if (!lock_for(c->flags)) {
+	if (!lock_for(c->patience)) {
 		unm_quiet_end(&quiet);
 		return -EAGAIN;
 	}
 	for (i = 0; i < N_TRIES; i++) {
-		err = ensure(c->flags);
+		err = ensure(c);
 		if (err < 0)
 			break;
 		err = exchange(c);
@@ -615,6 +636,7 @@ unm_session_call(struct unm_call *c)
 uint32_t
 unm_session_slot(void)
 {
+	const struct unm_call nothing = {.flags = UNM_CALL_NOWAIT};
 	struct unm_quiet quiet;
 	uint32_t slot;
 
@@ -623,7 +645,7 @@ unm_session_slot(void)
 	unm_quiet_begin(&quiet);
 	pthread_mutex_lock(&lock);
 	if (unm_process_page->slot == 0) {
-		ensure(UNM_CALL_NOWAIT);
+		ensure(&nothing);
 		unm_control_start();
 	}
 	slot = unm_process_page->slot;
@@ -656,6 +678,8 @@ unm_session_revive(bool may_start)
 	enum unm_instance absent;
 	int err = 0;
 
+	if (UNM_READ_ONCE(session.is_over))
+		return -EIO;
 	pthread_mutex_lock(&lock);
 	pfd.fd = session.fd;
 	if (session.fd >= 0 && UNM_REAL(poll)(&pfd, 1, 0) != 0)
@@ -669,21 +693,29 @@ unm_session_revive(bool may_start)
 	return err;
 }
 
+unsigned int
+unm_session_patience(void)
+{
+	return UNM_READ_ONCE(patience_ms);
+}
+
+void
+unm_session_set_patience(unsigned int ms)
+{
+	UNM_WRITE_ONCE(patience_ms, ms);
+}
+
+/* Who waits sees it within a slice. */
 void
 unm_session_hang_up(void)
 {
-	int fd;
-
-	__atomic_store_n(&session.is_over, true, __ATOMIC_SEQ_CST);
-	fd = __atomic_load_n(&session.fd, __ATOMIC_SEQ_CST);
-	if (fd >= 0)
-		shutdown(fd, SHUT_RDWR); /* whoever waits for an answer there, wakes up */
+	UNM_WRITE_ONCE(session.is_over, true);
 }
 
 void
 unm_session_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	session.is_slow = false;
+	session.silent_ms = 0;
 	close_session(); /* the socket is our parent's: a copy here would hide its death */
 }

@@ -15,18 +15,21 @@
 
 #include "shm/proto.h"
 
-/* struct unm_call.flags */
 #define UNM_CALL_NOWAIT 1u /* fail at once when netmapd is away */
-/*
- * The data path asks: besides, wait for a moment only (100 ms), and not at all while netmapd owes an answer for longer than
- * that: -EAGAIN. An answer that comes later is thrown away.
- */
-#define UNM_CALL_BRIEF 2u
+
+/* How long the data path waits for netmapd, in ms: for a wake-up, which can be given later, and for all else. */
+#define UNM_PATIENCE_WAKE    100u
+#define UNM_PATIENCE_DEFAULT 2000u
 
 /* One question and its answer. */
 struct unm_call {
 	uint16_t type; /* enum unm_msg_type */
 	unsigned int flags;
+	/*
+	 * ms of silence of netmapd after which there is no more waiting: -EAGAIN. An answer that comes
+	 * later is thrown away. 0: as long as any answer may take
+	 */
+	unsigned int patience;
 	const void *body;
 	size_t body_len;
 	const int *fds; /* sent; stay the caller's */
@@ -46,7 +49,8 @@ struct unm_call {
  *
  * Blocks (without UNM_CALL_NOWAIT: up to about 5 s for a netmapd that is away, then for its answer). Thread: any. Return: 0
  * there is an answer, its own error being in @c->error; -ENOENT no netmapd, -EACCES or -EPERM refused, -EPROTO other
- * version, -EIO it went away or does not answer, -EAGAIN with UNM_CALL_BRIEF. A sentence for the user is in unm_last_error().
+ * version, -EIO it went away or does not answer, -EAGAIN it has no room for us, or
+ * @c->patience is over. A sentence for the user is in unm_last_error().
  */
 int unm_session_call(struct unm_call *c);
 
@@ -90,6 +94,10 @@ int unm_session_fd(void);
  * Return: 0 connected, else -errno.
  */
 int unm_session_revive(bool may_start);
+
+/* What the data path's patience is in this process, in ms (not 0); UNM_PATIENCE_DEFAULT at first. Any thread. */
+unsigned int unm_session_patience(void);
+void unm_session_set_patience(unsigned int ms);
 
 /**
  * unm_session_hang_up() - for a process that is about to end: no request waits any more

@@ -113,6 +113,17 @@ unetmap_seal_address(const char *path)
 	return unm_sealed_make(path != NULL ? path : unm_session_path());
 }
 
+int
+unetmap_wait_at_most(unsigned int ms)
+{
+	if (ms == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	unm_session_set_patience(ms);
+	return 0;
+}
+
 void
 unetmap_hang_up(void)
 {

@@ -31,6 +31,7 @@
 #include "shm/atomic.h"
 
 #define N_ENTRIES 1024u
+#define N_DEBTS	  UNM_SEG_NBINDINGS /* all that there can be on a switch */
 
 struct entry {
 	uint32_t seq; /* odd while the fields below change. W: holder of @lock, as all of it */
@@ -49,7 +50,7 @@ struct debt {
 };
 
 static struct entry entries[N_ENTRIES];
-static struct debt debts[N_ENTRIES]; /* under @lock */
+static struct debt debts[N_DEBTS]; /* under @lock */
 static unsigned int n_debts;
 static uint32_t n_usable; /* power of two; 0: not decided yet */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -98,23 +99,28 @@ retire_fd(int fd)
 		unm_control_kick();
 }
 
-/* @was_answered: set; false: netmapd had nothing to say, or nobody to say it to */
+/* @was_answered: set; false: to be asked again, as no answer came or no room was for a descriptor */
 static int
-ask(const struct debt *d, unsigned int flags, bool *was_answered)
+ask(const struct debt *d, unsigned int patience, bool *was_answered)
 {
 	const struct unm_msg_get_wake req = {d->seg_uid, d->binding, d->gen};
-	struct unm_call c = {
-		.type = UNM_MSG_GET_WAKE, .flags = flags, .body = &req, .body_len = sizeof(req)};
-	int err = unm_session_call(&c);
+	struct unm_call c = {.type = UNM_MSG_GET_WAKE,
+		.flags = UNM_CALL_NOWAIT,
+		.patience = patience,
+		.body = &req,
+		.body_len = sizeof(req)};
+	int err = unm_session_call(&c), fd;
 
-	*was_answered = err == 0;
+	*was_answered = err == 0 && c.error != -EMFILE;
 	if (err < 0)
 		return err;
 	if (c.error < 0 || c.n_ans_fds != 1) {
 		unm_call_close_fds(&c, 0);
 		return c.error < 0 ? c.error : -EPROTO;
 	}
-	return unm_fd_internal(c.ans_fds[0]);
+	fd = unm_fd_internal(c.ans_fds[0]);
+	*was_answered = fd >= 0;
+	return fd;
 }
 
 /*
@@ -173,7 +179,7 @@ is_same(const struct debt *a, const struct debt *b)
 	return a->seg_uid == b->seg_uid && a->binding == b->binding && a->gen == b->gen;
 }
 
-/* Have the control thread give the signal. Full: that many have waited for netmapd in vain, and so will this one. */
+/* Have the control thread give the signal. */
 static void
 owe(const struct debt *d)
 {
@@ -186,7 +192,7 @@ owe(const struct debt *d)
 	for (i = 0; i < n_debts; i++)
 		if (is_same(&debts[i], d))
 			break;
-	is_new = i == n_debts && n_debts < N_ENTRIES;
+	is_new = i == n_debts && n_debts < N_DEBTS;
 	if (is_new)
 		debts[n_debts++] = *d;
 	pthread_mutex_unlock(&lock);
@@ -204,7 +210,7 @@ unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
 
 	if (fd >= 0)
 		return fd;
-	fd = ask(&d, UNM_CALL_NOWAIT | UNM_CALL_BRIEF, &was_answered);
+	fd = ask(&d, UNM_PATIENCE_WAKE, &was_answered);
 	if (fd >= 0)
 		keep(&d, fd);
 	else if (!was_answered)
@@ -229,42 +235,54 @@ next_debt(struct debt *d)
 	return any;
 }
 
-/* With the lock held. */
-static void
+/* With the lock held. Return: how many there were. */
+static unsigned int
 remove_debts(uint64_t seg_uid, const struct debt *only)
 {
-	unsigned int i, n = 0;
+	unsigned int i, n = 0, had = n_debts;
 
-	for (i = 0; i < n_debts; i++)
+	for (i = 0; i < had; i++)
 		if (only != NULL ? !is_same(&debts[i], only) : debts[i].seg_uid != seg_uid)
 			debts[n++] = debts[i];
 	n_debts = n;
+	return had - n;
+}
+
+/* Give the signal, unless its segment has gone meanwhile. */
+static void
+pay(const struct debt *d, int fd)
+{
+	const uint64_t one = 1;
+	struct unm_quiet quiet;
+	bool is_owed;
+	int old = fd;
+
+	unm_quiet_begin(&quiet);
+	pthread_mutex_lock(&lock);
+	is_owed = remove_debts(d->seg_uid, d) > 0;
+	if (is_owed && fd >= 0) {
+		(void)!UNM_RAW_WRITE(fd, &one, sizeof(one)); /* full counter: it is awake anyway */
+		old = replace(entry_of(d->seg_uid, d->binding), d->seg_uid, d->binding, d->gen, fd);
+	}
+	pthread_mutex_unlock(&lock);
+	unm_quiet_end(&quiet);
+	if (old >= 0)
+		retire_fd(old);
 }
 
 bool
 unm_wake_pay(void)
 {
-	const uint64_t one = 1;
-	struct unm_quiet quiet;
 	unsigned int left;
 	struct debt d;
 
-	for (left = N_ENTRIES; left > 0 && next_debt(&d); left--) {
+	for (left = N_DEBTS; left > 0 && next_debt(&d); left--) {
 		bool was_answered;
-		const int fd = ask(&d, UNM_CALL_NOWAIT, &was_answered);
+		const int fd = ask(&d, 0, &was_answered);
 
 		if (!was_answered)
 			return false;
-		unm_quiet_begin(&quiet);
-		pthread_mutex_lock(&lock);
-		remove_debts(d.seg_uid, &d);
-		pthread_mutex_unlock(&lock);
-		unm_quiet_end(&quiet);
-		if (fd >= 0) {
-			(void)!UNM_RAW_WRITE(
-				fd, &one, sizeof(one)); /* full counter: it is awake anyway */
-			keep(&d, fd);
-		}
+		pay(&d, fd);
 	}
 	return true;
 }
@@ -281,7 +299,7 @@ unm_wake_cache_forget(uint64_t seg_uid)
 		if (entries[i].seg_uid == seg_uid) {
 			retire_fd(replace(&entries[i], 0, 0, 0, -1));
 		}
-	remove_debts(seg_uid, NULL);
+	(void)remove_debts(seg_uid, NULL);
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
 }

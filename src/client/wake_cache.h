@@ -12,7 +12,7 @@ struct unm_seg;
  * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
  *
  * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE
- * the binding is gone, else -errno: netmapd does not answer in time (100 ms at most, and not that
+ * the binding is gone, else -errno: netmapd does not answer in time (UNM_PATIENCE_WAKE, and not that
  * again before it has answered), and the control thread will give the signal instead.
  */
 int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "daemon/bitmap.h"
+#include "daemon/memcg.h"
+
+#define LARGE (1u << 20) /* bytes; asking costs as much as committing some 100 KiB */
 
 static uint32_t
 n_chunks(const struct unm_commit *c)
@@ -53,6 +56,10 @@ commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason 
 			"out of memory: netmapd may use %llu MiB; raise [limits] memory_mib in "
 			"netmapd.conf",
 			(unsigned long long)(b->limit >> 20));
+	if (len >= LARGE && len > unm_memcg_room())
+		return unm_fail(why, -ENOMEM,
+			"out of memory: netmapd's memory cgroup has no room for another %llu MiB",
+			(unsigned long long)(len >> 20));
 	do {
 		ret = fallocate(c->fd, 0, (off_t)(c->file_ofs + ofs), (off_t)len);
 	} while (ret < 0 && errno == EINTR);

@@ -4,7 +4,8 @@
  *
  * A region is sparse. A page that can't be had when a client first touches it would be a SIGBUS in
  * that client, so the pages of an object are reserved with fallocate() before it is handed out, in
- * chunks, since a system call per buffer would make registration slow. Committed chunks stay until
+ * chunks, since a system call per buffer would make registration slow. What the memory cgroup has no
+ * room for is refused before, as the kernel would kill instead (memcg.h). Committed chunks stay until
  * the region is emptied.
  */
 #ifndef UNM_DAEMON_COMMIT_H

@@ -33,7 +33,7 @@ unm_max_rx_slots(uint32_t n_rings)
 {
 	const uint32_t share = UNM_RING_MAX_SLOTS / n_rings;
 
-	return share > UNM_PORT_MAX_SLOTS ? share : UNM_PORT_MAX_SLOTS;
+	return share > UNM_MIN_SLOTS ? share : UNM_MIN_SLOTS;
 }
 
 void

@@ -33,10 +33,11 @@ struct unm_cap;
 
 struct unm_cap_opts {
 	const char *name;
-	uint32_t n_slots; /* of a receive ring, a wish; 0: as many as memory and the port allow */
 	uint32_t
-		most_slots; /* bounds that, for who captures from many ports; 0: UNM_CAP_MAX_SLOTS */
-	bool monitor_only;  /* as if the name had /rt: never open the port itself */
+		n_slots; /* of each receive ring, a wish; 0: as many as memory and the port allow */
+	uint32_t
+		most_slots; /* of all rings, bounds that, for who captures from many ports; 0: no bound */
+	bool monitor_only; /* as if the name had /rt: never open the port itself */
 };
 
 struct unm_cap_frame {

@@ -162,22 +162,45 @@ default_slots(void)
 	return n;
 }
 
-/* As open_with(), with as many slots as wanted and possible. */
+static uint32_t
+count_rings(const struct nmport_d *d)
+{
+	return (uint16_t)(d->last_rx_ring - d->first_rx_ring + 1);
+}
+
+/* As open_with(), or with fewer slots where there is no memory for so many, which @n_slots then says. */
+static int
+open_smaller(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, uint32_t *n_slots,
+	char *why)
+{
+	int ret = open_with(c, opts, flags, *n_slots, why);
+
+	while (ret == -ENOMEM && *n_slots > FEWEST_SLOTS) {
+		*n_slots /= 2;
+		ret = open_with(c, opts, flags, *n_slots, why);
+	}
+	return ret;
+}
+
+/* The same with as many slots as wanted and possible; those of several rings together, unless they are wanted. */
 static int
 try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
 {
-	uint32_t n = opts->n_slots != 0 ? opts->n_slots : default_slots();
 	const uint32_t most = opts->most_slots != 0 ? opts->most_slots : UNM_CAP_MAX_SLOTS;
+	uint32_t n = opts->n_slots != 0 ? opts->n_slots : default_slots(), share;
 	int ret;
 
 	if (n > most)
 		n = most;
-	ret = open_with(c, opts, flags, n, why);
-	while (ret == -ENOMEM && n > FEWEST_SLOTS) {
-		n /= 2;
-		ret = open_with(c, opts, flags, n, why);
-	}
-	return ret;
+	ret = open_smaller(c, opts, flags, &n, why);
+	if (ret < 0 || opts->n_slots != 0 || count_rings(c->port) < 2)
+		return ret;
+	share = n / count_rings(c->port); /* only known now */
+	if (c->port->reg.nr_rx_slots <= share || share == 0)
+		return 0;
+	nmport_close(c->port);
+	c->port = NULL;
+	return open_with(c, opts, flags, share, why);
 }
 
 /* Does the name itself ask for a monitor? Return: 1, 0, or negative errno with @why. */
@@ -279,7 +302,7 @@ static int
 view_rings(struct unm_cap *c, const char *name, char *why)
 {
 	const struct nmport_d *d = c->port;
-	const uint32_t n = (uint16_t)(d->last_rx_ring - d->first_rx_ring + 1);
+	const uint32_t n = count_rings(d);
 	uint32_t i, buf_size = 0;
 
 	if (n == 0) {

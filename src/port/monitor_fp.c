@@ -356,9 +356,10 @@ monitor_open(struct unm_bport *bp)
 
 	if (!watched_info(bp, &info))
 		return 0;
-	region = bp->env->region_get(UNM_READ_ONCE(bp->seg->ports[info.port].region_uid));
-	if (region == NULL)
-		return -ENOMEM;
+	err = bp->env->region_get(
+		UNM_READ_ONCE(bp->seg->ports[info.port].region_uid), true, &region);
+	if (err < 0)
+		return err;
 	info.nifp_ofs = region->info.if_ofs; /* not used */
 	err = unm_bport_open(&watched, bp->env, bp->seg, region, &info, bp->fds);
 	if (err != 0) {

@@ -193,13 +193,15 @@ tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	const uint32_t hdr_len = header_len(r);
 	struct unm_super_tx x = {.fd = r->fd,
 		.hdr_len = hdr_len > 0 ? hdr_len : UNM_VNET_HDR_MAX,
+		.is_summed = true, /* without headers */
 		.gro = {.keeps_ids = true}};
 	uint32_t pos = unm_own_hwcur(r);
 	uint64_t pkts = 0, bytes = 0;
 
 	while (pos != head) { /* each turn takes slots or ends */
 		uint64_t len = 0;
-		uint32_t taken = send_run(r, &x, pos, head, hdr_len);
+		/* Once they are refused, as the interface is down, frames go one by one. */
+		uint32_t taken = x.error == 0 ? send_run(r, &x, pos, head, hdr_len) : 0;
 
 		if (taken == 0) {
 			taken = send_frame(r, pos, head, hdr_len, &len);

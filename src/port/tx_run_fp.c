@@ -9,7 +9,8 @@
  * say of its checksum what it looks like.
  */
 static bool
-parse_segment(struct unm_segment *s, const uint8_t *data, uint32_t len, uint32_t vnet_len)
+parse_segment(
+	struct unm_segment *s, const uint8_t *data, uint32_t len, uint32_t vnet_len, bool is_summed)
 {
 	const uint8_t flags = vnet_len > 0 ? UNM_READ_ONCE(data[0]) : 0;
 
@@ -17,6 +18,8 @@ parse_segment(struct unm_segment *s, const uint8_t *data, uint32_t len, uint32_t
 		!unm_segment_is_tcp(data + vnet_len, len - vnet_len))
 		return false;
 	unm_segment_parse(s, data + vnet_len, len - vnet_len);
+	if (vnet_len == 0 && is_summed)
+		s->is_partial = false;
 	return vnet_len == 0 || s->is_partial == ((flags & UNM_VNET_F_NEEDS_CSUM) != 0);
 }
 
@@ -32,7 +35,8 @@ unm_tx_run(struct unm_super_tx *x, const struct unm_bring *r, uint32_t pos, uint
 		const uint8_t *data = unm_slot_data(r, &v);
 
 		if (data == NULL || (v.flags & (NS_MOREFRAG | NS_INDIRECT)) ||
-			!parse_segment(&s, data, v.len, vnet_len) || !unm_super_tx_add(x, &s))
+			!parse_segment(&s, data, v.len, vnet_len, x->is_summed) ||
+			!unm_super_tx_add(x, &s))
 			break;
 		pos = unm_pos_next(pos, r->num_slots);
 	}

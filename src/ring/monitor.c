@@ -2,12 +2,14 @@
 /* Following the list of a ring's monitors: the slow half of monitor.h. */
 #include "ring/monitor.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shm/clock.h"
 
 #define RETRY_NS UINT64_C(1000000000)
+#define AGAIN_NS UINT64_C(10000000) /* netmapd is late */
 
 /* The monitor rings in the list of @kring_idx. Return: how many. */
 static uint32_t
@@ -33,14 +35,19 @@ follow_list(const struct unm_seg *seg, uint32_t kring_idx, uint32_t *out)
 static void
 view_map(struct unm_mon_view *v, const struct unm_mons *m, const struct unm_seg_port *e)
 {
-	v->region = m->env->region_get(e->region_uid);
+	const int err = m->env->region_get(e->region_uid, false, &v->region);
+
+	if (err < 0)
+		v->region = NULL;
 	if (v->region != NULL && unm_region_check(&v->region->info) == 0)
 		v->ring = unm_region_ring(v->region, v->kring, 2, &v->num_slots);
 	if (v->region != NULL && v->ring == NULL) {
 		m->env->region_put(v->region);
 		v->region = NULL;
 	}
-	v->retry_ns = v->region == NULL ? unm_now_coarse_ns() + RETRY_NS : 0;
+	v->retry_ns = v->region == NULL
+			      ? unm_now_coarse_ns() + (err == -EAGAIN ? AGAIN_NS : RETRY_NS)
+			      : 0;
 }
 
 /* Take what is known of the ring from the old views, with the region's reference. */

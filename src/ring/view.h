@@ -82,10 +82,11 @@ struct unm_env {
 	 */
 	uint32_t (*slot)(void);
 	/*
-	 * Map the region @uid, or take another reference. NULL: not to be had (netmapd away, region
-	 * gone).
+	 * Map the region @uid, or take another reference. Return: 0; -EAGAIN netmapd can't be asked now,
+	 * or does not answer in time (@may_wait: it has all the time that it may take); -errno it is gone,
+	 * or can't be mapped.
 	 */
-	struct unm_region *(*region_get)(uint64_t uid);
+	int (*region_get)(uint64_t uid, bool may_wait, struct unm_region **out);
 	void (*region_put)(struct unm_region *region);
 	/*
 	 * Eventfd that wakes a binding; stays the client's, who caches it. Negative errno if it

@@ -2,6 +2,7 @@
 /* Making and dropping views of receivers: the slow half of peers.h. */
 #include "vale/peers.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "vale/vnet.h"
 
 #define RETRY_NS UINT64_C(1000000000)
+#define AGAIN_NS UINT64_C(10000000) /* netmapd is late */
 
 struct unm_peers *
 unm_peers_new(const struct unm_env *env, struct unm_seg *seg, uint32_t self)
@@ -194,8 +196,9 @@ struct unm_peer *
 unm_peers_map(struct unm_peers *t, uint32_t port)
 {
 	struct unm_seg_port e = {0};
-	struct unm_region *region;
+	struct unm_region *region = NULL;
 	struct unm_peer *p = NULL;
+	int err;
 
 	if (port >= t->seg->n_ports || port == t->self)
 		return NULL;
@@ -203,8 +206,8 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 		return NULL;
 	if (!read_entry(&t->seg->ports[port], &e))
 		return NULL;
-	region = entry_ok(&e, t->seg) ? t->env->region_get(e.region_uid) : NULL;
-	if (region != NULL) {
+	err = entry_ok(&e, t->seg) ? t->env->region_get(e.region_uid, false, &region) : -EINVAL;
+	if (err == 0) {
 		p = peer_new(t->seg, &e, port, region);
 		if (p != NULL)
 			take_queues(t, p, &e);
@@ -212,7 +215,7 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 			t->env->region_put(region);
 	}
 	if (p == NULL)
-		t->retry_ns[port] = unm_now_coarse_ns() + RETRY_NS;
+		t->retry_ns[port] = unm_now_coarse_ns() + (err == -EAGAIN ? AGAIN_NS : RETRY_NS);
 	t->peer[port] = p;
 	return p;
 }

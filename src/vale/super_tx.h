@@ -13,7 +13,7 @@
 
 /* What is to be written next: a frame, or segments that are being joined. All of it in use till then. */
 struct unm_super_tx {
-	int fd;		      /* the first four are set by the user; the rest begins with zeroes */
+	int fd; /* the first four, and gro.keeps_ids, are set by the user; all else begins with zeroes */
 	uint32_t hdr_len;     /* of the virtio-net header that the kernel takes there: 10 or 12 */
 	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused; NULL: not counted */
 	bool is_summed;	      /* checksums are as they are to be: none is left to be completed */

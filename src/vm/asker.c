@@ -12,6 +12,7 @@
 
 #define FIRST_PAUSE_MS	 50
 #define LONGEST_PAUSE_MS 1000
+#define LEAST_GAP_NS	 10000000 /* between two runs of a job */
 
 /* One for the process. All is under @lock. */
 static struct {
@@ -58,6 +59,9 @@ run(struct unm_ask *a)
 	is_done = a->fn(a);
 	pthread_mutex_lock(&asker.lock);
 	a->is_running = false;
+	a->not_before_ns = unm_now_ns() + LEAST_GAP_NS;
+	if (a->is_wanted)
+		a->due_ns = a->not_before_ns;
 	if (!is_done && !a->is_wanted) {
 		a->is_wanted = true;
 		a->due_ns = unm_now_ns() + a->pause_ms * UINT64_C(1000000);
@@ -143,7 +147,7 @@ unm_ask(struct unm_ask *a)
 		asker.jobs = a;
 	}
 	a->is_wanted = true;
-	a->due_ns = 0;
+	a->due_ns = a->not_before_ns;
 	a->pause_ms = FIRST_PAUSE_MS;
 	pthread_cond_broadcast(&asker.changed);
 	pthread_mutex_unlock(&asker.lock);

@@ -28,6 +28,7 @@ struct unm_ask {
 	struct unm_ask *next;
 	bool is_known, is_wanted, is_running;
 	uint64_t due_ns;
+	uint64_t not_before_ns; /* whoever wants it again and again does not keep netmapd busy */
 	unsigned int pause_ms;
 };
 

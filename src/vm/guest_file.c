@@ -5,19 +5,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+/*
+ * File systems whose pages come from memory or a disk of this machine. A list of those that are not would
+ * not do: what overlayfs has can be on any other, and who may make a user namespace can mount it.
+ */
+static bool
+is_answered_by_kernel(const struct statfs *fs)
+{
+	static const unsigned long known[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC,
+		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if ((unsigned long)fs->f_type == known[i])
+			return true;
+	return false;
+}
+
 /* Offsets and lengths of a mapping are multiples of this: a huge page on hugetlbfs. */
 static int
-get_page_size(int fd, uint64_t *page)
+get_page_size(int fd, bool is_foreign, uint64_t *page)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) != 0 || fs.f_type == FUSE_SUPER_MAGIC)
+	if (fstatfs(fd, &fs) != 0)
 		return -EINVAL;
+	if (is_foreign && !is_answered_by_kernel(&fs))
+		return -EMEDIUMTYPE;
 	*page = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (fs.f_type == HUGETLBFS_MAGIC)
 		*page = (uint64_t)fs.f_bsize;
@@ -32,9 +52,9 @@ check_file(int fd, uint64_t end, struct stat *st)
 	return st->st_size < 0 || (uint64_t)st->st_size < end ? -EINVAL : 0;
 }
 
-int
-unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,
-	struct unm_guest_guard *guard)
+static int
+map_file(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,
+	struct unm_guest_guard *guard, bool is_foreign)
 {
 	uint64_t page, start, end, map_size;
 	struct stat st;
@@ -45,7 +65,7 @@ unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t o
 		return -EINVAL;
 	err = check_file(fd, end, &st);
 	if (err == 0)
-		err = get_page_size(fd, &page);
+		err = get_page_size(fd, is_foreign, &page);
 	if (err < 0)
 		return err;
 	start = ofs & ~(page - 1);
@@ -71,6 +91,20 @@ unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t o
 		.dev = st.st_dev,
 		.ino = st.st_ino};
 	return 0;
+}
+
+int
+unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,
+	struct unm_guest_guard *guard)
+{
+	return map_file(out, fd, size, ofs, guard, true);
+}
+
+int
+unm_guest_file_map_ours(
+	struct unm_guest_file *out, int fd, uint64_t size, struct unm_guest_guard *guard)
+{
+	return map_file(out, fd, size, 0, guard, false);
 }
 
 void

@@ -4,8 +4,9 @@
  *
  * The ranges of a guard are a fixed array that the handler scans, as it runs only when something has
  * gone wrong. Each guard has its own, so that no NIC can take another's. An entry's start is published
- * last and cleared first, so a handler in another thread sees whole entries. Only what is async-signal-safe happens in the handler; mmap is called raw, as
- * libnetmap takes the place of the C library's.
+ * last and cleared first, so a handler in another thread sees whole entries. Only what is
+ * async-signal-safe happens in the handler; mmap is called raw, as libnetmap takes the place of the C
+ * library's.
  */
 #include "vm/guest_guard.h"
 

@@ -423,6 +423,7 @@ unm_net_reopen(struct unm_net *n, char *why)
 		memcpy(why, o->why, UNM_NET_WHY_SIZE);
 	free(o->net);
 	o->net = NULL;
+	n->is_missing = err != 0;
 	if (err != 0)
 		return err;
 	n->loss_is_told = false; /* it may be lost again before anybody has seen that it was back */
@@ -445,11 +446,16 @@ unm_net_set_link(struct unm_net *n, bool up)
 bool
 unm_net_link_has_changed(struct unm_net *n, bool *up)
 {
-	/* The bits are brought up to date by each sync. */
-	const uint32_t flags = n->port.lost ? 0 : n->port.ring[0].port->nifp->ni_flags;
+	if (n->port.lost) { /* as it was, until it turns out that the port can't be had */
+		*up = n->port_link_up && !n->is_missing;
+		n->is_off_switch = false;
+	} else {
+		/* The bits are brought up to date by each sync. */
+		const uint32_t flags = n->port.ring[0].port->nifp->ni_flags;
 
-	*up = !(flags & NI_LINK_DOWN);
-	n->is_off_switch = flags & NI_NO_SWITCH;
+		*up = !(flags & NI_LINK_DOWN);
+		n->is_off_switch = flags & NI_NO_SWITCH;
+	}
 	if (*up == n->port_link_up)
 		return false;
 	n->port_link_up = *up;

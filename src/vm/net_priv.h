@@ -127,6 +127,7 @@ struct unm_net {
 	bool link_up;
 	bool port_link_up; /* as last seen */
 	bool loss_is_told; /* the port is lost, and the loop knows */
+	bool is_missing;   /* besides, it could not be had again */
 	bool is_off_switch;
 	bool driver_ok;
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */

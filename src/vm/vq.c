@@ -54,7 +54,9 @@ unm_vq_break(struct unm_vq *q, const char *why)
 {
 	if (q->broken == NULL) {
 		q->broken = why;
-		unm_vm_log(q->name, "queue stopped: %s", why);
+		if (q->said != why) /* a front end may start it again and again */
+			unm_vm_log(q->name, "queue stopped: %s", why);
+		q->said = why;
 		if (!signal_front_end(q, q->err_fd))
 			q->err_fd = -1;
 	}

@@ -172,6 +172,7 @@ struct unm_vq {
 	struct unm_guest_mem *mem;
 	struct unm_vq_config c;
 	const char *broken; /* why; NULL: sound */
+	const char *said;   /* why it was broken last: has been logged */
 	bool running;
 	bool call_owed; /* a server before us may have died before it called the driver */
 	int call_fd, err_fd;

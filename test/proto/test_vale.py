@@ -27,7 +27,7 @@ def persistent_ports(daemon):
     u.expect(s.ctrl(c, u.VALE_NEWIF, "p0", newif(mem_id=77)).error, errno.EINVAL, "unknown region")
     r = s.ctrl(c, u.VALE_NEWIF, "p0", newif(slots=99999, rings=99))
     u.expect(r.error, 0, "newif")
-    u.expect(struct.unpack("<IIHHHH", r.body)[:4], (4096, 4096, 64, 64), "limits are silent")
+    u.expect(struct.unpack("<IIHHHH", r.body)[:4], (4096, 1024, 64, 64), "limits are silent")
     u.expect(s.ctrl(c, u.VALE_NEWIF, "p0", newif()).error, errno.EEXIST, "twice")
     u.expect(s.register(d, "vale0:p0").error, errno.EINVAL, "opened on a switch before it is attached")
     r = s.register(d, "p0")

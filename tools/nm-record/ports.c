@@ -15,7 +15,7 @@
 #include "client/conn.h"
 
 #define SEEK_PERIOD_MS 1000
-#define MOST_SLOTS     16384 /* of each port, as there may be many: 36 MB */
+#define MOST_SLOTS     16384 /* of all rings of a port, as there may be many ports: 36 MB */
 
 struct ports {
 	char *const *wanted; /* switches among them end with ':' */

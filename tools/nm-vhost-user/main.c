@@ -31,6 +31,7 @@
 #include "vm/event_fd.h"
 
 #define END_MS	     1000 /* that netmapd has for the requests at the end */
+#define PATIENCE_MS  100  /* a NIC that waits for netmapd keeps the others waiting */
 #define N_WAKES	     5	  /* netmapds that end during a start */
 #define LONG_WAKE_NS UINT64_C(1000000000)
 
@@ -306,6 +307,7 @@ start(struct server *s)
 			nmt_die(&vh_cli, "%s", why);
 	}
 	need_netmapd();
+	(void)unetmap_wait_at_most(PATIENCE_MS); /* the number is right */
 	waker = start_waker();
 	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
 	s->loop = unm_loop_new();

@@ -16,6 +16,7 @@
 
 #include "lock.h"
 #include "records.h"
+#include "shm/clock.h"
 #include "vm/net_features.h"
 #include "vm/guest_file.h"
 #include "vm/log.h"
@@ -192,13 +193,29 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 
 /* ---- connections ---- */
 
+/* Have the timer run out when the first thing is due. */
 static void
-set_timer(struct vh_nic *n, unsigned int ms)
+set_timer(struct vh_nic *n)
 {
-	const struct itimerspec t = {
-		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
+	struct itimerspec t = {0};
+	uint64_t first = UINT64_MAX;
+	unsigned int i;
 
-	(void)timerfd_settime(n->timer_fd, 0, &t, NULL); /* the values are right */
+	for (i = 0; i < VH_N_DUE; i++)
+		if (n->due_ns[i] != 0 && n->due_ns[i] < first)
+			first = n->due_ns[i];
+	if (first != UINT64_MAX) {
+		t.it_value.tv_sec = (time_t)(first / UINT64_C(1000000000));
+		t.it_value.tv_nsec = (long)(first % UINT64_C(1000000000));
+	}
+	(void)timerfd_settime(n->timer_fd, TFD_TIMER_ABSTIME, &t, NULL); /* the values are right */
+}
+
+static void
+set_due(struct vh_nic *n, enum vh_due what, unsigned int ms)
+{
+	n->due_ns[what] = unm_now_ns() + ms * UINT64_C(1000000);
+	set_timer(n);
 }
 
 static unsigned int
@@ -227,16 +244,15 @@ disconnect(struct vh_nic *n)
 static bool
 must_hang_up(const struct vh_nic *n)
 {
-	return n->opts->hangs_up && n->link_is_down && !n->is_reopening && n->backend != NULL &&
-	       n->peer != 0 && unm_vu_is_running(n->backend) &&
-	       !unm_vu_takes_config_changes(n->backend);
+	return n->opts->hangs_up && n->link_is_down && n->backend != NULL && n->peer != 0 &&
+	       unm_vu_is_running(n->backend) && !unm_vu_takes_config_changes(n->backend);
 }
 
 static void
 hang_up_later(struct vh_nic *n)
 {
 	if (must_hang_up(n))
-		set_timer(n, HANG_UP_MS);
+		set_due(n, VH_DUE_HANG_UP, HANG_UP_MS);
 }
 
 static void
@@ -261,7 +277,7 @@ on_message(void *arg, short revents)
 		return;
 	}
 	n->is_waiting = true;
-	set_timer(n, BUSY_PAUSE_MS);
+	set_due(n, VH_DUE_CONNECT, BUSY_PAUSE_MS);
 }
 
 /* For as long as this process lives. */
@@ -333,7 +349,7 @@ accept_later(struct vh_nic *n, int err)
 			strerror(-err));
 	n->is_short = true;
 	unm_loop_unwatch(n->loop, n->listen_fd);
-	set_timer(n, ACCEPT_PAUSE_MS);
+	set_due(n, VH_DUE_CONNECT, ACCEPT_PAUSE_MS);
 }
 
 static void
@@ -396,7 +412,7 @@ try_connect(struct vh_nic *n)
 	int err = connect_to_front_end(n);
 
 	if (err < 0)
-		set_timer(n, next_pause(n));
+		set_due(n, VH_DUE_CONNECT, next_pause(n));
 	if (err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN)
 		err = 0;
 	if (err < 0 && err != n->connect_error)
@@ -419,7 +435,7 @@ connect_or_wait(struct vh_nic *n)
 		return;
 	}
 	/* Never at once: a front end that ends each connection must not keep us busy. */
-	set_timer(n, next_pause(n));
+	set_due(n, VH_DUE_CONNECT, next_pause(n));
 }
 
 /* ---- the port ---- */
@@ -431,7 +447,7 @@ try_reopen(struct vh_nic *n)
 	const int err = unm_net_reopen(n->net, why);
 
 	if (err == -EINPROGRESS) {
-		set_timer(n, OPENING_LOOK_MS);
+		set_due(n, VH_DUE_REOPEN, OPENING_LOOK_MS);
 		return;
 	}
 	if (err == 0) {
@@ -443,7 +459,7 @@ try_reopen(struct vh_nic *n)
 	if (strcmp(why, n->no_port) != 0) /* once as long as it stays the same */
 		unm_vm_log(unm_net_name(n->net), "%s; trying again", why);
 	snprintf(n->no_port, sizeof(n->no_port), "%s", why);
-	set_timer(n, LONGEST_PAUSE_MS);
+	set_due(n, VH_DUE_REOPEN, LONGEST_PAUSE_MS);
 }
 
 void
@@ -464,8 +480,8 @@ vh_nic_link_changed(struct vh_nic *n, bool up)
 	if (up)
 		n->hung_up = 0;
 	if (n->backend == NULL) {
-		if (up && n->opts->is_client && !n->is_reopening)
-			set_timer(n, FIRST_PAUSE_MS);
+		if (up && n->opts->is_client && !n->is_waiting)
+			set_due(n, VH_DUE_CONNECT, FIRST_PAUSE_MS);
 		return;
 	}
 	/* Without a channel (QEMU has a configuration space of its own) frames stop, no more. */
@@ -482,22 +498,39 @@ hang_up(struct vh_nic *n)
 }
 
 static void
+connect_now(struct vh_nic *n)
+{
+	n->is_waiting = false;
+	if (n->backend != NULL)
+		return;
+	if (n->opts->is_client)
+		try_connect(n);
+	else
+		connect_or_wait(n);
+}
+
+static void
 on_timer(void *arg, short revents)
 {
 	struct vh_nic *n = arg;
+	const uint64_t now = unm_now_ns();
 	uint64_t n_expired;
+	unsigned int i;
 
 	(void)revents;
 	(void)!read(n->timer_fd, &n_expired, sizeof(n_expired)); /* it was set anew meanwhile */
-	if (n->is_reopening)
-		try_reopen(n);
-	if (n->backend == NULL && n->opts->is_client)
-		try_connect(n);
-	else if (must_hang_up(n))
-		hang_up(n);
-	else if ((n->is_short || n->is_waiting) && n->backend == NULL)
-		connect_or_wait(n);
-	n->is_waiting = false;
+	for (i = 0; i < VH_N_DUE; i++) {
+		if (n->due_ns[i] == 0 || n->due_ns[i] > now)
+			continue;
+		n->due_ns[i] = 0;
+		if (i == VH_DUE_REOPEN && n->is_reopening)
+			try_reopen(n);
+		else if (i == VH_DUE_CONNECT)
+			connect_now(n);
+		else if (i == VH_DUE_HANG_UP && must_hang_up(n))
+			hang_up(n);
+	}
+	set_timer(n);
 }
 
 /* ---- records of packed rings ---- */
@@ -572,7 +605,7 @@ vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
 	if (err < 0)
 		return say(why, err, "can't serve", o->port);
 	if (o->is_client)
-		set_timer(n, 1);
+		set_due(n, VH_DUE_CONNECT, 1);
 	else
 		connect_or_wait(n);
 	return 0;

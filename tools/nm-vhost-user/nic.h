@@ -36,6 +36,14 @@
 /* Room for a sentence about what went wrong. */
 #define VH_WHY_SIZE UNM_NET_WHY_SIZE
 
+/* What is done after a while. */
+enum vh_due {
+	VH_DUE_REOPEN,	/* look for the port */
+	VH_DUE_CONNECT, /* connect, or accept again */
+	VH_DUE_HANG_UP,
+	VH_N_DUE,
+};
+
 struct vh_nic {
 	const struct vh_nic_options *opts;
 	struct unm_loop *loop;
@@ -47,9 +55,10 @@ struct vh_nic {
 	int records_fd;			  /* of packed rings (records.h); -1: none */
 	struct unm_vu_made made;	  /* in-flight regions, over all connections */
 	int records_error;		  /* why the file can't be had; 0: it can */
-	int timer_fd;		/* pause before connecting, accepting, or opening the port again */
-	uint64_t n_connections; /* so far */
-	uint64_t n_failures;	/* of these, ended because of what the front end did */
+	int timer_fd;			  /* for the first of what is due */
+	uint64_t due_ns[VH_N_DUE];	  /* when; 0: not */
+	uint64_t n_connections;		  /* so far */
+	uint64_t n_failures;		  /* of these, ended because of what the front end did */
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
 	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */

@@ -385,8 +385,8 @@ unm_vu_records_size(unsigned int n_rings)
 int
 unm_vu_set_records(struct unm_vu_backend *b, int fd)
 {
-	return unm_guest_file_map(
-		&b->records, fd, unm_vu_records_size(b->ops->n_rings), 0, &b->guard);
+	return unm_guest_file_map_ours(
+		&b->records, fd, unm_vu_records_size(b->ops->n_rings), &b->guard);
 }
 
 /* Leave the device as it was before the connection. */

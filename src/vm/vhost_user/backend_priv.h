@@ -54,6 +54,7 @@ struct unm_vu_backend {
 	char reason[VU_REASON_SIZE];	  /* of the latest vu_fail() */
 	char logged[VU_REASON_SIZE + 64]; /* of the latest negative answer that was logged */
 	unsigned int n_logged;		  /* negative answers that were logged */
+	bool has_missed_memory; /* a ring came before guest memory, which has been logged */
 
 	uint64_t features; /* acked, with the protocol's own */
 	bool has_features;

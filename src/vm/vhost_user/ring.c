@@ -89,10 +89,12 @@ vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx)
 	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr)
 		return 0;
 	if (b->mem.n_regions == 0) {
-		unm_vm_log(b->name,
-			"vhost-user: ring %u is there, but no guest memory (QEMU shares it with "
-			"-object memory-backend-memfd,share=on)",
-			idx);
+		if (!b->has_missed_memory)
+			unm_vm_log(b->name,
+				"vhost-user: ring %u is there, but no guest memory (QEMU shares it "
+				"with -object memory-backend-memfd,share=on)",
+				idx);
+		b->has_missed_memory = true; /* said once */
 		return 0;
 	}
 	err = make_config(b, idx, &c);

@@ -388,14 +388,18 @@ env_slot(void)
 	return fake_slot;
 }
 
-static struct unm_region *
-env_region_get(uint64_t uid)
+static int
+env_region_get(uint64_t uid, bool may_wait, struct unm_region **out)
 {
+	(void)may_wait;
 	if (uid == the_domain->deny_uid || uid < FIRST_UID ||
 		uid - FIRST_UID >= the_domain->n_regions)
-		return NULL;
+		return -ENOENT;
+	if (uid == the_domain->late_uid)
+		return -EAGAIN;
 	__atomic_fetch_add(&fake_region_refs, 1, __ATOMIC_RELAXED);
-	return &the_domain->regions[uid - FIRST_UID].region;
+	*out = &the_domain->regions[uid - FIRST_UID].region;
+	return 0;
 }
 
 static void

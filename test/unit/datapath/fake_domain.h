@@ -26,6 +26,7 @@ struct fake_domain {
 	uint32_t n_bindings;
 	uint32_t n_regions;
 	uint64_t deny_uid; /* region_get() refuses this region; 0 = none */
+	uint64_t late_uid; /* region_get() has no answer about this one yet; 0 = none */
 	uint32_t region_of[FAKE_MAX_PORTS];
 	int eventfd[FAKE_MAX_BINDINGS];
 	struct fake_region regions[FAKE_MAX_REGIONS]; /* [0]: for all ports that ask for no other */
