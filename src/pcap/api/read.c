@@ -58,13 +58,11 @@ take_break(struct unm_pcap *h)
 static int
 port_gone(struct unm_pcap *h)
 {
-	if (unm_cap_is_monitor(h->cap))
-		return unm_pcap_fail(h, PCAP_ERROR,
-			"%.64s is not monitored any more: it was closed, or netmapd was restarted "
-			"while "
-			"this program was stopped; start the capture again",
-			h->name);
-	return unm_pcap_fail(h, PCAP_ERROR, "%.64s has gone: the port has been removed", h->name);
+	return unm_pcap_fail(h, PCAP_ERROR, "%.64s has gone: %s", h->name,
+		unm_cap_is_monitor(h->cap)
+			? "the port that was monitored was closed, or netmapd was restarted while "
+			  "this program was stopped (then start it again)"
+			: "the port has been removed");
 }
 
 /* Give back what has been read, and look for more. Return: 0, or PCAP_ERROR with the text set. */

@@ -4,6 +4,9 @@ import fcntl
 import os
 import socket
 import struct
+import subprocess
+import tempfile
+import time
 
 import vuproto as v
 
@@ -73,6 +76,55 @@ def wrong_descriptors(server):
     pair[0].close()
     pair[1].close()
     fe.close()
+
+
+def overlay_file():
+    """A file of a page on an overlayfs in a mount namespace of its own: the descriptor, and who keeps the namespace."""
+    script = """set -e
+mount -t tmpfs none "$1"
+mkdir "$1/l" "$1/u" "$1/w" "$1/m"
+mount -t overlay none -o lowerdir="$1/l",upperdir="$1/u",workdir="$1/w" "$1/m"
+truncate -s %d "$1/m/file"
+echo ready
+exec sleep 1000""" % v.PAGE
+    where = tempfile.mkdtemp(prefix="unm-overlay-")
+    keeper = subprocess.Popen(["unshare", "-m", "sh", "-c", script, "sh", where], stdout=subprocess.PIPE)
+    assert keeper.stdout.readline() == b"ready\n", "no overlayfs"
+    fd = os.open("/proc/%d/root%s/m/file" % (keeper.pid, where), os.O_RDWR)
+    os.rmdir(where)
+    return fd, keeper
+
+
+def wrong_file_system(server):
+    """What lies on overlayfs may be served by anybody, who could keep us waiting for a page."""
+    fd, keeper = overlay_file()
+    time.sleep(2.5)  # the tests before have used up what may be logged: a line a second comes back
+    try:
+        fe = server.front_end().negotiate(protocol=v.PF_REPLY_ACK | v.PF_MEM_SLOTS | v.PF_LOG_SHMFD)
+        fe.bad(v.SET_MEM_TABLE, table((0, v.PAGE, 0, 0)), [fd])
+        fe.bad(v.ADD_MEM_REG, one(0, v.PAGE, 0, 0), [fd])
+        fe.bad(v.SET_LOG_BASE, struct.pack("<QQ", 8, 0), [fd])
+        assert "a region's file is neither in memory nor on a disk of this machine" in server.messages(), server.messages()
+        fe.close()
+    finally:
+        os.close(fd)
+        keeper.kill()
+        keeper.wait()
+        keeper.stdout.close()
+
+
+def broken_once(server):
+    """A ring that breaks again and again with each memory table: that is said once."""
+    a = server.guest("a").start()
+    time.sleep(2.5)
+    before = server.messages().count("queue stopped")
+    a.tx.publish(1000)
+    for _ in range(10):
+        a.tx.kick()
+        time.sleep(0.05)
+        a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+    assert server.messages().count("queue stopped") == before + 1, server.messages()
+    a.close()
 
 
 def refusal_keeps_the_old_table(server):
@@ -205,5 +257,5 @@ def truncated_rx(server):
     b.close()
 
 
-v.run([wrong_tables, wrong_descriptors, refusal_keeps_the_old_table, refusal_without_answer_ends, replaced_under_traffic,
-       in_pieces_and_reordered, slots, truncated, truncated_rx])
+v.run([wrong_tables, wrong_descriptors, wrong_file_system, broken_once, refusal_keeps_the_old_table, refusal_without_answer_ends,
+       replaced_under_traffic, in_pieces_and_reordered, slots, truncated, truncated_rx])

@@ -9,27 +9,16 @@ import vuproto as v
 CONFIG = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU | v.PF_BACKEND_REQ
 
 
-def config(ofs, size, flags=0, data=None):
-    return struct.pack("<III", ofs, size, flags) + (bytes(size) if data is None else data)
-
-
-def read_config(fe, ofs, size):
-    answer = fe.get(v.GET_CONFIG, config(ofs, size))
-    assert struct.unpack_from("<II", answer) == (ofs, size), answer[:8]
-    assert len(answer) == 12 + size
-    return answer[12:]
-
-
 def config_space(server):
     fe = server.front_end().negotiate(protocol=CONFIG)
-    whole = read_config(fe, 0, 256)
+    whole = v.read_config(fe, 0, 256)
     mac, link, pairs = whole[:6], struct.unpack_from("<H", whole, 6)[0], struct.unpack_from("<H", whole, 8)[0]
     assert mac[0] & 1 == 0 and mac != bytes(6), mac.hex()
     assert link & 1 and pairs == 1, (link, pairs)
     for ofs, size in ((0, 0), (0, 6), (6, 2), (3, 10), (250, 6), (256, 0), (255, 1)):
-        assert read_config(fe, ofs, size) == whole[ofs:ofs + size], (ofs, size)
+        assert v.read_config(fe, ofs, size) == whole[ofs:ofs + size], (ofs, size)
     other = server.front_end("b").negotiate(protocol=CONFIG)
-    assert read_config(other, 0, 6) != mac, "two NICs with one address"
+    assert v.read_config(other, 0, 6) != mac, "two NICs with one address"
     other.close()
     fe.close()
 
@@ -37,20 +26,20 @@ def config_space(server):
 def config_outside(server):
     """An answer without payload is the refusal; the connection goes on."""
     fe = server.front_end().negotiate(protocol=CONFIG)
-    for payload in (config(256, 1), config(1, 256), config(250, 7), config(0xFFFFFFFF, 1), config(0xFFFFFFFF, 0),
-                    config(1, 0xFFFFFFFF, data=b"x"), config(0, 10, data=bytes(9)), config(0, 10, data=bytes(11)), config(0, 4, data=b"")):
+    for payload in (v.config(256, 1), v.config(1, 256), v.config(250, 7), v.config(0xFFFFFFFF, 1), v.config(0xFFFFFFFF, 0),
+                    v.config(1, 0xFFFFFFFF, data=b"x"), v.config(0, 10, data=bytes(9)), v.config(0, 10, data=bytes(11)), v.config(0, 4, data=b"")):
         assert fe.get(v.GET_CONFIG, payload) == b"", payload[:12]
-    assert len(read_config(fe, 0, 6)) == 6
+    assert len(v.read_config(fe, 0, 6)) == 6
     fe.close()
 
 
 def config_is_not_written_outside(server):
     fe = server.front_end().negotiate(protocol=CONFIG)
-    for payload in (config(256, 1), config(1, 256), config(0xFFFFFFFF, 4), config(0, 10, data=bytes(9))):
+    for payload in (v.config(256, 1), v.config(1, 256), v.config(0xFFFFFFFF, 4), v.config(0, 10, data=bytes(9))):
         fe.bad(v.SET_CONFIG, payload)
-    before = read_config(fe, 0, 256)
-    fe.ack(v.SET_CONFIG, config(8, 2, data=b"\xff\xff"))
-    assert read_config(fe, 0, 256)[6:] == before[6:], "the driver writes at most its address"
+    before = v.read_config(fe, 0, 256)
+    fe.ack(v.SET_CONFIG, v.config(8, 2, data=b"\xff\xff"))
+    assert v.read_config(fe, 0, 256)[6:] == before[6:], "the driver writes at most its address"
     fe.close()
 
 
@@ -103,7 +92,7 @@ def backend_channel(server):
         s.close()
     for fd in pipe:
         os.close(fd)
-    assert len(read_config(fe, 0, 6)) == 6, "a channel whose other end has gone"
+    assert len(v.read_config(fe, 0, 6)) == 6, "a channel whose other end has gone"
     fe.close()
 
 
@@ -116,9 +105,9 @@ def link(server):
     ours.settimeout(v.TIMEOUT)
     v.pass_frame(a, b)
     for up in (0, 1, 0, 1):
-        admin(server, "link", "valevu:a", "up" if up else "down")
+        v.admin(server, "link", "valevu:a", "up" if up else "down")
         assert ours.recv(100) == v.HDR.pack(2, v.VERSION, 0), "CONFIG_CHANGE"
-        assert read_config(a, 6, 2) == struct.pack("<H", up)
+        assert v.read_config(a, 6, 2) == struct.pack("<H", up)
         if not up:
             a.send_frame(v.make_frame())
             assert a.tx.get_used() is not None, "a frame is not taken"
@@ -129,13 +118,6 @@ def link(server):
     ours.close()
     a.close()
     b.close()
-
-
-def admin(server, *words):
-    s = server.daemon.session()
-    error = s.admin(*words)[0]
-    s.close()
-    assert error == 0, (words, error)
 
 
 v.run([config_space, config_outside, config_is_not_written_outside, mtu, rarp, rarp_before_rings, backend_channel, link])

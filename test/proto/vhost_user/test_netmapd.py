@@ -5,6 +5,7 @@ Two NICs pass frames, one at a time, while front ends of a third one come, chang
 frame took is what most of the tests are about. A server that waits for netmapd makes it 2 to 20 seconds.
 """
 import signal
+import socket
 import struct
 import time
 
@@ -12,6 +13,7 @@ import vuproto as v
 
 F_GUEST_CSUM = 1 << 1
 MODERN = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF
+CONFIG = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU | v.PF_BACKEND_REQ
 WAIT_S = 1.5  # a machine that is busy otherwise makes them wait as well
 AWAY_S = 3
 
@@ -203,6 +205,66 @@ def new_port(server):
     server.check_alive()
 
 
+def link_of(guest):
+    return struct.unpack("<H", v.read_config(guest, 6, 2))[0]
+
+
+@with_server
+def missing(server):
+    """The guest has no carrier while another program has its port; and it stays away when the link is down before."""
+    give_back = v.take_port_of(server, "a")
+    wait_message(server, "valevu:a: link down")
+    a = server.guest("a", protocol=CONFIG).start()
+    assert link_of(a) == 0
+    give_back()
+    wait_message(server, "valevu:a: the port is back")
+    wait_message(server, "valevu:a: link up")
+    assert link_of(a) == 1
+    a.close()
+    v.admin(server, "link", "valevu:b", "down")
+    wait_message(server, "valevu:b: link down")
+    give_back = v.take_port_of(server, "b")
+    wait_message(server, "valevu:b: cannot open")
+    assert "valevu:b: link up" not in server.messages(), server.messages()
+    give_back()
+    wait_message(server, "valevu:b: link up")  # the port is a new one, whose link is up
+    server.check_alive()
+
+
+def fill_queue(path):
+    """Connections until netmapd has no room for another."""
+    made = []
+    while True:
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        made.append(s)
+        try:
+            s.connect(path)
+        except BlockingIOError:
+            return made
+
+
+@with_server
+def queue_is_full(server):
+    """netmapd is stopped and takes no more connections; the server has to connect anew, and is to end."""
+    server.check_alive()
+    daemon = server.daemon
+    daemon.kill()
+    daemon.start()
+    daemon.proc.send_signal(signal.SIGSTOP)
+    made = fill_queue(daemon.path)
+    a = server.guest("a", features=MODERN | F_GUEST_CSUM).start()  # which is to be told
+    start = time.monotonic()
+    try:
+        server.proc.terminate()
+        server.proc.wait(60)
+    finally:
+        daemon.proc.send_signal(signal.SIGCONT)
+    assert time.monotonic() - start < 4, "took %.1f s" % (time.monotonic() - start)
+    for s in made:
+        s.close()
+    a.close()
+
+
 @with_server
 def ends_in_time(server):
     """Each port has a header to put back, for which netmapd is asked."""
@@ -218,5 +280,5 @@ def ends_in_time(server):
     assert server.proc.returncode == 0
 
 
-raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, told_after_a_death, dropped_until_told,
-                                    ends_in_time]) else 0)
+raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, missing, told_after_a_death, dropped_until_told,
+                                    ends_in_time, queue_is_full]) else 0)

@@ -526,13 +526,6 @@ def a_full_pipe(server):
         b.close()
 
 
-def set_link(server, up):
-    s = server.daemon.session()
-    error = s.admin("link", "valevu:a", "up" if up else "down")[0]
-    s.close()
-    assert error == 0, error
-
-
 def in_another_process(server):
     """A front end that is not this process: is it answered, and hung up on once its rings run?"""
     pid = os.fork()
@@ -557,7 +550,7 @@ def hangs_up(server):
     for _ in range(2):
         a, b = server.guest("a").start(), server.guest("b").start()
         v.pass_frame(a, b)
-        set_link(server, False)
+        v.admin(server, "link", "valevu:a", "down")
         a.expect_end()
         b.expect_silence()
         for _ in range(3):
@@ -574,7 +567,7 @@ def hangs_up(server):
         status = in_another_process(server)
         assert status == 0, "another front end: 0x%x" % status
         a.close()
-        set_link(server, True)
+        v.admin(server, "link", "valevu:a", "up")
         a = server.guest("a").start()
         v.pass_frame(a, b)
         v.pass_frame(b, a)
@@ -589,11 +582,11 @@ def tells_rather_than_hangs_up(server):
     a.good(v.SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
     theirs.close()
     ours.settimeout(v.TIMEOUT)
-    set_link(server, False)
+    v.admin(server, "link", "valevu:a", "down")
     assert ours.recv(100) == v.HDR.pack(2, v.VERSION, 0), "CONFIG_CHANGE"
     time.sleep(0.5)  # longer than it would take to hang up
     a.expect_silence()
-    set_link(server, True)
+    v.admin(server, "link", "valevu:a", "up")
     ours.close()
     a.close()
 
@@ -612,14 +605,14 @@ def hangs_up_as_client(server):
         return sock
     for _ in range(2):
         a = v.Guest(None, sock=connection()).start()
-        set_link(server, False)
+        v.admin(server, "link", "valevu:a", "down")
         a.expect_end()
         a.close()
         for _ in range(2):
             sock = connection()
             assert sock.recv(1) == b"", "served"
             sock.close()
-        set_link(server, True)
+        v.admin(server, "link", "valevu:a", "up")
         sock = connection()
         while True:  # those that were turned away meanwhile come first
             try:

@@ -476,6 +476,25 @@ class Neighbours:
             assert self.n > self.at_least and self.longest < self.wait_s, "%d frames, one took %.1f s" % (self.n, self.longest)
 
 
+def admin(server, *words):
+    """A request of nmctl's, which is to be granted."""
+    s = server.daemon.session()
+    error = s.admin(*words)[0]
+    s.close()
+    assert error == 0, (words, error)
+
+
+def config(ofs, size, flags=0, data=None):
+    return struct.pack("<III", ofs, size, flags) + (bytes(size) if data is None else data)
+
+
+def read_config(fe, ofs, size):
+    answer = fe.get(GET_CONFIG, config(ofs, size))
+    assert struct.unpack_from("<II", answer) == (ofs, size), answer[:8]
+    assert len(answer) == 12 + size
+    return answer[12:]
+
+
 def take_port_of(server, nic):
     """A new netmapd, and another program that has the port before the server sees either. Return: a call that ends the program."""
     server.proc.send_signal(signal.SIGSTOP)

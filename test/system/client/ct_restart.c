@@ -339,6 +339,123 @@ stopped(void)
 	kill_netmapd(daemon);
 }
 
+static void *
+continue_later(void *arg)
+{
+	usleep(700000);
+	CHECK_EQ(kill(*(pid_t *)arg, SIGCONT), 0);
+	return NULL;
+}
+
+/* A netmapd that is late when a sender needs the memory of a port that is new to it: the sender waits, nothing is lost. */
+static void
+late(void)
+{
+	pthread_t thread;
+	struct ct_port p, r;
+	pid_t daemon = start_netmapd(), child;
+	int ready[2];
+	char c;
+
+	CHECK_EQ(pipe2(ready, O_CLOEXEC), 0);
+	p = ct_port("vale0:p", 0);
+	child = fork(); /* another process, whose memory is its own */
+	CHECK(child >= 0);
+	if (child == 0) {
+		const uint64_t deadline = ct_now_ms() + CT_WAIT_MS;
+
+		r = ct_port("vale0:r", NR_EXCLUSIVE);
+		CHECK_EQ(write(ready[1], "x", 1), 1);
+		for (uint32_t n = 0; n < 10; n += ct_recv(&r))
+			CHECK(ct_now_ms() < deadline);
+		_exit(0);
+	}
+	CHECK_EQ(read(ready[0], &c, 1), 1);
+	CHECK_EQ(kill(daemon, SIGSTOP), 0);
+	CHECK_EQ(pthread_create(&thread, NULL, continue_later, &daemon), 0);
+	ct_send(&p, 0, 10);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+	ct_join(child);
+	ct_close(&p);
+	kill_netmapd(daemon);
+}
+
+#define N_MANY 1100 /* more than eventfds are kept */
+
+static void *
+sleep_once(void *arg)
+{
+	struct ct_port *p = arg;
+	struct pollfd pfd = {p->fd, POLLIN, 0};
+
+	return poll(&pfd, 1, 3 * CT_WAIT_MS) == 1 ? arg : NULL;
+}
+
+/* So many sleep on ports of their own, and all are woken by one frame that is sent while netmapd is stopped. */
+static void
+stopped_many(void)
+{
+	static struct ct_port r[N_MANY];
+	static pthread_t thread[N_MANY];
+	pid_t daemon = start_netmapd(), child;
+	int ready[2], go[2], i;
+	pthread_attr_t attr;
+	struct ct_port p;
+	char c;
+
+	CHECK_EQ(pipe2(ready, O_CLOEXEC), 0);
+	CHECK_EQ(pipe2(go, O_CLOEXEC), 0);
+	child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		const struct rlimit lim = {16 * N_MANY, 16 * N_MANY};
+
+		alarm(60);
+		CHECK_EQ(setrlimit(RLIMIT_NOFILE, &lim), 0);
+		CHECK_EQ(unetmap_sleeps_in_poll(), 0);
+		for (i = 0; i < N_MANY; i++) {
+			struct nmreq_register reg = {
+				.nr_mode = NR_REG_ALL_NIC, .nr_rx_slots = 64, .nr_tx_slots = 64};
+			char name[32];
+
+			snprintf(name, sizeof(name), "vale0:m%d", i);
+			r[i].fd = ct_open_device();
+			CHECK_EQ(ct_register(r[i].fd, name, &reg), 0);
+			r[i].reg = reg;
+			ct_map(&r[i]);
+		}
+		CHECK_EQ(write(ready[1], "x", 1), 1);
+		CHECK_EQ(read(go[0], &c, 1), 1); /* they are known to the sender */
+		pthread_attr_init(&attr);
+		pthread_attr_setstacksize(&attr, 64 * 1024);
+		for (i = 0; i < N_MANY; i++) {
+			CHECK_EQ(ct_recv(&r[i]), 1);
+			CHECK_EQ(pthread_create(&thread[i], &attr, sleep_once, &r[i]), 0);
+		}
+		CHECK_EQ(write(ready[1], "x", 1), 1);
+		for (i = 0; i < N_MANY; i++) {
+			void *woken;
+
+			CHECK_EQ(pthread_join(thread[i], &woken), 0);
+			CHECK(woken != NULL);
+		}
+		_exit(0);
+	}
+	CHECK_EQ(read(ready[0], &c, 1), 1);
+	p = ct_port("vale0:p", 0);
+	ct_send(&p, 0, 1); /* a frame for everybody, when nobody sleeps */
+	CHECK_EQ(write(go[1], "x", 1), 1);
+	CHECK_EQ(read(ready[0], &c, 1), 1);
+	usleep(500000);
+	CHECK_EQ(kill(daemon, SIGSTOP), 0);
+	ct_send(&p, 1, 1);
+	usleep(300000);
+	CHECK_EQ(kill(daemon, SIGCONT), 0);
+	ct_join(child);
+	ct_close(&p);
+	kill_netmapd(daemon);
+}
+
 /* Requests end at once when the process has hung up. */
 static void *
 hang_up(void *arg)
@@ -373,7 +490,9 @@ static const struct ct_case cases[] = {
 	{"new_client_joins", new_client_joins},
 	{"half_a_frame", half_a_frame},
 	{"hung_up", hung_up},
+	{"late", late},
 	{"stopped", stopped},
+	{"stopped_many", stopped_many},
 	{"pipe_traffic", pipe_traffic},
 	{"vale_traffic", vale_traffic},
 };

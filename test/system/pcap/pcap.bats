@@ -220,7 +220,7 @@ one_udp()
 	dump td -i vale0:rx
 	stop "$rx"
 	wait_for 10 is_gone "$PID"
-	grep -q 'vale0:rx has gone: the port that was monitored has been closed' "$DIR/td.err"
+	grep -q 'vale0:rx has gone: the port that was monitored was closed' "$DIR/td.err"
 	run -1 "$NM_PCAP" tcpdump -i vale0:rx/rt
 	[[ $output == *'nobody has it open'* ]]
 }
@@ -434,16 +434,67 @@ depth()
 	wait_for 10 eval '! "$NMCTL" show ports 2>/dev/null | grep -q vale0:a'
 }
 
-@test "the depth of a capture follows its buffer size, as far as a ring goes" {
-	local default=65536 kb
+# What a capture has if nobody says, in DEFAULT
+default_depth()
+{
+	local kb
+
+	DEFAULT=65536
 	kb=$(awk '/^MemTotal/ { print $2 }' /proc/meminfo)
-	while [ $((default * 2 * 32)) -gt "$kb" ]; do
-		default=$((default / 2))
+	while [ $((DEFAULT * 2 * 32)) -gt "$kb" ]; do
+		DEFAULT=$((DEFAULT / 2))
 	done
+}
+
+@test "the depth of a capture follows its buffer size, as far as a ring goes" {
+	default_depth
 	depth 512 -B 64
 	depth 16384 -B 2048
 	depth 65536 -B 1000000
-	depth "$default"
+	depth "$DEFAULT"
+}
+
+@test "the rings of a port share what a capture takes" {
+	default_depth
+	start_rx user vale0:m@conf:rings=4
+	dump td -i vale0:m
+	"$NMCTL" -j show ports | python3 -c '
+import json, sys
+m = [p for p in json.load(sys.stdin)["ports"] if p["kind"] == "monitor"]
+assert [p["rx_slots"] * p["rx_rings"] for p in m] == [int(sys.argv[1])], m' "$DEFAULT"
+}
+
+# Make a memory cgroup for BYTES; its directory is in CGROUP, which teardown() removes.
+make_cgroup()
+{
+	local memory=/sys/fs/cgroup limit=memory.max
+
+	if [ -d /sys/fs/cgroup/memory ]; then
+		memory=/sys/fs/cgroup/memory limit=memory.limit_in_bytes
+	fi
+	mkdir "$memory/unetmap-test-$$" 2>/dev/null || skip "memory cgroups can't be made here"
+	CGROUP="$memory/unetmap-test-$$"
+	echo "$1" 2>/dev/null >"$CGROUP/$limit" || skip "memory cgroups can't be limited here"
+}
+
+# A netmapd and a capture in the cgroup, and how deep the capture is
+deep_in_cgroup()
+{
+	echo "$BASHPID" >"$CGROUP/cgroup.procs"
+	export UNETMAP_SOCKET="$DIR/cgroup.sock" UNETMAP_NETMAPD="$NETMAPD"
+	unset UNETMAP_NO_AUTOSTART
+	timeout 20 "$NM_PCAP" tcpdump -Z root -n -i vale0:c -c 1 2>"$DIR/cgroup.err" >/dev/null &
+	wait_for 10 grep -q 'listening on' "$DIR/cgroup.err"
+	"$NMCTL" -j show ports vale0:c | sed 's/.*"rx_slots":\([0-9]*\).*/\1/'
+	kill $!
+	wait
+	"$NMCTL" stop >/dev/null
+}
+
+@test "in a memory cgroup that has no room for so many a capture has fewer, and netmapd lives" {
+	make_cgroup 125829120
+	run -0 deep_in_cgroup
+	[ "$output" -eq 32768 ]
 }
 
 @test "where there is no memory for so many slots a capture has fewer" {

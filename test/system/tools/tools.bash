@@ -28,6 +28,7 @@ teardown()
 	for pid in "${PIDS[@]}" "$NETMAPD_PID"; do
 		end_process "$pid"
 	done
+	[ -z "${CGROUP:-}" ] || wait_for 10 rmdir "$CGROUP" || status=1 # one that the test made
 	rm -rf "$DIR"
 	return "$status"
 }
