@@ -119,13 +119,14 @@ int unetmap_sleeps_in_poll(void);
 int unetmap_wait_at_most(unsigned int ms);
 
 /**
- * unetmap_hang_up() - for a program that is about to end: no request to netmapd waits any more
+ * unetmap_hang_up() - for a program that is about to end: netmapd has little time for each request
+ * @ms: how much; 0: none
  *
  * Closing ports may take requests, and a netmapd that is stopped does not answer them for 20 s each.
- * From here on all requests of the process fail with EIO, those under way as well; what it holds
- * goes back when it ends. Thread: any.
+ * From here on, once it takes longer than @ms, all requests of the process fail with EIO, those under way
+ * as well; what it holds goes back when it ends. Thread: any.
  */
-void unetmap_hang_up(void);
+void unetmap_hang_up(unsigned int ms);
 
 struct sockaddr_un;
 

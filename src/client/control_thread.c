@@ -40,6 +40,7 @@
 #define LONGEST_PAUSE_MS 1000
 #define START_SPREAD_MS	 50
 #define LOOK_MS		 20
+#define AGAIN_MS	 50 /* for wake-ups that are owed */
 #define N_WATCHED	 3
 
 static int kick_fd = -1;
@@ -115,9 +116,11 @@ control_main(void *arg)
 
 		if (unm_epoch_pending())
 			unm_epoch_collect();
-		if (unm_session_revive(had_failed) == 0 && unm_wake_pay()) {
+		if (unm_session_revive(had_failed) == 0) {
+			const int timeout_ms = unm_wake_pay() ? -1 : AGAIN_MS;
+
 			pause_ms = 0;
-			sleep_watching(unm_session_fd(), unm_fdready_watch_fd(), -1);
+			sleep_watching(unm_session_fd(), unm_fdready_watch_fd(), timeout_ms);
 			continue;
 		}
 		if (pause_ms == 0)

@@ -21,7 +21,7 @@ unm_queues_get(const struct unm_seg *seg, uint32_t port, uint32_t gen, int *fds,
 	int err = unm_session_call(&c);
 
 	if (err < 0)
-		return err;
+		return -EAGAIN; /* whatever it is, another session may know */
 	if (c.error == 0 && c.n_ans_fds > max)
 		c.error = -ENOSPC;
 	if (c.error < 0) {

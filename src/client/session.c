@@ -50,9 +50,11 @@ static struct {
 	uint32_t seq;	/* of the last request */
 	bool is_late;	/* an answer is still to come that nobody waits for */
 	/* Read without the lock */
-	uint64_t silent_ms; /* since when netmapd owes an answer; 0: it does not */
-	bool is_over;	    /* unm_session_hang_up() */
-	uint64_t instance;  /* netmapd's, 0 = never connected */
+	bool has_tired; /* somebody's patience has come to its end, and there has been no answer since */
+	bool is_over;	      /* no request is made any more */
+	uint64_t ending_ms;   /* since when unm_session_hang_up() limits waiting; 0: it does not */
+	unsigned int over_ms; /* ... to so much */
+	uint64_t instance;    /* netmapd's, 0 = never connected */
 	enum unm_instance which;
 	bool is_managed;  /* somebody else starts the next one: UNM_HELLOF_SYSTEM, _ELSEWHERE */
 	bool is_isolated; /* the other end is a broker */
@@ -153,15 +155,16 @@ now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Until when to wait for netmapd. */
-static uint64_t
-deadline(unsigned int patience)
+/* Does netmapd owe an answer, or a connection, since @start_ms, for longer than is waited at the end? */
+static bool
+must_end(uint64_t start_ms)
 {
-	const uint64_t silent = UNM_READ_ONCE(session.silent_ms), now = now_ms();
+	const uint64_t ending = UNM_READ_ONCE(session.ending_ms);
+	const uint64_t since = start_ms > ending ? start_ms : ending;
 
-	if (patience == 0)
-		return now + ANSWER_MS;
-	return (silent != 0 ? silent : now) + patience;
+	if (ending != 0 && now_ms() - since >= UNM_READ_ONCE(session.over_ms))
+		UNM_WRITE_ONCE(session.is_over, true);
+	return UNM_READ_ONCE(session.is_over);
 }
 
 /* Return: 0 there is an answer; -ETIMEDOUT not until @end_ms, -EIO all is over, -errno. */
@@ -169,6 +172,7 @@ static int
 await_answer(uint64_t end_ms)
 {
 	struct pollfd pfd = {session.fd, POLLIN, 0};
+	const uint64_t start = now_ms();
 
 	for (;;) { /* bounded by the deadline */
 		const uint64_t now = now_ms();
@@ -178,19 +182,34 @@ await_answer(uint64_t end_ms)
 		if (n < 0)
 			return -errno;
 		if (n > 0) {
-			UNM_WRITE_ONCE(session.silent_ms, 0);
+			UNM_WRITE_ONCE(session.has_tired, false);
 			return 0;
 		}
-		if (UNM_READ_ONCE(session.is_over))
+		if (must_end(start))
 			return -EIO;
 		if (left == 0)
 			return -ETIMEDOUT;
 	}
 }
 
+/* Until when @c waits for its answer, which it asks for now. */
+static uint64_t
+answer_by(const struct unm_call *c)
+{
+	return c->patience > 0 ? c->end_ms : now_ms() + ANSWER_MS;
+}
+
+/* Its patience has come to its end. Return: -EAGAIN. */
+static int
+give_up(void)
+{
+	UNM_WRITE_ONCE(session.has_tired, true);
+	return -EAGAIN;
+}
+
 /* Throw away what comes too late. Return: 0, or -errno as exchange(). */
 static int
-catch_up(unsigned int patience)
+catch_up(const struct unm_call *c)
 {
 	int fds[UNM_PROTO_MAXFDS];
 	unsigned int i, n = 0;
@@ -198,9 +217,9 @@ catch_up(unsigned int patience)
 
 	if (!session.is_late)
 		return 0;
-	err = await_answer(deadline(patience));
-	if (err == -ETIMEDOUT && patience > 0)
-		return -EAGAIN;
+	err = await_answer(answer_by(c));
+	if (err == -ETIMEDOUT && c->patience > 0)
+		return give_up();
 	if (err == 0)
 		err = unm_proto_recv(
 			session.fd, session.buf, sizeof(session.buf), fds, &n, MSG_DONTWAIT);
@@ -229,19 +248,17 @@ exchange(struct unm_call *c)
 	c->ans_len = 0;
 	if (inode_of(session.fd) != session.inode)
 		return -EBADF;
-	err = catch_up(c->patience);
+	err = catch_up(c);
 	if (err < 0)
 		return err;
 	req.seq = ++session.seq;
 	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
 	if (err < 0)
 		return err == -EAGAIN ? -EIO : err; /* there is room for a question, always */
-	if (session.silent_ms == 0)
-		UNM_WRITE_ONCE(session.silent_ms, now_ms());
-	err = await_answer(deadline(c->patience));
+	err = await_answer(answer_by(c));
 	if (err == -ETIMEDOUT && c->patience > 0) {
 		session.is_late = true;
-		return -EAGAIN;
+		return give_up();
 	}
 	if (err < 0)
 		return err;
@@ -450,8 +467,10 @@ try_all(enum unm_instance *absent)
 		if (unm_instance_path(which, path, sizeof(path)) == -ENOENT)
 			continue;
 		one = try_instance(which);
-		if (one == 0)
-			return 0;
+		if (one == -EAGAIN) /* it is there, with a full queue: no other will do */
+			*absent = UNM_INSTANCE_N;
+		if (one == 0 || one == -EAGAIN)
+			return one;
 		if (is_absent(one) && is_ours_to_start(which))
 			*absent = which;
 		if (!is_absent(one) || is_absent(err))
@@ -535,7 +554,8 @@ static int
 ensure(const struct unm_call *c)
 {
 	const bool was_connected = session.instance != 0;
-	const uint64_t deadline = now_ms() + AWAY_MS + (session.is_by_hand ? BY_HAND_MS : 0);
+	const uint64_t start = now_ms();
+	const uint64_t deadline = start + AWAY_MS + (session.is_by_hand ? BY_HAND_MS : 0);
 	long nap_us = FIRST_NAP_US;
 	bool started = false;
 
@@ -545,7 +565,7 @@ ensure(const struct unm_call *c)
 		bool comes;
 		int err;
 
-		if (UNM_READ_ONCE(session.is_over))
+		if (must_end(start))
 			return -EIO;
 		if (session.fd >= 0)
 			return 0;
@@ -580,21 +600,23 @@ ensure(const struct unm_call *c)
 	}
 }
 
-/* Return: false: somebody else asks, and has had no answer for too long. */
+/* Return: false: somebody else asks, and has had no answer in time. */
 static bool
-lock_for(unsigned int patience)
+lock_for(struct unm_call *c)
 {
 	struct timespec t;
-	uint64_t end_ms;
 
-	if (patience == 0) {
+	if (c->patience == 0) {
 		pthread_mutex_lock(&lock);
 		return true;
 	}
-	end_ms = deadline(patience);
-	t.tv_sec = (time_t)(end_ms / 1000);
-	t.tv_nsec = (long)(end_ms % 1000) * 1000000;
-	return pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &t) == 0;
+	c->end_ms = now_ms() + (UNM_READ_ONCE(session.has_tired) ? 0 : c->patience);
+	t.tv_sec = (time_t)(c->end_ms / 1000);
+	t.tv_nsec = (long)(c->end_ms % 1000) * 1000000;
+	if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &t) == 0)
+		return true;
+	give_up();
+	return false;
 }
 
 int
@@ -608,7 +630,7 @@ unm_session_call(struct unm_call *c)
 	if (!unm_control_runs())
 		c->patience = 0; /* nobody would bring the session back */
 	unm_quiet_begin(&quiet);
-	if (!lock_for(c->patience)) {
+	if (!lock_for(c)) {
 		unm_quiet_end(&quiet);
 		return -EAGAIN;
 	}
@@ -707,15 +729,19 @@ unm_session_set_patience(unsigned int ms)
 
 /* Who waits sees it within a slice. */
 void
-unm_session_hang_up(void)
+unm_session_hang_up(unsigned int ms)
 {
-	UNM_WRITE_ONCE(session.is_over, true);
+	if (!unm_process_is_ours())
+		return;
+	UNM_WRITE_ONCE(session.over_ms, ms);
+	__atomic_store_n(&session.ending_ms, now_ms(), __ATOMIC_RELEASE);
 }
 
 void
 unm_session_after_fork(void)
 {
 	pthread_mutex_init(&lock, NULL);
-	session.silent_ms = 0;
+	session.has_tired = session.is_over = false;
+	session.ending_ms = 0;
 	close_session(); /* the socket is our parent's: a copy here would hide its death */
 }

@@ -26,10 +26,12 @@ struct unm_call {
 	uint16_t type; /* enum unm_msg_type */
 	unsigned int flags;
 	/*
-	 * ms of silence of netmapd after which there is no more waiting: -EAGAIN. An answer that comes
-	 * later is thrown away. 0: as long as any answer may take
+	 * ms after which there is no more waiting: -EAGAIN; nor is there in the next calls with a patience,
+	 * until netmapd has answered something. An answer that comes later is thrown away. 0: as long as
+	 * any answer may take
 	 */
 	unsigned int patience;
+	uint64_t end_ms; /* session.c's: when that is */
 	const void *body;
 	size_t body_len;
 	const int *fds; /* sent; stay the caller's */
@@ -100,11 +102,12 @@ unsigned int unm_session_patience(void);
 void unm_session_set_patience(unsigned int ms);
 
 /**
- * unm_session_hang_up() - for a process that is about to end: no request waits any more
+ * unm_session_hang_up() - for a process that is about to end: netmapd has @ms for each answer
  *
- * Those under way and all to come fail with -EIO. Thread: any.
+ * Once it takes longer, or can't be reached for so long, those under way and all to come fail with -EIO.
+ * Thread: any.
  */
-void unm_session_hang_up(void);
+void unm_session_hang_up(unsigned int ms);
 
 void unm_session_after_fork(void);
 

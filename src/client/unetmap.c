@@ -125,7 +125,7 @@ unetmap_wait_at_most(unsigned int ms)
 }
 
 void
-unetmap_hang_up(void)
+unetmap_hang_up(unsigned int ms)
 {
-	unm_session_hang_up();
+	unm_session_hang_up(ms);
 }

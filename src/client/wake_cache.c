@@ -31,7 +31,7 @@
 #include "shm/atomic.h"
 
 #define N_ENTRIES 1024u
-#define N_DEBTS	  UNM_SEG_NBINDINGS /* all that there can be on a switch */
+#define N_DEBTS	  UNM_SEG_NBINDINGS /* as many as a switch can have */
 
 struct entry {
 	uint32_t seq; /* odd while the fields below change. W: holder of @lock, as all of it */
@@ -101,12 +101,13 @@ retire_fd(int fd)
 
 /* @was_answered: set; false: to be asked again, as no answer came or no room was for a descriptor */
 static int
-ask(const struct debt *d, unsigned int patience, bool *was_answered)
+ask(const struct debt *d, bool *was_answered)
 {
 	const struct unm_msg_get_wake req = {d->seg_uid, d->binding, d->gen};
+	const unsigned int patience = unm_session_patience();
 	struct unm_call c = {.type = UNM_MSG_GET_WAKE,
 		.flags = UNM_CALL_NOWAIT,
-		.patience = patience,
+		.patience = patience < UNM_PATIENCE_WAKE ? patience : UNM_PATIENCE_WAKE,
 		.body = &req,
 		.body_len = sizeof(req)};
 	int err = unm_session_call(&c), fd;
@@ -210,7 +211,7 @@ unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
 
 	if (fd >= 0)
 		return fd;
-	fd = ask(&d, UNM_PATIENCE_WAKE, &was_answered);
+	fd = ask(&d, &was_answered);
 	if (fd >= 0)
 		keep(&d, fd);
 	else if (!was_answered)
@@ -235,54 +236,41 @@ next_debt(struct debt *d)
 	return any;
 }
 
-/* With the lock held. Return: how many there were. */
-static unsigned int
-remove_debts(uint64_t seg_uid, const struct debt *only)
-{
-	unsigned int i, n = 0, had = n_debts;
-
-	for (i = 0; i < had; i++)
-		if (only != NULL ? !is_same(&debts[i], only) : debts[i].seg_uid != seg_uid)
-			debts[n++] = debts[i];
-	n_debts = n;
-	return had - n;
-}
-
-/* Give the signal, unless its segment has gone meanwhile. */
 static void
-pay(const struct debt *d, int fd)
+settle(const struct debt *d)
 {
-	const uint64_t one = 1;
 	struct unm_quiet quiet;
-	bool is_owed;
-	int old = fd;
+	unsigned int i;
 
 	unm_quiet_begin(&quiet);
 	pthread_mutex_lock(&lock);
-	is_owed = remove_debts(d->seg_uid, d) > 0;
-	if (is_owed && fd >= 0) {
-		(void)!UNM_RAW_WRITE(fd, &one, sizeof(one)); /* full counter: it is awake anyway */
-		old = replace(entry_of(d->seg_uid, d->binding), d->seg_uid, d->binding, d->gen, fd);
-	}
+	for (i = 0; i < n_debts && !is_same(&debts[i], d); i++)
+		;
+	if (i < n_debts)
+		debts[i] = debts[--n_debts];
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
-	if (old >= 0)
-		retire_fd(old);
 }
 
+/* What has gone with its segment, or is bound no more, netmapd knows, and says so (-ESTALE). */
 bool
 unm_wake_pay(void)
 {
+	const uint64_t one = 1;
 	unsigned int left;
 	struct debt d;
 
 	for (left = N_DEBTS; left > 0 && next_debt(&d); left--) {
 		bool was_answered;
-		const int fd = ask(&d, 0, &was_answered);
+		const int fd = ask(&d, &was_answered);
 
 		if (!was_answered)
 			return false;
-		pay(&d, fd);
+		settle(&d);
+		if (fd < 0)
+			continue;
+		(void)!UNM_RAW_WRITE(fd, &one, sizeof(one)); /* full counter: it is awake anyway */
+		unm_fd_internal_close(fd); /* its segment may be no longer known here: not kept */
 	}
 	return true;
 }
@@ -299,7 +287,6 @@ unm_wake_cache_forget(uint64_t seg_uid)
 		if (entries[i].seg_uid == seg_uid) {
 			retire_fd(replace(&entries[i], 0, 0, 0, -1));
 		}
-	(void)remove_debts(seg_uid, NULL);
 	pthread_mutex_unlock(&lock);
 	unm_quiet_end(&quiet);
 }

@@ -11,15 +11,15 @@ struct unm_seg;
 /**
  * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
  *
- * It stays open at least until the end of the caller's epoch section. Return: descriptor, -ESTALE
- * the binding is gone, else -errno: netmapd does not answer in time (UNM_PATIENCE_WAKE, and not that
- * again before it has answered), and the control thread will give the signal instead.
+ * It stays open at least until the end of the caller's epoch section. Return: descriptor; -ESTALE the
+ * binding is gone; else -errno: netmapd does not answer in time (UNM_PATIENCE_WAKE), or there is no room
+ * for the descriptor, and the control thread will give the signal instead.
  */
 int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
 
 /*
- * Give the signals that are owed: for the control thread. Waits for netmapd as any request does. Return: false:
- * some are left, as it does not answer.
+ * Give the signals that are owed: for the control thread. Waits for UNM_PATIENCE_WAKE at most. Return: false: some
+ * are left.
  */
 bool unm_wake_pay(void);
 

@@ -342,6 +342,12 @@ open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadli
 		if (!unm_bind_has(port, b, i) ||
 			(port->rings[i].is_open && !port->rings[i].is_closing))
 			continue;
+		if (unm_dport_ring_slots(port, i) > UNM_PORT_MAX_SLOTS) {
+			ret = unm_pool_prepare(&port->region->bufs, unm_dport_ring_slots(port, i),
+				deadline_ns, why);
+			if (ret < 0)
+				return ret;
+		}
 		ret = unm_dring_open(port, i, why);
 		if (ret < 0)
 			return ret;

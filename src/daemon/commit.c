@@ -49,6 +49,7 @@ commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason 
 	const uint64_t ofs = (uint64_t)i * c->chunk, all = (uint64_t)(end - i) * c->chunk;
 	const uint64_t len = c->size - ofs < all ? c->size - ofs : all;
 	struct unm_mem_budget *b = c->budget;
+	bool has_room = true;
 	int ret;
 
 	if (b->limit > 0 && (b->n_bytes > b->limit || len > b->limit - b->n_bytes))
@@ -56,7 +57,12 @@ commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason 
 			"out of memory: netmapd may use %llu MiB; raise [limits] memory_mib in "
 			"netmapd.conf",
 			(unsigned long long)(b->limit >> 20));
-	if (len >= LARGE && len > unm_memcg_room())
+	b->n_unasked += len;
+	if (c->is_charged && b->n_unasked >= LARGE) {
+		b->n_unasked = 0;
+		has_room = len <= unm_memcg_room();
+	}
+	if (!has_room)
 		return unm_fail(why, -ENOMEM,
 			"out of memory: netmapd's memory cgroup has no room for another %llu MiB",
 			(unsigned long long)(len >> 20));

@@ -11,6 +11,7 @@
 #ifndef UNM_DAEMON_COMMIT_H
 #define UNM_DAEMON_COMMIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/log.h"
@@ -21,7 +22,8 @@
 /* All memory that netmapd has committed, against the configured limit. */
 struct unm_mem_budget {
 	uint64_t n_bytes;
-	uint64_t limit; /* 0 = none */
+	uint64_t limit;	    /* 0 = none */
+	uint64_t n_unasked; /* committed since the memory cgroup was looked at */
 };
 
 struct unm_commit {
@@ -32,6 +34,7 @@ struct unm_commit {
 	uint64_t *done; /* one bit a chunk */
 	uint64_t n_bytes;
 	struct unm_mem_budget *budget; /* borrowed */
+	bool is_charged; /* to our memory cgroup, as it is no huge page, nor a client's. Set by the user */
 };
 
 /** unm_commit_init() - nothing committed yet. Return: 0 or -ENOMEM. */

@@ -2,7 +2,7 @@
 /*
  * Big requests in small steps, so that netmapd is never away for long.
  *
- * A REGISTER may ask for hundreds of thousands of buffers: rings of 4096 slots, and extra buffers
+ * A REGISTER may ask for hundreds of thousands of buffers: rings of up to 65536 slots, and extra buffers
  * on top. To commit their memory and to link them takes seconds where the memory of a virtual
  * machine comes from its host page by page. So unm_bind() does it in steps of UNM_STEP_NS and
  * returns

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #include "daemon/bitmap.h"
+#include "shm/clock.h"
+
+#define STEP_OBJECTS 2048u /* committed at once: 4 MiB of buffers take some 2 ms */
 
 /* Words of the private bitmap that an operation has changed. */
 struct span {
@@ -201,6 +204,33 @@ unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_re
 	if (ret < 0)
 		unm_pool_free_many(p, idx, got);
 	return ret;
+}
+
+int
+unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct unm_reason *why)
+{
+	uint32_t i = p->hint, got = 0;
+
+	while (got < n) { /* bounded: each round takes a free object at least */
+		uint32_t end;
+		int ret;
+
+		i = unm_bitmap_find_run(p->used, p->n, i, 1);
+		if (i == UINT32_MAX)
+			return 0; /* whoever takes them is told */
+		for (end = i + 1; end < p->n && end - i < n - got && end - i < STEP_OBJECTS &&
+				  !unm_bit_test(p->used, end);)
+			end++;
+		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
+			(uint64_t)(end - i) * p->obj_size, why);
+		if (ret < 0)
+			return ret;
+		got += end - i;
+		i = end;
+		if (got < n && unm_now_ns() >= deadline_ns)
+			return -EINPROGRESS;
+	}
+	return 0;
 }
 
 static void

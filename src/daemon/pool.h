@@ -67,6 +67,13 @@ uint32_t unm_pool_n_objs(const struct unm_pool *p, uint64_t bytes);
 int unm_pool_alloc_run(struct unm_pool *p, uint32_t run, uint32_t *first, struct unm_reason *why);
 
 /**
+ * unm_pool_prepare() - have memory for @n objects that are free, in steps
+ *
+ * Return: 0 it is there, or there are not so many; -EINPROGRESS at @deadline_ns, to be called again; -ENOMEM.
+ */
+int unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct unm_reason *why);
+
+/**
  * unm_pool_alloc_many() - @n objects anywhere; all or nothing. Return: 0, or -ENOMEM with the
  * reason.
  */

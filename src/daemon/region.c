@@ -209,6 +209,7 @@ set_up(struct unm_region_set *set, struct unm_dregion *r, struct unm_reason *why
 	if (unm_commit_init(&r->commit, r->fd, i->file_ofs, i->size,
 		    is_huge ? UNM_COMMIT_CHUNK_HUGE : UNM_COMMIT_CHUNK, &set->budget) < 0)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	r->commit.is_charged = !is_huge && !(i->flags & UNM_REGIONF_EXTMEM);
 	r->no_write_call = is_huge;
 	return 0;
 }

@@ -169,7 +169,15 @@ check_size(struct unm_irequest *r, const struct nmreq_register *reg, bool is_sha
 	const uint64_t n_bufs =
 		n_tx * reg->nr_tx_slots + n_rx * reg->nr_rx_slots + reg->nr_extra_bufs;
 
-	if (n_bufs * (is_shared ? 4096u : 2048u) <= r->br->policy.max_memory - r->br->memory)
+	const uint64_t n_bytes = n_bufs * (is_shared ? 4096u : 2048u);
+
+	/* A capture takes what it can get: not all that the others have as well. */
+	if (reg->nr_rx_slots > UNM_PORT_MAX_SLOTS && n_bytes > r->br->policy.max_memory / 4)
+		return unm_fail(&r->why, -ENOMEM,
+			"with rings of more than %u slots a port may have a quarter of what this "
+			"socket's clients may have in all, %llu MiB",
+			UNM_PORT_MAX_SLOTS, (unsigned long long)r->br->policy.max_memory >> 20);
+	if (n_bytes <= r->br->policy.max_memory - r->br->memory)
 		return 0;
 	return unm_fail(&r->why, -ENOMEM,
 		"this socket's clients may have %llu MiB in all, and %llu are in use "

@@ -168,6 +168,13 @@ count_rings(const struct nmport_d *d)
 	return (uint16_t)(d->last_rx_ring - d->first_rx_ring + 1);
 }
 
+/* Can it be opened anew, and nobody notices? Interfaces and TAPs have at most 4096 slots a ring anyway. */
+static bool
+goes_lightly(const struct unm_cap *c)
+{
+	return c->is_monitor || strncmp(c->port->hdr.nr_name, NM_BDG_NAME, 4) == 0;
+}
+
 /* As open_with(), or with fewer slots where there is no memory for so many, which @n_slots then says. */
 static int
 open_smaller(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, uint32_t *n_slots,
@@ -196,7 +203,7 @@ try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, cha
 	if (ret < 0 || opts->n_slots != 0 || count_rings(c->port) < 2)
 		return ret;
 	share = n / count_rings(c->port); /* only known now */
-	if (c->port->reg.nr_rx_slots <= share || share == 0)
+	if (c->port->reg.nr_rx_slots <= share || share == 0 || !goes_lightly(c))
 		return 0;
 	nmport_close(c->port);
 	c->port = NULL;

@@ -90,7 +90,7 @@ unm_segment_parse(struct unm_segment *s, const uint8_t *frame, uint32_t len)
 	uint16_t field;
 
 	s->frame = frame;
-	s->len = len;
+	s->len = s->whole = len;
 	s->proto = 0;
 	s->is_partial = false;
 	if (len < MIN_HEADER)

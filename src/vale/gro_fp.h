@@ -26,6 +26,7 @@ struct unm_segment {
 	struct unm_offload o; /* its headers, and room for a virtio-net header in front */
 	const uint8_t *frame;
 	uint32_t len;	 /* without what pads it */
+	uint32_t whole;	 /* with that */
 	uint8_t proto;	 /* TCP, UDP; 0: something else, of which the rest is not filled in */
 	bool is_partial; /* its checksum is to be completed */
 };

@@ -176,20 +176,24 @@ peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port,
 	return p;
 }
 
-/* A worker gets the queues of the other TAPs. Whoever gets none delivers into the ring. */
-static void
+/*
+ * A worker gets the queues of the other TAPs. Whoever gets none delivers into the ring. Return: 0, or
+ * -EAGAIN: netmapd can't say yet.
+ */
+static int
 take_queues(struct unm_peers *t, struct unm_peer *p, const struct unm_seg_port *e)
 {
 	const uint32_t self = UNM_READ_ONCE(t->seg->ports[t->self].flags);
 	int n;
 
 	if (!(self & e->flags & UNM_PORTF_ATTACHED) || t->env->queues_get == NULL)
-		return;
+		return 0;
 	n = t->env->queues_get(t->seg, p->port, p->gen, p->queue, UNM_PEER_QUEUES);
 	if (n > 0) {
 		p->n_queues = (uint32_t)n;
 		t->any_queues = true;
 	}
+	return n == -EAGAIN ? n : 0;
 }
 
 struct unm_peer *
@@ -210,8 +214,12 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 	if (err == 0) {
 		p = peer_new(t->seg, &e, port, region);
 		if (p != NULL)
-			take_queues(t, p, &e);
-		else
+			err = take_queues(t, p, &e);
+		if (err < 0) {
+			free(p);
+			p = NULL;
+		}
+		if (p == NULL)
 			t->env->region_put(region);
 	}
 	if (p == NULL)

@@ -88,7 +88,8 @@ unm_peers_refresh(struct unm_peers *t)
  * unm_peers_map() - make the view of @port
  *
  * May ask netmapd for the region, so it may block. Return: the view, or NULL: no such port, closed,
- * or its memory can't be had now (tried again at the next change of the table, or after a second).
+ * or its memory can't be had now (tried again at the next change of the table, or after a second; after
+ * 10 ms if netmapd has only not answered yet).
  */
 struct unm_peer *unm_peers_map(struct unm_peers *t, uint32_t port);
 

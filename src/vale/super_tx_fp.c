@@ -56,7 +56,9 @@ unm_super_tx_flush(struct unm_super_tx *x)
 	if (x->gro.n == 1) {
 		unm_segment_vnet(s, vnet);
 		iov[0].iov_base = vnet;
-		iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->frame, .iov_len = s->len};
+		/* A checksum that is completed must not find what pads the frame. */
+		iov[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->frame,
+			.iov_len = s->is_partial ? s->len : s->whole};
 		write_frames(x, iov, 2, 1);
 	} else if (x->gro.n > 1) {
 		unm_gro_finish(&x->gro);

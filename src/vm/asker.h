@@ -7,7 +7,7 @@
  *     under the lock: what is wanted            under the lock: a job that is due; it is running
  *     unm_ask(job)  ------- wake ------------>  job->fn(job): asks netmapd, as long as it takes
  *     goes on                                   failed: due again after a pause, which grows
- *                                               asked for anew meanwhile: due at once
+ *                                               asked for anew meanwhile: due in 10 ms
  *
  * So what a job says in the end is what was wanted last, whatever became of netmapd in between.
  * Jobs run one at a time, in turn.

@@ -11,33 +11,16 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/*
- * File systems whose pages come from memory or a disk of this machine. A list of those that are not would
- * not do: what overlayfs has can be on any other, and who may make a user namespace can mount it.
- */
-static bool
-is_answered_by_kernel(const struct statfs *fs)
-{
-	static const unsigned long known[] = {TMPFS_MAGIC, HUGETLBFS_MAGIC, RAMFS_MAGIC,
-		EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC};
-	size_t i;
-
-	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if ((unsigned long)fs->f_type == known[i])
-			return true;
-	return false;
-}
+#include "vm/foreign_fd.h"
 
 /* Offsets and lengths of a mapping are multiples of this: a huge page on hugetlbfs. */
 static int
-get_page_size(int fd, bool is_foreign, uint64_t *page)
+get_page_size(int fd, uint64_t *page)
 {
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) != 0)
 		return -EINVAL;
-	if (is_foreign && !is_answered_by_kernel(&fs))
-		return -EMEDIUMTYPE;
 	*page = (uint64_t)sysconf(_SC_PAGESIZE);
 	if (fs.f_type == HUGETLBFS_MAGIC)
 		*page = (uint64_t)fs.f_bsize;
@@ -63,9 +46,11 @@ map_file(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,
 
 	if (size == 0 || __builtin_add_overflow(ofs, size, &end) || end > INT64_MAX)
 		return -EINVAL;
+	if (is_foreign && unm_fd_kind(fd) != UNM_FD_MEMORY)
+		return -EMEDIUMTYPE;
 	err = check_file(fd, end, &st);
 	if (err == 0)
-		err = get_page_size(fd, is_foreign, &page);
+		err = get_page_size(fd, &page);
 	if (err < 0)
 		return err;
 	start = ofs & ~(page - 1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Mapping part of a file that the other side has handed over: guest memory, dirty log, in-flight
- * region. The file has to be a regular one that reaches to the end of what is mapped, in memory
- * (memfd, tmpfs, hugetlbfs) or on a disk of this machine. Others are refused, as on FUSE, overlayfs or
- * NFS: who serves them could keep us waiting in a load for ever. What shrinks after the check is the
+ * region. The file has to be one in memory (memfd, tmpfs, hugetlbfs) that reaches to the end of what is
+ * mapped. Others are refused: who serves them could keep us waiting in a load for ever (FUSE, what lies
+ * on it, NFS), and pages of a disk can be taken away again and again. What shrinks after the check is the
  * guard's business (guest_guard.h).
  */
 #ifndef UNM_VM_GUEST_FILE_H
@@ -28,7 +28,7 @@ struct unm_guest_file {
  * @guard: watches the mapping until unm_guest_file_unmap(); NULL: nobody does
  *
  * Return: 0; -EINVAL size 0, a sum that wraps, a file that is too small or of the wrong kind, or
- * whose seals or mode forbid writing; -EMEDIUMTYPE on another file system; -ENOMEM; -EDQUOT too many
+ * whose seals or mode forbid writing; -EMEDIUMTYPE not in memory; -ENOMEM; -EDQUOT too many
  * mappings for @guard. On error @out is unchanged.
  */
 int unm_guest_file_map(struct unm_guest_file *out, int fd, uint64_t size, uint64_t ofs,

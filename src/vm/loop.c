@@ -239,9 +239,9 @@ look_at_control(struct unm_loop *l)
 		deliver_watches(l, 0, n);
 }
 
-/* Ports that have gone, and links that went up or down since the last time. */
-static void
-tell_changes(struct unm_loop *l)
+/* Return: something was told. */
+static bool
+tell_change(struct unm_loop *l)
 {
 	unsigned int i;
 
@@ -251,13 +251,24 @@ tell_changes(struct unm_loop *l)
 
 		if (unm_net_is_lost_anew(n) && l->lost_fn != NULL) {
 			l->lost_fn(l->lost_arg, n);
-			return; /* it may have removed devices: the others next time */
+			return true; /* it may have removed devices */
 		}
 		if (unm_net_link_has_changed(n, &up) && l->link_fn != NULL) {
 			l->link_fn(l->link_arg, n, up);
-			return;
+			return true;
 		}
 	}
+	return false;
+}
+
+/* Ports that have gone, and links that went up or down since the last time. */
+static void
+tell_changes(struct unm_loop *l)
+{
+	unsigned int left;
+
+	for (left = 2 * l->n_nets; left > 0 && tell_change(l); left--) /* a loss and a link each */
+		;
 }
 
 static unsigned int
@@ -327,6 +338,8 @@ try_sleep(struct unm_loop *l, bool looked)
 		err = sleep_until(l, now, deadline);
 		if (!looked)
 			unm_spin_slept(&l->spin, unm_now_ns() - now);
+	} else {
+		look_at_control(l); /* no guest keeps us from it by having work that is none */
 	}
 	for (i = 0; i < l->n_nets; i++)
 		unm_net_sleep_end(l->net[i]);

@@ -30,6 +30,8 @@
 /* How long another's port is waited for, and how often it is asked for meanwhile. */
 #define LEFT_NS	      UINT64_C(2000000000)
 #define LEFT_RETRY_MS 10
+/* So often a lost port can't be had again before the guest is told. */
+#define MOST_MISSED 2
 
 static bool
 is_usable(const struct net_queue *nq)
@@ -44,6 +46,9 @@ retarget(struct unm_net *n)
 	struct net_queue *usable[NET_MAX_PAIRS];
 	unsigned int n_usable = 0, k;
 
+	for (k = 0; k < n->n_pairs; k++)
+		n->rx[k].starved =
+			false; /* who gets no frames waits for no kicks; who does finds it out again */
 	for (k = 0; k < n->n_pairs && k < n->n_active; k++)
 		if (n->link_up && n->driver_ok && is_usable(&n->rx[k]))
 			usable[n_usable++] = &n->rx[k];
@@ -396,6 +401,7 @@ begin_opening(struct unm_net *n, char *why)
 			unm_net_tx_abandon(n, k);
 	unm_net_port_close(&n->port);
 	n->port.lost = true;
+	retarget(n);
 	unm_net_port_tell(n); /* nothing */
 	net->c = n->c;
 	memcpy(net->name, n->name, sizeof(net->name));
@@ -412,8 +418,10 @@ unm_net_reopen(struct unm_net *n, char *why)
 	struct net_opening *o = &n->opening;
 	int err = o->net == NULL ? begin_opening(n, why) : 0;
 
-	if (err < 0)
+	if (err < 0) {
+		n->n_missed++;
 		return err;
+	}
 	if (unm_ask_is_busy(&o->ask))
 		return -EINPROGRESS;
 	err = o->err;
@@ -423,7 +431,7 @@ unm_net_reopen(struct unm_net *n, char *why)
 		memcpy(why, o->why, UNM_NET_WHY_SIZE);
 	free(o->net);
 	o->net = NULL;
-	n->is_missing = err != 0;
+	n->n_missed = err != 0 ? n->n_missed + 1 : 0;
 	if (err != 0)
 		return err;
 	n->loss_is_told = false; /* it may be lost again before anybody has seen that it was back */
@@ -447,7 +455,7 @@ bool
 unm_net_link_has_changed(struct unm_net *n, bool *up)
 {
 	if (n->port.lost) { /* as it was, until it turns out that the port can't be had */
-		*up = n->port_link_up && !n->is_missing;
+		*up = n->port_link_up && n->n_missed < MOST_MISSED;
 		n->is_off_switch = false;
 	} else {
 		/* The bits are brought up to date by each sync. */
@@ -600,7 +608,7 @@ waits_for_kicks(const struct unm_net *n, const struct net_queue *nq)
 		return true;
 	if (nq >= n->tx && nq < n->tx + NET_MAX_PAIRS)
 		return !n->port.ring[nq - n->tx].tx_blocked;
-	return nq->starved;
+	return nq->starved && !n->port.lost;
 }
 
 bool

@@ -23,8 +23,9 @@
  * it. Nothing waits for a guest or a front end. Nor for netmapd, once a device is open and as long
  * as the asker runs (asker.h), which tells it what a guest can't take and opens ports anew. A guest
  * that takes less than the one before it is not given what it can't take meanwhile: such frames are
- * dropped. One request is left, libnetmap's: for the eventfd of a peer in another process that is
- * woken for the first time. It fails at once if netmapd is away, but waits for one that is stopped.
+ * dropped. What is left is libnetmap's, within a sync: it needs the eventfd of a peer that is woken for the
+ * first time, or the memory of one that is new, and waits for netmapd for as long as its user has said
+ * (unetmap_wait_at_most()), and not again before it has answered.
  */
 #ifndef UNM_VM_NET_H
 #define UNM_VM_NET_H

@@ -125,9 +125,9 @@ struct unm_net {
 	uint32_t hdr_len;	   /* the guest's virtio-net header: 10 or 12 */
 	uint32_t lacks;		   /* what the guest can't take: UNM_VNET_LACKS_* */
 	bool link_up;
-	bool port_link_up; /* as last seen */
-	bool loss_is_told; /* the port is lost, and the loop knows */
-	bool is_missing;   /* besides, it could not be had again */
+	bool port_link_up;     /* as last seen */
+	bool loss_is_told;     /* the port is lost, and the loop knows */
+	unsigned int n_missed; /* and so often it could not be had again */
 	bool is_off_switch;
 	bool driver_ok;
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */

@@ -83,6 +83,8 @@ unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c)
 		unm_inflight_stop(q);
 	q->c = *c;
 	q->broken = NULL;
+	if (!c->goes_on)
+		q->said = NULL; /* a new ring's faults are told anew */
 	q->max_chain = c->num < CHAIN_FLOOR ? CHAIN_FLOOR : c->num;
 	if (q->max_chain > UNM_VQ_MAX_PARTS)
 		q->max_chain = UNM_VQ_MAX_PARTS;

@@ -65,7 +65,8 @@ def others_are_served_meanwhile(daemon):
     """Who does it in one go answers others once at most; on a busy machine the other one may not get to ask more often either."""
     s, other = daemon.session(), daemon.session()
     for name, kw, n_bufs in (("vale0:extra", {"extra": N_EXTRA}, N_EXTRA + 2048 + 2),
-                             ("vale0:rings", {"rings": 32, "slots": 4096}, 64 * 4096 + 2)):
+                             ("vale0:rings", {"rings": 32, "slots": 4096}, 32 * (4096 + 2048) + 2),
+                             ("vale0:deep", {"rings": 1, "slots": 65536}, 4096 + 65536 + 2)):
         for _ in range(TRIES):
             d, ans, n = open_meanwhile(daemon, s, other, name, kw)
             u.expect(ans.error, 0, name)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <libnetmap.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,24 +249,13 @@ start_interval(struct server *s)
 	return unm_loop_watch(s->loop, s->interval_fd, POLLIN, on_interval, s);
 }
 
-static void *
-hang_up_in_time(void *arg)
-{
-	(void)arg;
-	poll(NULL, 0, END_MS);
-	unetmap_hang_up();
-	return NULL;
-}
-
-/* A port's header is put back by a request. netmapd may be stopped: it has a moment for all of them. */
+/* A port's header is put back by a request, for which a netmapd that is stopped gets little time. */
 static void
 stop_nics(struct server *s)
 {
-	pthread_t thread;
 	unsigned int i;
 
-	if (pthread_create(&thread, NULL, hang_up_in_time, NULL) == 0)
-		pthread_detach(thread);
+	unetmap_hang_up(END_MS);
 	for (i = 0; i < s->opts.n_nics; i++)
 		vh_nic_stop(&s->nic[i]);
 }

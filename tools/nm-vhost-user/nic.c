@@ -251,8 +251,16 @@ must_hang_up(const struct vh_nic *n)
 static void
 hang_up_later(struct vh_nic *n)
 {
-	if (must_hang_up(n))
+	if (must_hang_up(n) && n->due_ns[VH_DUE_HANG_UP] == 0) /* messages do not put it off */
 		set_due(n, VH_DUE_HANG_UP, HANG_UP_MS);
+}
+
+/* After a front end that has kept the process waiting. */
+static void
+wait_a_while(struct vh_nic *n)
+{
+	n->is_waiting = true;
+	set_due(n, VH_DUE_CONNECT, BUSY_PAUSE_MS);
 }
 
 static void
@@ -276,8 +284,7 @@ on_message(void *arg, short revents)
 		connect_or_wait(n);
 		return;
 	}
-	n->is_waiting = true;
-	set_due(n, VH_DUE_CONNECT, BUSY_PAUSE_MS);
+	wait_a_while(n);
 }
 
 /* For as long as this process lives. */
@@ -429,9 +436,11 @@ connect_or_wait(struct vh_nic *n)
 
 	if (!n->opts->is_client) {
 		err = unm_loop_watch(n->loop, n->listen_fd, POLLIN, on_connection, n);
-		if (err < 0)
-			unm_vm_log(unm_net_name(n->net), "can't wait for connections: %s",
-				strerror(-err));
+		if (err == 0)
+			return;
+		unm_vm_log(unm_net_name(n->net), "can't wait for connections: %s; trying again",
+			strerror(-err));
+		set_due(n, VH_DUE_CONNECT, ACCEPT_PAUSE_MS);
 		return;
 	}
 	/* Never at once: a front end that ends each connection must not keep us busy. */
@@ -458,8 +467,9 @@ try_reopen(struct vh_nic *n)
 	}
 	if (strcmp(why, n->no_port) != 0) /* once as long as it stays the same */
 		unm_vm_log(unm_net_name(n->net), "%s; trying again", why);
+	/* The first failure may be a matter of a moment. */
+	set_due(n, VH_DUE_REOPEN, n->no_port[0] == '\0' ? FIRST_PAUSE_MS : LONGEST_PAUSE_MS);
 	snprintf(n->no_port, sizeof(n->no_port), "%s", why);
-	set_due(n, VH_DUE_REOPEN, LONGEST_PAUSE_MS);
 }
 
 void
@@ -494,7 +504,11 @@ hang_up(struct vh_nic *n)
 {
 	n->hung_up = n->peer;
 	disconnect(n);
-	connect_or_wait(n);
+	if (!n->made.has_given_up) {
+		connect_or_wait(n);
+		return;
+	}
+	wait_a_while(n);
 }
 
 static void

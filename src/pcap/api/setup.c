@@ -159,7 +159,7 @@ activate(struct unm_pcap *h)
 {
 	const struct unm_cap_opts opts = {
 		.name = h->name,
-		.n_slots = (uint32_t)h->buffer_size / SLOT_BYTES,
+		.n_slots = ((uint32_t)h->buffer_size + SLOT_BYTES - 1) / SLOT_BYTES,
 	};
 	char why[UNM_CAP_WHY_SIZE];
 	int ret;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vm/foreign_fd.h"
 #include "vm/guest_mem.h"
 #include "vm/vq.h"
 
@@ -138,6 +139,7 @@ struct unm_vu_made {
 	uint64_t connection;		/* the present one */
 	uint64_t gone[UNM_VU_MAX_MADE]; /* inodes of those given up last, in turn */
 	unsigned int n_gone;
+	struct unm_fd_queue closing; /* descriptors of theirs that wait to be closed */
 	bool has_given_up; /* for the present connection, which takes time: the next one is to wait */
 };
 

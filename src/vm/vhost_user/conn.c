@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,19 +13,21 @@ void
 unm_vu_conn_init(struct unm_vu_conn *c, int sock)
 {
 	c->sock = sock;
+	c->closing = NULL;
 	c->n_got = 0;
 	c->msg.n_fds = 0;
 	c->error = NULL;
 }
 
 static void
-close_fds(struct unm_vu_msg *m)
+close_fds(struct unm_vu_conn *c)
 {
+	struct unm_vu_msg *m = &c->msg;
 	unsigned int i;
 
 	for (i = 0; i < m->n_fds; i++) {
 		if (m->fd[i] >= 0)
-			close(m->fd[i]);
+			unm_fd_close(m->fd[i], c->closing);
 	}
 	m->n_fds = 0;
 }
@@ -32,7 +35,7 @@ close_fds(struct unm_vu_msg *m)
 void
 unm_vu_conn_fini(struct unm_vu_conn *c)
 {
-	close_fds(&c->msg);
+	close_fds(c);
 	close(c->sock);
 	c->sock = -1;
 }
@@ -64,13 +67,15 @@ collect_fds(struct unm_vu_conn *c, struct msghdr *mh)
 			if (c->msg.n_fds < UNM_VU_MAX_FDS) {
 				c->msg.fd[c->msg.n_fds++] = fd;
 			} else {
-				close(fd);
+				unm_fd_close(fd, c->closing);
 				err = -EPROTO;
 			}
 		}
 	}
 	if (err < 0 || (mh->msg_flags & MSG_CTRUNC) != 0)
-		return fail(c, "more descriptors than a message, or this process, can have");
+		return fail(c,
+			"more descriptors than a message, or this process, can have, or too many "
+			"that can't be closed");
 	return 0;
 }
 
@@ -90,7 +95,10 @@ receive_piece(struct unm_vu_conn *c, void *dst, size_t len)
 	ssize_t n;
 	int err;
 
-	n = recvmsg(c->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (c->closing != NULL && unm_fd_queue_is_full(c->closing))
+		mh.msg_controllen = 0; /* the kernel drops descriptors, and says so */
+	/* Not libnetmap's, which asks netmapd about descriptors that look as if they were netmap's. */
+	n = syscall(SYS_recvmsg, c->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n < 0)
@@ -154,7 +162,7 @@ unm_vu_conn_is_midway(const struct unm_vu_conn *c)
 void
 unm_vu_conn_next(struct unm_vu_conn *c)
 {
-	close_fds(&c->msg);
+	close_fds(c);
 	c->n_got = 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "vm/foreign_fd.h"
 #include "vm/vhost_user/msg.h"
 
 #define UNM_VU_MAX_FDS 253u /* what the kernel lets through with one message (SCM_MAX_FD) */
@@ -24,8 +25,10 @@ struct unm_vu_msg {
 };
 
 struct unm_vu_conn {
-	int sock;     /* owned */
-	size_t n_got; /* bytes of header and payload so far */
+	int sock; /* owned */
+	struct unm_fd_queue
+		*closing; /* of whoever may be at the other end; set by the user, or NULL */
+	size_t n_got;	  /* bytes of header and payload so far */
 	struct unm_vu_msg msg;
 	const char *error; /* why the last call failed, for the log */
 };

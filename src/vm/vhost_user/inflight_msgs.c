@@ -90,6 +90,7 @@ void
 unm_vu_keep_made(struct unm_vu_backend *b, struct unm_vu_made *made)
 {
 	b->made = made;
+	b->conn.closing = &made->closing;
 	made->connection++;
 	made->has_given_up = false;
 }

@@ -12,9 +12,7 @@
 
 /* The descriptors are closed with the message: a mapping does not need them. */
 
-#define VU_WRONG_FILE                                                                              \
-	"%s's file is neither in memory nor on a disk of this machine (with QEMU: -object "        \
-	"memory-backend-memfd,share=on)"
+#define VU_WRONG_FILE	     "%s is not in a file in memory (memfd, tmpfs, hugetlbfs)%s"
 #define VU_TOO_MANY_MAPPINGS "more than %u mappings at a time for one NIC"
 
 static struct unm_guest_region_desc
@@ -37,7 +35,8 @@ fail_region(struct unm_vu_backend *b, int err)
 	case -ENOSPC:
 		return vu_fail(b, err, "more than %u regions", UNM_GUEST_MAX_REGIONS);
 	case -EMEDIUMTYPE:
-		return vu_fail(b, -EINVAL, VU_WRONG_FILE, "a region");
+		return vu_fail(b, -EINVAL, VU_WRONG_FILE, "a region",
+			"; with QEMU: -object memory-backend-memfd,share=on");
 	case -EDQUOT:
 		return vu_fail(b, err, VU_TOO_MANY_MAPPINGS, UNM_GUEST_MAX_RANGES);
 	default:
@@ -52,7 +51,7 @@ vu_fail_file(struct unm_vu_backend *b, int err, const char *what)
 	case -EINVAL:
 		return vu_fail(b, err, "%s's file is too small or can't be mapped shared", what);
 	case -EMEDIUMTYPE:
-		return vu_fail(b, -EINVAL, VU_WRONG_FILE, what);
+		return vu_fail(b, -EINVAL, VU_WRONG_FILE, what, "");
 	case -EDQUOT:
 		return vu_fail(b, err, VU_TOO_MANY_MAPPINGS, UNM_GUEST_MAX_RANGES);
 	default:

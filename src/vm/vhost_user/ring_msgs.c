@@ -105,39 +105,22 @@ check_signal_fd(int fd, bool to_read)
 {
 	static const char no_signal[] =
 		"the descriptor is nothing to signal by: an eventfd or a pipe is needed";
+	const int mode = fcntl(fd, F_GETFL);
 	bool is_good;
-	char path[32], target[32];
-	struct stat st;
-	ssize_t n;
-	int mode = fcntl(fd, F_GETFL);
 
-	if (mode < 0 || fstat(fd, &st) != 0)
-		return no_signal;
-	mode &= O_ACCMODE;
-	if (S_ISFIFO(st.st_mode)) {
-		is_good = mode == O_RDWR || mode == (to_read ? O_RDONLY : O_WRONLY);
+	switch (unm_fd_kind(fd)) {
+	case UNM_FD_EVENT:
+		return NULL;
+	case UNM_FD_PIPE:
+		is_good =
+			mode >= 0 && ((mode & O_ACCMODE) == O_RDWR ||
+					     (mode & O_ACCMODE) == (to_read ? O_RDONLY : O_WRONLY));
 		return is_good ? NULL : no_signal;
-	}
-	if (S_ISSOCK(st.st_mode))
+	case UNM_FD_SOCKET:
 		return to_read ? no_signal : unm_vu_socket_check(fd);
-	if ((st.st_mode & S_IFMT) != 0)
+	default:
 		return no_signal;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target));
-	if (n < 0)
-		return NULL; /* no /proc: it has no file type at least */
-	is_good = n == (ssize_t)strlen("anon_inode:[eventfd]") &&
-		  memcmp(target, "anon_inode:[eventfd]", (size_t)n) == 0;
-	return is_good ? NULL : no_signal;
-}
-
-/* An eventfd, among what check_signal_fd() lets through. */
-static bool
-is_anonymous(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == 0;
+	}
 }
 
 /* The ring and the descriptor (-1: none, on purpose) of a KICK, CALL or ERR. */
@@ -167,7 +150,8 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	flags = fcntl(m->fd[0], F_GETFL);
 	if (flags < 0 || fcntl(m->fd[0], F_SETFL, flags | O_NONBLOCK) != 0)
 		return vu_fail(b, -errno, "the descriptor can't be made nonblocking");
-	err = to_read && is_anonymous(m->fd[0]) ? unm_event_is_semaphore(m->fd[0]) : 0;
+	err = to_read && unm_fd_kind(m->fd[0]) == UNM_FD_EVENT ? unm_event_is_semaphore(m->fd[0])
+							       : 0;
 	if (err < 0)
 		unm_guest_guard_block(&b->guard);
 	if (err != 0)

@@ -231,6 +231,28 @@ def missing(server):
     server.check_alive()
 
 
+@with_server
+def forged_descriptor(server):
+    """A front end sends what looks like a netmap descriptor: netmapd is not asked whether it is one."""
+    name = b"\0unetmap-" + b"0123456789abcdef" * 2
+    kind = socket.SOCK_STREAM
+    with socket.socket(socket.AF_UNIX, kind) as named, socket.socket(socket.AF_UNIX, kind) as forged:
+        named.bind(name)
+        named.listen()
+        forged.connect(name)
+        with v.Neighbours(server, WAIT_S, 100):
+            server.daemon.proc.send_signal(signal.SIGSTOP)
+            try:
+                fe = server.front_end("a").negotiate()
+                fe.sock.settimeout(WAIT_S)
+                fe.bad(v.SET_MEM_TABLE, struct.pack("<II", 1, 0) + v.REGION.pack(0, v.PAGE, 0, 0), [forged.fileno()] * 1)
+                fe.close()
+                time.sleep(1)
+            finally:
+                server.daemon.proc.send_signal(signal.SIGCONT)
+    server.check_alive()
+
+
 def fill_queue(path):
     """Connections until netmapd has no room for another."""
     made = []
@@ -248,10 +270,12 @@ def queue_is_full(server):
     """netmapd is stopped and takes no more connections; the server has to connect anew, and is to end."""
     server.check_alive()
     daemon = server.daemon
+    server.proc.send_signal(signal.SIGSTOP)  # so that it does not find the next one before that is stopped
     daemon.kill()
     daemon.start()
     daemon.proc.send_signal(signal.SIGSTOP)
     made = fill_queue(daemon.path)
+    server.proc.send_signal(signal.SIGCONT)
     a = server.guest("a", features=MODERN | F_GUEST_CSUM).start()  # which is to be told
     start = time.monotonic()
     try:
@@ -281,4 +305,4 @@ def ends_in_time(server):
 
 
 raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, missing, told_after_a_death, dropped_until_told,
-                                    ends_in_time, queue_is_full]) else 0)
+                                    ends_in_time, queue_is_full, forged_descriptor]) else 0)

@@ -462,7 +462,7 @@ hang_up(void *arg)
 {
 	(void)arg;
 	usleep(200000);
-	unetmap_hang_up();
+	unetmap_hang_up(0);
 	return NULL;
 }
 

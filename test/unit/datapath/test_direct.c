@@ -222,6 +222,24 @@ others_use_the_ring(void **state)
 	}
 }
 
+/* netmapd can't say yet: the port is as good as not there, and is asked about again soon. */
+static void
+queues_come_later(void **state)
+{
+	(void)state;
+	rig.error = -EAGAIN;
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 1);
+	vale_txsync(&rig.v, SRC);
+	expect_nothing_written();
+	assert_int_equal(vale_pending(&rig.v, TAP), 0);
+	rig.error = 0;
+	usleep(30000);
+	send_pieces(TAP, 60, RIG_BUF_SIZE, 2);
+	vale_txsync(&rig.v, SRC);
+	expect_written(60, 2);
+	assert_int_equal(rig.n_got, 2);
+}
+
 static void
 failures_are_counted(void **state)
 {
@@ -357,6 +375,22 @@ wire_segments(void **state)
 		    (2 + N_SEGS) * HDR_LEN + 121 + pieces.size);
 }
 
+/* What pads a short one, or comes after its packet, goes with it. */
+static void
+wire_padded(void **state)
+{
+	uint8_t padded[2000];
+
+	(void)state;
+	offload_make_segments(&whole, N_SEGS, &pieces, &rng);
+	memcpy(padded, pieces.data, pieces.len[0]);
+	memset(padded + pieces.len[0], 0x77, 9);
+	ring_send(vale_tx(&rig.v, SRC), padded, pieces.len[0] + 9, 0);
+	vale_txsync(&rig.v, SRC);
+	expect_plain(padded, pieces.len[0] + 9);
+	expect_nothing_written();
+}
+
 /* What the wire has damaged stays so: no checksum is made right, also not one that looks as if it was to be. */
 static void
 wire_damaged(void **state)
@@ -386,10 +420,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(frames_are_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(floods_reach_both, setup, teardown),
 		cmocka_unit_test(others_use_the_ring),
+		cmocka_unit_test_setup_teardown(queues_come_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_given_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(wire_frames, setup_wire, teardown),
 		cmocka_unit_test_setup_teardown(wire_segments, setup_wire, teardown),
+		cmocka_unit_test_setup_teardown(wire_padded, setup_wire, teardown),
 		cmocka_unit_test_setup_teardown(wire_damaged, setup_wire, teardown),
 	};
 

@@ -538,6 +538,29 @@ waits_for_buffers(void **state)
 	assert_false(r.n->rx[0].starved);
 }
 
+/* A guest without buffers whose cable is pulled, and which posts some then: nobody waits for these, so the loop sleeps. */
+static void
+starved_and_unplugged(void **state)
+{
+	uint8_t in[1526] = {0};
+
+	(void)state;
+	net_rig_open(&r, 12, true, MODERN);
+	make_frame(1514, 1);
+	memcpy(in + 12, frame, 1514);
+	net_rig_receive(&r, in, 1526, 2048);
+	assert_int_equal(unm_net_rx(r.n, 0), 0);
+	assert_true(r.n->rx[0].starved);
+	unm_net_set_link(r.n, false);
+	guest_posts(4, 2000, false);
+	assert_int_equal(unm_net_work(r.n), 0);
+	assert_true(unm_net_sleep_prepare(r.n));
+	unm_net_sleep_end(r.n);
+	unm_net_set_link(r.n, true);
+	net_rig_receive(&r, in, 1526, 2048);
+	assert_int_equal(unm_net_rx(r.n, 0), 1);
+}
+
 /* Without mergeable buffers, a buffer that is too small costs the frame, not the buffer. */
 static void
 too_small(void **state)
@@ -771,6 +794,7 @@ main(void)
 		cmocka_unit_test(any_header),
 		cmocka_unit_test(receives_all_shapes),
 		cmocka_unit_test_teardown(waits_for_buffers, teardown),
+		cmocka_unit_test_teardown(starved_and_unplugged, teardown),
 		cmocka_unit_test_teardown(too_small, teardown),
 		cmocka_unit_test_teardown(unfinished, teardown),
 		cmocka_unit_test(whole_or_not_at_all),
