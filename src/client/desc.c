@@ -65,7 +65,7 @@ env_lock_stuck(const struct unm_seg *seg, uint32_t kring, uint32_t word)
 	const struct unm_msg_lock_stuck msg = {seg->uid, kring, word};
 	struct unm_call c = {.type = UNM_MSG_LOCK_STUCK,
 		.flags = UNM_CALL_NOWAIT,
-		.patience = unm_session_patience(),
+		.patience = UNM_PATIENCE_WAKE, /* what it says is not waited for */
 		.body = &msg,
 		.body_len = sizeof(msg)};
 

@@ -251,6 +251,8 @@ exchange(struct unm_call *c)
 	err = catch_up(c);
 	if (err < 0)
 		return err;
+	if (c->patience > 0)
+		c->end_ms = now_ms() + c->patience; /* nothing is owed: it has its own time */
 	req.seq = ++session.seq;
 	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
 	if (err < 0)

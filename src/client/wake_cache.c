@@ -99,7 +99,10 @@ retire_fd(int fd)
 		unm_control_kick();
 }
 
-/* @was_answered: set; false: to be asked again, as no answer came or no room was for a descriptor */
+/*
+ * @was_answered: set. netmapd has then given the signal itself, as there may be no room for the
+ * descriptor here
+ */
 static int
 ask(const struct debt *d, bool *was_answered)
 {
@@ -110,18 +113,16 @@ ask(const struct debt *d, bool *was_answered)
 		.patience = patience < UNM_PATIENCE_WAKE ? patience : UNM_PATIENCE_WAKE,
 		.body = &req,
 		.body_len = sizeof(req)};
-	int err = unm_session_call(&c), fd;
+	int err = unm_session_call(&c);
 
-	*was_answered = err == 0 && c.error != -EMFILE;
+	*was_answered = err == 0;
 	if (err < 0)
 		return err;
 	if (c.error < 0 || c.n_ans_fds != 1) {
 		unm_call_close_fds(&c, 0);
 		return c.error < 0 ? c.error : -EPROTO;
 	}
-	fd = unm_fd_internal(c.ans_fds[0]);
-	*was_answered = fd >= 0;
-	return fd;
+	return unm_fd_internal(c.ans_fds[0]);
 }
 
 /*
@@ -219,7 +220,7 @@ unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen)
 	return fd;
 }
 
-/* The oldest one. Return: false: there is none. */
+/* One of them. Return: false: there is none. */
 static bool
 next_debt(struct debt *d)
 {

@@ -12,8 +12,8 @@ struct unm_seg;
  * unm_wake_fd() - callback of unm_env: the eventfd that wakes a binding
  *
  * It stays open at least until the end of the caller's epoch section. Return: descriptor; -ESTALE the
- * binding is gone; else -errno: netmapd does not answer in time (UNM_PATIENCE_WAKE), or there is no room
- * for the descriptor, and the control thread will give the signal instead.
+ * binding is gone; else -errno: netmapd does not answer in time (UNM_PATIENCE_WAKE), and the control
+ * thread will give the signal instead; or there is no room for the descriptor, and netmapd has given it.
  */
 int unm_wake_fd(const struct unm_seg *seg, uint32_t binding, uint32_t gen);
 

@@ -11,7 +11,8 @@
 #include "daemon/bitmap.h"
 #include "daemon/memcg.h"
 
-#define LARGE (1u << 20) /* bytes; asking costs as much as committing some 100 KiB */
+#define RESERVE (4u << 20) /* bytes of the cgroup that are left to all else */
+#define LARGE	(1u << 20) /* bytes; asking costs as much as committing some 100 KiB */
 
 static uint32_t
 n_chunks(const struct unm_commit *c)
@@ -59,8 +60,10 @@ commit_chunks(struct unm_commit *c, uint32_t i, uint32_t end, struct unm_reason 
 			(unsigned long long)(b->limit >> 20));
 	b->n_unasked += len;
 	if (c->is_charged && b->n_unasked >= LARGE) {
-		b->n_unasked = 0;
-		has_room = len <= unm_memcg_room();
+		const uint64_t room = unm_memcg_room();
+
+		has_room = len <= room && room - len >= RESERVE;
+		b->n_unasked = has_room ? 0 : LARGE;
 	}
 	if (!has_room)
 		return unm_fail(why, -ENOMEM,

@@ -212,6 +212,7 @@ unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct un
 	uint32_t i = p->hint, got = 0;
 
 	while (got < n) { /* bounded: each round takes a free object at least */
+		const uint64_t had = p->commit->n_bytes;
 		uint32_t end;
 		int ret;
 
@@ -227,7 +228,7 @@ unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct un
 			return ret;
 		got += end - i;
 		i = end;
-		if (got < n && unm_now_ns() >= deadline_ns)
+		if (got < n && p->commit->n_bytes > had && unm_now_ns() >= deadline_ns)
 			return -EINPROGRESS;
 	}
 	return 0;

@@ -209,9 +209,15 @@ set_up(struct unm_region_set *set, struct unm_dregion *r, struct unm_reason *why
 	if (unm_commit_init(&r->commit, r->fd, i->file_ofs, i->size,
 		    is_huge ? UNM_COMMIT_CHUNK_HUGE : UNM_COMMIT_CHUNK, &set->budget) < 0)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-	r->commit.is_charged = !is_huge && !(i->flags & UNM_REGIONF_EXTMEM);
 	r->no_write_call = is_huge;
 	return 0;
+}
+
+/* From here on what is committed is new, and charged to our memory cgroup, unless it is a client's or huge. */
+static void
+charge(struct unm_dregion *r)
+{
+	r->commit.is_charged = !(r->info.flags & (UNM_REGIONF_EXTMEM | UNM_REGIONF_HUGE));
 }
 
 /* The region's own allocation map, and its entry in the set. Takes over @fd in any case. */
@@ -240,6 +246,7 @@ dregion_new(struct unm_region_set *set, const struct unm_region_info *info, int 
 		dregion_free(r);
 		return ret;
 	}
+	charge(r);
 	r->n_refs = 1;
 	r->next = set->first;
 	set->first = r;
@@ -526,6 +533,7 @@ unm_dregion_adopt(struct unm_region_set *set, const struct unm_region_info *info
 			r->ino = st.st_ino;
 		}
 	}
+	charge(r);
 	r->is_adopted = true;
 	r->n_refs = 1;
 	r->next = set->first;

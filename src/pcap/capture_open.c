@@ -194,20 +194,23 @@ static int
 try_open(struct unm_cap *c, const struct unm_cap_opts *opts, uint64_t flags, char *why)
 {
 	const uint32_t most = opts->most_slots != 0 ? opts->most_slots : UNM_CAP_MAX_SLOTS;
-	uint32_t n = opts->n_slots != 0 ? opts->n_slots : default_slots(), share;
+	uint32_t n = opts->n_slots != 0 ? opts->n_slots : default_slots(), all, n_rings;
 	int ret;
 
 	if (n > most)
 		n = most;
+	all = n;
 	ret = open_smaller(c, opts, flags, &n, why);
-	if (ret < 0 || opts->n_slots != 0 || count_rings(c->port) < 2)
+	if (ret < 0 || opts->n_slots != 0)
 		return ret;
-	share = n / count_rings(c->port); /* only known now */
-	if (c->port->reg.nr_rx_slots <= share || share == 0 || !goes_lightly(c))
+	n_rings = count_rings(c->port); /* only known now */
+	if (n_rings < 2 || n_rings * c->port->reg.nr_rx_slots <= all || all < n_rings ||
+		!goes_lightly(c))
 		return 0;
 	nmport_close(c->port);
 	c->port = NULL;
-	return open_with(c, opts, flags, share, why);
+	n = all / n_rings;
+	return open_smaller(c, opts, flags, &n, why);
 }
 
 /* Does the name itself ask for a monitor? Return: 1, 0, or negative errno with @why. */

@@ -358,7 +358,7 @@ monitor_open(struct unm_bport *bp)
 		return 0;
 	err = bp->env->region_get(
 		UNM_READ_ONCE(bp->seg->ports[info.port].region_uid), true, &region);
-	if (err == -ENOENT || err == -ESTALE)
+	if (err == -ESTALE)
 		return 0; /* it is just going */
 	if (err < 0)
 		return err;

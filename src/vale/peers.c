@@ -93,7 +93,7 @@ unm_peers_rescan(struct unm_peers *t, uint32_t epoch)
 			continue;
 		}
 		if (t->peer[i] != NULL &&
-			(t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
+			(t->peer[i]->may_have_queues || t->peer[i]->gen != UNM_READ_ONCE(e->gen) ||
 				t->peer[i]->hdr_len != UNM_READ_ONCE(e->vnet_hdr_len) ||
 				t->peer[i]->lacks != lacks_of(e) ||
 				t->peer[i]->max_frame != UNM_READ_ONCE(e->max_frame) ||
@@ -176,24 +176,21 @@ peer_new(const struct unm_seg *seg, const struct unm_seg_port *e, uint32_t port,
 	return p;
 }
 
-/*
- * A worker gets the queues of the other TAPs. Whoever gets none delivers into the ring. Return: 0, or
- * -EAGAIN: netmapd can't say yet.
- */
-static int
+/* A worker gets the queues of the other TAPs. Whoever gets none delivers into the ring. */
+static void
 take_queues(struct unm_peers *t, struct unm_peer *p, const struct unm_seg_port *e)
 {
 	const uint32_t self = UNM_READ_ONCE(t->seg->ports[t->self].flags);
 	int n;
 
 	if (!(self & e->flags & UNM_PORTF_ATTACHED) || t->env->queues_get == NULL)
-		return 0;
+		return;
 	n = t->env->queues_get(t->seg, p->port, p->gen, p->queue, UNM_PEER_QUEUES);
+	p->may_have_queues = n == -EAGAIN;
 	if (n > 0) {
 		p->n_queues = (uint32_t)n;
 		t->any_queues = true;
 	}
-	return n == -EAGAIN ? n : 0;
 }
 
 struct unm_peer *
@@ -214,12 +211,8 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 	if (err == 0) {
 		p = peer_new(t->seg, &e, port, region);
 		if (p != NULL)
-			err = take_queues(t, p, &e);
-		if (err < 0) {
-			free(p);
-			p = NULL;
-		}
-		if (p == NULL)
+			take_queues(t, p, &e);
+		else
 			t->env->region_put(region);
 	}
 	if (p == NULL)

@@ -41,7 +41,8 @@ struct unm_peer {
 	uint32_t hdr_len;
 	uint32_t lacks; /* UNM_VNET_LACKS_*; all of them without a header */
 	bool lossless;
-	uint32_t n_queues; /* we may write to the TAP behind it: vale/direct_fp.h */
+	uint32_t n_queues;    /* we may write to the TAP behind it: vale/direct_fp.h */
+	bool may_have_queues; /* netmapd did not say: asked again when the table changes */
 	int queue[UNM_PEER_QUEUES];
 	char *bufs;
 	struct unm_region *region;

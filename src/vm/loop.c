@@ -34,6 +34,7 @@ struct watch {
 };
 
 struct unm_loop {
+	uint64_t control_ns; /* before then the sockets are not looked at, while there is work */
 	struct unm_net *net[MAX_NETS];
 	unsigned int n_nets;
 	struct watch *watch;
@@ -338,7 +339,8 @@ try_sleep(struct unm_loop *l, bool looked)
 		err = sleep_until(l, now, deadline);
 		if (!looked)
 			unm_spin_slept(&l->spin, unm_now_ns() - now);
-	} else {
+	} else if (now >= l->control_ns) {
+		l->control_ns = now + CONTROL_NS;
 		look_at_control(l); /* no guest keeps us from it by having work that is none */
 	}
 	for (i = 0; i < l->n_nets; i++)
@@ -367,7 +369,6 @@ spin(struct unm_loop *l, bool *looked)
 int
 unm_loop_run(struct unm_loop *l)
 {
-	uint64_t control_ns = 0;
 	unsigned int rounds = 0, done;
 	bool looked = false;
 	int err = 0;
@@ -381,10 +382,10 @@ unm_loop_run(struct unm_loop *l)
 
 				rounds = 0;
 				timers(l, now);
-				if (now >= control_ns) {
+				if (now >= l->control_ns) {
 					look_at_control(l);
 					tell_changes(l);
-					control_ns = now + CONTROL_NS;
+					l->control_ns = now + CONTROL_NS;
 				}
 			}
 		} else if (!spin(l, &looked)) {

@@ -26,8 +26,8 @@
 static inline int
 nmt_allow_fcntl(scmp_filter_ctx ctx)
 {
-	static const int commands[] = {
-		F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_ADD_SEALS, F_GET_SEALS};
+	static const int commands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL,
+		F_ADD_SEALS, F_GET_SEALS, F_GETPIPE_SZ};
 	int err = 0;
 	size_t i;
 

@@ -230,6 +230,7 @@ next_pause(struct vh_nic *n)
 static void
 disconnect(struct vh_nic *n)
 {
+	n->due_ns[VH_DUE_HANG_UP] = 0; /* not the next one's */
 	if (n->backend == NULL)
 		return;
 	unm_loop_unwatch(n->loop, unm_vu_fd(n->backend));
@@ -487,8 +488,10 @@ vh_nic_link_changed(struct vh_nic *n, bool up)
 		unm_net_is_off_switch(n->net) ? "the port was taken from its switch: " : "",
 		up ? "up" : "down");
 	n->link_is_down = !up;
-	if (up)
+	if (up) {
 		n->hung_up = 0;
+		n->due_ns[VH_DUE_HANG_UP] = 0;
+	}
 	if (n->backend == NULL) {
 		if (up && n->opts->is_client && !n->is_waiting)
 			set_due(n, VH_DUE_CONNECT, FIRST_PAUSE_MS);

@@ -456,6 +456,58 @@ stopped_many(void)
 	kill_netmapd(daemon);
 }
 
+static void
+receive_ten(void *arg)
+{
+	struct ct_port p = ct_port("vale0:r", 0);
+	const uint64_t deadline = ct_now_ms() + CT_WAIT_MS;
+	uint32_t n = 0;
+
+	CHECK_EQ(write(*(int *)arg, "x", 1), 1);
+	while (n < 10) {
+		n += ct_recv(&p);
+		CHECK(ct_now_ms() < deadline);
+	}
+}
+
+/*
+ * A sender whose patience is at its end; then netmapd goes on, and the ports that are new to the sender get
+ * what it sends, one after the other, as if nothing had been.
+ */
+static void
+patient_again(void)
+{
+	pid_t daemon = start_netmapd(), child;
+	int ready[2], i, round;
+	struct ct_port p;
+	char c;
+
+	CHECK_EQ(pipe2(ready, O_CLOEXEC), 0);
+	CHECK_EQ(unetmap_wait_at_most(100), 0);
+	p = ct_port("vale0:p", 0);
+	for (round = 0; round < 3; round++) {
+		child = ct_spawn(receive_ten, &ready[1]);
+		CHECK_EQ(read(ready[0], &c, 1), 1);
+		if (round == 0) {
+			CHECK_EQ(kill(daemon, SIGSTOP), 0);
+			for (i = 0; i < 5; i++) {
+				ct_send(&p, 1, 1); /* lost */
+				usleep(20000);
+			}
+			CHECK_EQ(kill(daemon, SIGCONT), 0);
+			usleep(200000);
+			ct_send(&p, 1, 1); /* what is late comes now */
+			usleep(50000);
+			ct_send(&p, 1, 1);
+			usleep(50000);
+		}
+		ct_send(&p, 1, 10);
+		ct_join(child);
+	}
+	ct_close(&p);
+	kill_netmapd(daemon);
+}
+
 /* Requests end at once when the process has hung up. */
 static void *
 hang_up(void *arg)
@@ -493,6 +545,7 @@ static const struct ct_case cases[] = {
 	{"late", late},
 	{"stopped", stopped},
 	{"stopped_many", stopped_many},
+	{"patient_again", patient_again},
 	{"pipe_traffic", pipe_traffic},
 	{"vale_traffic", vale_traffic},
 };
