@@ -235,7 +235,7 @@ check_formats()
 	"$REPLAY_PEER" make "$DIR/a" us 100 1000 60 60
 	for signal in INT TERM; do
 		# A shell starts background programs with SIGINT ignored; this undoes it.
-		start "player$signal" 'round 1[0-9]' python3 -c 'import os, signal, sys
+		start "player$signal" 'round [1-9][0-9]' python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.argv[1], sys.argv[1:])' "$NMREPLAY" -f "$DIR/a" -i vale0:tx
 		stop "$PID" "$signal"
