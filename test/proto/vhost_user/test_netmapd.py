@@ -231,6 +231,35 @@ def missing(server):
     server.check_alive()
 
 
+def missing_hung_up():
+    """With --hang-up the front end of a NIC whose port can't be had is left, is turned away until it can, and others are not."""
+    server = v.Server(nics=("a", "b"), args=("--hang-up",))
+    a = server.guest("a").start()
+    b = server.guest("b").start()
+    v.pass_frame(a, b)
+    give_back = v.take_port_of(server, "a")
+    wait_message(server, "valevu:a: link down")
+    a.sock.settimeout(3)
+    a.expect_end()
+    a.close()
+    wait_message(server, "valevu:b: the port is back")
+    assert "valevu:b: link down" not in server.messages(), server.messages()
+    fe = server.front_end("a")
+    fe.sock.settimeout(3)
+    try:
+        fe.get(v.GET_FEATURES)
+        raise AssertionError("it was not turned away")
+    except v.Ended:
+        fe.close()
+    give_back()
+    wait_message(server, "valevu:a: link up")
+    a = server.guest("a").start()
+    v.pass_frame(b, a)
+    a.close()
+    b.close()
+    assert server.stop() == 0
+
+
 @with_server
 def forged_descriptor(server):
     """A front end sends what looks like a netmap descriptor: netmapd is not asked whether it is one."""
@@ -304,5 +333,5 @@ def ends_in_time(server):
     assert server.proc.returncode == 0
 
 
-raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, missing, told_after_a_death, dropped_until_told,
+raise SystemExit(1 if v.u.run_each([killed, stopped, new_port, port_taken, missing, missing_hung_up, told_after_a_death, dropped_until_told,
                                     ends_in_time, queue_is_full, forged_descriptor]) else 0)
