@@ -34,6 +34,7 @@
 #include "client/spin.h"
 #include "client/sealed.h"
 #include "shm/atomic.h"
+#include "shm/clock.h"
 #include "shm/socket_dir.h"
 
 #define AWAY_MS	       5000  /* how long a request waits for a netmapd that is away */
@@ -41,6 +42,7 @@
 #define ANSWER_MS      20000 /* longer than netmapd makes a REGISTER wait after a restart */
 #define FIRST_NAP_US   1000
 #define LONGEST_NAP_US 50000
+#define NS_A_MS	       UINT64_C(1000000)
 #define SLICE_MS       200 /* after which who waits looks whether all is over */
 #define N_TRIES	       3   /* netmapd dying again and again while we ask */
 
@@ -149,10 +151,7 @@ drop_session(void)
 static uint64_t
 now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return unm_now_ns() / NS_A_MS;
 }
 
 /* Does netmapd owe an answer, or a connection, since @start_ms, for longer than is waited at the end? */
@@ -613,8 +612,7 @@ lock_for(struct unm_call *c)
 		return true;
 	}
 	c->end_ms = now_ms() + (UNM_READ_ONCE(session.has_tired) ? 0 : c->patience);
-	t.tv_sec = (time_t)(c->end_ms / 1000);
-	t.tv_nsec = (long)(c->end_ms % 1000) * 1000000;
+	t = unm_timespec(c->end_ms * NS_A_MS);
 	if (pthread_mutex_clocklock(&lock, CLOCK_MONOTONIC, &t) == 0)
 		return true;
 	give_up();

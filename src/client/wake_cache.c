@@ -25,7 +25,6 @@
 #include "client/epoch.h"
 #include "client/fdtab.h"
 #include "client/process.h"
-#include "client/real.h"
 #include "client/session.h"
 #include "port/port.h"
 #include "shm/atomic.h"
@@ -257,7 +256,6 @@ settle(const struct debt *d)
 bool
 unm_wake_pay(void)
 {
-	const uint64_t one = 1;
 	unsigned int left;
 	struct debt d;
 
@@ -267,11 +265,10 @@ unm_wake_pay(void)
 
 		if (!was_answered)
 			return false;
-		settle(&d);
-		if (fd < 0)
-			continue;
-		(void)!UNM_RAW_WRITE(fd, &one, sizeof(one)); /* full counter: it is awake anyway */
-		unm_fd_internal_close(fd); /* its segment may be no longer known here: not kept */
+		settle(&d); /* netmapd has given the signal */
+		if (fd >= 0)
+			unm_fd_internal_close(
+				fd); /* not kept: its segment may be known here no longer */
 	}
 	return true;
 }

@@ -166,6 +166,20 @@ unm_pool_alloc_run(struct unm_pool *p, uint32_t run, uint32_t *first, struct unm
 	return 0;
 }
 
+/* Free neighbours from *@i on, at most @most: the first is written to *@i. Return: the end; 0: there are none. */
+static uint32_t
+next_run(const struct unm_pool *p, uint32_t *i, uint32_t most)
+{
+	uint32_t end;
+
+	*i = unm_bitmap_find_run(p->used, p->n, *i, 1);
+	if (*i == UINT32_MAX)
+		return 0;
+	for (end = *i + 1; end < p->n && end - *i < most && !unm_bit_test(p->used, end);)
+		end++;
+	return end;
+}
+
 int
 unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_reason *why)
 {
@@ -178,13 +192,11 @@ unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_re
 	while (got < n && ret == 0) { /* bounded: each round takes a free object at least */
 		uint32_t end;
 
-		i = unm_bitmap_find_run(p->used, p->n, i, 1);
-		if (i == UINT32_MAX) {
+		end = next_run(p, &i, n - got);
+		if (end == 0) {
 			ret = no_room(p, n, why);
 			break;
 		}
-		for (end = i + 1; end < p->n && end - i < n - got && !unm_bit_test(p->used, end);)
-			end++;
 		/* Neighbours together: one call for their memory. */
 		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
 			(uint64_t)(end - i) * p->obj_size, why);
@@ -216,12 +228,9 @@ unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct un
 		uint32_t end;
 		int ret;
 
-		i = unm_bitmap_find_run(p->used, p->n, i, 1);
-		if (i == UINT32_MAX)
+		end = next_run(p, &i, n - got < STEP_OBJECTS ? n - got : STEP_OBJECTS);
+		if (end == 0)
 			return 0; /* whoever takes them is told */
-		for (end = i + 1; end < p->n && end - i < n - got && end - i < STEP_OBJECTS &&
-				  !unm_bit_test(p->used, end);)
-			end++;
 		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
 			(uint64_t)(end - i) * p->obj_size, why);
 		if (ret < 0)

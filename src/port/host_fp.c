@@ -223,10 +223,10 @@ take_frame(struct unm_super_tx *x, struct unm_bring *r, uint32_t pos, uint32_t h
 static int
 host_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
-	struct unm_super_tx x = {
-		.fd = r->fd, .hdr_len = UNM_VNET_HDR_MAX, .drops = r->kring->drops};
+	struct unm_super_tx x;
 	uint32_t pos = unm_own_hwcur(r);
 
+	unm_super_tx_init(&x, r->fd, UNM_VNET_HDR_MAX, r->kring->drops);
 	while (pos != head) { /* each turn takes slots or ends */
 		const uint32_t taken = take_frame(&x, r, pos, head);
 
@@ -248,10 +248,10 @@ unm_host_pass_up(struct unm_bring *r, uint32_t head)
 	const bool all =
 		UNM_READ_ONCE(r->bp->seg->ports[r->bp->info.port].flags) & UNM_PORTF_FORWARD;
 	/* An rx ring of an NIC has nobody else who counts there. */
-	struct unm_super_tx x = {
-		.fd = r->stack_fd, .hdr_len = UNM_VNET_HDR_MAX, .drops = r->kring->drops};
+	struct unm_super_tx x;
 	uint32_t pos = unm_own_hwcur(r);
 
+	unm_super_tx_init(&x, r->stack_fd, UNM_VNET_HDR_MAX, r->kring->drops);
 	while (pos != head) { /* each turn takes slots or ends */
 		struct netmap_slot *slot = &r->ring->slot[pos];
 		const struct netmap_slot v = unm_slot_load(slot);

@@ -73,10 +73,12 @@ uint32_t
 unm_nic_run_send(struct unm_bring *r, struct unm_nic_run *run, uint32_t pos, uint32_t head,
 	uint64_t *pkts, uint64_t *bytes)
 {
-	struct unm_super_tx x = {
-		.fd = run->fd, .hdr_len = UNM_VNET_HDR_BASE, .gro = {.keeps_ids = true}};
-	const uint32_t n = unm_tx_run(&x, r, pos, head, 0);
+	struct unm_super_tx x;
+	uint32_t n;
 
+	unm_super_tx_init(&x, run->fd, UNM_VNET_HDR_BASE, NULL);
+	x.gro.keeps_ids = true;
+	n = unm_tx_run(&x, r, pos, head, 0);
 	if (n < 2)
 		return 0;
 	if (is_bound(run))

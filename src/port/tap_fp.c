@@ -191,13 +191,13 @@ static int
 tap_txsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 {
 	const uint32_t hdr_len = header_len(r);
-	struct unm_super_tx x = {.fd = r->fd,
-		.hdr_len = hdr_len > 0 ? hdr_len : UNM_VNET_HDR_MAX,
-		.is_summed = true, /* without headers */
-		.gro = {.keeps_ids = true}};
+	struct unm_super_tx x;
 	uint32_t pos = unm_own_hwcur(r);
 	uint64_t pkts = 0, bytes = 0;
 
+	unm_super_tx_init(&x, r->fd, hdr_len > 0 ? hdr_len : UNM_VNET_HDR_MAX, NULL);
+	x.is_summed = true; /* without headers */
+	x.gro.keeps_ids = true;
 	while (pos != head) { /* each turn takes slots or ends */
 		uint64_t len = 0;
 		/* Once they are refused, as the interface is down, frames go one by one. */

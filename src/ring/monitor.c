@@ -8,9 +8,6 @@
 
 #include "shm/clock.h"
 
-#define RETRY_NS UINT64_C(1000000000)
-#define AGAIN_NS UINT64_C(10000000) /* netmapd is late */
-
 /* The monitor rings in the list of @kring_idx. Return: how many. */
 static uint32_t
 follow_list(const struct unm_seg *seg, uint32_t kring_idx, uint32_t *out)
@@ -45,9 +42,7 @@ view_map(struct unm_mon_view *v, const struct unm_mons *m, const struct unm_seg_
 		m->env->region_put(v->region);
 		v->region = NULL;
 	}
-	v->retry_ns = v->region == NULL
-			      ? unm_now_coarse_ns() + (err == -EAGAIN ? AGAIN_NS : RETRY_NS)
-			      : 0;
+	v->retry_ns = v->region == NULL ? unm_now_coarse_ns() + unm_region_retry_ns(err) : 0;
 }
 
 /* Take what is known of the ring from the old views, with the region's reference. */

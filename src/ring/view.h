@@ -9,6 +9,7 @@
 #ifndef UNM_RING_VIEW_H
 #define UNM_RING_VIEW_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -104,5 +105,12 @@ struct unm_env {
 	/* A lock word did not come free. Rate-limited by the data path to one call a second. */
 	void (*lock_stuck)(const struct unm_seg *seg, uint32_t kring, uint32_t word);
 };
+
+/* Ns after which a region that region_get() has refused with @err is asked for again. */
+static inline uint64_t
+unm_region_retry_ns(int err)
+{
+	return err == -EAGAIN ? UINT64_C(10000000) : UINT64_C(1000000000);
+}
 
 #endif

@@ -29,6 +29,14 @@ unm_now_us(void)
 	return (uint32_t)(unm_now_ns() / 1000);
 }
 
+/* For calls that take one. */
+static inline struct timespec
+unm_timespec(uint64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+}
+
 /* Now, to a scheduler tick (1 ... 10 ms): a few ns a call. */
 static inline uint64_t
 unm_now_coarse_ns(void)

@@ -128,13 +128,11 @@ void
 unm_vale_write(struct unm_vale_src *s, struct unm_peer *p, unsigned int a, unsigned int b)
 {
 	const bool takes = unm_peer_takes(s->peers, p), joins = s->hdr_len != p->hdr_len;
-	struct unm_super_tx x = {.fd = -1,
-		.hdr_len = p->hdr_len,
-		.drops = s->drops,
-		.is_summed = true,
-		.gro = {.keeps_ids = true}};
+	struct unm_super_tx x;
 	struct tally t = {0, 0};
 
+	unm_super_tx_init(&x, -1, p->hdr_len, s->drops);
+	x.is_summed = x.gro.keeps_ids = true;
 	while (a != UNM_VALE_NOFRAME ||
 		b != UNM_VALE_NOFRAME) { /* each turn takes one of at most UNM_VALE_BATCH frames */
 		const unsigned int cur = a < b ? a : b;

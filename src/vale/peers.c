@@ -11,9 +11,6 @@
 #include "shm/clock.h"
 #include "vale/vnet.h"
 
-#define RETRY_NS UINT64_C(1000000000)
-#define AGAIN_NS UINT64_C(10000000) /* netmapd is late */
-
 struct unm_peers *
 unm_peers_new(const struct unm_env *env, struct unm_seg *seg, uint32_t self)
 {
@@ -216,7 +213,7 @@ unm_peers_map(struct unm_peers *t, uint32_t port)
 			t->env->region_put(region);
 	}
 	if (p == NULL)
-		t->retry_ns[port] = unm_now_coarse_ns() + (err == -EAGAIN ? AGAIN_NS : RETRY_NS);
+		t->retry_ns[port] = unm_now_coarse_ns() + unm_region_retry_ns(err);
 	t->peer[port] = p;
 	return p;
 }

@@ -13,7 +13,7 @@
 
 /* What is to be written next: a frame, or segments that are being joined. All of it in use till then. */
 struct unm_super_tx {
-	int fd; /* the first four, and gro.keeps_ids, are set by the user; all else begins with zeroes */
+	int fd;		      /* the first four, and gro.keeps_ids, are the user's */
 	uint32_t hdr_len;     /* of the virtio-net header that the kernel takes there: 10 or 12 */
 	uint64_t *drops;      /* by enum unm_drop: what the kernel has refused; NULL: not counted */
 	bool is_summed;	      /* checksums are as they are to be: none is left to be completed */
@@ -22,6 +22,20 @@ struct unm_super_tx {
 	struct unm_gro gro;
 	struct iovec payload[UNM_GRO_SEGS];
 };
+
+/* Nothing has been taken. Large arrays are not touched: this is on the path of every sync. */
+static inline void
+unm_super_tx_init(struct unm_super_tx *x, int fd, uint32_t hdr_len, uint64_t *drops)
+{
+	x->fd = fd;
+	x->hdr_len = hdr_len;
+	x->drops = drops;
+	x->is_summed = false;
+	x->pkts = x->bytes = 0;
+	x->error = 0;
+	x->gro.n = 0;
+	x->gro.keeps_ids = false;
+}
 
 /** unm_super_tx_add() - take a frame if there is none yet, or it can be joined to what there is. */
 bool unm_super_tx_add(struct unm_super_tx *x, const struct unm_segment *s);

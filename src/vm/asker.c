@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "shm/clock.h"
+#include "shm/thread.h"
 
 #define FIRST_PAUSE_MS	 50
 #define LONGEST_PAUSE_MS 1000
@@ -74,8 +75,7 @@ run(struct unm_ask *a)
 static void
 wait_until(uint64_t ns)
 {
-	const struct timespec t = {.tv_sec = (time_t)(ns / UINT64_C(1000000000)),
-		.tv_nsec = (long)(ns % UINT64_C(1000000000))};
+	const struct timespec t = unm_timespec(ns);
 
 	pthread_cond_timedwait(&asker.changed, &asker.lock, &t);
 }
@@ -103,7 +103,6 @@ int
 unm_asker_start(void)
 {
 	pthread_condattr_t attr;
-	sigset_t all, old;
 	int err;
 
 	pthread_condattr_init(&attr);
@@ -111,10 +110,7 @@ unm_asker_start(void)
 	pthread_cond_init(&asker.changed, &attr);
 	pthread_condattr_destroy(&attr);
 	asker.must_end = false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = -pthread_create(&asker.thread, NULL, ask_on, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = unm_thread_start(&asker.thread, ask_on, NULL);
 	asker.is_started = err == 0;
 	return err;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "shm/atomic.h"
+#include "shm/thread.h"
 
 #define TICK_NS	    10000000L /* a call that blocks ends after 10 to 20 ms */
 #define WAKE_SIGNAL SIGALRM
@@ -71,7 +72,6 @@ int
 unm_event_watchdog_start(void)
 {
 	const struct sigaction sa = {.sa_handler = on_wake}; /* no SA_RESTART */
-	sigset_t all, old;
 	int err;
 
 	w.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
@@ -82,10 +82,7 @@ unm_event_watchdog_start(void)
 	}
 	w.thread = pthread_self();
 	w.must_end = w.is_armed = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = -pthread_create(&w.watchdog, NULL, watch, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = unm_thread_start(&w.watchdog, watch, NULL);
 	if (err != 0) {
 		close(w.timer_fd);
 		w.timer_fd = 0;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "shm/atomic.h"
+#include "shm/thread.h"
 
 #define MOST_WAITING 64u /* of a sender; and as many as come with one message */
 #define NAME_SIZE    64
@@ -114,12 +114,8 @@ static void
 start(void)
 {
 	pthread_t thread;
-	sigset_t all, old;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	closer.is_started = pthread_create(&thread, NULL, close_on, NULL) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	closer.is_started = unm_thread_start(&thread, close_on, NULL) == 0;
 	if (closer.is_started)
 		pthread_detach(thread);
 }

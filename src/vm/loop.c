@@ -309,10 +309,8 @@ sleep_until(struct unm_loop *l, uint64_t now, uint64_t deadline)
 	start[i] = n;
 	n_watches = fill_watches(l, n);
 	l->fds[n + n_watches] = (struct pollfd){.fd = l->stop_fd, .events = POLLIN};
-	if (deadline != UINT64_MAX && deadline > now) {
-		ts.tv_sec = (time_t)((deadline - now) / UINT64_C(1000000000));
-		ts.tv_nsec = (long)((deadline - now) % UINT64_C(1000000000));
-	}
+	if (deadline != UINT64_MAX && deadline > now)
+		ts = unm_timespec(deadline - now);
 	found = ppoll(l->fds, n + n_watches + 1, deadline != UINT64_MAX ? &ts : NULL, NULL);
 	if (found < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client/conn.h"
+#include "shm/thread.h"
 
 #define SEEK_PERIOD_MS 1000
 #define MOST_SLOTS     16384 /* of all rings of a port, as there may be many ports: 36 MB */
@@ -232,18 +233,11 @@ seeker(void *arg)
 static int
 start_seeker(struct ports *t)
 {
-	sigset_t all, old;
-	int ret;
-
 	t->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	t->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (t->event_fd < 0 || t->stop_fd < 0)
 		return -errno;
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&t->seeker, NULL, seeker, t);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return -ret;
+	return unm_thread_start(&t->seeker, seeker, t);
 }
 
 int

@@ -204,10 +204,8 @@ set_timer(struct vh_nic *n)
 	for (i = 0; i < VH_N_DUE; i++)
 		if (n->due_ns[i] != 0 && n->due_ns[i] < first)
 			first = n->due_ns[i];
-	if (first != UINT64_MAX) {
-		t.it_value.tv_sec = (time_t)(first / UINT64_C(1000000000));
-		t.it_value.tv_nsec = (long)(first % UINT64_C(1000000000));
-	}
+	if (first != UINT64_MAX)
+		t.it_value = unm_timespec(first);
 	(void)timerfd_settime(n->timer_fd, TFD_TIMER_ABSTIME, &t, NULL); /* the values are right */
 }
 
