@@ -22,8 +22,10 @@ unm_explain(int err)
 		return;
 	switch (-err) {
 	case EACCES:
-		unm_set_error("netmapd's socket does not let this user in: run as its user or as "
-			      "root, or become a member of the group in netmapd.conf");
+		unm_set_error("%s does not let this user in: netmapd's own socket is for its user, "
+			      "root, and the group in netmapd.conf; one of nmctl isolate for its "
+			      "owner= and mode=",
+			unm_session_path());
 		break;
 	case EMFILE:
 		unm_set_error("no descriptor left: this process may have %llu (ulimit -n raises "

@@ -117,7 +117,7 @@ restart_netmapd()
 	export WHO="setpriv --reuid 65534 --regid 65534 --clear-groups"
 	$WHO "$PKT_GEN" --version || skip "the programs are where that user can't run them"
 	chmod 755 "$DIR"
-	each "Permission denied: netmapd's socket does not let this user in" vale0:x
+	each "Permission denied: $UNETMAP_SOCKET does not let this user in: netmapd's own socket is for its user" vale0:x
 	chmod 777 "$UNETMAP_SOCKET"
 	each "Operation not permitted: user 65534 may not use this netmapd" vale0:x
 }
