@@ -176,6 +176,7 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_bool(j, "up", nic->is_up);
 	unm_json_bool(j, "watched", nic->watch != NULL);
 	unm_json_u64(j, "mtu", nic->mtu);
+	unm_json_u64(j, "queues_without_ring", unm_nic_extra_queues(nic));
 	unm_offload_list(p->dom, nic->ifindex, nic->netns, nic->ns.ino, off, sizeof(off));
 	unm_json_str(j, "offloads_off", off);
 	unm_json_bool(j, "keeps_vlan_tags", st->keeps_tags != 0);

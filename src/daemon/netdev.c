@@ -102,6 +102,14 @@ unm_netdev_get(const char *name, struct unm_netdev *out)
 	return ret;
 }
 
+uint32_t
+unm_netdev_queues(int fd, const char *name)
+{
+	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
+
+	return ask_ethtool(fd, name, &ch) == 0 ? ch.rx_count + ch.combined_count : 0;
+}
+
 int
 unm_netdev_name(uint32_t ifindex, char *out)
 {

@@ -28,6 +28,14 @@ struct unm_netdev {
 /** unm_netdev_get() - Return: 0, -ENODEV (no such interface), -errno. */
 int unm_netdev_get(const char *name, struct unm_netdev *out);
 
+/**
+ * unm_netdev_queues() - how many receive queues interface @name has in use now
+ * @fd: any socket of the interface's namespace
+ *
+ * Return: their number, 0 if that is not known.
+ */
+uint32_t unm_netdev_queues(int fd, const char *name);
+
 /** unm_netdev_name() - present name of interface @ifindex. Return: 0 or -ENODEV. */
 int unm_netdev_name(uint32_t ifindex, char *out);
 

@@ -64,6 +64,12 @@ void unm_nic_unwatch(struct unm_nic *nic);
 void unm_nic_look(struct unm_dport *port);
 
 /**
+ * unm_nic_extra_queues() - receive queues that the interface has beyond those it was opened with
+ * (ethtool -L): their frames go to the host stack
+ */
+uint32_t unm_nic_extra_queues(const struct unm_nic *nic);
+
+/**
  * unm_nic_netlink() - a socket of the current namespace for questions about links, non-blocking
  * @groups: RTMGRP_*: what is to be told unasked
  *

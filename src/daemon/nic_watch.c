@@ -27,6 +27,7 @@
 
 #include "daemon/host_port.h"
 #include "daemon/loop.h"
+#include "daemon/netdev.h"
 #include "daemon/netns.h"
 #include "daemon/nic.h"
 #include "daemon/nic_names.h"
@@ -342,6 +343,17 @@ unm_nic_look(struct unm_dport *port)
 {
 	if (port->nic != NULL && port->nic->watch != NULL)
 		look(port->nic->watch);
+}
+
+uint32_t
+unm_nic_extra_queues(const struct unm_nic *nic)
+{
+	uint32_t n;
+
+	if (nic->watch == NULL || nic->st->mode == UNM_NIC_PACKET) /* which takes all */
+		return 0;
+	n = unm_netdev_queues(nic->watch->ask_fd, nic->ifname);
+	return n > nic->st->n_queues ? n - nic->st->n_queues : 0;
 }
 
 static void

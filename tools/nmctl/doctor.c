@@ -230,6 +230,11 @@ check_interface(struct doctor *d, const char *port, uint64_t max_frame, struct j
 		why[0] != '\0' ? "; " : "", why);
 	if (!field_bool(nic, "up"))
 		finding(d, NOTE, "interface", "ip link set IF up", "%s: it is down", port);
+	if (field_u64(nic, "queues_without_ring") > 0)
+		finding(d, NOTE, "interface", "close it and open it again, or: ethtool -L",
+			"%s: it has %" PRIu64 " more queues than when it was opened, whose frames "
+			"go to the host stack",
+			port, field_u64(nic, "queues_without_ring"));
 	if (field_u64(nic, "copied") > 0)
 		finding(d, NOTE, "interface",
 			"open interfaces before ports that take many buffers, or raise [nic] "

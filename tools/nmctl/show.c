@@ -102,6 +102,9 @@ interface_line(struct json_object *nic)
 		printf(", %" PRIu64 " frames copied", field_u64(nic, "copied"));
 	if (field_str(nic, "offloads_off")[0] != '\0')
 		printf(", off: %s", field_str(nic, "offloads_off"));
+	if (field_u64(nic, "queues_without_ring") > 0)
+		printf(", %" PRIu64 " queues added since it was opened",
+			field_u64(nic, "queues_without_ring"));
 	if (strcmp(field_str(nic, "mode"), "xdp-generic") == 0)
 		printf(", loses TSO frames");
 	if (!field_bool(nic, "keeps_vlan_tags"))

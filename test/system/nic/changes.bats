@@ -43,6 +43,23 @@ no_ports()
 	wait_for 5 arrived "mz%$ns_m"
 }
 
+@test "queues that are added to an open interface are told of" {
+	make_ns a m
+	ip -n "$ns_a" link add w0 numtxqueues 1 numrxqueues 1 type veth peer name ma netns "$ns_m" numtxqueues 4 numrxqueues 4
+	in_ns "$ns_m" ethtool -L ma rx 1 tx 1
+	ip -n "$ns_a" link set dev w0 up
+	ip -n "$ns_m" link set dev ma up
+	port="ma%$ns_m"
+	start rx Ready "$PKT_GEN" -i "netmap:$port" -f rx -w 0 -W
+	[ "$(interface_field "$port" queues_without_ring)" -eq 0 ]
+	in_ns "$ns_m" ethtool -L ma rx 4
+	[ "$(interface_field "$port" queues_without_ring)" -eq 3 ]
+	[[ "$(nmctl show ports)" == *'3 queues added since it was opened'* ]]
+	[[ "$(nmctl doctor)" == *"$port: it has 3 more queues than when it was opened"*'open it again'* ]]
+	in_ns "$ns_m" ethtool -L ma rx 1
+	[ "$(interface_field "$port" queues_without_ring)" -eq 0 ]
+}
+
 @test "what becomes of other interfaces is not taken for its own" {
 	local round
 
