@@ -103,12 +103,21 @@ class Newc:
 
 
 def needed_modules(root, names):
-    """Contents of modules by name, those that they depend on first."""
-    files = {re.sub(r"\.ko.*", "", p.name).replace("-", "_"): p for p in root.rglob("*.ko*")}
+    """Contents of modules by name, those that they depend on first; some are part of the kernel."""
+
+    def name_of(path):
+        return re.sub(r"\.ko.*", "", path.name).replace("-", "_")
+
+    files = {name_of(p): p for p in root.rglob("*.ko*")}
+    builtin = {
+        name_of(pathlib.Path(line))
+        for listing in root.rglob("modules.builtin")
+        for line in listing.read_text().splitlines()
+    }
     ordered = {}
 
     def visit(name):
-        if name in ordered:
+        if name in ordered or name in builtin:
             return
         if name not in files:
             raise Missing("the kernel package has no module %s" % name)
@@ -143,7 +152,7 @@ class Images:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may begin at once
             package = kernel_package()
             self.root = self.unpack(package)
-            self.busybox = self.unpack("busybox-static") / "bin/busybox"
+            self.busybox = self.program("busybox-static", "busybox")
             self.kernel = str(next((self.root / "boot").glob("vmlinuz-*")))
             self.initramfs = self.make_initramfs(package, ("virtio_pci", "virtio_net"))
 
@@ -162,6 +171,12 @@ class Images:
         deb.unlink()
         partial.rename(target)
         return target
+
+    def program(self, package, name):
+        """Path of a package's program: Debian 13 has all in /usr."""
+        root = self.unpack(package)
+        places = [root / place / name for place in ("bin", "usr/bin")]
+        return next((p for p in places if p.exists()), places[0])
 
     def make_initramfs(self, package, modules):
         """Path of an initramfs with these modules of the package's kernel."""
