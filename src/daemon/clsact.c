@@ -10,6 +10,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -81,6 +82,14 @@ ask(const struct message *m)
 	}
 	close(fd);
 	return ret;
+}
+
+bool
+unm_clsact_is_wanted(void)
+{
+	const char *how = getenv(UNM_ATTACH_ENV);
+
+	return how != NULL && strcmp(how, "clsact") == 0;
 }
 
 static uint32_t

@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Another way of attaching programs than the kernel's best: "clsact". For tests. */
+#define UNM_ATTACH_ENV "UNETMAP_ATTACH"
+
+/** unm_clsact_is_wanted() - does it say so? */
+bool unm_clsact_is_wanted(void);
+
 /**
  * unm_clsact_add() - have @prog_fd look at what an interface of the current network namespace sends
  * (@is_egress) or receives

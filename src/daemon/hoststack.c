@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The TAP beside an interface and the programs that join the two. See hoststack.h. */
-/* Syscalls: openat ioctl socket socketpair getrandom */
+/* Syscalls: openat ioctl socket getrandom */
 #include "daemon/hoststack.h"
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/bpf.h"
+#include "daemon/bpf_switch.h"
 #include "daemon/clsact.h"
 #include "daemon/netns.h"
 #include "daemon/tap.h"
@@ -73,18 +74,8 @@ load_to_tap(uint32_t tap_ifindex, int switch_map)
 	struct program p = {.n = 0};
 
 	if (switch_map >= 0) {
-		emit(&p, unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, R10, 0, -4, 0));
-		emit(&p, unm_bpf_insn(
-				 BPF_LD | BPF_DW | BPF_IMM, R1, BPF_PSEUDO_MAP_FD, 0, switch_map));
-		emit(&p, unm_bpf_insn(0, 0, 0, 0, 0));
-		emit(&p, unm_bpf_mov(R2, R10));
-		emit(&p, unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, R2, 0, 0, -4));
-		emit(&p, unm_bpf_call(BPF_FUNC_map_lookup_elem));
-		emit(&p, unm_bpf_insn(BPF_JMP | BPF_JNE | BPF_K, R0, 0, 2, 0));
-		emit(&p, unm_bpf_set(R0, NEXT));
-		emit(&p, unm_bpf_exit());
-		emit(&p, unm_bpf_mov(R1, R0));
-		emit(&p, unm_bpf_call(BPF_FUNC_sk_release));
+		unm_bpf_switch_code(p.code, switch_map, NEXT);
+		p.n = UNM_BPF_SWITCH_INSNS;
 	}
 	emit_redirect(&p, tap_ifindex, 0);
 	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_to_tap", p.code, p.n);
@@ -148,14 +139,6 @@ unm_host_token(void)
 
 /* --- attaching --- */
 
-static bool
-wants_clsact(void)
-{
-	const char *how = getenv(UNM_HOST_ATTACH_ENV);
-
-	return how != NULL && strcmp(how, "clsact") == 0;
-}
-
 /* For as long as the interface is there. */
 static int
 attach_for_good(uint32_t ifindex, int prog_fd)
@@ -167,7 +150,7 @@ attach_for_good(uint32_t ifindex, int prog_fd)
 	attr.target_fd = ifindex;
 	attr.attach_bpf_fd = (uint32_t)prog_fd;
 	attr.attach_type = TCX_INGRESS;
-	if (!wants_clsact())
+	if (!unm_clsact_is_wanted())
 		ret = unm_bpf(BPF_PROG_ATTACH, &attr);
 	return ret == -EINVAL ? unm_clsact_add(ifindex, false, prog_fd) : ret;
 }
@@ -190,55 +173,26 @@ link_egress(uint32_t ifindex, uint32_t tap_ifindex)
 	return ret;
 }
 
-/* A table for one socket, which leaves it when its last descriptor is closed. */
-static int
-make_switch(int sock)
-{
-	const uint32_t key = 0, value = (uint32_t)sock;
-	union bpf_attr attr;
-	int map_fd, ret;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_type = BPF_MAP_TYPE_SOCKMAP;
-	attr.key_size = sizeof(key);
-	attr.value_size = sizeof(value);
-	attr.max_entries = 1;
-	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_switch");
-	map_fd = unm_bpf(BPF_MAP_CREATE, &attr);
-	if (map_fd < 0)
-		return map_fd;
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)&key;
-	attr.value = (uintptr_t)&value;
-	ret = unm_bpf(BPF_MAP_UPDATE_ELEM, &attr);
-	if (ret == 0)
-		return map_fd;
-	close(map_fd);
-	return ret;
-}
-
 /* A filter with a switch. Return: the socket that keeps it on. */
 static int
 filter_egress(uint32_t ifindex, uint32_t tap_ifindex)
 {
-	int sv[2], map_fd, prog_fd = -1, ret;
+	int map_fd, prog_fd = -1, ret;
+	const int sock = unm_bpf_switch_new(&map_fd);
 
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	map_fd = ret = make_switch(sv[0]);
-	if (ret >= 0)
+	if (sock < 0)
+		return sock;
+	ret = unm_bpf_switch_set(map_fd, sock, true);
+	if (ret == 0)
 		prog_fd = ret = load_to_tap(tap_ifindex, map_fd);
 	if (ret >= 0)
 		ret = unm_clsact_add(ifindex, true, prog_fd);
 	if (prog_fd >= 0)
 		close(prog_fd);
-	if (map_fd >= 0)
-		close(map_fd);
-	close(sv[1]);
+	close(map_fd);
 	if (ret == 0)
-		return sv[0];
-	close(sv[0]);
+		return sock;
+	close(sock);
 	return ret;
 }
 
@@ -276,7 +230,7 @@ intercept_here(int tap_fd, uint32_t ifindex)
 
 	if (ret < 0)
 		return ret;
-	ret = wants_clsact() ? -EINVAL : link_egress(ifindex, tap_ifindex);
+	ret = unm_clsact_is_wanted() ? -EINVAL : link_egress(ifindex, tap_ifindex);
 	return ret == -EINVAL ? filter_egress(ifindex, tap_ifindex) : ret;
 }
 

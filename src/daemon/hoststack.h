@@ -32,9 +32,6 @@
  */
 #define UNM_HOST_MARK 0x6e6d5e01u
 
-/* Another way of attaching programs than the kernel's best: "clsact". For tests. */
-#define UNM_HOST_ATTACH_ENV "UNETMAP_HOST_ATTACH"
-
 /* What frames from host tx rings bear when they come to their interface. */
 enum unm_host_inject {
 	UNM_HOST_PLAIN,	 /* nothing */

@@ -26,6 +26,7 @@
 #include "daemon/nic_names.h"
 #include "daemon/nic_rings.h"
 #include "daemon/offload.h"
+#include "daemon/packet.h"
 #include "daemon/veth.h"
 #include "shm/xsk_ring.h"
 
@@ -548,9 +549,14 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 void
 unm_nic_let_go(struct unm_dport *port)
 {
+	const uint32_t n = port->nic->st->n_queues;
+	const int held = port->port_fds[UNM_NIC_FD_LINK(n)];
+
 	unm_nic_host_stop(port);
-	/* AF_PACKET: of the program that keeps frames from the stack, if there is one. */
-	unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(port->nic->st->n_queues)]);
+	if (port->nic->st->mode ==
+		UNM_NIC_PACKET) /* of what keeps frames from the stack, if it is there */
+		unm_packet_guard_set(held, port->port_fds[UNM_NIC_FD_MAP(n)], false);
+	unm_xdp_detach(held);
 }
 
 bool
@@ -588,6 +594,9 @@ nic_release_memory(struct unm_dport *port)
 	 */
 	if (st->mode != UNM_NIC_PACKET)
 		unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(st->n_queues)]);
+	else
+		unm_packet_guard_end(port->port_fds[0], port->nic->ifindex,
+			port->port_fds[UNM_NIC_FD_LINK(st->n_queues)]);
 	for (i = 0; i < port->n_port_fds; i++)
 		close(port->port_fds[i]);
 	port->n_port_fds = 0;

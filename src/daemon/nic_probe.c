@@ -70,6 +70,7 @@ static const char *const hurdles[UNM_NIC_N_HURDLES] = {
 	[UNM_NIC_HURDLE_ATTACH] = "program on the interface",
 	[UNM_NIC_HURDLE_BUFFERS] = "buffers of this region",
 	[UNM_NIC_HURDLE_GUARD] = "received frames reach the stack too",
+	[UNM_NIC_HURDLE_RINGS] = "rings of a bound socket",
 };
 
 static void
@@ -133,6 +134,10 @@ open_queues(const struct unm_netdev *dev, const struct unm_nic_wish *wish,
 		s->fds[s->n++] = ret;
 		*what = UNM_NIC_HURDLE_QUEUE;
 		ret = unm_xsk_bind(s->fds[i], dev->ifindex, i, i > 0 ? s->fds[0] : -1, flags);
+		if (ret == 0 && i == 0 && !unm_xsk_is_shareable(s->fds[i])) {
+			*what = UNM_NIC_HURDLE_RINGS;
+			ret = -ENOSYS;
+		}
 	}
 	if (ret == 0)
 		return 0;
@@ -279,11 +284,15 @@ fail(const struct unm_netdev *dev, const struct unm_nic_wish *wish, const struct
 	}
 }
 
-/* bpf(), AF_XDP or locked memory: a capability, a filter, a security module or a limit forbids it. */
+/*
+ * bpf(), AF_XDP or locked memory: a capability, a filter, a security module or a limit forbids it,
+ * or the kernel has no such thing.
+ */
 static bool
 is_denied(int error)
 {
-	return error == -EPERM || error == -EACCES || error == -ENOMEM || error == -ENOBUFS;
+	return error == -EPERM || error == -EACCES || error == -ENOMEM || error == -ENOBUFS ||
+	       error == -ENOSYS;
 }
 
 int

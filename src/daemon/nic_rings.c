@@ -50,6 +50,13 @@ has_guard(const struct unm_dport *port)
 		port->port_fds[UNM_NIC_FD_MAP(1)], port->port_fds[UNM_NIC_FD_STATE(1)]);
 }
 
+static int
+set_guard(const struct unm_dport *port, bool drops)
+{
+	return unm_packet_guard_set(
+		port->port_fds[UNM_NIC_FD_LINK(1)], port->port_fds[UNM_NIC_FD_MAP(1)], drops);
+}
+
 /* Frames that came while nobody had the ring open go back to where the next ones come from. */
 static void
 recycle(const struct unm_nic_state *st, const struct unm_xsk_ring *rx, struct unm_xsk_ring *fill,
@@ -160,7 +167,7 @@ open_packet(struct unm_dport *port, struct unm_reason *why)
 		continue;
 	if (!has_guard(port))
 		return 0;
-	ret = unm_packet_guard_set(port->port_fds[UNM_NIC_FD_MAP(1)], true);
+	ret = set_guard(port, true);
 	return ret < 0 ? unm_fail(why, ret, "can't keep frames from the stack: %s", strerror(-ret))
 		       : 0;
 }
@@ -197,7 +204,7 @@ unm_nic_ring_closing(struct unm_dport *port, uint32_t i)
 		return;
 	if (nic->st->mode == UNM_NIC_PACKET) {
 		if (has_guard(port))
-			unm_packet_guard_set(port->port_fds[UNM_NIC_FD_MAP(1)], false);
+			set_guard(port, false);
 	} else {
 		unm_xdp_map_clear(
 			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);

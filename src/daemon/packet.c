@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * AF_PACKET sockets, and a program at the interface's ingress hook (TCX). See packet.h.
+ * AF_PACKET sockets, and a program at the interface's ingress hook. See packet.h.
  *
  * The socket sees a frame before the hook does. The program returns what its table of one entry
  * says: pass on, or drop. Frames from host tx rings, which have a mark, pass, and are not for the
- * socket.
+ * socket. Where the hook has no links (TCX, Linux 6.6), it is a filter with a switch (bpf_switch.h),
+ * and drops while that is on.
  */
-/* Syscalls: socket bind setsockopt (bpf: see tools/netmapd/confine.c) */
+/* Syscalls: socket bind setsockopt fstat newfstatat (bpf: see tools/netmapd/confine.c) */
 #include "daemon/packet.h"
 
 #include <arpa/inet.h>
@@ -18,9 +19,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/bpf_switch.h"
+#include "daemon/clsact.h"
 #include "daemon/hoststack.h"
+#include "daemon/netns.h"
 #include "daemon/xdp.h"
 
 /* Newer than the headers that we build with (Linux 6.6). */
@@ -112,21 +117,31 @@ unm_packet_open_sender(uint32_t ifindex)
 	return ret;
 }
 
-int
-unm_packet_guard_set(int map_fd, bool drops)
+static bool
+is_socket(int fd)
 {
-	return unm_bpf_map_set(map_fd, 0, drops ? TCX_DROP : TCX_NEXT);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 int
-unm_packet_guard(uint32_t ifindex, int *map_fd)
+unm_packet_guard_set(int held_fd, int map_fd, bool drops)
+{
+	if (is_socket(held_fd))
+		return unm_bpf_switch_set(map_fd, held_fd, drops);
+	return unm_bpf_map_set(map_fd, 0, drops ? TCX_DROP : TCX_NEXT);
+}
+
+static int
+guard_by_link(uint32_t ifindex, int *map_fd)
 {
 	int map = unm_bpf_array_new("unetmap_guard");
 	int prog, link;
 
 	if (map < 0)
 		return map;
-	link = unm_packet_guard_set(map, false);
+	link = unm_bpf_map_set(map, 0, TCX_NEXT);
 	prog = link < 0 ? link : unm_bpf_verdict_prog(map, TCX_NEXT);
 	if (prog >= 0) {
 		link = unm_bpf_attach(prog, ifindex, TCX_INGRESS, 0);
@@ -139,4 +154,48 @@ unm_packet_guard(uint32_t ifindex, int *map_fd)
 	else
 		*map_fd = map;
 	return link;
+}
+
+static int
+guard_by_filter(uint32_t ifindex, int *map_fd)
+{
+	const int sock = unm_bpf_switch_new(map_fd);
+	int prog, ret;
+
+	if (sock < 0)
+		return sock;
+	prog = ret = unm_bpf_switched_drop_prog(*map_fd);
+	if (ret >= 0) {
+		ret = unm_clsact_add(ifindex, false, prog);
+		close(prog);
+	}
+	if (ret == 0)
+		return sock;
+	close(sock);
+	close(*map_fd);
+	return ret;
+}
+
+int
+unm_packet_guard(uint32_t ifindex, int *map_fd)
+{
+	const int ret = unm_clsact_is_wanted() ? -EINVAL : guard_by_link(ifindex, map_fd);
+
+	return ret == -EINVAL ? guard_by_filter(ifindex, map_fd) : ret;
+}
+
+void
+unm_packet_guard_end(int packet_fd, uint32_t ifindex, int held_fd)
+{
+	int home;
+
+	if (!is_socket(held_fd)) {
+		unm_xdp_detach(held_fd);
+		return;
+	}
+	home = unm_netns_enter_of_socket(packet_fd);
+	if (home < 0)
+		return; /* then it stays there, switched off */
+	unm_clsact_del(ifindex, false);
+	unm_netns_leave(home);
 }

@@ -28,12 +28,19 @@ int unm_packet_open_sender(uint32_t ifindex);
  * unm_packet_guard() - keep received frames from the kernel's stack, as the other modes do
  * @map_fd: written: the table for unm_packet_guard_set()
  *
- * Frames pass at first. The program ends with the last copy of the descriptor.
- * Return: descriptor of the program's link, or -errno: this kernel has no such hook (before 6.6).
+ * Frames pass at first, and when the last copy of the descriptor is closed. Then the program ends as
+ * well, but for kernels before 6.6, where it stays without effect.
+ * Return: descriptor that holds the program, or -errno: this kernel has no way for it.
  */
 int unm_packet_guard(uint32_t ifindex, int *map_fd);
 
-/** unm_packet_guard_set() - drop what the interface receives, or let it pass. */
-int unm_packet_guard_set(int map_fd, bool drops);
+/** unm_packet_guard_set() - drop what the interface receives, or let it pass. Return: 0 or -errno. */
+int unm_packet_guard_set(int held_fd, int map_fd, bool drops);
+
+/**
+ * unm_packet_guard_end() - take the program away, whoever else holds it; the caller closes @held_fd
+ * @packet_fd: a socket of the interface's network namespace
+ */
+void unm_packet_guard_end(int packet_fd, uint32_t ifindex, int held_fd);
 
 #endif

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* AF_XDP sockets and the XDP program, straight on the system calls. See xdp.h. */
-/* Syscalls: socket bind setsockopt getsockopt (bpf: see tools/netmapd/confine.c) */
+/* Syscalls: socket bind setsockopt getsockopt mmap munmap (bpf: see tools/netmapd/confine.c) */
 #include "daemon/xdp.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <linux/if_xdp.h>
+#include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/bpf.h"
+#include "daemon/bpf_switch.h"
 #include "daemon/hoststack.h"
 
 /* Newer than the headers that we build with. */
@@ -100,8 +103,7 @@ unm_xsk_open(const struct unm_xsk_umem *umem, const struct unm_xsk_sizes *sizes)
 	if (ret == 0) {
 		raise_tx_budget(fd, sizes->tx);
 		/* A smaller one costs speed, nothing else. */
-		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf)) == 0)
-			return fd;
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 		return fd;
 	}
 	close(fd);
@@ -126,6 +128,19 @@ unm_xsk_bind(int fd, uint32_t ifindex, uint32_t queue, int shared_fd, uint32_t f
 		sa.sxdp_flags |= flags & UNM_XSK_SG ? XDP_USE_SG : 0;
 	}
 	return bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+bool
+unm_xsk_is_shareable(int fd)
+{
+	const size_t len = 1; /* a page of it */
+	void *map =
+		mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, XDP_UMEM_PGOFF_FILL_RING);
+
+	if (map == MAP_FAILED)
+		return false;
+	munmap(map, len);
+	return true;
 }
 
 static void
@@ -388,22 +403,37 @@ unm_xdp_prog_new(int map_fd, uint32_t ifindex, const uint8_t *token, bool *puts_
 	return load_xdp(&p, 0);
 }
 
-int
-unm_bpf_verdict_prog(int map_fd, uint32_t otherwise)
+#define PASS_MARKED_INSNS 6
+
+/* if (skb->mark == UNM_HOST_MARK) { skb->mark = 0; return verdict; } */
+static void
+pass_marked(struct bpf_insn code[PASS_MARKED_INSNS], uint32_t verdict)
 {
-	/*
-	 * if (skb->mark == UNM_HOST_MARK) { skb->mark = 0; return otherwise; }
-	 * key = 0; v = bpf_map_lookup_elem(map, &key); return v != NULL ? *v : otherwise;
-	 */
-	const struct bpf_insn code[] = {
+	const struct bpf_insn insns[PASS_MARKED_INSNS] = {
 		unm_bpf_insn(BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_1,
 			offsetof(struct __sk_buff, mark), 0),
 		unm_bpf_insn(BPF_JMP32 | BPF_JNE | BPF_K, BPF_REG_2, 0, 4, UNM_HOST_MARK),
 		unm_bpf_set(BPF_REG_2, 0),
 		unm_bpf_insn(BPF_STX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_2,
 			offsetof(struct __sk_buff, mark), 0),
-		unm_bpf_set(BPF_REG_0, (int32_t)otherwise),
+		unm_bpf_set(BPF_REG_0, (int32_t)verdict),
 		unm_bpf_exit(),
+	};
+
+	memcpy(code, insns, sizeof(insns));
+}
+
+static int
+load_guard(const struct bpf_insn *code, size_t n)
+{
+	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_guard", code, n);
+}
+
+int
+unm_bpf_verdict_prog(int map_fd, uint32_t otherwise)
+{
+	/* key = 0; v = bpf_map_lookup_elem(map, &key); return v != NULL ? *v : otherwise; */
+	const struct bpf_insn look_up[] = {
 		unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
 		unm_bpf_mov(BPF_REG_2, BPF_REG_10),
 		unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
@@ -416,9 +446,24 @@ unm_bpf_verdict_prog(int map_fd, uint32_t otherwise)
 		unm_bpf_insn(BPF_ALU | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, (int32_t)otherwise),
 		unm_bpf_exit(),
 	};
+	struct bpf_insn code[PASS_MARKED_INSNS + sizeof(look_up) / sizeof(look_up[0])];
 
-	return unm_bpf_load(BPF_PROG_TYPE_SCHED_CLS, 0, 0, "unetmap_guard", code,
-		sizeof(code) / sizeof(code[0]));
+	pass_marked(code, otherwise);
+	memcpy(code + PASS_MARKED_INSNS, look_up, sizeof(look_up));
+	return load_guard(code, sizeof(code) / sizeof(code[0]));
+}
+
+int
+unm_bpf_switched_drop_prog(int map_fd)
+{
+	struct bpf_insn code[PASS_MARKED_INSNS + UNM_BPF_SWITCH_INSNS + 2];
+	struct bpf_insn *end = code + PASS_MARKED_INSNS + UNM_BPF_SWITCH_INSNS;
+
+	pass_marked(code, (uint32_t)TC_ACT_UNSPEC);
+	unm_bpf_switch_code(code + PASS_MARKED_INSNS, map_fd, TC_ACT_UNSPEC);
+	end[0] = unm_bpf_set(BPF_REG_0, TC_ACT_SHOT);
+	end[1] = unm_bpf_exit();
+	return load_guard(code, sizeof(code) / sizeof(code[0]));
 }
 
 int

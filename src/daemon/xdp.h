@@ -57,6 +57,12 @@ int unm_xsk_open(const struct unm_xsk_umem *umem, const struct unm_xsk_sizes *si
  */
 int unm_xsk_bind(int fd, uint32_t ifindex, uint32_t queue, int shared_fd, uint32_t flags);
 
+/**
+ * unm_xsk_is_shareable() - can another process map the rings of @fd, which is bound? Before Linux 6.4
+ * they could be mapped before that only.
+ */
+bool unm_xsk_is_shareable(int fd);
+
 /** unm_xsk_offsets() - where the rings' words are in their mappings. Return: 0 or -errno. */
 int unm_xsk_offsets(int fd, struct unm_nic_state *st);
 
@@ -105,6 +111,12 @@ int unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value);
  * -errno.
  */
 int unm_bpf_verdict_prog(int map_fd, uint32_t otherwise);
+
+/**
+ * unm_bpf_switched_drop_prog() - a program for a packet hook that drops while the switch with table
+ * @map_fd is on (bpf_switch.h); frames from the host's rings pass. Return: descriptor or -errno.
+ */
+int unm_bpf_switched_drop_prog(int map_fd);
 
 /** unm_bpf_attach() - a link to an interface's hook of @type. Return: descriptor or -errno. */
 int unm_bpf_attach(int prog_fd, uint32_t ifindex, uint32_t type, uint32_t flags);

@@ -62,6 +62,7 @@ enum unm_nic_hurdle {
 	UNM_NIC_HURDLE_ATTACH,
 	UNM_NIC_HURDLE_BUFFERS, /* of this region can't be used so */
 	UNM_NIC_HURDLE_GUARD,	/* the mode works, but nothing keeps frames from the stack */
+	UNM_NIC_HURDLE_RINGS,	/* of a bound socket can't be mapped (before Linux 6.4) */
 	UNM_NIC_N_HURDLES
 };
 

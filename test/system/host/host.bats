@@ -129,13 +129,13 @@ takes_back()
 }
 
 @test "the same on a kernel without TCX" {
-	export UNETMAP_HOST_ATTACH=clsact
+	export UNETMAP_ATTACH=clsact
 	kill_tests
 }
 
 @test "both are killed: the interface is free" {
 	for how in "" clsact; do
-		export UNETMAP_HOST_ATTACH=$how
+		export UNETMAP_ATTACH=$how
 		wire
 		# no next netmapd
 		start daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
@@ -256,6 +256,6 @@ has_port()
 }
 
 @test "the same on a kernel without TCX: other name, down, namespace, gone" {
-	export UNETMAP_HOST_ATTACH=clsact
+	export UNETMAP_ATTACH=clsact
 	changed_tests
 }

@@ -8,7 +8,7 @@
 
 load nic
 
-EPERM=1 EINVAL=22 EAFNOSUPPORT=97
+EPERM=1 EBUSY=16 EINVAL=22 EAFNOSUPPORT=97
 
 # denied WHAT=ERRNO...: hosts a and b, and a netmapd in m that lives without
 denied()
@@ -57,6 +57,12 @@ refuses()
 	refuses xdp 'socket: Address family not supported'
 }
 
+@test "a kernel where the rings of a bound socket can't be mapped, as before Linux 6.4" {
+	denied "map=$EBUSY"
+	falls_back packet 'rings of a bound socket: Function not implemented'
+	refuses xdp 'rings of a bound socket: Function not implemented'
+}
+
 @test "bpf is forbidden: the stack has a copy of what is received, which is said" {
 	denied "bpf=$EPERM"
 	falls_back packet 'reach the stack too: Operation not permitted'
@@ -97,6 +103,7 @@ refuses()
 		ip link set dev ma up
 		ip link set dev mb up
 		"$1" --foreground & daemon=$!
+		until "$3" show >/dev/null 2>&1; do sleep 0.1; done # or pkt-gen starts one
 		"$2" -i netmap:mb -f rx -n 100 -w 0 & rx=$!
 		until "$3" show ports | grep -q "mode packet.*Operation not permitted"; do sleep 0.1; done
 		timeout 20 "$2" -i netmap:ma -f tx -n 100 -w 0
@@ -122,6 +129,43 @@ refuses()
 	[[ "$output" == *"can't be had in mode xdp, but maybe after nmctl set d0%$ns_m mode auto: "* ]]
 	nmctl set "d0%$ns_m" mode auto
 	run -0 timeout 20 "$PKT_GEN" -i "netmap:d0%$ns_m" -f tx -n 1 -w 0
+}
+
+# guarded: with an interface in mode packet that a program has open, the stack has nothing of what it receives, and has it again when the
+# program or everybody is killed
+guarded()
+{
+	local n
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	address "$ns_a" w0 10.7.0.1/24
+	address "$ns_m" ma 10.7.0.2/24
+	export UNETMAP_NO_AUTOSTART=1
+	start_in "$ns_m" daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	nmctl set ma mode packet
+	for n in 1 2; do
+		ping_from "$ns_a" 10.7.0.2
+		start "rx$n" Ready "$PKT_GEN" -i netmap:ma -f rx -w 0 -W
+		[ "$(interface_field ma slower_because)" = "" ]
+		run in_ns "$ns_a" ping -c 3 -i 0.2 -W 1 10.7.0.2
+		[ "$status" -ne 0 ]
+		if [ "$n" -eq 2 ]; then
+			kill -KILL "$(daemon_pid)"
+		fi
+		stop "$PID" KILL || :
+		wait_for 2 in_ns "$ns_a" ping -c 1 -W 1 10.7.0.2
+		[ "$n" -eq 2 ] || ! in_ns "$ns_m" tc filter show dev ma ingress | grep unetmap
+	done
+}
+
+@test "in mode packet the stack has nothing of what is received" {
+	guarded
+}
+
+@test "the same on a kernel without TCX" {
+	export UNETMAP_ATTACH=clsact
+	guarded
 }
 
 @test "the reason outlives netmapd" {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Run a program on a kernel that lacks or forbids something: "deny WHAT=ERRNO... -- COMMAND...".
- * WHAT is "xdp" (sockets of AF_XDP), "bpf" (all of bpf(2)) or "link" (its bpf_links).
+ * WHAT is "xdp" (sockets of AF_XDP), "map" (mapping their fill rings), "bpf" (all of bpf(2)) or
+ * "link" (its bpf_links).
  */
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/if_xdp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,9 @@ deny(scmp_filter_ctx ctx, const char *what, int error)
 	if (strncmp(what, "xdp=", 4) == 0)
 		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(error), SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_EQ, AF_XDP));
+	if (strncmp(what, "map=", 4) == 0)
+		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(error), SCMP_SYS(mmap), 1,
+			SCMP_A5(SCMP_CMP_EQ, XDP_UMEM_PGOFF_FILL_RING));
 	if (strncmp(what, "bpf=", 4) == 0)
 		return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(error), SCMP_SYS(bpf), 0);
 	if (strncmp(what, "link=", 5) == 0)

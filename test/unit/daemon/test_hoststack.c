@@ -30,6 +30,7 @@
 
 #include <cmocka.h>
 
+#include "daemon/clsact.h"
 #include "daemon/hoststack.h"
 
 #define VNET	12
@@ -79,7 +80,7 @@ set_up(void **state)
 	struct rig *r = *state;
 	struct sockaddr_ll sa = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
 
-	setenv(UNM_HOST_ATTACH_ENV, r->attach, 1);
+	setenv(UNM_ATTACH_ENV, r->attach, 1);
 	r->wire = open_tap("hs0");
 	assert_true(r->wire >= 0);
 	bring_up("hs0");

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Programs that work as long as a socket lives. See bpf_switch.h. */
+/* Syscalls: socketpair */
+#include "daemon/bpf_switch.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/bpf.h"
+#include "daemon/xdp.h"
+
+static int
+new_table(void)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_SOCKMAP;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint32_t);
+	attr.max_entries = 1;
+	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_switch");
+	return unm_bpf(BPF_MAP_CREATE, &attr);
+}
+
+int
+unm_bpf_switch_new(int *map_fd)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	close(sv[1]);
+	*map_fd = new_table();
+	if (*map_fd >= 0)
+		return sv[0];
+	close(sv[0]);
+	return *map_fd;
+}
+
+int
+unm_bpf_switch_set(int map_fd, int sock, bool is_on)
+{
+	int ret;
+
+	if (is_on)
+		return unm_bpf_map_set(map_fd, 0, (uint32_t)sock);
+	ret = unm_xdp_map_clear(map_fd, 0);
+	return ret == -ENOENT || ret == -EINVAL ? 0 : ret; /* it is off */
+}
+
+void
+unm_bpf_switch_code(struct bpf_insn code[UNM_BPF_SWITCH_INSNS], int map_fd, int otherwise)
+{
+	const struct bpf_insn insns[UNM_BPF_SWITCH_INSNS] = {
+		unm_bpf_insn(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
+		unm_bpf_insn(BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map_fd),
+		unm_bpf_insn(0, 0, 0, 0, 0),
+		unm_bpf_mov(BPF_REG_2, BPF_REG_10),
+		unm_bpf_insn(BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -4),
+		unm_bpf_call(BPF_FUNC_map_lookup_elem),
+		unm_bpf_insn(BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0),
+		unm_bpf_set(BPF_REG_0, otherwise),
+		unm_bpf_exit(),
+		unm_bpf_mov(BPF_REG_1, BPF_REG_0),
+		unm_bpf_call(BPF_FUNC_sk_release),
+	};
+
+	memcpy(code, insns, sizeof(insns));
+}
