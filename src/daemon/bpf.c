@@ -55,6 +55,44 @@ unm_bpf_load_for(uint32_t ifindex, uint32_t type, uint32_t attach_type, uint32_t
 	return unm_bpf(BPF_PROG_LOAD, &attr);
 }
 
+int
+unm_bpf_map_new(uint32_t type, uint32_t n, const char *name)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = type;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = sizeof(uint32_t);
+	attr.max_entries = n;
+	snprintf(attr.map_name, sizeof(attr.map_name), "%s", name);
+	return unm_bpf(BPF_MAP_CREATE, &attr);
+}
+
+int
+unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)&key;
+	attr.value = (uintptr_t)&value;
+	attr.flags = BPF_ANY;
+	return unm_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+int
+unm_bpf_map_clear(int map_fd, uint32_t key)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = (uint32_t)map_fd;
+	attr.key = (uintptr_t)&key;
+	return unm_bpf(BPF_MAP_DELETE_ELEM, &attr);
+}
+
 /* Bytes that follow an entry of the table of types. */
 static size_t
 btf_extra(uint32_t info)

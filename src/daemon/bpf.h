@@ -61,6 +61,11 @@ int unm_bpf_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char
 int unm_bpf_load_for(uint32_t ifindex, uint32_t type, uint32_t attach_type, uint32_t flags,
 	const char *name, const struct bpf_insn *code, size_t n);
 
+/** unm_bpf_map_new() - a table of @n numbers or descriptors. @type: BPF_MAP_TYPE_*. Return: descriptor or -errno. */
+int unm_bpf_map_new(uint32_t type, uint32_t n, const char *name);
+int unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value);
+int unm_bpf_map_clear(int map_fd, uint32_t key);
+
 /**
  * unm_bpf_kfunc() - the number by which a program calls function @name of the running kernel (with
  * unm_bpf_call_kernel()). Return: it, or -ENOENT: there is no such function, or no telling.

@@ -5,27 +5,11 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/bpf.h"
-#include "daemon/xdp.h"
-
-static int
-new_table(void)
-{
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_type = BPF_MAP_TYPE_SOCKMAP;
-	attr.key_size = sizeof(uint32_t);
-	attr.value_size = sizeof(uint32_t);
-	attr.max_entries = 1;
-	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_switch");
-	return unm_bpf(BPF_MAP_CREATE, &attr);
-}
 
 int
 unm_bpf_switch_new(int *map_fd)
@@ -35,7 +19,7 @@ unm_bpf_switch_new(int *map_fd)
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	close(sv[1]);
-	*map_fd = new_table();
+	*map_fd = unm_bpf_map_new(BPF_MAP_TYPE_SOCKMAP, 1, "unetmap_switch");
 	if (*map_fd >= 0)
 		return sv[0];
 	close(sv[0]);
@@ -49,7 +33,7 @@ unm_bpf_switch_set(int map_fd, int sock, bool is_on)
 
 	if (is_on)
 		return unm_bpf_map_set(map_fd, 0, (uint32_t)sock);
-	ret = unm_xdp_map_clear(map_fd, 0);
+	ret = unm_bpf_map_clear(map_fd, 0);
 	return ret == -ENOENT || ret == -EINVAL ? 0 : ret; /* it is off */
 }
 

@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/bpf.h"
 #include "daemon/bpf_switch.h"
 #include "daemon/clsact.h"
 #include "daemon/hoststack.h"
@@ -136,7 +137,7 @@ unm_packet_guard_set(int held_fd, int map_fd, bool drops)
 static int
 guard_by_link(uint32_t ifindex, int *map_fd)
 {
-	int map = unm_bpf_array_new("unetmap_guard");
+	int map = unm_bpf_map_new(BPF_MAP_TYPE_ARRAY, 1, "unetmap_guard");
 	int prog, link;
 
 	if (map < 0)

@@ -187,29 +187,7 @@ unm_xsk_statistics(int fd, struct unm_xsk_drops *out)
 int
 unm_xdp_map_new(uint32_t n)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_type = BPF_MAP_TYPE_XSKMAP;
-	attr.key_size = sizeof(uint32_t);
-	attr.value_size = sizeof(uint32_t);
-	attr.max_entries = n;
-	snprintf(attr.map_name, sizeof(attr.map_name), "unetmap_xsks");
-	return unm_bpf(BPF_MAP_CREATE, &attr);
-}
-
-int
-unm_bpf_array_new(const char *name)
-{
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_type = BPF_MAP_TYPE_ARRAY;
-	attr.key_size = sizeof(uint32_t);
-	attr.value_size = sizeof(uint32_t);
-	attr.max_entries = 1;
-	snprintf(attr.map_name, sizeof(attr.map_name), "%s", name);
-	return unm_bpf(BPF_MAP_CREATE, &attr);
+	return unm_bpf_map_new(BPF_MAP_TYPE_XSKMAP, n, "unetmap_xsks");
 }
 
 int
@@ -219,27 +197,9 @@ unm_xdp_map_set(int map_fd, uint32_t queue, int xsk_fd)
 }
 
 int
-unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value)
-{
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)&key;
-	attr.value = (uintptr_t)&value;
-	attr.flags = BPF_ANY;
-	return unm_bpf(BPF_MAP_UPDATE_ELEM, &attr);
-}
-
-int
 unm_xdp_map_clear(int map_fd, uint32_t queue)
 {
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.map_fd = (uint32_t)map_fd;
-	attr.key = (uintptr_t)&queue;
-	return unm_bpf(BPF_MAP_DELETE_ELEM, &attr);
+	return unm_bpf_map_clear(map_fd, queue);
 }
 
 #define MAX_INSNS 64

@@ -101,10 +101,6 @@ int unm_xdp_prog_new(int map_fd, uint32_t ifindex, const uint8_t *token, bool *p
  */
 int unm_xdp_attach(int prog_fd, uint32_t ifindex, bool is_generic);
 
-/** unm_bpf_array_new() - a table of one number. Return: descriptor or -errno. */
-int unm_bpf_array_new(const char *name);
-int unm_bpf_map_set(int map_fd, uint32_t key, uint32_t value);
-
 /**
  * unm_bpf_verdict_prog() - a program for a packet hook that returns the number in the table, or
  * @otherwise without one and for frames with UNM_HOST_MARK, which it takes off. Return: descriptor or
