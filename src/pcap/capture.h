@@ -83,7 +83,8 @@ uint32_t unm_cap_n_slots(const struct unm_cap *c);
 /**
  * unm_cap_sync() - NIOCRXSYNC, and look at the clock
  *
- * Does not block. Return: 0; -ENXIO, -EIO the port has gone.
+ * Does not block. Return: 0, also while there is something left to hand out; -ENETDOWN the port's
+ * interface is down, and may come back; -EIO the port has gone.
  */
 int unm_cap_sync(struct unm_cap *c);
 
@@ -109,8 +110,8 @@ void unm_cap_release(struct unm_cap *c);
  * @timeout_ms: as for poll(2)
  * @wake_fd: end it too when this is readable; -1 for none
  *
- * Return: 1 there are frames; 2 @wake_fd is readable; 0 the time is over; -EINTR; -EIO the port has
- * gone.
+ * Return: 1 there may be frames; 2 @wake_fd is readable; 0 the time is over; -EINTR; -EIO the port
+ * has gone. An interface that is down is waited for.
  */
 int unm_cap_wait(struct unm_cap *c, int timeout_ms, int wake_fd);
 

@@ -23,7 +23,8 @@
 #include "libnetmap.h"
 
 #define MIN_FRAME     14
-#define PREFETCH_SLOT 4 /* frames ahead; untuned, but further is no better with 64 in a batch */
+#define DOWN_MS	      20 /* between two looks at an interface that is down */
+#define PREFETCH_SLOT 4	 /* frames ahead; untuned, but further is no better with 64 in a batch */
 
 struct span {
 	uint32_t first, n; /* slots */
@@ -204,16 +205,50 @@ unm_cap_release(struct unm_cap *c)
 	}
 }
 
+/* Is there something to hand out? An unfinished frame, behind which cur is, is not. */
+static bool
+has_frames(const struct unm_cap *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n_rings; i++) {
+		const struct unm_cap_ring *r = &c->rings[i];
+
+		if (n_pending(r) > 0 && r->ring->cur != pos_add(r, r->next, n_pending(r)))
+			return true;
+	}
+	return false;
+}
+
+/* What a sync has said with @error. An interface's rings stand still while it is down. */
+static int
+explain(const struct unm_cap *c, int error)
+{
+	if (has_frames(c))
+		return 0;
+	return error == -EIO && !c->is_monitor ? -ENETDOWN : -EIO;
+}
+
 int
 unm_cap_sync(struct unm_cap *c)
 {
 	struct timespec ts;
 
 	if (ioctl(c->port->fd, NIOCRXSYNC, NULL) != 0)
-		return -errno;
+		return explain(c, -errno);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	c->time_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	return 0;
+}
+
+/* Nothing tells when the interface is up again. */
+static void
+pause_while_down(int timeout_ms, int wake_fd)
+{
+	struct pollfd p = {wake_fd, POLLIN, 0};
+
+	(void)poll(
+		&p, wake_fd >= 0, timeout_ms >= 0 && timeout_ms < DOWN_MS ? timeout_ms : DOWN_MS);
 }
 
 static int
@@ -224,9 +259,17 @@ wait_for(struct unm_cap *c, short events, int timeout_ms, int wake_fd)
 
 	if (n < 0)
 		return -errno;
-	if (p[0].revents & (POLLERR | POLLNVAL))
-		return -EIO;
-	return p[1].revents != 0 ? 2 : n > 0;
+	if (p[1].revents != 0)
+		return 2;
+	if ((p[0].revents & (POLLERR | POLLNVAL)) && !(p[0].revents & events)) {
+		const int ret = unm_cap_sync(c);
+
+		if (ret == -ENETDOWN)
+			pause_while_down(timeout_ms, wake_fd);
+		else if (ret < 0)
+			return ret;
+	}
+	return n > 0;
 }
 
 void
@@ -265,7 +308,9 @@ unm_cap_send(struct unm_cap *c, const void *frame, uint32_t len)
 		memcpy(c->send + c->vnet_len, frame, len);
 		frame = c->send;
 	}
-	if (nmport_inject(c->port, frame, c->vnet_len + len) == 0)
+	if (nmport_inject(c->port, frame, c->vnet_len + len) == 0 &&
+		(ioctl(c->port->fd, NIOCTXSYNC, NULL) != 0 ||
+			nmport_inject(c->port, frame, c->vnet_len + len) == 0))
 		return -EAGAIN;
 	return ioctl(c->port->fd, NIOCTXSYNC, NULL) != 0 ? -errno : 0;
 }

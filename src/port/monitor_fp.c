@@ -289,7 +289,7 @@ monitor_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	struct unm_kring *k = r->kring;
 	struct unm_bring *watched = behind(r);
 	const uint32_t released = unm_own_hwcur(r);
-	/* Before the look at hwtail: what came before the end is still handed out. */
+	/* Before the look at hwtail: all that came before the end is handed out before it is told. */
 	const bool is_over =
 		(unm_load_acquire(&bp->seg->ports[bp->info.port].flags) & UNM_PORTF_ORPHAN) != 0;
 
@@ -300,7 +300,7 @@ monitor_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 	if (watched != NULL && !is_over)
 		unm_bring_receive(watched);
 	*tail = unm_kring_load_hwtail(k, r->num_slots, head);
-	return is_over && *tail == UNM_READ_ONCE(k->pub_tail) ? -EIO : 0;
+	return is_over && *tail == UNM_READ_ONCE(r->ring->cur) ? -EIO : 0;
 }
 
 static bool

@@ -69,8 +69,15 @@ port_gone(struct unm_pcap *h)
 static int
 sync_rings(struct unm_pcap *h)
 {
+	static const struct timespec down_nap = {.tv_nsec = 1000000};
+	int ret;
+
 	unm_cap_release(h->cap);
-	return unm_cap_sync(h->cap) < 0 ? port_gone(h) : 0;
+	ret = unm_cap_sync(h->cap);
+	if (ret == -ENETDOWN &&
+		h->nonblock) /* poll(2) returns at once: don't let the caller spin */
+		nanosleep(&down_nap, NULL);
+	return ret < 0 && ret != -ENETDOWN ? port_gone(h) : 0;
 }
 
 static bool
@@ -205,9 +212,9 @@ wait_frames(struct unm_pcap *h, struct patience *patience)
 		return take_break(h);
 	if (h->nonblock)
 		return 0;
-	if (nap(h))
-		return LOOK_AGAIN;
 	left = timeout_left(h, patience);
+	if (left != 0 && nap(h))
+		return LOOK_AGAIN;
 	ret = left == 0 ? 0 : unm_cap_wait(h->cap, left, h->break_fd);
 	if (ret == -EIO)
 		return port_gone(h);

@@ -16,7 +16,9 @@ send_failed(struct unm_pcap *h, int error)
 			"%.64s is in use by another program, so it is only monitored: nothing can "
 			"be sent from it; use a port of another name",
 			h->name);
-	return unm_pcap_fail(h, PCAP_ERROR, "send: %s", strerror(-error));
+	unm_pcap_fail(h, PCAP_ERROR, "send: %s", strerror(-error));
+	errno = -error; /* which is how a full ring is recognized */
+	return PCAP_ERROR;
 }
 
 /* Return: 0, or PCAP_ERROR with the text set. */
