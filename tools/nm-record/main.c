@@ -2,8 +2,8 @@
 /*
  * nm-record: the program. Sets up a recorder, or asks one that runs.
  *
- * Exit status: 0; 1 the recorder could not be set up, or could not do what it was asked; 2 wrong
- * arguments.
+ * Exit status: 0; 1 the recorder could not be set up, could not do what it was asked, or did not
+ * write what it had to at its end; 2 wrong arguments.
  */
 #include <errno.h>
 #include <limits.h>

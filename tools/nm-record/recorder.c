@@ -105,8 +105,10 @@ own_dump(struct recorder *r)
 	}
 	r->n_own_dumps++;
 	ret = start_dump(r, NULL);
-	if (ret < 0)
-		say("cannot write: %s", strerror(-ret));
+	if (ret == 0)
+		return;
+	r->n_failed++;
+	say("cannot write: %s", strerror(-ret));
 }
 
 static void
@@ -120,7 +122,9 @@ dump_done(struct recorder *r)
 		snprintf(text, sizeof(text), "wrote %llu frames to %s",
 			(unsigned long long)r->last.n_frames, r->last.path);
 	} else {
-		snprintf(text, sizeof(text), "%s; recording goes on", r->last.why);
+		r->n_failed++;
+		snprintf(text, sizeof(text), "%s%s", r->last.why,
+			r->is_stopping ? "" : "; recording goes on");
 	}
 	say("%s", text);
 	if (r->dump_client >= 0)
@@ -367,15 +371,16 @@ loop(struct recorder *r)
 int
 recorder_run(struct recorder *r)
 {
+	uint64_t n_failed;
+
 	r->start_ns = real_time_ns();
 	r->dump_client = -1;
 	loop(r);
-	if (r->dump.pid != 0)
-		dump_done(r);
+	n_failed = r->n_failed;
 	(void)drain_all(r);
 	event(r, WHEN_EXIT);
-	if (r->dump.pid != 0)
-		dump_done(r); /* waits for it */
+	while (r->dump.pid != 0) /* twice at most: nothing makes another one due any more */
+		dump_done(r);
 	free(r->dump_ports);
-	return r->last.error != 0 && (r->opts->when & WHEN_EXIT) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r->n_failed != n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

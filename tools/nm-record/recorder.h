@@ -30,6 +30,7 @@ struct recorder {
 	bool dump_again; /* something has happened since the process was forked off */
 	uint64_t n_dumps;
 	uint64_t n_own_dumps; /* without being asked */
+	uint64_t n_failed;    /* files that were not written */
 	struct dump_result last;
 	bool is_stopping;
 };
@@ -41,7 +42,8 @@ int recorder_watch(struct recorder *r);
  * recorder_run() - record until told to end
  * @r: opts set, ports, store, filter, signal_fd and listen_fd made, processes watched; the rest zero
  *
- * Return: exit status.
+ * Return: exit status; that of a failure also if a file was being written at the end, or was due
+ * then, and was not written.
  */
 int recorder_run(struct recorder *r);
 

@@ -3,8 +3,8 @@
 #
 # Proves: nm-record keeps the last frames of a port or of all ports of a switch, within its limits,
 # with what they were cut to and where they came from; it writes them on command, by a signal, and
-# when a port, netmapd, a process or it itself ends; a full disk is said and does not end it; and it
-# waits for ports that are not there.
+# when a port, netmapd, a process or it itself ends; all that is being written or due then is waited
+# for; a full disk is said and does not end it; and it waits for ports that are not there.
 
 load ../tools/tools
 
@@ -216,6 +216,63 @@ lives()
 	"$NM_RECORD" stop
 	finish "$REC_PID"
 	[ "$(autos)" = 2 ]
+}
+
+# stuck_dump FIFO: a command that the recorder can't obey until somebody reads
+stuck_dump()
+{
+	mkfifo "$1"
+	"$NM_RECORD" dump "$1" >"$DIR/dump.out" 2>&1 3>&- &
+	DUMP_PID=$!
+	PIDS+=("$DUMP_PID")
+	wait_for 10 is_writing
+}
+
+is_writing()
+{
+	"$NM_RECORD" -j status | grep -q '"writing":true'
+}
+
+wrote()
+{
+	grep -c "wrote .* frames to $1" "$DIR/rec.err"
+}
+
+@test "at its end it waits for the file that is being written, and for what is due then" {
+	local status=0
+
+	mkdir "$DIR/auto"
+	start_rx rx vale0:rx
+	record -w "$DIR/auto/a" -e exit vale0:rx
+	wait_for 10 recorded vale0:rx
+	stuck_dump "$DIR/fifo"
+	send vale0:tx 5
+	wait_for 10 kept 5
+	kill -USR1 "$REC_PID"
+	"$NM_RECORD" stop
+	cat "$DIR/fifo" >"$DIR/read.pcapng"
+	finish "$REC_PID"
+	finish "$DUMP_PID"
+	[ "$(frames "$DIR/read.pcapng")" = 0 ]
+	[ "$(wrote "$DIR/fifo")" = 1 ]
+	[ "$(wrote "$DIR/auto/a")" = "$(ls "$DIR/auto" | wc -l)" ]
+	[ "$(frames "$DIR/auto/"*)" = 5 ] # one for both
+}
+
+@test "a file that can't be written at its end is its exit status" {
+	local status=0
+
+	mkdir "$DIR/gone"
+	record -w "$DIR/gone/a" vale0:rx
+	stuck_dump "$DIR/fifo"
+	kill -USR1 "$REC_PID"
+	rmdir "$DIR/gone"
+	"$NM_RECORD" stop
+	cat "$DIR/fifo" >"$DIR/read.pcapng"
+	wait_for 10 is_gone "$REC_PID"
+	wait "$REC_PID" || status=$?
+	[ "$status" = 1 ]
+	grep -q "cannot create $DIR/gone/a-.*No such file or directory\$" "$DIR/rec.err"
 }
 
 @test "by itself it writes so many files at most" {
