@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +19,7 @@
 
 #define MAX_SAME_SECOND 1000
 #define FILE_BUFFER	(1u << 20)
+#define KILL_WAIT_MS	1000
 
 static int
 failed(struct dump_result *r, int error, const char *what)
@@ -73,7 +77,8 @@ write_frames(struct unm_pcapng *w, const struct dump_job *job, struct dump_resul
 		};
 
 		if (unm_pcapng_packet(w, f.port, &pkt) == 0) {
-			r->n_frames++;
+			/* Read meanwhile by dump_n_frames() */
+			__atomic_store_n(&r->n_frames, r->n_frames + 1, __ATOMIC_RELAXED);
 			r->n_bytes += f.caplen;
 		}
 	}
@@ -142,74 +147,108 @@ write_file(const struct dump_job *job, struct dump_result *r)
 	return failed(r, error, "cannot write");
 }
 
-static void __attribute__((noreturn)) child(const struct dump_job *job, int fd)
+static void
+pass_over(int signo)
 {
-	static struct dump_result r;
-	const char *p = (const char *)&r;
-	size_t left = sizeof(r);
+	(void)signo; /* see dump.h */
+}
+
+static void
+let_signals_in(void)
+{
+	struct sigaction sa = {
+		.sa_handler = pass_over,
+		.sa_flags = (int)(SA_RESETHAND | SA_RESTART),
+	};
+	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
-	(void)write_file(job, &r); /* what came of it is in @r */
-	while (left > 0) {
-		const ssize_t n = write(fd, p, left);
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
 
-		if (n <= 0 && errno != EINTR)
-			break;
-		if (n > 0) {
-			p += n;
-			left -= (size_t)n;
-		}
-	}
-	_exit(r.error == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+static void __attribute__((noreturn)) child(const struct dump_job *job, struct dump_result *r)
+{
+	let_signals_in();
+	_exit(write_file(job, r) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int
+fork_child(struct dump *d, const struct dump_job *job)
+{
+	int error;
+
+	d->pid = fork();
+	if (d->pid == 0)
+		child(job, d->result);
+	if (d->pid < 0)
+		return -errno;
+	d->fd = pidfd_open(d->pid, 0);
+	if (d->fd >= 0)
+		return 0;
+	error = -errno;
+	kill(d->pid, SIGKILL);
+	waitpid(d->pid, NULL, 0);
+	return error;
 }
 
 int
 dump_start(struct dump *d, const struct dump_job *job)
 {
-	int fds[2], error;
-	pid_t pid;
+	struct dump_result *r =
+		mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int error;
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (r == MAP_FAILED)
 		return -errno;
-	pid = fork();
-	if (pid == 0)
-		child(job, fds[1]);
-	error = pid < 0 ? -errno : 0;
-	close(fds[1]);
+	snprintf(r->path, sizeof(r->path), "%s", job->path != NULL ? job->path : job->prefix);
+	d->result = r;
+	error = fork_child(d, job);
 	if (error < 0) {
-		close(fds[0]);
-		return error;
+		munmap(r, sizeof(*r));
+		*d = (struct dump){.fd = -1};
 	}
-	d->pid = pid;
-	d->fd = fds[0];
-	return 0;
+	return error;
+}
+
+uint64_t
+dump_n_frames(const struct dump *d)
+{
+	return __atomic_load_n(&d->result->n_frames, __ATOMIC_RELAXED);
+}
+
+void
+dump_kill(const struct dump *d)
+{
+	struct pollfd p = {.fd = d->fd, .events = POLLIN};
+
+	kill(d->pid, SIGKILL);
+	(void)poll(&p, 1, KILL_WAIT_MS); /* dump_finish() sees how it went */
 }
 
 void
 dump_finish(struct dump *d, struct dump_result *r)
 {
-	char *p = (char *)r;
-	size_t got = 0;
 	int status;
+	/* A file system may hold a process that has been killed: that one is left to itself. */
+	const pid_t ended = waitpid(d->pid, &status, WNOHANG);
 
-	while (got < sizeof(*r)) { /* the child writes it in one go, at its end */
-		const ssize_t n = read(d->fd, p + got, sizeof(*r) - got);
-
-		if (n == 0 || (n < 0 && errno != EINTR))
-			break;
-		if (n > 0)
-			got += (size_t)n;
-	}
-	if (got < sizeof(*r)) {
-		memset(r, 0, sizeof(*r));
-		r->error = -ECHILD;
-		snprintf(r->why, sizeof(r->why), "the process that wrote was killed");
-	}
+	memcpy(r, d->result, sizeof(*r));
 	r->path[sizeof(r->path) - 1] = '\0';
 	r->why[sizeof(r->why) - 1] = '\0';
+	if (ended != d->pid || !WIFEXITED(status)) {
+		r->error = -ECHILD;
+		snprintf(r->why, sizeof(r->why),
+			"cannot write %s: the process that wrote it was killed%s", r->path,
+			ended == 0 ? ", but can't end" : "");
+	}
+	munmap(d->result, sizeof(*d->result));
 	close(d->fd);
-	while (waitpid(d->pid, &status, 0) < 0 && errno == EINTR)
-		; /* it exits right after */
-	d->pid = 0;
-	d->fd = -1;
+	*d = (struct dump){.fd = -1};
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Writing what is kept to a file, by a process forked off for that: it has the store as it was at
- * that moment, and however long the disk takes, recording goes on.
+ * that moment, and however long the disk takes, recording goes on. What has come of it is in memory
+ * that both have.
+ *
+ * A terminal, systemd or pkill(1) may send their signals to the process, too, and these mean the
+ * recorder: SIGUSR1 does nothing, nor does the first SIGTERM or SIGINT. The second one ends it.
  */
 #ifndef NM_RECORD_DUMP_H
 #define NM_RECORD_DUMP_H
@@ -40,14 +44,21 @@ struct dump_result {
 };
 
 struct dump {
-	pid_t pid; /* 0: none is being written */
-	int fd;	   /* readable when it is done */
+	pid_t pid;		    /* 0: none is being written */
+	int fd;			    /* of the process: readable when it has ended */
+	struct dump_result *result; /* W: the process */
 };
 
 /* Return: 0; negative errno: nothing could be started. */
 int dump_start(struct dump *d, const struct dump_job *job);
 
-/* It is readable: take the result. The process has ended when this returns. */
+/* How many frames have been written so far. */
+uint64_t dump_n_frames(const struct dump *d);
+
+/* End the process; dump_finish() is still due. Waits for a second at most. */
+void dump_kill(const struct dump *d);
+
+/* It is readable, or has been killed: take the result. Does not block. */
 void dump_finish(struct dump *d, struct dump_result *r);
 
 #endif

@@ -99,6 +99,7 @@ record(const struct options *o, const char *path)
 	r.opts = o;
 	check_place(o->prefix);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* it may be inherited as ignored: no status of writers then */
 	r.signal_fd = block_signals();
 	if (r.signal_fd < 0)
 		nmt_die(&record_cli, "signals: %s", strerror(errno));

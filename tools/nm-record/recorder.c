@@ -4,6 +4,12 @@
  *
  * Whatever may take long is done by others: the seeker opens ports (ports.h), a forked process
  * writes (dump.h).
+ *
+ * At the end that process is waited for, but neither a FIFO that nobody reads nor a dead file system
+ * holds the recorder for ever: a process that has got nowhere for STUCK_S is killed, and so it is at
+ * a signal, once the user knows what is waited for. Earlier ones may be of the same wish to end:
+ * systemd sends SIGTERM right after ExecStop=nm-record stop, a script passes on what a terminal has
+ * sent to all.
  */
 #include "recorder.h"
 
@@ -24,6 +30,8 @@
 #include "pcap/filter.h"
 
 #define N_OTHERS (4 + OPTIONS_PIDS_MAX) /* descriptors besides those of ports */
+#define STUCK_S	 20			/* for two files less than systemd's 90 s until SIGKILL */
+#define TELL_S	 1
 
 static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -154,6 +162,10 @@ request_dump(struct recorder *r, int fd, const char *path)
 		control_answer(fd, -EBUSY, "another file is being written: try again");
 		return;
 	}
+	if (r->is_stopping) {
+		control_answer(fd, -ESHUTDOWN, "the recorder is ending");
+		return;
+	}
 	ret = start_dump(r, path);
 	if (ret < 0)
 		control_answer(fd, ret, strerror(-ret));
@@ -199,10 +211,12 @@ take_signal(struct recorder *r)
 
 	if (read(r->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1)
-		own_dump(r);
-	else
+	if (info.ssi_signo != SIGUSR1) {
 		r->is_stopping = true;
+		r->has_end_signal = true;
+	} else if (!r->is_stopping) {
+		own_dump(r);
+	}
 }
 
 static void
@@ -368,6 +382,72 @@ loop(struct recorder *r)
 	}
 }
 
+static void
+give_up(struct recorder *r)
+{
+	if (r->has_end_signal && r->dump_again) {
+		r->dump_again = false;
+		r->n_failed++;
+		say("not written: the file that was due next");
+	}
+	dump_kill(&r->dump);
+	dump_done(r);
+}
+
+/* Look after the rest while a file is written, about a second at most. Return: is it done? */
+static bool
+watch_writing(struct recorder *r)
+{
+	struct pollfd p[] = {
+		{.fd = r->dump.fd, .events = POLLIN},
+		{.fd = r->signal_fd, .events = POLLIN},
+		{.fd = r->listen_fd, .events = POLLIN},
+	};
+
+	(void)poll(p, 3, TELL_S * 1000);
+	if (p[1].revents != 0)
+		take_signal(r);
+	if (p[2].revents != 0)
+		serve_request(r);
+	return p[0].revents != 0;
+}
+
+/* At the end: wait for the file that is being written, and for one that is due after it. */
+static void
+finish_writing(struct recorder *r)
+{
+	const uint64_t began_ns = nmt_now_ns();
+	uint64_t n_frames = 0, moved_ns = began_ns;
+	bool told = false;
+
+	while (r->dump.pid != 0) { /* two files at most: nothing makes another one due any more */
+		const bool is_done = watch_writing(r);
+		const uint64_t n = dump_n_frames(&r->dump), now_ns = nmt_now_ns();
+
+		if (!told)
+			r->has_end_signal = false;
+		if (!told && !is_done && now_ns - began_ns >= TELL_S * NMT_NS_PER_S) {
+			say("a file is still being written: SIGTERM or SIGINT gives it up");
+			told = true;
+		}
+		if (n != n_frames)
+			moved_ns = now_ns;
+		n_frames = n;
+		if (is_done) {
+			dump_done(r);
+		} else if (r->has_end_signal) {
+			say("told to end again: the file is given up");
+			give_up(r);
+		} else if (now_ns - moved_ns >= STUCK_S * NMT_NS_PER_S) {
+			say("nothing has been written for %d s: the file is given up", STUCK_S);
+			give_up(r);
+		} else {
+			continue;
+		}
+		moved_ns = nmt_now_ns(); /* of the next one */
+	}
+}
+
 int
 recorder_run(struct recorder *r)
 {
@@ -379,8 +459,7 @@ recorder_run(struct recorder *r)
 	n_failed = r->n_failed;
 	(void)drain_all(r);
 	event(r, WHEN_EXIT);
-	while (r->dump.pid != 0) /* twice at most: nothing makes another one due any more */
-		dump_done(r);
+	finish_writing(r);
 	free(r->dump_ports);
 	return r->n_failed != n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -33,6 +33,7 @@ struct recorder {
 	uint64_t n_failed;    /* files that were not written */
 	struct dump_result last;
 	bool is_stopping;
+	bool has_end_signal; /* SIGTERM, SIGINT */
 };
 
 /** recorder_watch() - the processes of -p. Return: 0, or negative errno with a line that says so. */

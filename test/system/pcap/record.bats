@@ -4,7 +4,8 @@
 # Proves: nm-record keeps the last frames of a port or of all ports of a switch, within its limits,
 # with what they were cut to and where they came from; it writes them on command, by a signal, and
 # when a port, netmapd, a process or it itself ends; all that is being written or due then is waited
-# for; a full disk is said and does not end it; and it waits for ports that are not there.
+# for, but a FIFO that nobody reads does not hold it; a full disk is said and does not end it; and it
+# waits for ports that are not there.
 
 load ../tools/tools
 
@@ -273,6 +274,80 @@ wrote()
 	wait "$REC_PID" || status=$?
 	[ "$status" = 1 ]
 	grep -q "cannot create $DIR/gone/a-.*No such file or directory\$" "$DIR/rec.err"
+}
+
+# fails PID: it ends by itself within 5 seconds, with status 1
+fails()
+{
+	local status=0
+
+	wait_for 5 is_gone "$1"
+	wait "$1" || status=$?
+	[ "$status" = 1 ]
+}
+
+writer()
+{
+	ps -o pid= --ppid "$REC_PID" | tr -d ' '
+}
+
+@test "a file that nobody takes: it ends at a signal after it has said that it waits" {
+	local writer
+
+	record -e exit vale0:rx
+	stuck_dump "$DIR/fifo"
+	writer=$(writer)
+	run -1 "$NM_RECORD" dump "$DIR/other"
+	[[ $output == *'another file is being written'* ]]
+	"$NM_RECORD" stop
+	kill "$REC_PID" # as systemd does after a command to stop
+	wait_for 10 grep -q 'still being written: SIGTERM or SIGINT gives it up' "$DIR/rec.err"
+	"$NM_RECORD" stop
+	run -0 "$NM_RECORD" status
+	[[ $output == *'one more now'* ]]
+	kill -INT "$REC_PID"
+	fails "$REC_PID"
+	fails "$DUMP_PID"
+	is_gone "$writer"
+	grep -q "cannot write $DIR/fifo: the process that wrote it was killed\$" "$DIR/dump.out"
+	grep -q "not written: the file that was due next" "$DIR/rec.err"
+	[ ! -e "$DIR/nm-record.sock" ]
+}
+
+@test "a file that nobody takes is given up after a while, and the one that is due is written" {
+	start_rx rx vale0:rx
+	record -e exit vale0:rx
+	wait_for 10 recorded vale0:rx
+	send vale0:tx 5
+	wait_for 10 kept 5
+	stuck_dump "$DIR/fifo"
+	kill "$REC_PID"
+	wait_for 40 is_gone "$REC_PID"
+	fails "$REC_PID"
+	grep -q 'nothing has been written for 20 s' "$DIR/rec.err"
+	grep -q "cannot write $DIR/fifo: the process that wrote it was killed\$" "$DIR/rec.err"
+	[ "$(frames "$DIR/auto-"*)" = 5 ]
+}
+
+@test "signals that all processes get do not end the one that writes" {
+	record vale0:rx
+	stuck_dump "$DIR/fifo"
+	kill -USR1 "$(writer)"
+	kill -INT "$(writer)"
+	kill -TERM "$(writer)" "$REC_PID"
+	wait_for 10 grep -q 'still being written' "$DIR/rec.err"
+	cat "$DIR/fifo" >"$DIR/read.pcapng"
+	finish "$REC_PID"
+	finish "$DUMP_PID"
+	[ "$(frames "$DIR/read.pcapng")" = 0 ]
+	record vale0:rx
+	rm "$DIR/fifo"
+	stuck_dump "$DIR/fifo"
+	# One of several: two that come together are one.
+	wait_for 10 eval 'kill -TERM "$(writer)" 2>/dev/null; ! is_writing'
+	fails "$DUMP_PID"
+	grep -q "cannot write $DIR/fifo: the process that wrote it was killed; recording goes on" "$DIR/rec.err"
+	stop "$REC_PID" TERM
 }
 
 @test "by itself it writes so many files at most" {
