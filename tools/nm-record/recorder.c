@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop: frames into the store, then rest, then whatever else has happened. See recorder.h.
+ * The loop: rest, then frames into the store, then whatever else has happened: what has come before
+ * it is in the file. See recorder.h.
  *
  * Whatever may take long is done by others: the seeker opens ports (ports.h), a forked process
  * writes (dump.h).
@@ -248,26 +249,39 @@ keep(struct recorder *r, const struct port *p, const struct unm_cap_frame *f)
 		r->n_refused++;
 }
 
-/* All that is there. Return: 0, or negative errno: the port has gone. */
+/* Return: how many frames that were. */
+static uint32_t
+take_batch(struct recorder *r, struct port *p)
+{
+	struct unm_cap_frame f[UNM_CAP_BATCH];
+	const uint32_t n = unm_cap_batch(p->cap, f, UNM_CAP_BATCH);
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		keep(r, p, &f[i]);
+	unm_cap_release(p->cap);
+	p->pace.frames += n;
+	return n;
+}
+
+/*
+ * All that is there; of a port that has gone, what it has left in the rings. Return: 0, or negative
+ * errno: the port has gone.
+ */
 static int
 drain(struct recorder *r, struct port *p)
 {
-	struct unm_cap_frame f[UNM_CAP_BATCH];
 	const uint32_t n_slots = unm_cap_n_slots(p->cap);
-	uint32_t i, n, total = 0;
-	int ret = unm_cap_sync(p->cap);
+	uint32_t n, total = 0;
+	int ret;
 
-	while (ret == 0 && total < n_slots) { /* then others have their turn */
-		n = unm_cap_batch(p->cap, f, UNM_CAP_BATCH);
-		if (n == 0)
-			break;
-		for (i = 0; i < n; i++)
-			keep(r, p, &f[i]);
-		total += n;
-		unm_cap_release(p->cap);
+	do {
 		ret = unm_cap_sync(p->cap);
-	}
-	p->pace.frames += total;
+		n = take_batch(r, p);
+		total += n;
+	} while (ret == 0 && n > 0 && total < n_slots); /* then others have their turn */
+	for (total = 0; ret < 0 && n > 0 && total < n_slots; total += n)
+		n = take_batch(r, p);
 	return ret;
 }
 
@@ -277,6 +291,7 @@ drain_all(struct recorder *r)
 {
 	const unsigned int n = ports_count(r->ports);
 	uint32_t nap_ns = 0, one;
+	bool has_gone = false;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
@@ -287,13 +302,15 @@ drain_all(struct recorder *r)
 		if (drain(r, p) < 0) {
 			say("%s has gone: waiting for it", p->name);
 			ports_give_up(r->ports, p);
-			event(r, WHEN_PORT);
+			has_gone = true;
 			continue;
 		}
 		one = unm_pace_nap_ns(&p->pace, unm_cap_time_ns(p->cap), unm_cap_n_slots(p->cap));
 		if (one != 0 && (nap_ns == 0 || one < nap_ns))
 			nap_ns = one;
 	}
+	if (has_gone) /* after all have been read */
+		event(r, WHEN_PORT);
 	return nap_ns;
 }
 
@@ -371,13 +388,16 @@ static void
 loop(struct recorder *r)
 {
 	static struct pollfd fds[N_OTHERS + PORTS_MAX];
+	struct timespec nap = {.tv_nsec = drain_all(r)};
 
 	while (!r->is_stopping) {
-		const struct timespec nap = {.tv_nsec = drain_all(r)};
 		unsigned int n = fill_others(r, fds);
+		int n_ready;
 
 		n += fill_ports(r, fds + n, nap.tv_nsec == 0 ? POLLIN : 0);
-		if (ppoll(fds, n, nap.tv_nsec != 0 ? &nap : NULL, NULL) > 0)
+		n_ready = ppoll(fds, n, nap.tv_nsec != 0 ? &nap : NULL, NULL);
+		nap.tv_nsec = drain_all(r);
+		if (n_ready > 0)
 			serve_others(r, fds);
 	}
 }

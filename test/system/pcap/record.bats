@@ -3,9 +3,9 @@
 #
 # Proves: nm-record keeps the last frames of a port or of all ports of a switch, within its limits,
 # with what they were cut to and where they came from; it writes them on command, by a signal, and
-# when a port, netmapd, a process or it itself ends; all that is being written or due then is waited
-# for, but a FIFO that nobody reads does not hold it; a full disk is said and does not end it; and it
-# waits for ports that are not there.
+# when a port, netmapd, a process or it itself ends, with what came just before; all that is being
+# written or due then is waited for, but a FIFO that nobody reads does not hold it; a full disk is
+# said and does not end it; and it waits for ports that are not there.
 
 load ../tools/tools
 
@@ -146,6 +146,34 @@ autos()
 	"$NM_RECORD" -j status | grep -q '"frames":10,.*"gone":1'
 	stop "$REC_PID" TERM
 	[ "$(autos)" = 1 ]
+}
+
+@test "frames that came just before are in the file" {
+	local rx process
+
+	start_rx rx vale0:rx
+	rx=$PID
+	start_rx other vale0:other
+	sleep 1000 3>&- &
+	process=$!
+	PIDS+=("$process")
+	record -e port -p "$process" vale0:rx vale0:other
+	wait_for 10 recorded vale0:rx
+	wait_for 10 recorded vale0:other
+	kill -STOP "$REC_PID"
+	send vale0:tx 5
+	kill "$process"
+	kill -CONT "$REC_PID"
+	wait_for 10 grep -q "process $process has ended" "$DIR/rec.err"
+	wait_for 10 grep -q "wrote 10 frames to $DIR/auto-" "$DIR/rec.err"
+	kill -STOP "$REC_PID"
+	send vale0:tx 5
+	kill "$rx"
+	wait_for 10 is_gone "$rx"
+	wait_for 10 eval '! "$NMCTL" show ports vale0:rx'
+	kill -CONT "$REC_PID"
+	wait_for 10 grep -q "wrote 20 frames to $DIR/auto-" "$DIR/rec.err"
+	stop "$REC_PID" TERM
 }
 
 @test "it writes when netmapd dies, and goes on" {
