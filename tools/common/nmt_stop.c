@@ -47,15 +47,22 @@ nmt_stop_requested(void)
 }
 
 int
+nmt_stop_ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout)
+{
+	const int n = ppoll(fds, n_fds, timeout, &open_mask);
+
+	return n < 0 ? -errno : n;
+}
+
+int
 nmt_stop_poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms)
 {
 	const struct timespec timeout = {
 		.tv_sec = timeout_ms / 1000,
 		.tv_nsec = (long)(timeout_ms % 1000) * 1000000,
 	};
-	int n = ppoll(fds, n_fds, timeout_ms < 0 ? NULL : &timeout, &open_mask);
 
-	return n < 0 ? -errno : n;
+	return nmt_stop_ppoll(fds, n_fds, timeout_ms < 0 ? NULL : &timeout);
 }
 
 bool

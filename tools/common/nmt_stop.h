@@ -14,6 +14,7 @@
 
 #include <poll.h>
 #include <stdbool.h>
+#include <time.h>
 
 /**
  * nmt_stop_init() - have SIGINT and SIGTERM set the flag from now on
@@ -34,6 +35,9 @@ bool nmt_stop_requested(void);
  * Thread: main. Return: as poll(2), but negative errno in place of -1; -EINTR after a signal.
  */
 int nmt_stop_poll(struct pollfd *fds, nfds_t n_fds, int timeout_ms);
+
+/** nmt_stop_ppoll() - the same with a finer timeout; NULL for none */
+int nmt_stop_ppoll(struct pollfd *fds, nfds_t n_fds, const struct timespec *timeout);
 
 /** nmt_stop_sleep() - sleep until the time is over or a signal comes. Return: did one come? */
 bool nmt_stop_sleep(unsigned seconds);

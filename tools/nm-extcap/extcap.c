@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Capturing from one port into a FIFO. See extcap.h. */
+/*
+ * Capturing from one port into a FIFO. See extcap.h.
+ *
+ * Signals to stop come in only where something is waited for: frames or a nap, always together with
+ * the FIFO's other end, a reader, or room (fifo.h).
+ */
 #include "extcap.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "fifo.h"
 #include "nmt_stop.h"
 #include "nmt_time.h"
 #include "pcap/capture.h"
@@ -18,6 +25,7 @@
 
 struct run {
 	const struct extcap_job *job;
+	struct fifo fifo;
 	struct unm_cap *cap;
 	struct unm_pcapng out;
 	uint32_t idx;
@@ -59,7 +67,8 @@ drain(struct run *r)
 	uint32_t i, n, total = 0;
 	int ret = unm_cap_sync(r->cap);
 
-	while (ret == 0 && total < n_slots) { /* then whoever reads gets what has been written */
+	/* At most the rings' size: then whoever reads gets what has been written. */
+	while (ret == 0 && total < n_slots && !nmt_stop_requested()) {
 		n = unm_cap_batch(r->cap, f, UNM_CAP_BATCH);
 		if (n == 0)
 			break;
@@ -74,22 +83,22 @@ drain(struct run *r)
 	return ret;
 }
 
+/* Until there is something to do. Return: 0, or negative errno; -EPIPE: nobody reads any more. */
 static int
 rest(struct run *r)
 {
 	const uint32_t nap_ns =
 		unm_pace_nap_ns(&r->pace, unm_cap_time_ns(r->cap), unm_cap_n_slots(r->cap));
-	struct pollfd p = {unm_cap_fd(r->cap), POLLIN, 0};
-	int n;
+	const struct timespec nap = {.tv_nsec = nap_ns};
+	struct pollfd p[2] = {
+		{unm_cap_fd(r->cap), nap_ns == 0 ? POLLIN : 0, 0},
+		{r->fifo.fd, 0, 0}, /* errors only */
+	};
+	const int n = nmt_stop_ppoll(p, 2, nap_ns != 0 ? &nap : NULL);
 
-	if (nap_ns != 0) {
-		unm_cap_nap(r->cap, nap_ns, -1);
-		return 0;
-	}
-	n = nmt_stop_poll(&p, 1, -1);
 	if (n < 0 && n != -EINTR)
 		return n;
-	return n > 0 && (p.revents & POLLERR) ? -EIO : 0;
+	return n > 0 && p[1].revents != 0 ? -EPIPE : 0; /* of the port the next sync tells */
 }
 
 static int
@@ -135,7 +144,7 @@ write_end(struct run *r)
 }
 
 static int
-write_begin(struct run *r, FILE *file)
+write_begin(struct run *r)
 {
 	const struct unm_pcapng_interface iface = {
 		.name = r->job->name,
@@ -146,7 +155,7 @@ write_begin(struct run *r, FILE *file)
 	};
 	int64_t idx;
 
-	(void)unm_pcapng_begin(&r->out, file, "nm-extcap");
+	(void)unm_pcapng_begin(&r->out, r->fifo.file, "nm-extcap");
 	idx = unm_pcapng_interface(&r->out, &iface);
 	r->idx = idx > 0 ? (uint32_t)idx : 0;
 	r->start_ns = real_time_ns();
@@ -157,11 +166,12 @@ write_begin(struct run *r, FILE *file)
 static int
 result(const struct run *r, int port_error, int file_error, char *why)
 {
-	if (file_error == -EPIPE)
+	if (file_error == -EPIPE || (file_error == 0 && port_error == -EPIPE))
 		return 0; /* Wireshark has seen enough */
 	if (file_error < 0) {
 		snprintf(why, UNM_CAP_WHY_SIZE, "cannot write to %.128s: %s", r->job->fifo,
-			strerror(-file_error));
+			file_error == -ETIMEDOUT ? "it is full, and nobody reads it"
+						 : strerror(-file_error));
 		return file_error;
 	}
 	if (port_error < 0)
@@ -175,7 +185,6 @@ extcap_capture(const struct extcap_job *job, char *why)
 	const struct unm_cap_opts opts = {.name = job->name};
 	struct run r = {.job = job};
 	int ret, file_error;
-	FILE *file;
 
 	signal(SIGPIPE, SIG_IGN);
 	ret = nmt_stop_init(false);
@@ -186,19 +195,20 @@ extcap_capture(const struct extcap_job *job, char *why)
 	ret = unm_cap_open(&r.cap, &opts, why);
 	if (ret < 0)
 		return ret;
-	file = fopen(job->fifo, "we");
-	if (file == NULL) {
-		ret = -errno;
+	ret = fifo_open(&r.fifo, job->fifo);
+	if (ret < 0) {
+		unm_cap_close(r.cap);
+		if (ret == -EINTR)
+			return 0;
 		snprintf(
 			why, UNM_CAP_WHY_SIZE, "cannot open %.128s: %s", job->fifo, strerror(-ret));
-		unm_cap_close(r.cap);
 		return ret;
 	}
-	file_error = write_begin(&r, file);
+	file_error = write_begin(&r);
 	ret = file_error < 0 ? 0 : loop(&r);
 	file_error = write_end(&r);
 	ret = result(&r, ret, file_error, why);
-	fclose(file);
+	fifo_close(&r.fifo);
 	unm_cap_close(r.cap);
 	return ret;
 }

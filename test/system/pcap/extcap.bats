@@ -3,7 +3,7 @@
 #
 # Proves: nm-extcap tells Wireshark what it asks, in its syntax, and tshark captures through it from
 # ports that are there and from one that is not, with filter and direction; it ends when it is told
-# to or when nobody reads any more.
+# to or when nobody reads any more, whatever it waits for.
 
 load ../tools/tools
 
@@ -104,6 +104,78 @@ background()
 	wait_for 10 eval '[ "$(tshark -r "$DIR/x.pcapng" 2>/dev/null | wc -l)" = 5 ]'
 	stop "$PID" TERM
 	[ "$(tshark -r "$DIR/x.pcapng" -T fields -e frame.len -e udp.length 2>/dev/null | sort -u)" = $'300\t266' ]
+}
+
+# capture PORT [ARG...]: into a FIFO that $READER reads into $DIR/out.pcapng; it runs
+capture()
+{
+	local port=$1
+
+	shift
+	rm -f "$DIR/fifo" "$DIR/out.pcapng"
+	mkfifo "$DIR/fifo"
+	cat "$DIR/fifo" >"$DIR/out.pcapng" 3>&- &
+	READER=$!
+	PIDS+=("$READER")
+	background x "$NM_EXTCAP" --extcap-interface="$port" --capture --fifo="$DIR/fifo" "$@"
+	wait_for 10 test -s "$DIR/out.pcapng"
+}
+
+no_port()
+{
+	! "$NMCTL" show ports "$1" >/dev/null 2>&1
+}
+
+has_port()
+{
+	! no_port "$1"
+}
+
+is_full()
+{
+	python3 - "$1" <<-'END'
+		import os, select, sys
+		fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+		sys.exit(len(select.select([], [fd], [], 0)[1]))
+	END
+}
+
+@test "it ends when nobody reads any more, though it has nothing to write" {
+	capture vale0:new
+	has_port vale0:new
+	kill "$READER"
+	finish "$PID" 5
+	no_port vale0:new
+	start_rx rx vale0:rx
+	start tx '^Sending' "$PKT_GEN" -i vale0:tx -f tx -w 0 -R 50000
+	capture vale0:rx --extcap-capture-filter='udp port 1'
+	kill "$READER"
+	finish "$PID" 5
+}
+
+@test "it ends when it is told to: while frames come, while nobody reads, and while nobody goes on reading" {
+	local status=0
+
+	start_rx rx vale0:rx
+	start tx '^Sending' "$PKT_GEN" -i vale0:tx -f tx -w 0 -R 50000
+	capture vale0:rx
+	stop "$PID" TERM
+	finish "$READER"
+	tshark -r "$DIR/out.pcapng" 2>&1 >/dev/null | grep 'cut short' && return 1
+	capinfos "$DIR/out.pcapng" | grep -q 'Number of stat entries = 1'
+	rm "$DIR/fifo"
+	mkfifo "$DIR/fifo"
+	background x "$NM_EXTCAP" --extcap-interface=vale0:new --capture --fifo="$DIR/fifo"
+	wait_for 10 has_port vale0:new
+	stop "$PID" TERM
+	no_port vale0:new
+	capture vale0:rx
+	kill -STOP "$READER"
+	wait_for 10 is_full "$DIR/fifo"
+	stop "$PID" TERM || status=$?
+	[ "$status" = 1 ]
+	grep -q "cannot write to $DIR/fifo: it is full, and nobody reads it" "$DIR/x.err"
+	kill -CONT "$READER"
 }
 
 @test "it ends when nobody reads, when the port goes, and when it can't begin" {
