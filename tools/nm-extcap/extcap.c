@@ -23,6 +23,8 @@
 #include "pcap/pace.h"
 #include "pcap/pcapng.h"
 
+#define DOWN_PAUSE_NS 100000000u /* between two looks at an interface that is down */
+
 struct run {
 	const struct extcap_job *job;
 	struct fifo fifo;
@@ -58,40 +60,58 @@ write_frame(struct run *r, const struct unm_cap_frame *f)
 	(void)unm_pcapng_packet(&r->out, r->idx, &pkt); /* an error sticks */
 }
 
-/* All that is there. Return: 0, or negative errno of the port. */
+/* Return: how many frames that were. */
+static uint32_t
+take_batch(struct run *r)
+{
+	struct unm_cap_frame f[UNM_CAP_BATCH];
+	const uint32_t n = unm_cap_batch(r->cap, f, UNM_CAP_BATCH);
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (is_wanted(r, &f[i]))
+			write_frame(r, &f[i]);
+	unm_cap_release(r->cap);
+	r->pace.frames += n;
+	return n;
+}
+
+/* All that is there, also if it can't be synced any more. Return: 0, or negative errno of the port. */
 static int
 drain(struct run *r)
 {
-	struct unm_cap_frame f[UNM_CAP_BATCH];
 	const uint32_t n_slots = unm_cap_n_slots(r->cap);
-	uint32_t i, n, total = 0;
-	int ret = unm_cap_sync(r->cap);
+	uint32_t n, total = 0;
+	int ret;
 
-	/* At most the rings' size: then whoever reads gets what has been written. */
-	while (ret == 0 && total < n_slots && !nmt_stop_requested()) {
-		n = unm_cap_batch(r->cap, f, UNM_CAP_BATCH);
-		if (n == 0)
-			break;
-		for (i = 0; i < n; i++)
-			if (is_wanted(r, &f[i]))
-				write_frame(r, &f[i]);
-		total += n;
-		unm_cap_release(r->cap);
+	do {
 		ret = unm_cap_sync(r->cap);
-	}
-	r->pace.frames += total;
+		n = take_batch(r);
+		total += n;
+		/* After the rings' size whoever reads gets what has been written. */
+	} while (ret == 0 && n > 0 && total < n_slots && !nmt_stop_requested());
+	for (total = 0; ret < 0 && n > 0 && total < n_slots; total += n)
+		n = take_batch(r);
 	return ret;
+}
+
+/* EIO is the end of a monitor; of another port it says that its interface is down, for now. */
+static bool
+has_gone(const struct run *r, int error)
+{
+	return error < 0 && (error != -EIO || unm_cap_is_monitor(r->cap));
 }
 
 /* Until there is something to do. Return: 0, or negative errno; -EPIPE: nobody reads any more. */
 static int
-rest(struct run *r)
+rest(struct run *r, bool is_down)
 {
-	const uint32_t nap_ns =
-		unm_pace_nap_ns(&r->pace, unm_cap_time_ns(r->cap), unm_cap_n_slots(r->cap));
+	const uint32_t nap_ns = is_down ? DOWN_PAUSE_NS
+					: unm_pace_nap_ns(&r->pace, unm_cap_time_ns(r->cap),
+						  unm_cap_n_slots(r->cap));
 	const struct timespec nap = {.tv_nsec = nap_ns};
 	struct pollfd p[2] = {
-		{unm_cap_fd(r->cap), nap_ns == 0 ? POLLIN : 0, 0},
+		{is_down ? -1 : unm_cap_fd(r->cap), nap_ns == 0 ? POLLIN : 0, 0},
 		{r->fifo.fd, 0, 0}, /* errors only */
 	};
 	const int n = nmt_stop_ppoll(p, 2, nap_ns != 0 ? &nap : NULL);
@@ -108,10 +128,9 @@ loop(struct run *r)
 
 	while (ret == 0 && !nmt_stop_requested()) { /* a batch of at most the rings' size a round */
 		ret = drain(r);
-		if (unm_pcapng_flush(&r->out) < 0)
+		if (unm_pcapng_flush(&r->out) < 0 || has_gone(r, ret))
 			break;
-		if (ret == 0)
-			ret = rest(r);
+		ret = rest(r, ret < 0);
 	}
 	return ret;
 }

@@ -26,7 +26,7 @@ struct extcap_job {
  * extcap_capture() - capture until SIGTERM, SIGINT, or until nobody reads the FIFO any more
  * @why: UNM_CAP_WHY_SIZE bytes
  *
- * A reader of the FIFO is waited for.
+ * An interface that is down is waited for, and so is a reader of the FIFO.
  *
  * Return: 0 when ended in one of these ways; negative errno with a sentence in @why: the port or
  * the file can't be opened, the port has gone, the file can't be written.

@@ -127,6 +127,70 @@ bridge_is_up()
 	[ "$(worker_pid "vale0:$end_a")" -eq "$before" ]
 }
 
+# captured N: so many frames are in the file
+captured()
+{
+	[ "$(tshark -r "$DIR/out.pcapng" 2>/dev/null | wc -l)" -eq "$1" ]
+}
+
+# hand_over N: so many frames come to nm-extcap at once, and most of them stay in its ring: nobody reads the FIFO
+hand_over()
+{
+	kill -STOP "$READER" "$EXTCAP"
+	rm -f "$DIR"/tx.*
+	start tx Sent "$PKT_GEN" -i "netmap:w0%$ns_a" -f tx -w 0 -n "$1" -l 1000
+	kill -CONT "$EXTCAP"
+	wait_for 5 fifo_is_full
+}
+
+fifo_is_full()
+{
+	python3 -c 'import os, select, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+sys.exit(len(select.select([], [fd], [], 0)[1]))' "$DIR/fifo"
+}
+
+recorder()
+{
+	"$BUILD/tools/nm-record/nm-record" "$@" 3>&-
+}
+
+@test "taken down and up, and removed: nm-extcap and nm-record wait, and have all that came before" {
+	local before port recorder status=0
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	port="netmap:ma%$ns_m"
+	mkfifo "$DIR/fifo"
+	cat "$DIR/fifo" >"$DIR/out.pcapng" 3>&- &
+	READER=$!
+	start_daemon
+	"$BUILD/tools/nm-extcap/nm-extcap" --extcap-interface="$port" --capture --fifo="$DIR/fifo" 2>"$DIR/extcap.err" 3>&- &
+	EXTCAP=$!
+	PIDS+=("$READER" "$EXTCAP")
+	wait_for 10 test -s "$DIR/out.pcapng"
+	start recorder recording "$BUILD/tools/nm-record/nm-record" -e port -w "$DIR/auto" "$port"
+	recorder=$PID
+	wait_for 10 eval 'recorder -j status | grep -q "\"recorded\":true"'
+	hand_over 300
+	ip -n "$ns_m" link set dev ma down
+	kill -CONT "$READER"
+	wait_for 10 captured 300
+	before=$(($(cpu_ticks "$EXTCAP") + $(cpu_ticks "$recorder")))
+	sleep 1
+	[ $(($(cpu_ticks "$EXTCAP") + $(cpu_ticks "$recorder") - before)) -le 10 ]
+	ip -n "$ns_m" link set dev ma up
+	hand_over 300
+	ip -n "$ns_m" link del dev ma
+	kill -CONT "$READER"
+	wait_for 10 is_gone "$EXTCAP"
+	wait "$EXTCAP" || status=$?
+	[ "$status" -eq 1 ]
+	captured 600
+	grep -q "$port has gone" "$DIR/extcap.err"
+	wait_for 10 grep -q "wrote 600 frames" "$DIR/recorder.err"
+}
+
 @test "the only default route is not taken unasked" {
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma

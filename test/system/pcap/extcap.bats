@@ -3,7 +3,7 @@
 #
 # Proves: nm-extcap tells Wireshark what it asks, in its syntax, and tshark captures through it from
 # ports that are there and from one that is not, with filter and direction; it ends when it is told
-# to or when nobody reads any more, whatever it waits for.
+# to or when nobody reads any more, whatever it waits for; of a port that has gone it writes all.
 
 load ../tools/tools
 
@@ -176,6 +176,26 @@ is_full()
 	[ "$status" = 1 ]
 	grep -q "cannot write to $DIR/fifo: it is full, and nobody reads it" "$DIR/x.err"
 	kill -CONT "$READER"
+}
+
+@test "when the port goes, all that it has brought is written" {
+	local status=0
+
+	start_rx rx vale0:rx
+	local rx=$PID
+	"$NMCTL" set vale0:rx lossless on # what it has no room for, nobody captures
+	capture vale0:rx
+	kill -STOP "$READER"
+	send vale0:tx 2000 -l 1000
+	wait_for 10 is_full "$DIR/fifo"
+	stop "$rx"
+	wait_for 10 no_port vale0:rx
+	kill -CONT "$READER"
+	finish "$READER"
+	wait "$PID" || status=$?
+	[ "$status" = 1 ]
+	grep -q 'vale0:rx has gone' "$DIR/x.err"
+	[ "$(tshark -r "$DIR/out.pcapng" 2>/dev/null | wc -l)" = 2000 ]
 }
 
 @test "it ends when nobody reads, when the port goes, and when it can't begin" {
