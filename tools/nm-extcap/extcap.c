@@ -76,7 +76,7 @@ take_batch(struct run *r)
 	return n;
 }
 
-/* All that is there, also if it can't be synced any more. Return: 0, or negative errno of the port. */
+/* All that is there. Return: 0, or negative errno of the port. */
 static int
 drain(struct run *r)
 {
@@ -90,16 +90,7 @@ drain(struct run *r)
 		total += n;
 		/* After the rings' size whoever reads gets what has been written. */
 	} while (ret == 0 && n > 0 && total < n_slots && !nmt_stop_requested());
-	for (total = 0; ret < 0 && n > 0 && total < n_slots; total += n)
-		n = take_batch(r);
 	return ret;
-}
-
-/* EIO is the end of a monitor; of another port it says that its interface is down, for now. */
-static bool
-has_gone(const struct run *r, int error)
-{
-	return error < 0 && (error != -EIO || unm_cap_is_monitor(r->cap));
 }
 
 /* Until there is something to do. Return: 0, or negative errno; -EPIPE: nobody reads any more. */
@@ -128,9 +119,9 @@ loop(struct run *r)
 
 	while (ret == 0 && !nmt_stop_requested()) { /* a batch of at most the rings' size a round */
 		ret = drain(r);
-		if (unm_pcapng_flush(&r->out) < 0 || has_gone(r, ret))
+		if (unm_pcapng_flush(&r->out) < 0 || (ret < 0 && ret != -ENETDOWN))
 			break;
-		ret = rest(r, ret < 0);
+		ret = rest(r, ret == -ENETDOWN);
 	}
 	return ret;
 }

@@ -280,8 +280,6 @@ drain(struct recorder *r, struct port *p)
 		n = take_batch(r, p);
 		total += n;
 	} while (ret == 0 && n > 0 && total < n_slots); /* then others have their turn */
-	for (total = 0; ret < 0 && n > 0 && total < n_slots; total += n)
-		n = take_batch(r, p);
 	return ret;
 }
 

@@ -17,6 +17,7 @@ QEMU 7.2 without KVM crashes when a guest with vhost-user uses MSI-X: so its NIC
 interrupt line, unless told otherwise.
 """
 import os
+import platform
 import re
 import shutil
 import signal
@@ -24,8 +25,9 @@ import subprocess
 import threading
 import time
 
-from images import Missing
+from packages import Missing, backports, run
 
+QEMU = "qemu-system-x86_64"
 BOOT_S = 60
 UP = "guest-is-up"
 
@@ -199,14 +201,30 @@ class Guest:
             self.proc.stdin.close()
 
 
-class Qemu(Guest):
-    PROGRAM = "qemu-system-x86_64"
+def newer_qemu(cache, version):
+    """Command of a QEMU of at least that version: this machine's, or of its release's backports."""
+    if shutil.which(QEMU):
+        found = re.search(r"version (\d+)", run(QEMU, "--version"))
+        if found and int(found.group(1)) >= version:
+            return [QEMU]
+    packages = backports(cache, platform.freedesktop_os_release().get("VERSION_CODENAME", "?"))
+    program, data, bios = (
+        packages.unpack(p) for p in ("qemu-system-x86", "qemu-system-data", "seabios")
+    )
+    binary = str(program / "usr/bin" / QEMU)
+    absent = re.findall(r"(\S+) => not found", run("ldd", binary))
+    if absent:
+        raise Missing("%s of backports takes %s" % (QEMU, absent[0]))
+    return [binary, "-L", str(data / "usr/share/qemu"), "-L", str(bios / "usr/share/seabios")]
 
-    def __init__(self, images, name, nics, directory, memory_mib=256, cpus=1):
+
+class Qemu(Guest):
+    def __init__(self, images, name, nics, directory, memory_mib=256, cpus=1, qemu=(QEMU,)):
         super().__init__(images, name, nics, directory, memory_mib)
         self.cpus = cpus
-        if shutil.which(self.PROGRAM) is None:
-            raise Missing("%s is not installed: scripts/deps check" % self.PROGRAM)
+        self.qemu = qemu
+        if shutil.which(qemu[0]) is None:
+            raise Missing("%s is not installed: scripts/deps check" % qemu[0])
 
     def nic_args(self, i, nic):
         args = []
@@ -231,7 +249,7 @@ class Qemu(Guest):
 
     def command(self):
         cmd = [
-            self.PROGRAM,
+            *self.qemu,
             "-accel",
             "tcg,thread=multi",
             "-machine",

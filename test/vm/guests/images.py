@@ -10,6 +10,8 @@ package file, and used again by later runs.
     images.kernel                 path of the kernel for QEMU
     images.initramfs              path of the initramfs for QEMU
     images.uml()                  (kernel, initramfs) for User-Mode Linux
+    Images(cache, backports(cache, "trixie"), programs, modules)
+                                  another kernel, and more in the initramfs
 
     python3 images.py CACHE       makes them beforehand, for runs without a network
 
@@ -17,16 +19,18 @@ The initramfs has busybox, iperf3 with its libraries, the modules of virtio-net,
 reads commands from the serial console (guest.py). It is written here in cpio's "newc" format, as
 that takes no root for the device nodes.
 """
+import contextlib
 import fcntl
 import gzip
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 
-DOWNLOAD_S = 180
+from packages import Missing, Packages, run
+
+MODULES = ("virtio_pci", "virtio_net")
 PROGRAMS = ("/usr/bin/iperf3",)
 
 # The shell reads one command after another from the console; guest.py marks where each answer ends.
@@ -43,40 +47,6 @@ stty -echo 2>/dev/null
 echo guest-is-up
 while read -r line; do eval "$line"; done
 """
-
-
-class Missing(Exception):
-    """This machine can't have what a guest needs; the text says why."""
-
-
-def run(*cmd, cwd=None):
-    """Output of a command; Missing if it fails."""
-    try:
-        done = subprocess.run(
-            cmd,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DOWNLOAD_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as e:
-        raise Missing("%s: %s" % (cmd[0], e)) from None
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["status %d" % done.returncode]
-        raise Missing("%s: %s" % (" ".join(cmd[:3]), lines[-1]))
-    return done.stdout
-
-
-def kernel_package():
-    """The package behind the newest stock kernel for virtual machines, or for all."""
-    for meta in ("linux-image-cloud-amd64", "linux-image-amd64"):
-        found = re.findall(r"Depends: (linux-image-[0-9]\S+)", run("apt-cache", "depends", meta))
-        if found:
-            return found[0]
-    raise Missing(
-        "apt knows no linux-image-cloud-amd64: Debian's kernel packages are needed (apt-get update?)"
-    )
 
 
 class Newc:
@@ -102,15 +72,16 @@ class Newc:
         return bytes(self.data)
 
 
-def needed_modules(root, names):
+def needed_modules(roots, names):
     """Contents of modules by name, those that they depend on first; some are part of the kernel."""
 
     def name_of(path):
         return re.sub(r"\.ko.*", "", path.name).replace("-", "_")
 
-    files = {name_of(p): p for p in root.rglob("*.ko*")}
+    files = {name_of(p): p for root in roots for p in root.rglob("*.ko*")}
     builtin = {
         name_of(pathlib.Path(line))
+        for root in roots
         for listing in root.rglob("modules.builtin")
         for line in listing.read_text().splitlines()
     }
@@ -143,52 +114,50 @@ def libraries(program):
 
 
 class Images:
-    def __init__(self, cache):
-        self.cache = pathlib.Path(cache)
-        self.cache.mkdir(parents=True, exist_ok=True)
+    """
+    @packages: where the kernel is from
+    @programs: more for the initramfs, which go to its /usr/bin
+    @modules:  more that init loads
+    """
+
+    def __init__(self, cache, packages=None, programs=(), modules=()):
+        self.packages = packages or Packages(cache)
+        self.cache = self.packages.cache
+        self.programs = {p: p for p in PROGRAMS}
+        self.programs.update({p: "/usr/bin/" + os.path.basename(p) for p in programs})
+        self.modules = (*MODULES, *modules)
         if os.uname().machine != "x86_64":
             raise Missing("the guests are for x86-64, this machine is %s" % os.uname().machine)
-        with open(self.cache / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may begin at once
-            package = kernel_package()
-            self.root = self.unpack(package)
+        with self.lock():
+            package = self.packages.newest_kernel()
+            roots = [self.packages.unpack(p) for p in self.packages.parts_of_kernel(package)]
             self.busybox = self.program("busybox-static", "busybox")
-            self.kernel = str(next((self.root / "boot").glob("vmlinuz-*")))
-            self.initramfs = self.make_initramfs(package, ("virtio_pci", "virtio_net"))
+            self.kernel = str(next(p for r in roots for p in (r / "boot").glob("vmlinuz-*")))
+            self.initramfs = self.make_initramfs(package, roots, self.modules)
 
-    def unpack(self, package):
-        """Directory with a package's files."""
-        target = self.cache / package
-        if target.exists():
-            return target
-        for f in self.cache.glob(package + "_*.deb"):
-            f.unlink()
-        run("apt-get", "download", package, cwd=self.cache)
-        deb = next(self.cache.glob(package + "_*.deb"))
-        partial = self.cache / (package + ".new")
-        shutil.rmtree(partial, ignore_errors=True)
-        run("dpkg-deb", "-x", str(deb), str(partial))
-        deb.unlink()
-        partial.rename(target)
-        return target
+    @contextlib.contextmanager
+    def lock(self):
+        """Two tests may begin at once."""
+        with open(self.cache / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def program(self, package, name):
         """Path of a package's program: Debian 13 has all in /usr."""
-        root = self.unpack(package)
+        root = self.packages.unpack(package)
         places = [root / place / name for place in ("bin", "usr/bin")]
         return next((p for p in places if p.exists()), places[0])
 
-    def make_initramfs(self, package, modules):
+    def make_initramfs(self, package, roots, modules):
         """Path of an initramfs with these modules of the package's kernel."""
-        sources = [pathlib.Path(__file__), self.busybox, *map(pathlib.Path, PROGRAMS)]
+        sources = [pathlib.Path(__file__), self.busybox, *map(pathlib.Path, self.programs)]
         absent = [str(p) for p in sources if not p.exists()]
         if absent:
             raise Missing("%s is not there: scripts/deps check" % absent[0])
-        out = self.cache / ("initramfs-%s.gz" % package)
+        more = "-%d" % len(self.programs) if len(self.programs) > len(PROGRAMS) else ""
+        out = self.cache / ("initramfs-%s%s.gz" % (package, more))
         if not out.exists() or any(p.stat().st_mtime > out.stat().st_mtime for p in sources):
-            out.write_bytes(
-                gzip.compress(self.archive(needed_modules(self.cache / package, modules)), 6)
-            )
+            out.write_bytes(gzip.compress(self.archive(needed_modules(roots, modules)), 6))
         return str(out)
 
     def archive(self, modules):
@@ -215,10 +184,12 @@ class Images:
         for applet in run(str(self.busybox), "--list").split():
             if applet != "busybox":
                 a.add("bin/" + applet, b"busybox", mode=0o120777)
-        for program in PROGRAMS:
-            a.add(program.lstrip("/"), pathlib.Path(program).read_bytes())
-            for lib in libraries(program):
-                self.add_library(a, lib)
+        libs = set()
+        for program, place in self.programs.items():
+            a.add(place.lstrip("/"), pathlib.Path(program).read_bytes())
+            libs.update(libraries(program))
+        for lib in sorted(libs):
+            self.add_library(a, lib)
         for name, data in modules.items():
             a.add("modules/%s.ko" % name, data, mode=0o100644)
         a.add("modules/order", "".join("%s.ko\n" % m for m in modules).encode(), mode=0o100644)
@@ -235,11 +206,10 @@ class Images:
 
     def uml(self):
         """(kernel, initramfs) of User-Mode Linux."""
-        with open(self.cache / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            root = self.unpack("user-mode-linux")
+        with self.lock():
+            root = self.packages.unpack("user-mode-linux")
             return str(root / "usr/bin/linux.uml"), self.make_initramfs(
-                "user-mode-linux", ("virtio_net",)
+                "user-mode-linux", [root], ("virtio_net",)
             )
 
 
