@@ -2,10 +2,9 @@
 /*
  * A port for an isolated client. See broker.h.
  *
- * We open it as any client would, on a descriptor of our own, and give the client a region and a
- * segment that we make here. The region is the port's if netmapd has made that for this client
- * alone (UNM_REGIONF_ISOLATED), else ours (memory.h). What we make is committed as a whole and
- * sealed: the client can neither make us fault nor take memory by it.
+ * We open it as any client would, on a descriptor of our own, and give the client a region
+ * (memory.h) and a segment that we make here. They are committed as a whole and sealed, so that they
+ * keep their size; pages of them the client can take away, and then we wait, or pay, and nobody else.
  */
 /* Syscalls: memfd_create ftruncate fallocate fcntl mmap munmap eventfd2 close getrandom */
 #include <errno.h>
@@ -57,7 +56,7 @@ map_segment(struct unm_ibinding *b)
 	return 0;
 }
 
-/* Positions of a ring that was opened just now, or is shared by bindings of one client. */
+/* Positions of a ring that was opened just now. */
 static void
 read_positions(const struct unm_bring *r, struct unm_pump_ring *k)
 {
@@ -69,8 +68,6 @@ read_positions(const struct unm_bring *r, struct unm_pump_ring *k)
 	k->head = last < n ? last : 0;
 	k->hwcur = hwcur < n ? hwcur : k->head;
 	k->tail = tail < n ? tail : (r->is_rx ? k->head : unm_pos_prev(k->head, n));
-	if (k->copy.ring == NULL)
-		return;
 	if (r->is_rx)
 		k->tail = k->head; /* nothing has been copied */
 	k->copy.ring->head = k->copy.ring->cur = k->head;
@@ -86,15 +83,14 @@ fill_ring(struct unm_ibinding *b, uint32_t i, struct unm_kring *standin)
 		&unm_iso_atok(b->mem.map, ((struct unm_seg_hdr *)b->mem.map)->csb_ofs)[i];
 	struct nm_csb_ktoa *ktoa =
 		&unm_iso_ktoa(b->mem.map, ((struct unm_seg_hdr *)b->mem.map)->csb_ofs)[i];
-	uint64_t ring_ofs = r->kring->ring_ofs;
+	uint64_t ring_ofs;
 
 	k->ring = r;
 	k->atok = atok;
 	k->ktoa = ktoa;
 	k->num_slots = r->num_slots;
 	k->is_rx = r->is_rx;
-	if (b->copy.map != NULL)
-		unm_copy_mem_ring(&b->copy, i, &k->copy, &ring_ofs);
+	unm_copy_mem_ring(&b->copy, i, &k->copy, &ring_ofs);
 	read_positions(r, k);
 	standin->ring_id = r->ring_id;
 	standin->is_rx = r->is_rx;
@@ -132,8 +128,7 @@ fill_segment(struct unm_ibinding *b, const struct unm_bport *bp)
 	if (n_tx > UNM_SEG_NKRINGS_ISO || n_rx > UNM_SEG_NKRINGS_ISO - n_tx)
 		return -EOPNOTSUPP;
 	memcpy(port, e, offsetof(struct unm_seg_port, room_wanted));
-	if (b->is_copied)
-		port->region_uid = b->copy.info.uid;
+	port->region_uid = b->copy.info.uid;
 	port->gen = STANDIN_GEN;
 	port->state = UNM_PORT_ACTIVE;
 	port->kind = UNM_PORT_ISOLATED;
@@ -170,8 +165,6 @@ fill_info(struct unm_ibinding *b, const struct unm_idesc *d, const struct unm_bi
 	b->info.port_gen = b->info.binding_gen = STANDIN_GEN;
 	b->info.kind = UNM_PORT_ISOLATED;
 	b->info.n_port_fds = b->info.host_fd = b->info.n_host_fds = 0;
-	if (b->copy.map == NULL)
-		return;
 	b->info.region = b->copy.info;
 	b->info.nifp_ofs = b->copy.info.if_ofs;
 	b->info.n_extra_bufs = b->copy.n_extra;
@@ -181,30 +174,21 @@ fill_info(struct unm_ibinding *b, const struct unm_idesc *d, const struct unm_bi
 
 /* Bytes of the policy's share that the binding takes, beside those that others have. */
 static uint64_t
-cost_of(const struct unm_broker *br, const struct unm_ibinding *b)
+cost_of(const struct unm_ibinding *b)
 {
-	const struct unm_binding *own = unm_desc_binding(b->own);
 	struct unm_seg_hdr h = {0};
-	const struct unm_idesc *d;
 
 	unm_seg_layout(&h, UNM_SEG_ISOLATED);
-	/* Ours, and as much in the memory of others: its own rings, or a pipe's other end. */
-	if (b->is_copied)
-		return h.size + 2 * unm_copy_mem_size(own->bport, b->copy.n_extra);
-	for (d = br->descs; d != NULL; d = d->next)
-		if (d->binding != NULL && d->binding != b && !d->binding->is_copied &&
-			d->binding->info.region.uid == own->info.region.uid)
-			return h.size;
-	return h.size + own->info.region.size;
+	/* Ours, and as much for the port: its own rings, or a pipe's other end. */
+	return h.size + 2 * unm_copy_mem_size(unm_desc_binding(b->own)->bport, b->copy.n_extra);
 }
 
 static int
 check_memory(const struct unm_broker *br, const struct unm_ibinding *b, struct unm_reason *why)
 {
-	if (b->is_copied &&
-		unm_copy_mem_size(unm_desc_binding(b->own)->bport, b->copy.n_extra) == 0)
+	if (unm_copy_mem_size(unm_desc_binding(b->own)->bport, b->copy.n_extra) == 0)
 		return unm_fail(why, -ENOMEM, "%u extra buffers are too many", b->copy.n_extra);
-	if (cost_of(br, b) <= br->policy.max_memory - br->memory)
+	if (cost_of(b) <= br->policy.max_memory - br->memory)
 		return 0;
 	return unm_fail(why, -ENOMEM,
 		"this socket's clients may have %llu MiB in all, and %llu are in use "
@@ -261,27 +245,6 @@ destroy(struct unm_ibinding *b)
 	free(b);
 }
 
-/* As the client asks, but for what is different where the port is not in its memory. */
-static int
-ask_netmapd(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
-{
-	struct nmreq_register *reg = (struct nmreq_register *)(uintptr_t)hdr->nr_body;
-	const struct nmreq_register wanted = *reg;
-	int err;
-
-	if (b->is_copied) {
-		reg->nr_flags |= NR_EXCLUSIVE; /* we alone move its positions */
-		reg->nr_extra_bufs = 0;
-		b->copy.n_extra = wanted.nr_extra_bufs;
-	}
-	err = unm_ctrl(b->own, (uintptr_t)hdr);
-	if (err == 0)
-		reg->nr_flags = wanted.nr_flags;
-	else
-		*reg = wanted;
-	return err < 0 ? unm_fail(why, err, "%s", unm_last_error()) : 0;
-}
-
 static int
 open_own(struct unm_ibinding *b, struct unm_reason *why)
 {
@@ -292,38 +255,24 @@ open_own(struct unm_ibinding *b, struct unm_reason *why)
 	return b->own == NULL ? -ENOMEM : 0;
 }
 
-/* Whatever the name was: what leaves this process is memory of the one client. */
-static bool
-has_own_memory(const struct unm_ibinding *b)
-{
-	return (unm_desc_binding(b->own)->info.region.flags & UNM_REGIONF_ISOLATED) != 0;
-}
-
 static int
 open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
 {
 	struct nmreq_register *reg = (struct nmreq_register *)(uintptr_t)hdr->nr_body;
 	const struct nmreq_register wanted = *reg;
-	struct unm_reason *why_not_copied = NULL; /* the first refusal says it */
 	int err = open_own(b, why);
 
+	if (err < 0)
+		return err;
+	reg->nr_flags |= NR_EXCLUSIVE; /* we alone move its positions */
+	reg->nr_extra_bufs = 0;
+	b->copy.n_extra = wanted.nr_extra_bufs;
+	err = unm_ctrl(b->own, (uintptr_t)hdr);
 	if (err == 0)
-		err = ask_netmapd(b, hdr, why);
-	/*
-	 * One that is there without users (persistent, the base of pipes) can be copied. Without
-	 * NR_EXCLUSIVE netmapd refuses it, with that we have it, but in everybody's memory.
-	 */
-	if (!b->is_copied && (err == -EBUSY || (err == 0 && !has_own_memory(b)))) {
-		if (err == 0)
-			why_not_copied = why;
-		b->is_copied = true;
+		reg->nr_flags = wanted.nr_flags;
+	else
 		*reg = wanted;
-		close_own(b);
-		err = open_own(b, why);
-		if (err == 0)
-			err = ask_netmapd(b, hdr, why_not_copied) < 0 ? -EBUSY : 0;
-	}
-	return err;
+	return err < 0 ? unm_fail(why, err, "%s", unm_last_error()) : 0;
 }
 
 /* All that the client gets. */
@@ -343,7 +292,7 @@ equip(struct unm_broker *br, struct unm_ibinding *b, const struct unm_idesc *d)
 	if (b->pump.rings == NULL || b->call_fd < 0 || b->kick_fd < 0)
 		return -ENOMEM;
 	err = map_segment(b);
-	if (err == 0 && b->is_copied)
+	if (err == 0)
 		err = unm_copy_mem_new(&b->copy, bp, new_region_id(br), b->copy.n_extra);
 	if (err == 0)
 		err = fill_segment(b, bp);
@@ -360,8 +309,6 @@ equip(struct unm_broker *br, struct unm_ibinding *b, const struct unm_idesc *d)
 static void
 fill_results(const struct unm_ibinding *b, struct nmreq_register *reg)
 {
-	if (!b->is_copied)
-		return;
 	reg->nr_offset = b->info.nifp_ofs;
 	reg->nr_memsize = b->info.region.size;
 	reg->nr_mem_id = (uint16_t)b->info.region.id;
@@ -370,7 +317,7 @@ fill_results(const struct unm_ibinding *b, struct nmreq_register *reg)
 
 int
 unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header *hdr,
-	bool is_shared, struct unm_reason *why)
+	struct unm_reason *why)
 {
 	struct unm_ibinding *b = calloc(1, sizeof(*b));
 	int err;
@@ -378,7 +325,6 @@ unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header
 	if (b == NULL)
 		return -ENOMEM;
 	b->fd = b->mem.memfd = b->call_fd = b->kick_fd = b->copy.fd = -1;
-	b->is_copied = is_shared;
 	err = open_port(b, hdr, why);
 	if (err == 0)
 		err = check_memory(br, b, why);
@@ -400,7 +346,7 @@ unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header
 		return err;
 	}
 	fill_results(b, (struct nmreq_register *)(uintptr_t)hdr->nr_body);
-	br->memory += cost_of(br, b);
+	br->memory += cost_of(b);
 	d->binding = b;
 	br->n_bindings++;
 	return 0;
@@ -415,7 +361,7 @@ unm_ibinding_end(struct unm_broker *br, struct unm_idesc *d)
 	if (b == NULL)
 		return;
 	unm_pump_remove(br->pump, &b->pump);
-	cost = cost_of(br, b);
+	cost = cost_of(b);
 	d->binding = NULL;
 	br->memory -= cost;
 	br->n_bindings--;
@@ -443,7 +389,7 @@ unm_ibinding_fds(const struct unm_idesc *d, int *fds)
 	const struct unm_ibinding *b = d->binding;
 
 	fds[0] = d->src.fd;
-	fds[1] = b->is_copied ? b->copy.fd : unm_desc_binding(b->own)->region->memfd;
+	fds[1] = b->copy.fd;
 	fds[2] = b->kick_fd;
 	fds[3] = b->mem.memfd;
 	fds[4] = b->call_fd;

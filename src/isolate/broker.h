@@ -11,9 +11,8 @@
  *
  * The broker is an ordinary trusted client: it opens the ports for itself, comes back to a netmapd
  * that was restarted, and may be killed at any time. A client gets a segment of its own
- * (shm/isolated.h), and memory of its own: of a VALE port the port's, which netmapd has made for it
- * alone; of all other ports, which lie in memory that others map too, a region that the broker
- * makes (memory.h), and between which and the port's it copies (copy_fp.h).
+ * (shm/isolated.h), and a region that the broker makes (memory.h), and between which and the port's
+ * it copies (copy_fp.h).
  *
  * The control thread may wait for netmapd; the pump thread does not wait for the control thread.
  */
@@ -56,9 +55,8 @@ struct unm_ibinding {
 		void *map;
 		uint64_t size;
 		int memfd;
-	} mem; /* the client's segment */
-	bool is_copied;
-	struct unm_copy_mem copy; /* the client's region, if it is copied */
+	} mem;			  /* the client's segment */
+	struct unm_copy_mem copy; /* the client's region */
 	int call_fd, kick_fd;
 	struct unm_bind_info info; /* what the client was told */
 	struct unm_pump_binding pump;
@@ -135,12 +133,11 @@ int unm_broker_request(struct unm_irequest *r);
 /**
  * unm_ibinding_new() - open a port for a client
  * @hdr: a REGISTER that the policy allows; addresses in it are ours. Results are written to it
- * @is_shared: the port lies in memory of others, so what passes is copied
  *
  * Return: 0, or negative errno with the reason; then nothing has changed.
  */
 int unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header *hdr,
-	bool is_shared, struct unm_reason *why);
+	struct unm_reason *why);
 
 /** unm_ibinding_end() - close it. A desc without binding is left alone. */
 void unm_ibinding_end(struct unm_broker *br, struct unm_idesc *d);

@@ -22,8 +22,8 @@
 
 /* A client's ring. */
 struct unm_copy_ring {
-	struct netmap_ring *ring; /* NULL: the client has the port's own ring */
-	char *bufs;		  /* buffer 0 of its region */
+	struct netmap_ring *ring;
+	char *bufs; /* buffer 0 of its region */
 	uint32_t buf_size, n_bufs;
 };
 

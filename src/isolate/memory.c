@@ -211,8 +211,12 @@ unm_copy_mem_end(struct unm_copy_mem *m)
 {
 	if (m->map != NULL)
 		munmap(m->map, m->info.size);
-	if (m->fd >= 0)
+	if (m->fd >= 0) {
+		/* The client may keep its mapping: what it touches from now on is its own cgroup's. */
+		(void)!fallocate(
+			m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)m->info.size);
 		close(m->fd);
+	}
 	m->map = NULL;
 	m->fd = -1;
 }

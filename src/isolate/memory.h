@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client's memory for a port that lies in memory of others: a region with the rings that it
- * binds, and a buffer for each slot, laid out as netmapd lays out its own (spec 3.1 to 3.3).
+ * A client's memory: a region with the rings that it binds, and a buffer for each slot, laid out as
+ * netmapd lays out its own (spec 3.1 to 3.3). Nobody but the client and the broker maps it: it can
+ * take pages away (fallocate(2), madvise(2)), and then whoever touches them waits, or pays.
  *
  *   netmap_if | rings, one object each | buffers: 2 reserved, one a slot, extra ones
  *

@@ -42,12 +42,6 @@ refuse(struct unm_irequest *r, struct copy *c)
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
 
-static bool
-is_vale(const char *name)
-{
-	return strncmp(name, "vale", 4) == 0 && strpbrk(name, "{}") == NULL;
-}
-
 /* Is it the name of a network interface, as there is no other kind for it? */
 static bool
 is_interface(const char *name)
@@ -162,14 +156,14 @@ check_other_users(struct unm_irequest *r, const struct copy *c)
 
 /* Buffers alone: what netmapd would have to commit before we could count it. */
 static int
-check_size(struct unm_irequest *r, const struct nmreq_register *reg, bool is_shared)
+check_size(struct unm_irequest *r, const struct nmreq_register *reg)
 {
 	const uint64_t n_tx = reg->nr_tx_rings ? reg->nr_tx_rings : 1;
 	const uint64_t n_rx = reg->nr_rx_rings ? reg->nr_rx_rings : 1;
 	const uint64_t n_bufs =
 		n_tx * reg->nr_tx_slots + n_rx * reg->nr_rx_slots + reg->nr_extra_bufs;
 
-	const uint64_t n_bytes = n_bufs * (is_shared ? 4096u : 2048u);
+	const uint64_t n_bytes = n_bufs * 4096u; /* the port's, and the client's */
 
 	/* A capture takes what it can get: not all that the others have as well. */
 	if (reg->nr_rx_slots > UNM_PORT_MAX_SLOTS && n_bytes > r->br->policy.max_memory / 4)
@@ -213,7 +207,6 @@ do_register(struct unm_irequest *r, struct copy *c)
 {
 	const struct nmreq_register *reg = (const struct nmreq_register *)(void *)c->body;
 	const bool is_monitor = (reg->nr_flags & MONITOR_FLAGS) != 0;
-	const bool is_shared = is_monitor || !is_vale(c->hdr.nr_name);
 	int err = check_possible(r, reg);
 
 	if (err == 0 && r->br->n_bindings >= r->br->policy.max_ports)
@@ -227,9 +220,9 @@ do_register(struct unm_irequest *r, struct copy *c)
 	if (err == 0 && !is_monitor)
 		err = check_other_users(r, c);
 	if (err == 0)
-		err = check_size(r, reg, is_shared);
+		err = check_size(r, reg);
 	if (err == 0)
-		err = unm_ibinding_new(r->br, r->desc, &c->hdr, is_shared, &r->why);
+		err = unm_ibinding_new(r->br, r->desc, &c->hdr, &r->why);
 	r->has_registered = err == 0;
 	return err;
 }
@@ -245,7 +238,7 @@ port_info(struct unm_irequest *r, struct copy *c)
 
 	if (c->hdr.nr_name[0] == '\0' && b != NULL) {
 		err = ask(r, c, b->own);
-		if (err == 0 && b->is_copied) {
+		if (err == 0) {
 			info->nr_memsize = b->info.region.size;
 			info->nr_mem_id = (uint16_t)b->info.region.id;
 		}
@@ -266,12 +259,8 @@ pools_info(struct unm_irequest *r, struct copy *c)
 	if (b == NULL)
 		return unm_fail(&r->why, -EINVAL,
 			"isolated clients can ask about the memory of an open port only");
-	if (b->is_copied) {
-		unm_fill_pools_info(&b->info.region, out);
-		return 0;
-	}
-	out->nr_mem_id = 0;
-	return ask(r, c, b->own);
+	unm_fill_pools_info(&b->info.region, out);
+	return 0;
 }
 
 /* Headers change what frames look like: only of a port that this client has. */

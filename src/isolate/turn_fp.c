@@ -15,13 +15,6 @@ head_ok(const struct unm_pump_ring *k, uint32_t head)
 					      unm_pos_dist(k->head, k->tail, k->num_slots);
 }
 
-/* The ring that the client writes to. */
-static inline const struct netmap_ring *
-client_ring(const struct unm_pump_ring *k)
-{
-	return k->copy.ring != NULL ? k->copy.ring : k->ring->ring;
-}
-
 /* At most @max slots (not 0) of those up to @head, but not in the middle of a frame. */
 static uint32_t
 cut(const struct unm_pump_ring *k, uint32_t head, uint32_t max)
@@ -34,7 +27,7 @@ cut(const struct unm_pump_ring *k, uint32_t head, uint32_t max)
 	pos = unm_pos_add(k->head, max, n);
 	for (i = 0; i < MAX_FRAME_SLOTS && pos != head; i++) {
 		const struct netmap_slot s =
-			unm_slot_load(&client_ring(k)->slot[unm_pos_prev(pos, n)]);
+			unm_slot_load(&k->copy.ring->slot[unm_pos_prev(pos, n)]);
 
 		if (!(s.flags & NS_MOREFRAG))
 			break;
@@ -80,8 +73,7 @@ turn_tx(struct unm_pump_binding *b, struct unm_pump_ring *k, uint32_t budget,
 	}
 	if (head == k->head && !k->is_behind)
 		return 0;
-	if (k->copy.ring != NULL)
-		unm_copy_out(k->ring, &k->copy, k->head, head);
+	unm_copy_out(k->ring, &k->copy, k->head, head);
 	if (unm_bring_sync_at(k->ring, head, head, &hwcur, &hwtail) != 0)
 		return 0;
 	n_new = unm_pos_dist(k->head, head, k->num_slots);
@@ -107,8 +99,6 @@ must_fetch(const struct unm_bring *r)
 static uint32_t
 take_in(const struct unm_pump_ring *k, uint32_t budget, uint32_t head, uint32_t hwtail)
 {
-	if (k->copy.ring == NULL)
-		return hwtail;
 	/* head <= @k->tail <= hwtail, going round; else a trusted client has scribbled on it */
 	if (unm_pos_dist(head, hwtail, k->num_slots) < unm_pos_dist(head, k->tail, k->num_slots))
 		return k->tail;
@@ -175,8 +165,7 @@ unm_turn_need_kick(const struct unm_pump_binding *b, bool is_asleep)
 	for (i = 0; i < b->n_rings; i++) {
 		const struct unm_pump_ring *k = &b->rings[i];
 		const uint32_t held = k->is_rx ? unm_pos_dist(k->head, k->tail, k->num_slots) : 0;
-		const uint32_t much = k->copy.ring != NULL ? 1 : k->num_slots / 2;
 
-		UNM_WRITE_ONCE(k->ktoa->kern_need_kick, is_asleep && (!k->is_rx || held >= much));
+		UNM_WRITE_ONCE(k->ktoa->kern_need_kick, is_asleep && (!k->is_rx || held > 0));
 	}
 }

@@ -2,9 +2,9 @@
 /*
  * One turn of a binding: what the client has written is read, checked and carried out.
  *
- * Everything a client can write is read once: two positions a ring from its CSB here, slots in the
- * port's sync, or where they are copied (copy_fp.h). Nothing in its memory decides for how long a
- * loop runs, or where we store.
+ * Everything a client can write is read once: two positions a ring from its CSB here, slots where
+ * they are copied (copy_fp.h). Nothing in its memory decides for how long a loop runs, or where we
+ * store.
  */
 #ifndef UNM_ISOLATE_TURN_FP_H
 #define UNM_ISOLATE_TURN_FP_H
@@ -26,7 +26,7 @@ struct unm_pump_ring {
 	struct unm_bring *ring; /* of our own binding: the port's sync takes it from there */
 	struct nm_csb_atok *atok;
 	struct nm_csb_ktoa *ktoa;
-	struct unm_copy_ring copy; /* the client's own ring, if that is not the port's */
+	struct unm_copy_ring copy; /* the client's own ring */
 	uint32_t num_slots;
 	uint32_t head;	/* accepted: the port's sync has seen slots before it */
 	uint32_t hwcur; /* published */
@@ -78,9 +78,8 @@ uint32_t unm_turn(struct unm_pump_binding *b, struct unm_bucket *rate);
 bool unm_turn_is_behind(const struct unm_pump_binding *b);
 
 /*
- * Ask the client for kicks (before sleep), or not (while we look anyway). One that only gives slots
- * back to a VALE port need not kick while there is room for more: who fills it wakes us. Where
- * slots are copied there may be a sender who waits for the last of them.
+ * Ask the client for kicks (before sleep), or not (while we look anyway). Of an rx ring only if it has
+ * slots to give back: there may be a sender who waits for the last of them.
  */
 void unm_turn_need_kick(const struct unm_pump_binding *b, bool is_asleep);
 

@@ -53,9 +53,7 @@ source(const struct unm_bring *r, struct netmap_ring *ring, const struct unm_kri
 		.offset_mask = UNM_READ_ONCE(k->offset_mask),
 		.region_uid = r->bp->region->info.uid,
 		.is_tx = is_tx,
-		.fetch = is_tx && r->ops == &unm_port_vale_ops && !r->bp->is_foreign
-				 ? fetch_indirect
-				 : NULL,
+		.fetch = is_tx && r->ops == &unm_port_vale_ops ? fetch_indirect : NULL,
 	};
 
 	return src;

@@ -111,11 +111,7 @@ struct unm_bport {
 	uint32_t vnet_hdr_len;
 	uint32_t busy_thread; /* private lock: one VALE forwarding at a time a bport */
 	int kick_fd;	      /* isolated: wakes the broker; borrowed */
-	/*
-	 * The rings are another process's, who can't reach ours: an address in a slot of theirs
-	 * (NS_INDIRECT) would be read in our memory. W: the broker, before the first sync
-	 */
-	bool is_foreign;
+	bool is_foreign; /* what it sends is an isolated client's. W: the broker, before the first sync */
 	void *kind_data; /* of the port kind: VALE source state; monitor: view of the watched port */
 	/* tx rings have got frames from a host rx ring, and are to be synced (port/host_fp.c) */
 	bool has_forwarded;

@@ -131,9 +131,7 @@ frag_data(struct unm_vale_src *s, const struct unm_bring *r, const struct netmap
 {
 	const uint8_t *data;
 
-	if ((v->flags & NS_INDIRECT) && r->bp->is_foreign)
-		data = NULL;
-	else if (v->flags & NS_INDIRECT)
+	if (v->flags & NS_INDIRECT)
 		data = unm_trusted_has(v->ptr, v->len) ? (const uint8_t *)(uintptr_t)v->ptr
 						       : unm_indirect_frag(s, r, v, n_indirect);
 	else

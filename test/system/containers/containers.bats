@@ -82,6 +82,35 @@ isolate()
 	kill -KILL "$rx"
 }
 
+# maps PID: inodes of the memory files that a process maps
+maps()
+{
+	awk '$6 ~ /memfd:/ { print $5 }' "/proc/$1/maps" | sort -u
+}
+
+# What it can take away while others use it: holes punched into a file block, or charge, whoever has it mapped.
+@test "no memory that an isolated client has is mapped by trusted programs" {
+	isolate 'allow=vale0:*' 'allow=netmap:p{*'
+	inside=(env "UNETMAP_SOCKET=$DIR/web/netmapd.sock" UNETMAP_NO_AUTOSTART=1)
+	start rx 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i vale0:web -f rx
+	rx=$PID
+	start piped 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i 'netmap:p{1' -f rx
+	piped=$PID
+	start tx Ready "$PKT_GEN" -i vale0:t -f tx -w 0 -R 1000
+	tx=$PID
+	start pipe Ready "$PKT_GEN" -i 'netmap:p}1' -f tx -w 0 -R 1000
+	wait_for 10 grep -q ' [1-9][0-9.]* [KM]*pps' "$DIR/rx.err"
+	wait_for 10 grep -q ' [1-9][0-9.]* [KM]*pps' "$DIR/piped.err"
+	for pid in "$rx" "$piped"; do
+		[ "$(maps "$pid" | wc -l)" -gt 1 ]
+		for other in "$tx" "$PID" "$(daemon_pid)"; do
+			comm -12 <(maps "$pid") <(maps "$other") >"$DIR/common"
+			cat "$DIR/common"
+			[ ! -s "$DIR/common" ]
+		done
+	done
+}
+
 # port_of MAC: where vale0 would send a frame for it
 port_of()
 {
