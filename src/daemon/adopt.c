@@ -483,7 +483,7 @@ link_bases(struct unm_domain *dom)
 		char base[UNM_NAME_SIZE];
 		struct unm_dport *b;
 
-		if (p->kind != UNM_PORT_PIPE || p->base != NULL)
+		if (p->kind != UNM_PORT_PIPE || p->is_dying || p->base != NULL)
 			continue;
 		memcpy(base, p->name, sizeof(base));
 		base[strcspn(base, "{}")] = '\0';

@@ -113,10 +113,10 @@ struct unm_dport {
 	uint32_t n_bindings;
 	uint32_t n_pending;	     /* requests under way that will bind it: see pending.h */
 	struct unm_dport *peer;	     /* pipe: the other end */
-	struct unm_dport *base;	     /* pipe: whose region it uses */
+	struct unm_dport *base;	     /* pipe: whose region it uses; NULL: that port has ended */
 	struct unm_dport *join_with; /* NIC: the other end of its veth pair; see join.h */
 	bool is_joining;	     /* to be linked or parted, once nobody syncs */
-	uint32_t n_pipes;	     /* ports that have this one as base */
+	uint32_t n_pipes;	     /* pairs of ports that have this one as base */
 	/* Monitor (monitors.h): the port that it watches, NULL: none any more */
 	struct unm_dport *watched;
 	uint32_t mon_flags;	 /* UNM_MONF_* */

@@ -8,8 +8,9 @@
  * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay
  * open while one end is in use: that is what keeps the packets of an end that is closed and opened
  * again. The memory is that of the base port; if no port has the base's name one is made, which
- * ends with its last pipe. Only an isolated client's port shares its memory with nobody: pipes of
- * its name are in the global region.
+ * ends with its last pipe. One that ends before them (an interface that is gone) leaves them without
+ * a base. Only an isolated client's port shares its memory with nobody: pipes of its name are in the
+ * global region.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -194,6 +195,10 @@ pipe_idle(struct unm_domain *dom, struct unm_dport *port)
 
 	if (port->peer != NULL && port->peer->n_bindings > 0)
 		return;
+	/* Now, as an end that has to wait for its peer may outlive the base. */
+	port->base = NULL;
+	if (port->peer != NULL)
+		port->peer->base = NULL;
 	take_down(dom, port);
 	if (base != NULL) {
 		base->n_pipes--;

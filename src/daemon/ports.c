@@ -249,6 +249,20 @@ init_krings(struct unm_dport *port)
 	}
 }
 
+/* Pipes may outlive their base: what they need of it is the memory, of which they have references. */
+static void
+leave_pipes(struct unm_domain *dom, const struct unm_dport *base)
+{
+	struct unm_dport *p;
+
+	if (base->n_pipes == 0)
+		return;
+	for (p = dom->ports; p != NULL; p = p->next) {
+		if (p->base == base)
+			p->base = NULL;
+	}
+}
+
 /* Free what is netmapd's own. Nothing that clients share is changed. */
 static void
 dport_drop(struct unm_domain *dom, struct unm_dport *port)
@@ -268,6 +282,7 @@ dport_drop(struct unm_domain *dom, struct unm_dport *port)
 		close(port->port_fds[i]);
 	if (port->peer != NULL)
 		port->peer->peer = NULL;
+	leave_pipes(dom, port);
 	if (port->ops->free != NULL)
 		port->ops->free(port);
 	unm_dport_leave_pair(port);
