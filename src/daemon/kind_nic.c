@@ -568,8 +568,11 @@ unm_nic_is_attached(const struct unm_domain *dom, const struct unm_dport *nic)
 static void
 nic_idle(struct unm_domain *dom, struct unm_dport *port)
 {
-	/* One that is on a switch waits for its next worker. */
-	if (port->n_pipes > 0 || (port->nic != NULL && unm_nic_is_attached(dom, port)))
+	/*
+	 * One that is on a switch waits for its next worker. Without sockets, as nobody has handed
+	 * them back, it is of no use to anybody.
+	 */
+	if (port->nic != NULL && (port->n_pipes > 0 || unm_nic_is_attached(dom, port)))
 		return;
 	unm_host_port_end(dom, port->name);
 	unm_dport_remove(dom, port);

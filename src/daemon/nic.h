@@ -13,6 +13,10 @@
 
 struct unm_nic_watch;
 
+/*
+ * While clients hand back what they have there may be interfaces' ports without one: nobody has such a
+ * port open, and at the end of that it is taken down.
+ */
 struct unm_nic {
 	struct unm_nic_state *st; /* mapped */
 	uint64_t st_size;

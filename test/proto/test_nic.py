@@ -4,9 +4,11 @@
 Network interfaces as ports, in a network namespace of the test's own: what becomes of an interface's port, and of what
 is made over it, when the interface, its clients and netmapd end in any order. Skipped without root.
 """
+import errno
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -43,10 +45,27 @@ class Held:
         u.expect(r.error, 0, "register " + name + ": " + r.text)
         self.info, self.fds = r.info, r.fds
 
+    def restore(self, session):
+        message = struct.pack("<II", 1, 0) + self.info.raw
+        return session.request(u.RESTORE, message, [self.desc.d.fileno()] + self.fds[1:]).error
+
     def close(self):
         self.desc.close()
         for fd in self.fds:
             os.close(fd)
+
+
+def restart(daemon, session, meanwhile=lambda: None):
+    """Kill netmapd and start it again; return the session's successor."""
+    daemon.kill()
+    session.close()
+    meanwhile()
+    daemon.start()
+    s = daemon.session(hello=False)
+    ans = s.request(u.HELLO, u.HELLO_BODY.pack(u.VERSION, session.slot, 12345, os.getpid(), 0, b"test", b""))
+    u.expect(ans.error, 0, "hello")
+    s.slot = u.HELLO_BODY.unpack(ans.body)[1]
+    return s
 
 
 def ports(session):
@@ -120,10 +139,37 @@ def pipes_outlive_the_side_of_a_host(daemon):
     s.close()
 
 
+def pipes_keep_no_interface_without_sockets(daemon):
+    """After a restart an interface's port whose sockets nobody has handed back ends, though it is the base of a pipe."""
+    for is_removed in (False, True):
+        veth = Veth("t2")
+        s = daemon.session()
+        nic, pipe = Held(s, "t2"), Held(s, "t2{1")
+        if is_removed:
+            b = restart(daemon, s, veth.close)
+            u.expect(nic.restore(b), errno.ENXIO, "restore of an interface that is gone")
+            nic.close()
+            veth = Veth("t2")
+        else:
+            b = restart(daemon, s, nic.close)
+        u.expect(pipe.restore(b), 0, "restore of the pipe")
+        u.expect(b.request(u.RESTORE_DONE).error, 0, "done")
+        again = Held(b, "t2")
+        u.expect(again.info.n_port_fds, len(again.fds) - 5, "descriptors")
+        u.expect(ports(b)["t2"]["interface"]["name"], "t2", "interface of the port")
+        other = Held(b, "t2}1")
+        u.expect(other.info.region_uid, pipe.info.region_uid, "memory of the other end")
+        for h in (again, other, pipe):
+            h.close()
+        wait_until("ports left behind", lambda: not ports(b))
+        veth.close()
+        b.close()
+
+
 if __name__ == "__main__":
     if os.geteuid() != 0 or shutil.which("ip") is None or u.libc.unshare(CLONE_NEWNET) != 0:
         print("1..0 # SKIP making a network namespace takes root, and ip")
         sys.exit(0)
     # Memory that is freed is what is given out next, so that a use of it shows also without a sanitizer.
-    u.run([pipes_outlive_an_interface, pipes_outlive_the_side_of_a_host],
+    u.run([pipes_outlive_an_interface, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets],
           env=dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0"))
