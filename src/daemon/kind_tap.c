@@ -131,8 +131,12 @@ tap_idle(struct unm_domain *dom, struct unm_dport *port)
 			unm_tap_set_header(port->port_fds[0], 0, 0); /* can't fail where it went */
 		unm_dport_set_vnet_hdr(port, 0, 0);
 	}
-	/* One that is on a switch waits for its next worker, or it would lose its addresses. */
-	if (port->n_pipes > 0 || unm_port_attached_as(dom, port->name) != NULL)
+	/*
+	 * One that is on a switch waits for its next worker, or it would lose its addresses. Without
+	 * queues, as nobody has handed them back, it is of no use to anybody.
+	 */
+	if (port->n_port_fds > 0 &&
+		(port->n_pipes > 0 || unm_port_attached_as(dom, port->name) != NULL))
 		return;
 	nic = unm_host_port_nic(dom, port->name);
 	if (nic != NULL)

@@ -166,10 +166,26 @@ def pipes_keep_no_interface_without_sockets(daemon):
         b.close()
 
 
+def pipes_keep_no_tap_without_queues(daemon):
+    """The same of a TAP."""
+    s = daemon.session()
+    tap, pipe = Held(s, "tap:t3"), Held(s, "tap:t3{1")
+    b = restart(daemon, s, tap.close)
+    u.expect(pipe.restore(b), 0, "restore of the pipe")
+    u.expect(b.request(u.RESTORE_DONE).error, 0, "done")
+    again = Held(b, "tap:t3")
+    u.expect(again.info.n_port_fds, tap.info.n_port_fds, "queues")
+    for h in (again, pipe):
+        h.close()
+    wait_until("ports left behind", lambda: not ports(b))
+    b.close()
+
+
 if __name__ == "__main__":
     if os.geteuid() != 0 or shutil.which("ip") is None or u.libc.unshare(CLONE_NEWNET) != 0:
         print("1..0 # SKIP making a network namespace takes root, and ip")
         sys.exit(0)
     # Memory that is freed is what is given out next, so that a use of it shows also without a sanitizer.
-    u.run([pipes_outlive_an_interface, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets],
+    u.run([pipes_outlive_an_interface, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets,
+           pipes_keep_no_tap_without_queues],
           env=dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0"))
