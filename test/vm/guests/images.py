@@ -121,7 +121,8 @@ class Images:
     """
 
     def __init__(self, cache, packages=None, programs=(), modules=()):
-        self.packages = packages or Packages(cache)
+        self.own = Packages(cache)
+        self.packages = packages or self.own
         self.cache = self.packages.cache
         self.programs = {p: p for p in PROGRAMS}
         self.programs.update({p: "/usr/bin/" + os.path.basename(p) for p in programs})
@@ -132,7 +133,7 @@ class Images:
             package = self.packages.newest_kernel()
             roots = [self.packages.unpack(p) for p in self.packages.parts_of_kernel(package)]
             self.busybox = self.program("busybox-static", "busybox")
-            self.kernel = str(next(p for r in roots for p in (r / "boot").glob("vmlinuz-*")))
+            self.kernel = str(next(p for root in roots for p in root.rglob("vmlinuz*")))
             self.initramfs = self.make_initramfs(package, roots, self.modules)
 
     @contextlib.contextmanager
@@ -144,7 +145,7 @@ class Images:
 
     def program(self, package, name):
         """Path of a package's program: Debian 13 has all in /usr."""
-        root = self.packages.unpack(package)
+        root = self.own.unpack(package)
         places = [root / place / name for place in ("bin", "usr/bin")]
         return next((p for p in places if p.exists()), places[0])
 
@@ -207,7 +208,7 @@ class Images:
     def uml(self):
         """(kernel, initramfs) of User-Mode Linux."""
         with self.lock():
-            root = self.packages.unpack("user-mode-linux")
+            root = self.own.unpack("user-mode-linux")
             return str(root / "usr/bin/linux.uml"), self.make_initramfs(
                 "user-mode-linux", [root], ("virtio_net",)
             )

@@ -70,7 +70,7 @@ class Packages:
         """Since Linux 6.19 the kernel and its modules have packages of their own."""
         return [
             package,
-            *(p for p in self.depends(package) if re.match(r"linux-(binary|modules)-[0-9]", p)),
+            *(p for p in self.depends(package) if re.match(r"linux-(base|binary|modules)-[0-9]", p)),
         ]
 
     def unpack(self, package):
