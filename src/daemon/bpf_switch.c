@@ -12,21 +12,6 @@
 #include "daemon/bpf.h"
 
 int
-unm_bpf_switch_new(int *map_fd)
-{
-	int sv[2];
-
-	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) < 0)
-		return -errno;
-	close(sv[1]);
-	*map_fd = unm_bpf_map_new(BPF_MAP_TYPE_SOCKMAP, 1, "unetmap_switch");
-	if (*map_fd >= 0)
-		return sv[0];
-	close(sv[0]);
-	return *map_fd;
-}
-
-int
 unm_bpf_switch_set(int map_fd, int sock, bool is_on)
 {
 	int ret;
@@ -35,6 +20,28 @@ unm_bpf_switch_set(int map_fd, int sock, bool is_on)
 		return unm_bpf_map_set(map_fd, 0, (uint32_t)sock);
 	ret = unm_bpf_map_clear(map_fd, 0);
 	return ret == -ENOENT || ret == -EINVAL ? 0 : ret; /* it is off */
+}
+
+int
+unm_bpf_switch_new(int *map_fd)
+{
+	int sv[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	close(sv[1]);
+	*map_fd = ret = unm_bpf_map_new(BPF_MAP_TYPE_SOCKMAP, 1, "unetmap_switch");
+	if (ret >= 0) {
+		ret = unm_bpf_switch_set(*map_fd, sv[0], true); /* not before Linux 5.15 */
+		if (ret == 0)
+			ret = unm_bpf_switch_set(*map_fd, sv[0], false);
+		if (ret < 0)
+			close(*map_fd);
+	}
+	if (ret >= 0)
+		return sv[0];
+	close(sv[0]);
+	return ret;
 }
 
 void

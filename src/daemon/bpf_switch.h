@@ -13,9 +13,9 @@
 
 /**
  * unm_bpf_switch_new() - a socket and its table
- * @map_fd: written: the table, in which the socket is not yet
+ * @map_fd: written: the table. The switch is off
  *
- * Return: the socket, or -errno: the kernel has no such tables.
+ * Return: the socket, or -errno: the kernel has no such tables for it (before 5.15).
  */
 int unm_bpf_switch_new(int *map_fd);
 
