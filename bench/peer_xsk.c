@@ -102,7 +102,7 @@ enter_namespace(const char *path)
 static int
 map_rings(struct xsk *x)
 {
-	struct unm_nic_state ofs;
+	struct unm_nic_setup ofs;
 	int err = unm_xsk_offsets(x->fd, &ofs);
 
 	if (err == 0)

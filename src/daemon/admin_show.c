@@ -77,12 +77,12 @@ show_drops(struct unm_json *j, const struct unm_dport *p, uint32_t from, uint32_
 static struct unm_xsk_drops
 kernel_drops(const struct unm_dport *p)
 {
-	const struct unm_nic_state *st = p->nic->st;
+	const struct unm_nic_setup *setup = &p->nic->setup;
 	struct unm_xsk_drops sum = {0}, one;
 	uint32_t i;
 
-	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
-		if (st->mode == UNM_NIC_PACKET || unm_xsk_statistics(p->port_fds[i], &one) < 0)
+	for (i = 0; i < setup->n_queues; i++) {
+		if (setup->mode == UNM_NIC_PACKET || unm_xsk_statistics(p->port_fds[i], &one) < 0)
 			continue;
 		sum.rx_full += one.rx_full;
 		sum.rx_invalid += one.rx_invalid;
@@ -155,13 +155,14 @@ static void
 show_nic(struct unm_json *j, const struct unm_dport *p)
 {
 	const struct unm_nic *nic = p->nic;
+	const struct unm_nic_setup *setup = &nic->setup;
 	const struct unm_nic_state *st = nic->st;
 	const struct unm_xsk_drops sum = kernel_drops(p);
 	char off[256], why[UNM_NIC_REASON_SIZE];
 	uint64_t copied = 0, calls = 0, joined = 0;
 	uint32_t i;
 
-	for (i = 0; i < st->n_queues && i < UNM_NIC_MAX_QUEUES; i++) {
+	for (i = 0; i < setup->n_queues; i++) {
 		copied += counter(&st->txq[i].n_copied) + counter(&st->rxq[i].n_copied);
 		calls += counter(&st->txq[i].n_kicks) + counter(&st->rxq[i].n_kicks);
 		joined += counter(&st->txq[i].n_joined);
@@ -170,8 +171,8 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_str(j, "name", nic->ifname);
 	unm_json_u64(j, "index", nic->ifindex);
 	unm_json_str(j, "netns", nic->netns);
-	unm_json_str(j, "mode", unm_nic_mode_name(st->mode));
-	unm_nic_why_not(st->refused, why);
+	unm_json_str(j, "mode", unm_nic_mode_name(setup->mode));
+	unm_nic_why_not(setup->refused, why);
 	unm_json_str(j, "slower_because", why);
 	unm_json_bool(j, "up", nic->is_up);
 	unm_json_bool(j, "watched", nic->watch != NULL);
@@ -179,13 +180,13 @@ show_nic(struct unm_json *j, const struct unm_dport *p)
 	unm_json_u64(j, "queues_without_ring", unm_nic_extra_queues(nic));
 	unm_offload_list(p->dom, nic->ifindex, nic->netns, nic->ns.ino, off, sizeof(off));
 	unm_json_str(j, "offloads_off", off);
-	unm_json_bool(j, "keeps_vlan_tags", st->keeps_tags != 0);
-	unm_json_u64(j, "window", st->n_window);
-	unm_json_u64(j, "frame_room", st->frame_room);
-	unm_json_bool(j, "multi_buffer", st->is_multi_buffer);
+	unm_json_bool(j, "keeps_vlan_tags", setup->keeps_tags != 0);
+	unm_json_u64(j, "window", setup->n_window);
+	unm_json_u64(j, "frame_room", setup->frame_room);
+	unm_json_bool(j, "multi_buffer", setup->is_multi_buffer);
 	unm_json_u64(j, "copied", copied);
 	unm_json_u64(j, "calls", calls);
-	unm_json_bool(j, "joins_segments", st->joins_segments != 0);
+	unm_json_bool(j, "joins_segments", setup->joins_segments != 0);
 	unm_json_u64(j, "joined_segments", joined);
 	unm_json_u64(j, "kernel_missed", sum.rx_full);
 	unm_json_u64(j, "kernel_rx_invalid", sum.rx_invalid);

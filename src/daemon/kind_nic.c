@@ -90,14 +90,16 @@ map_state(struct unm_nic *nic, int fd, uint64_t size)
 	return 0;
 }
 
-/* The state that the clients share. Return: its descriptor, or negative errno with the reason. */
+/*
+ * The state that the clients share, still empty, and our copy of its setup. Return: its descriptor,
+ * or negative errno with the reason.
+ */
 static int
 make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct unm_nic_sockets *s,
 	const struct window *w, struct unm_reason *why)
 {
 	const uint64_t size = (sizeof(struct unm_nic_state) + w->n_bufs + PAGE - 1) / PAGE * PAGE;
 	const int fd = memfd_create("unetmap-nic", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct unm_nic_state *st;
 	int ret;
 
 	if (fd < 0)
@@ -110,31 +112,30 @@ make_state(struct unm_nic *nic, const struct unm_nic_wish *wish, const struct un
 		return ret;
 	}
 	nic->st_size = size;
-	st = nic->st;
-	st->magic = UNM_NIC_MAGIC;
-	st->version = UNM_NIC_VERSION;
-	st->size = size;
-	st->mode = s->mode;
-	st->n_queues = s->n;
-	st->ifindex = nic->ifindex;
-	st->is_multi_buffer = s->is_multi_buffer;
-	st->is_unaligned = s->is_unaligned;
-	st->is_busy_polled = wish->sizes.busy_poll_us > 0;
-	memcpy(st->refused, s->refused, sizeof(st->refused));
-	st->lead = w->lead;
-	st->stride = wish->stride;
-	st->n_window = w->n_bufs;
-	st->frame_room = s->frame_room;
-	st->n_bounce = UNM_NIC_MAX_BOUNCE;
-	st->tx_size = wish->sizes.tx;
-	st->comp_size = wish->sizes.comp;
-	st->rx_size = wish->sizes.rx;
-	st->fill_size = wish->sizes.fill;
-	ret = s->mode == UNM_NIC_PACKET ? 0 : unm_xsk_offsets(s->fds[0], st);
+	nic->setup = (struct unm_nic_setup){
+		.magic = UNM_NIC_MAGIC,
+		.version = UNM_NIC_VERSION,
+		.size = size,
+		.mode = s->mode,
+		.n_queues = s->n,
+		.ifindex = nic->ifindex,
+		.is_multi_buffer = s->is_multi_buffer,
+		.lead = w->lead,
+		.stride = wish->stride,
+		.n_window = w->n_bufs,
+		.frame_room = s->frame_room,
+		.n_bounce = UNM_NIC_MAX_BOUNCE,
+		.tx_size = wish->sizes.tx,
+		.comp_size = wish->sizes.comp,
+		.rx_size = wish->sizes.rx,
+		.fill_size = wish->sizes.fill,
+		.is_unaligned = s->is_unaligned,
+		.is_busy_polled = wish->sizes.busy_poll_us > 0,
+	};
+	memcpy(nic->setup.refused, s->refused, sizeof(nic->setup.refused));
+	ret = s->mode == UNM_NIC_PACKET ? 0 : unm_xsk_offsets(s->fds[0], &nic->setup);
 	if (ret == 0)
 		return fd;
-	munmap(st, size);
-	nic->st = NULL;
 	close(fd);
 	return unm_fail(why, ret, "the kernel's AF_XDP is too old");
 }
@@ -191,11 +192,11 @@ meet_other_end(struct unm_dport *port)
 	struct unm_nic *nic = port->nic;
 	struct unm_dport *p;
 
-	if (nic->veth_fd < 0 || nic->st->mode == UNM_NIC_PACKET)
+	if (nic->veth_fd < 0 || nic->setup.mode == UNM_NIC_PACKET)
 		return;
 	for (p = port->dom->ports; p != NULL; p = p->next) {
 		if (p == port || p->is_dying || p->nic == NULL || p->nic->veth_fd < 0 ||
-			p->nic->st->mode == UNM_NIC_PACKET ||
+			p->nic->setup.mode == UNM_NIC_PACKET ||
 			!unm_veth_is_pair(
 				nic->veth_fd, nic->ifindex, p->nic->veth_fd, p->nic->ifindex))
 			continue;
@@ -250,6 +251,7 @@ take_over(struct unm_domain *dom, const struct unm_netdev *dev, struct unm_nic *
 	take_sockets(port, sockets, state_fd);
 	unm_nic_host_join(port, host);
 	nic->no_host = host->why;
+	nic->st->setup = nic->setup;
 	port->nic = nic;
 	port->max_frame = dev->mtu + UNM_ETH_OVERHEAD;
 	memcpy(port->mac, dev->mac, sizeof(port->mac));
@@ -316,15 +318,15 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	}
 	state_fd = ret = make_state(nic, &wish, &sockets, &w, why);
 	if (ret >= 0) {
-		nic->st->keeps_tags = keeps_tags(dev, &sockets);
+		nic->setup.keeps_tags = keeps_tags(dev, &sockets);
 		/* A driver's own rings are filled from a wire, the stack's hook also from here. */
-		nic->st->has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
+		nic->setup.has_open_sums = dev->is_virtual || sockets.mode >= UNM_NIC_XDP_SKB;
 		unm_nic_host_open(dev, sockets.mode, geo, &host);
 		spec->n_tx += host.n_tx;
 		spec->n_rx += host.n_rx;
 		spec->n_host_tx = host.n_tx;
 		spec->n_host_rx = host.n_rx;
-		nic->st->joins_segments = host.n_fds > 0 && host.segment_fd >= 0;
+		nic->setup.joins_segments = host.n_fds > 0 && host.segment_fd >= 0;
 		ret = unm_dport_new(dom, spec, &port, why);
 	}
 	if (ret < 0) {
@@ -340,23 +342,21 @@ make_port(struct unm_domain *dom, const struct unm_netdev *dev, const struct unm
 	return 0;
 }
 
-/* Does a state that a client has handed back fit its port? */
+/* Take what netmapd needs of a state that a client has handed back, if that fits its port. */
 static int
-check_state(const struct unm_nic_state *st, uint64_t size, const struct unm_dport *port, uint32_t n)
+read_state(struct unm_nic *nic, const struct unm_dport *port, uint32_t n)
 {
-	const struct unm_region_info *r = &port->region->info;
-	uint32_t i, k;
+	struct unm_nic_setup *s = &nic->setup;
+	uint32_t i;
 
-	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION || st->size != size ||
-		st->n_queues != n || unm_dport_nic_tx(port) != n || unm_dport_nic_rx(port) != n ||
-		st->stride != r->buf_size || st->n_window > r->buf_num ||
-		size < sizeof(*st) + st->n_window || st->n_bounce == 0 ||
-		st->n_bounce > UNM_NIC_MAX_BOUNCE)
+	if (unm_dport_nic_tx(port) != n || unm_dport_nic_rx(port) != n ||
+		unm_nic_setup_read(nic->st, nic->st_size, n, &port->region->info, s) < 0)
 		return -EINVAL;
 	for (i = 0; i < n; i++) {
-		for (k = 0; k < st->n_bounce; k++)
-			if (st->bounce[i][k] >= st->n_window)
-				return -EINVAL;
+		nic->n_pool[i] = UNM_READ_ONCE(nic->st->rxq[i].n_pool);
+		if ((nic->n_pool[i] != 0 && nic->n_pool[i] != s->fill_size) ||
+			unm_nic_bounce_read(nic->st, s, i, nic->bounce[i]) < 0)
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -372,7 +372,7 @@ adopt_state(struct unm_nic *nic, const struct unm_dport *port, int fd, uint32_t 
 	if (map_state(nic, fd, (uint64_t)file.st_size) < 0)
 		return -ENOMEM;
 	nic->st_size = (uint64_t)file.st_size;
-	return check_state(nic->st, nic->st_size, port, n);
+	return read_state(nic, port, n);
 }
 
 /* Where the port's name says that the interface is. */
@@ -416,7 +416,7 @@ unm_nic_adopt(struct unm_domain *dom, struct unm_dport *port, const int *fds, ui
 	}
 	memcpy(nic->ifname, name.ifname, sizeof(nic->ifname));
 	memcpy(nic->netns, name.netns, sizeof(nic->netns));
-	nic->ifindex = nic->st->ifindex;
+	nic->ifindex = nic->setup.ifindex;
 	nic->veth_fd = unm_veth_socket(fds[0]);
 	unm_netns_of_socket(fds[0], &nic->ns);
 	port->nic = nic;
@@ -434,7 +434,7 @@ void
 unm_nic_put_right_again(struct unm_domain *dom, const struct unm_dport *port)
 {
 	const struct unm_nic *nic = port->nic;
-	const unsigned int gro = nic->st->mode >= UNM_NIC_XDP_SKB ? UNM_OFFLOAD_GRO : 0;
+	const unsigned int gro = nic->setup.mode >= UNM_NIC_XDP_SKB ? UNM_OFFLOAD_GRO : 0;
 	struct unm_netdev dev = {.ifindex = nic->ifindex};
 	const int home = unm_netns_enter_of_socket(port->port_fds[0]);
 
@@ -549,11 +549,11 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 void
 unm_nic_let_go(struct unm_dport *port)
 {
-	const uint32_t n = port->nic->st->n_queues;
+	const uint32_t n = port->nic->setup.n_queues;
 	const int held = port->port_fds[UNM_NIC_FD_LINK(n)];
 
 	unm_nic_host_stop(port);
-	if (port->nic->st->mode ==
+	if (port->nic->setup.mode ==
 		UNM_NIC_PACKET) /* of what keeps frames from the stack, if it is there */
 		unm_packet_guard_set(held, port->port_fds[UNM_NIC_FD_MAP(n)], false);
 	unm_xdp_detach(held);
@@ -583,33 +583,33 @@ static void
 nic_release_memory(struct unm_dport *port)
 {
 	struct unm_pool *pool = &port->region->bufs;
-	const struct unm_nic_state *st = port->nic != NULL ? port->nic->st : NULL;
+	const struct unm_nic *nic = port->nic;
+	const struct unm_nic_setup *s;
 	uint32_t i;
 
-	if (port->nic != NULL)
-		unm_offload_give_back(port->dom, port->nic->ifindex, port->nic->netns,
-			port->nic->ns.ino, port->nic->veth_fd);
-	if (st == NULL)
+	if (nic == NULL)
 		return;
+	s = &nic->setup;
+	unm_offload_give_back(port->dom, nic->ifindex, nic->netns, nic->ns.ino, nic->veth_fd);
 	/*
 	 * A client that has just been killed may be about to close its copies of the descriptors:
 	 * nothing must be received into the buffers by then.
 	 */
-	if (st->mode != UNM_NIC_PACKET)
-		unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(st->n_queues)]);
+	if (s->mode != UNM_NIC_PACKET)
+		unm_xdp_detach(port->port_fds[UNM_NIC_FD_LINK(s->n_queues)]);
 	else
-		unm_packet_guard_end(port->port_fds[0], port->nic->ifindex,
-			port->port_fds[UNM_NIC_FD_LINK(st->n_queues)]);
+		unm_packet_guard_end(port->port_fds[0], nic->ifindex,
+			port->port_fds[UNM_NIC_FD_LINK(s->n_queues)]);
 	for (i = 0; i < port->n_port_fds; i++)
 		close(port->port_fds[i]);
 	port->n_port_fds = 0;
-	for (i = 0; i < st->n_window; i++) {
-		if (UNM_READ_ONCE(st->owner[i]) != 0)
+	for (i = 0; i < s->n_window; i++) {
+		if (UNM_READ_ONCE(nic->st->owner[i]) != 0)
 			unm_pool_free_run(pool, i, 1);
 	}
-	for (i = 0; i < st->n_queues; i++) {
-		if (st->bounce[i][0] != 0)
-			unm_pool_free_many(pool, st->bounce[i], st->n_bounce);
+	for (i = 0; i < s->n_queues; i++) {
+		if (nic->bounce[i][0] != 0)
+			unm_pool_free_many(pool, nic->bounce[i], s->n_bounce);
 	}
 }
 

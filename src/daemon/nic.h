@@ -20,6 +20,10 @@ struct unm_nic_watch;
 struct unm_nic {
 	struct unm_nic_state *st; /* mapped */
 	uint64_t st_size;
+	/* Our own copies of what we have put there, where clients can write: none is read back */
+	struct unm_nic_setup setup;
+	uint32_t n_pool[UNM_NIC_MAX_QUEUES];
+	uint32_t bounce[UNM_NIC_MAX_QUEUES][UNM_NIC_MAX_BOUNCE]; /* first one 0: none yet */
 	uint32_t ifindex;
 	int veth_fd; /* asks about it: veth.h */
 	char ifname[UNM_IFNAME_SIZE];

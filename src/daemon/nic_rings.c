@@ -25,7 +25,7 @@
 static int
 alloc_in_window(const struct unm_dport *port, uint32_t n, uint32_t *bufs, struct unm_reason *why)
 {
-	const uint32_t n_window = port->nic->st->n_window;
+	const uint32_t n_window = port->nic->setup.n_window;
 	struct unm_pool *pool = &port->region->bufs;
 	const int ret = unm_pool_alloc_many(pool, n, bufs, why);
 	uint32_t i;
@@ -59,14 +59,14 @@ set_guard(const struct unm_dport *port, bool drops)
 
 /* Frames that came while nobody had the ring open go back to where the next ones come from. */
 static void
-recycle(const struct unm_nic_state *st, const struct unm_xsk_ring *rx, struct unm_xsk_ring *fill,
+recycle(const struct unm_nic_setup *s, const struct unm_xsk_ring *rx, struct unm_xsk_ring *fill,
 	uint32_t n_pool, uint32_t *pos)
 {
 	const uint32_t end = unm_xsk_produced(rx);
 
 	for (; *pos != end && end - *pos <= rx->mask + 1; (*pos)++) { /* at most its size */
 		const uint64_t addr = unm_xsk_desc(rx, *pos)->addr & ((UINT64_C(1) << 48) - 1);
-		const uint64_t base = st->is_unaligned ? addr : addr - addr % st->stride;
+		const uint64_t base = s->is_unaligned ? addr : addr - addr % s->stride;
 
 		*unm_xsk_addr(fill, *pos + n_pool) = base;
 	}
@@ -76,8 +76,8 @@ recycle(const struct unm_nic_state *st, const struct unm_xsk_ring *rx, struct un
 static int
 give_pool(struct unm_dport *port, uint32_t q, struct unm_xsk_ring *fill, struct unm_reason *why)
 {
-	struct unm_nic_state *st = port->nic->st;
-	const uint32_t n = st->fill_size;
+	struct unm_nic *nic = port->nic;
+	const uint32_t n = nic->setup.fill_size;
 	uint32_t *bufs = calloc(n, sizeof(*bufs));
 	uint32_t i;
 	int ret;
@@ -86,11 +86,13 @@ give_pool(struct unm_dport *port, uint32_t q, struct unm_xsk_ring *fill, struct 
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");
 	ret = alloc_in_window(port, n, bufs, why);
 	for (i = 0; ret == 0 && i < n; i++) {
-		st->owner[bufs[i]] = (uint8_t)(q + 1);
-		*unm_xsk_addr(fill, i) = unm_nic_frame(st, bufs[i]);
+		UNM_WRITE_ONCE(nic->st->owner[bufs[i]], (uint8_t)(q + 1));
+		*unm_xsk_addr(fill, i) = unm_nic_frame(nic->setup.lead, nic->setup.stride, bufs[i]);
 	}
-	if (ret == 0)
-		st->rxq[q].n_pool = n;
+	if (ret == 0) {
+		nic->n_pool[q] = n;
+		UNM_WRITE_ONCE(nic->st->rxq[q].n_pool, n);
+	}
 	free(bufs);
 	return ret;
 }
@@ -98,29 +100,30 @@ give_pool(struct unm_dport *port, uint32_t q, struct unm_xsk_ring *fill, struct 
 static int
 open_rx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
 {
-	struct unm_nic_state *st = port->nic->st;
-	struct unm_nic_rxq *x = &st->rxq[q];
+	struct unm_nic *nic = port->nic;
+	const struct unm_nic_setup *s = &nic->setup;
+	uint64_t *taken = &nic->st->rxq[q].taken;
 	struct unm_xsk_ring rx = {0}, fill = {0};
-	uint32_t pos = unm_nic_pair_pos(x->taken);
+	uint32_t pos = unm_nic_pair_pos(UNM_READ_ONCE(*taken));
 	int ret;
 
-	ret = unm_xsk_ring_map(&rx, port->port_fds[q], XDP_PGOFF_RX_RING, &st->rx_ofs, st->rx_size,
+	ret = unm_xsk_ring_map(&rx, port->port_fds[q], XDP_PGOFF_RX_RING, &s->rx_ofs, s->rx_size,
 		sizeof(struct xdp_desc));
 	if (ret == 0)
 		ret = unm_xsk_ring_map(&fill, port->port_fds[q], XDP_UMEM_PGOFF_FILL_RING,
-			&st->fill_ofs, st->fill_size, sizeof(uint64_t));
+			&s->fill_ofs, s->fill_size, sizeof(uint64_t));
 	if (ret < 0)
 		unm_fail(why, ret, "can't map the rings of a socket: %s", strerror(-ret));
-	else if (x->n_pool == 0)
+	else if (nic->n_pool[q] == 0)
 		ret = give_pool(port, q, &fill, why);
 	else
-		recycle(st, &rx, &fill, x->n_pool, &pos);
+		recycle(s, &rx, &fill, nic->n_pool[q], &pos);
 	if (ret == 0) {
-		__atomic_store_n(&x->taken, unm_nic_pair(0, pos), __ATOMIC_RELEASE);
-		unm_xsk_produce(&fill, pos + x->n_pool);
+		unm_store_release64(taken, unm_nic_pair(0, pos));
+		unm_xsk_produce(&fill, pos + nic->n_pool[q]);
 		unm_xsk_consume(&rx, pos);
 		ret = unm_xdp_map_set(
-			port->port_fds[UNM_NIC_FD_MAP(st->n_queues)], q, port->port_fds[q]);
+			port->port_fds[UNM_NIC_FD_MAP(s->n_queues)], q, port->port_fds[q]);
 		if (ret < 0)
 			unm_fail(why, ret, "can't direct a queue's frames to the port: %s",
 				strerror(-ret));
@@ -130,27 +133,43 @@ open_rx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
 	return ret;
 }
 
+static int
+give_bounce(struct unm_dport *port, uint32_t q, struct unm_reason *why)
+{
+	struct unm_nic *nic = port->nic;
+	const uint32_t n = nic->setup.n_bounce;
+	uint32_t bufs[UNM_NIC_MAX_BOUNCE];
+	const int ret = alloc_in_window(port, n, bufs, why);
+
+	if (ret < 0)
+		return ret;
+	memcpy(nic->bounce[q], bufs, n * sizeof(*bufs));
+	memcpy(nic->st->bounce[q], bufs, n * sizeof(*bufs));
+	return 0;
+}
+
 /* What the previous users of the ring have not seen completed is as good as completed. */
 static int
 open_tx(struct unm_dport *port, uint32_t q, struct unm_reason *why)
 {
-	struct unm_nic_state *st = port->nic->st;
-	struct unm_nic_txq *t = &st->txq[q];
+	struct unm_nic *nic = port->nic;
+	struct unm_nic_txq *t = &nic->st->txq[q];
 	struct unm_xsk_ring tx = {0};
+	uint32_t producer;
 	int ret = 0;
 
-	if (st->bounce[q][0] == 0)
-		ret = alloc_in_window(port, st->n_bounce, st->bounce[q], why);
+	if (nic->bounce[q][0] == 0)
+		ret = give_bounce(port, q, why);
 	if (ret < 0)
 		return ret;
-	ret = unm_xsk_ring_map(&tx, port->port_fds[q], XDP_PGOFF_TX_RING, &st->tx_ofs, st->tx_size,
-		sizeof(struct xdp_desc));
+	ret = unm_xsk_ring_map(&tx, port->port_fds[q], XDP_PGOFF_TX_RING, &nic->setup.tx_ofs,
+		nic->setup.tx_size, sizeof(struct xdp_desc));
 	if (ret < 0)
 		return unm_fail(why, ret, "can't map the rings of a socket: %s", strerror(-ret));
-	__atomic_store_n(&t->taken, unm_nic_pair(0, UNM_READ_ONCE(*tx.producer)), __ATOMIC_RELEASE);
-	__atomic_store_n(&t->done,
-		unm_nic_pair(unm_nic_pair_slot(t->done), UNM_READ_ONCE(*tx.producer)),
-		__ATOMIC_RELEASE);
+	producer = UNM_READ_ONCE(*tx.producer);
+	unm_store_release64(&t->taken, unm_nic_pair(0, producer));
+	unm_store_release64(
+		&t->done, unm_nic_pair(unm_nic_pair_slot(UNM_READ_ONCE(t->done)), producer));
 	unm_xsk_ring_unmap(&tx);
 	return 0;
 }
@@ -175,7 +194,7 @@ open_packet(struct unm_dport *port, struct unm_reason *why)
 int
 unm_nic_ring_opened(struct unm_dport *port, uint32_t i, struct unm_reason *why)
 {
-	const bool is_packet = port->nic->st->mode == UNM_NIC_PACKET;
+	const bool is_packet = port->nic->setup.mode == UNM_NIC_PACKET;
 	int ret = 0;
 
 	if (i >= port->n_tx) {
@@ -202,23 +221,25 @@ unm_nic_ring_closing(struct unm_dport *port, uint32_t i)
 		unm_nic_host_settle(port, i);
 	if (nic == NULL || i < port->n_tx || i - port->n_tx >= unm_dport_nic_rx(port))
 		return;
-	if (nic->st->mode == UNM_NIC_PACKET) {
+	if (nic->setup.mode == UNM_NIC_PACKET) {
 		if (has_guard(port))
 			set_guard(port, false);
 	} else {
 		unm_xdp_map_clear(
-			port->port_fds[UNM_NIC_FD_MAP(nic->st->n_queues)], i - port->n_tx);
+			port->port_fds[UNM_NIC_FD_MAP(nic->setup.n_queues)], i - port->n_tx);
 	}
 }
 
 void
 unm_nic_ring_moved(struct unm_dport *port, uint32_t i, uint32_t pos)
 {
+	const uint32_t q = i < port->n_tx ? i : i - port->n_tx;
 	uint64_t *taken;
 
 	if (port->nic == NULL)
 		return; /* nobody has handed its sockets back: it ends */
-	taken = i < port->n_tx ? &port->nic->st->txq[i].taken
-			       : &port->nic->st->rxq[i - port->n_tx].taken;
-	unm_store_release64(taken, unm_nic_pair(pos, unm_nic_pair_pos(*taken)));
+	if (q >= port->nic->setup.n_queues)
+		return; /* a host ring: the words that link rings are the clients' too */
+	taken = i < port->n_tx ? &port->nic->st->txq[q].taken : &port->nic->st->rxq[q].taken;
+	unm_store_release64(taken, unm_nic_pair(pos, unm_nic_pair_pos(UNM_READ_ONCE(*taken))));
 }

@@ -232,13 +232,13 @@ unm_nic_xdp_id(uint32_t ifindex)
 static void
 warn_of_mtu(const struct unm_dport *port)
 {
-	const struct unm_nic_state *st = port->nic->st;
+	const struct unm_nic_setup *s = &port->nic->setup;
 
-	if (!st->is_multi_buffer && port->max_frame > st->frame_room)
+	if (!s->is_multi_buffer && port->max_frame > s->frame_room)
 		unm_log(LOG_WARNING,
 			"%s has frames of up to %u bytes now, a buffer takes %u: longer ones are "
 			"dropped",
-			port->name, port->max_frame, st->frame_room);
+			port->name, port->max_frame, s->frame_room);
 }
 
 static void
@@ -350,10 +350,10 @@ unm_nic_extra_queues(const struct unm_nic *nic)
 {
 	uint32_t n;
 
-	if (nic->watch == NULL || nic->st->mode == UNM_NIC_PACKET) /* which takes all */
+	if (nic->watch == NULL || nic->setup.mode == UNM_NIC_PACKET) /* which takes all */
 		return 0;
 	n = unm_netdev_queues(nic->watch->ask_fd, nic->ifname);
-	return n > nic->st->n_queues ? n - nic->st->n_queues : 0;
+	return n > nic->setup.n_queues ? n - nic->setup.n_queues : 0;
 }
 
 static void

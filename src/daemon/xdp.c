@@ -153,7 +153,7 @@ copy_offsets(struct unm_nic_ring_ofs *to, const struct xdp_ring_offset *from)
 }
 
 int
-unm_xsk_offsets(int fd, struct unm_nic_state *st)
+unm_xsk_offsets(int fd, struct unm_nic_setup *out)
 {
 	struct xdp_mmap_offsets ofs;
 	socklen_t len = sizeof(ofs);
@@ -162,10 +162,10 @@ unm_xsk_offsets(int fd, struct unm_nic_state *st)
 		return -errno;
 	if (len != sizeof(ofs))
 		return -EOPNOTSUPP; /* before Linux 5.4: rings without flags */
-	copy_offsets(&st->rx_ofs, &ofs.rx);
-	copy_offsets(&st->tx_ofs, &ofs.tx);
-	copy_offsets(&st->fill_ofs, &ofs.fr);
-	copy_offsets(&st->comp_ofs, &ofs.cr);
+	copy_offsets(&out->rx_ofs, &ofs.rx);
+	copy_offsets(&out->tx_ofs, &ofs.tx);
+	copy_offsets(&out->fill_ofs, &ofs.fr);
+	copy_offsets(&out->comp_ofs, &ofs.cr);
 	return 0;
 }
 

@@ -64,7 +64,7 @@ int unm_xsk_bind(int fd, uint32_t ifindex, uint32_t queue, int shared_fd, uint32
 bool unm_xsk_is_shareable(int fd);
 
 /** unm_xsk_offsets() - where the rings' words are in their mappings. Return: 0 or -errno. */
-int unm_xsk_offsets(int fd, struct unm_nic_state *st);
+int unm_xsk_offsets(int fd, struct unm_nic_setup *out);
 
 /* What the kernel has dropped. */
 struct unm_xsk_drops {

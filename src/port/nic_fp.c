@@ -44,8 +44,8 @@
 struct nic_tx {
 	struct unm_xsk_ring tx, comp;
 	struct unm_nic_txq *q;
-	const uint32_t *bounce;
 	struct unm_nic_run run;
+	uint32_t bounce[UNM_NIC_MAX_BOUNCE]; /* a copy, as of what never changes */
 };
 
 struct nic_rx {
@@ -458,7 +458,7 @@ rx_copy(struct unm_bring *r, const struct nic_port *p, struct nic_rx *x, struct 
 		len = rx_room(r, to); /* of a gap that its owner chose */
 	memmove(to, from, len);
 	v->len = (uint16_t)len;
-	*fill = unm_nic_frame(p->st, frame_to_idx(p, d->addr));
+	*fill = unm_nic_frame(p->lead, p->stride, frame_to_idx(p, d->addr));
 	unm_count(&x->q->n_copied, 1);
 	return true;
 }
@@ -538,8 +538,8 @@ rx_give_back(const struct nic_port *p, struct nic_rx *x, uint32_t pos, uint32_t 
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		*unm_xsk_addr(&x->fill, fill + i) =
-			unm_nic_frame(p->st, frame_to_idx(p, unm_xsk_desc(&x->rx, pos + i)->addr));
+		*unm_xsk_addr(&x->fill, fill + i) = unm_nic_frame(
+			p->lead, p->stride, frame_to_idx(p, unm_xsk_desc(&x->rx, pos + i)->addr));
 }
 
 static bool
@@ -670,86 +670,62 @@ nic_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 
 /* --- open, close --- */
 
-/* Copy and check what netmapd says about the port. */
-static int
-take_state(struct nic_port *p, const struct unm_bport *bp, uint32_t n_queues)
+static void
+take_setup(struct nic_port *p, const struct unm_nic_setup *s)
 {
-	const struct unm_nic_state *st = p->st;
-	const struct unm_region_info *region = &bp->region->info;
-
-	p->lead = st->lead;
-	p->bias = st->is_unaligned ? UNM_NIC_HEADROOM - p->lead : 0;
-	p->stride = st->stride;
-	p->n_window = st->n_window;
-	p->n_bounce = st->n_bounce;
-	p->frame_room = st->frame_room;
-	p->is_multi_buffer = st->is_multi_buffer;
-	p->has_open_sums = st->has_open_sums;
-	p->is_busy_polled = st->is_busy_polled;
-	if (st->magic != UNM_NIC_MAGIC || st->version != UNM_NIC_VERSION ||
-		st->n_queues != n_queues || p->stride != region->buf_size ||
-		p->n_window > region->buf_num || p->lead > UINT32_MAX ||
-		(!st->is_unaligned && p->lead != UNM_NIC_HEADROOM) || p->n_bounce == 0 ||
-		p->n_bounce > UNM_NIC_MAX_BOUNCE || p->frame_room > region->buf_size ||
-		p->st_len < sizeof(*st) + p->n_window)
-		return -EINVAL;
+	p->lead = s->lead;
+	p->bias = s->is_unaligned ? UNM_NIC_HEADROOM - p->lead : 0;
+	p->stride = s->stride;
 	p->shift = (p->stride & (p->stride - 1)) == 0 ? (uint32_t)__builtin_ctz(p->stride) : 0;
-	return 0;
-}
-
-static bool
-is_ring_size(uint32_t n)
-{
-	return n > 0 && n <= 65536 && (n & (n - 1)) == 0;
+	p->n_window = s->n_window;
+	p->n_bounce = s->n_bounce;
+	p->frame_room = s->frame_room;
+	p->is_multi_buffer = s->is_multi_buffer;
+	p->has_open_sums = s->has_open_sums;
+	p->is_busy_polled = s->is_busy_polled;
 }
 
 static int
-map_tx(const struct nic_port *p, struct nic_tx *t, const struct unm_bring *r, uint32_t n_queues)
+map_tx(const struct nic_port *p, const struct unm_nic_setup *s, struct nic_tx *t,
+	const struct unm_bring *r)
 {
-	const struct unm_nic_state *st = p->st;
-	const uint32_t n_tx = st->tx_size, n_comp = st->comp_size;
-	uint32_t i;
 	int err;
 
 	if (r->ops != &unm_port_nic_ops)
 		return 0; /* a host ring */
-	if (r->ring_id >= n_queues || !is_ring_size(n_tx) || !is_ring_size(n_comp) ||
-		n_tx < r->num_slots)
+	if (r->ring_id >= s->n_queues || s->tx_size < r->num_slots)
 		return -EINVAL;
 	t->q = &p->st->txq[r->ring_id];
-	t->bounce = st->bounce[r->ring_id];
-	t->run.ifindex = st->ifindex;
-	t->run.fd = st->joins_segments && r->bp->info.n_host_fds > 0
-			    ? r->bp->fds[UNM_NIC_FD_SEGMENTS(n_queues)]
+	t->run.ifindex = s->ifindex;
+	t->run.fd = s->joins_segments && r->bp->info.n_host_fds > 0
+			    ? r->bp->fds[UNM_NIC_FD_SEGMENTS(s->n_queues)]
 			    : -1;
-	for (i = 0; i < p->n_bounce; i++)
-		if (t->bounce[i] >= p->n_window)
-			return -EINVAL;
-	err = unm_xsk_ring_map(
-		&t->tx, r->fd, XDP_PGOFF_TX_RING, &st->tx_ofs, n_tx, sizeof(struct xdp_desc));
+	err = unm_nic_bounce_read(p->st, s, r->ring_id, t->bounce);
+	if (err == 0)
+		err = unm_xsk_ring_map(&t->tx, r->fd, XDP_PGOFF_TX_RING, &s->tx_ofs, s->tx_size,
+			sizeof(struct xdp_desc));
 	return err != 0 ? err
 			: unm_xsk_ring_map(&t->comp, r->fd, XDP_UMEM_PGOFF_COMPLETION_RING,
-				  &st->comp_ofs, n_comp, sizeof(uint64_t));
+				  &s->comp_ofs, s->comp_size, sizeof(uint64_t));
 }
 
 static int
-map_rx(const struct nic_port *p, struct nic_rx *x, const struct unm_bring *r, uint32_t n_queues)
+map_rx(const struct nic_port *p, const struct unm_nic_setup *s, struct nic_rx *x,
+	const struct unm_bring *r)
 {
-	const struct unm_nic_state *st = p->st;
-	const uint32_t n_rx = st->rx_size, n_fill = st->fill_size;
 	int err;
 
 	if (r->ops != &unm_port_nic_ops)
 		return 0;
-	if (r->ring_id >= n_queues || !is_ring_size(n_rx) || !is_ring_size(n_fill))
+	if (r->ring_id >= s->n_queues)
 		return -EINVAL;
 	x->q = &p->st->rxq[r->ring_id];
 	x->tag = (uint8_t)(r->ring_id + 1);
 	err = unm_xsk_ring_map(
-		&x->rx, r->fd, XDP_PGOFF_RX_RING, &st->rx_ofs, n_rx, sizeof(struct xdp_desc));
+		&x->rx, r->fd, XDP_PGOFF_RX_RING, &s->rx_ofs, s->rx_size, sizeof(struct xdp_desc));
 	return err != 0 ? err
-			: unm_xsk_ring_map(&x->fill, r->fd, XDP_UMEM_PGOFF_FILL_RING, &st->fill_ofs,
-				  n_fill, sizeof(uint64_t));
+			: unm_xsk_ring_map(&x->fill, r->fd, XDP_UMEM_PGOFF_FILL_RING, &s->fill_ofs,
+				  s->fill_size, sizeof(uint64_t));
 }
 
 static void
@@ -798,6 +774,7 @@ nic_open(struct unm_bport *bp)
 	const bool has_host_rings = bp->info.n_host_fds > 0;
 	const uint32_t n_fds = has_host_rings ? bp->info.host_fd : bp->info.n_port_fds;
 	const uint32_t n_queues = n_fds - unm_nic_n_fds(0, has_host_rings);
+	struct unm_nic_setup setup;
 	struct nic_port *p;
 	uint32_t i;
 	int err;
@@ -813,8 +790,10 @@ nic_open(struct unm_bport *bp)
 	err = p->tx == NULL || p->rx == NULL ? -ENOMEM
 					     : map_state(p, bp->fds[UNM_NIC_FD_STATE(n_queues)]);
 	if (err == 0)
-		err = take_state(p, bp, n_queues);
-	if (err == 0 && p->st->mode == UNM_NIC_PACKET) {
+		err = unm_nic_setup_read(p->st, p->st_len, n_queues, &bp->region->info, &setup);
+	if (err == 0)
+		take_setup(p, &setup);
+	if (err == 0 && setup.mode == UNM_NIC_PACKET) {
 		for (i = 0; i < bp->n_tx + bp->n_rx && err == 0; i++)
 			if (bp->tx[i].ops == &unm_port_nic_ops)
 				err = unm_packet_ring_init(&bp->tx[i]);
@@ -823,9 +802,9 @@ nic_open(struct unm_bport *bp)
 		return err;
 	}
 	for (i = 0; i < bp->n_tx && err == 0; i++)
-		err = map_tx(p, &p->tx[i], &bp->tx[i], n_queues);
+		err = map_tx(p, &setup, &p->tx[i], &bp->tx[i]);
 	for (i = 0; i < bp->n_rx && err == 0; i++)
-		err = map_rx(p, &p->rx[i], &bp->rx[i], n_queues);
+		err = map_rx(p, &setup, &p->rx[i], &bp->rx[i]);
 	if (err != 0)
 		free_port(bp);
 	return err;

@@ -37,6 +37,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/proto.h"
+
 #define UNM_NIC_MAGIC	   0x314e4d55u /* "UMN1" */
 #define UNM_NIC_VERSION	   2u
 #define UNM_NIC_HEADROOM   256u /* XDP_PACKET_HEADROOM */
@@ -90,8 +92,11 @@ struct unm_nic_rxq {
 	uint64_t rxq_pad[11];
 };
 
-struct unm_nic_state {
-	/* W: netmapd, once */
+/*
+ * What never changes. netmapd writes it before anybody else has the file; who maps that takes a copy,
+ * checks it and looks at no other (unm_nic_setup_read()), as each client can write here.
+ */
+struct unm_nic_setup {
 	uint32_t magic;
 	uint32_t version;
 	uint64_t size; /* of the file */
@@ -119,8 +124,11 @@ struct unm_nic_state {
 	/* For each mode from UNM_NIC_XDP_ZC on: why not (unm_nic_refusal()). For netmapd's next run */
 	uint32_t refused[UNM_NIC_N_MODES];
 	uint32_t joins_segments; /* they may be joined again for sending: port/nic_run.h */
-	uint32_t state_pad[3];
+	uint32_t setup_pad[5];
+};
 
+struct unm_nic_state {
+	struct unm_nic_setup setup;
 	struct unm_nic_txq txq[UNM_NIC_MAX_QUEUES] __attribute__((aligned(128)));
 	struct unm_nic_rxq rxq[UNM_NIC_MAX_QUEUES];
 	/* Buffers that frames from elsewhere are copied to. W: netmapd, while nobody syncs */
@@ -131,7 +139,8 @@ struct unm_nic_state {
 
 static_assert(sizeof(struct unm_nic_txq) == 128, "a tx queue's words");
 static_assert(sizeof(struct unm_nic_rxq) == 128, "an rx queue's words");
-static_assert(offsetof(struct unm_nic_state, txq) == 256, "the constant part");
+static_assert(sizeof(struct unm_nic_setup) == 256, "the constant part");
+static_assert(offsetof(struct unm_nic_state, txq) == 256, "what changes");
 
 /* Descriptors of the port in a message: one socket for each queue, then these; then host rings' queues. */
 #define UNM_NIC_FD_STATE(n_queues) (n_queues)
@@ -145,6 +154,26 @@ unm_nic_n_fds(uint32_t n_queues, bool has_host_rings)
 {
 	return n_queues + 3 + has_host_rings;
 }
+
+/**
+ * unm_nic_setup_read() - a private copy of what never changes
+ * @size:   of the mapping
+ * @region: whose buffers they are
+ * @out:    written in any case, good on success only
+ *
+ * Return: 0; -EINVAL: it does not fit @n_queues sockets and the region, or is not possible at all.
+ */
+int unm_nic_setup_read(const struct unm_nic_state *st, uint64_t size, uint32_t n_queues,
+	const struct unm_region_info *region, struct unm_nic_setup *out);
+
+/**
+ * unm_nic_bounce_read() - a private copy of tx queue @q's bounce buffers, all zeroes if it has none
+ * @out: @s->n_bounce words, written in any case
+ *
+ * Return: 0; -EINVAL: one is not in the window.
+ */
+int unm_nic_bounce_read(
+	const struct unm_nic_state *st, const struct unm_nic_setup *s, uint32_t q, uint32_t *out);
 
 /* What failed, with its errno (positive), in one word. */
 static inline uint32_t

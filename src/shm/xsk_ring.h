@@ -37,6 +37,7 @@ struct unm_xsk_ring {
 /**
  * unm_xsk_ring_map() - map one ring of socket @fd
  * @pgoff: which one: XDP_PGOFF_RX_RING ...
+ * @ofs:   where its words are. The caller's own, and checked (unm_nic_setup_read())
  * @n:     its entries
  *
  * Return: 0 or -errno.
@@ -111,9 +112,9 @@ unm_xsk_needs_wakeup(const struct unm_xsk_ring *r)
 
 /* UMEM address of the frame whose data is at the start of buffer @idx. */
 static inline uint64_t
-unm_nic_frame(const struct unm_nic_state *st, uint32_t idx)
+unm_nic_frame(uint64_t lead, uint32_t stride, uint32_t idx)
 {
-	return st->lead + (uint64_t)idx * st->stride - UNM_NIC_HEADROOM;
+	return lead + (uint64_t)idx * stride - UNM_NIC_HEADROOM;
 }
 
 #endif

@@ -35,21 +35,29 @@ make_state(struct nic_rig *rig)
 	st = mmap(NULL, rig->st_len, PROT_READ | PROT_WRITE, MAP_SHARED,
 		rig->fds[UNM_NIC_FD_STATE(1)], 0);
 	assert_true(st != MAP_FAILED);
-	st->magic = UNM_NIC_MAGIC;
-	st->version = UNM_NIC_VERSION;
-	st->size = rig->st_len;
-	st->mode = UNM_NIC_XDP_DRV;
-	st->n_queues = 1;
-	st->is_multi_buffer = 1;
-	st->is_unaligned = 1;
-	st->lead = UNM_NIC_HEADROOM;
-	st->stride = BUF_SIZE;
-	st->n_window = WINDOW;
-	st->frame_room = BUF_SIZE;
-	st->n_bounce = 4;
-	st->tx_size = st->rx_size = st->fill_size = st->comp_size = RING;
-	st->rx_ofs = st->tx_ofs = st->fill_ofs = st->comp_ofs = ofs;
-	for (i = 0; i < st->n_bounce; i++)
+	st->setup = (struct unm_nic_setup){
+		.magic = UNM_NIC_MAGIC,
+		.version = UNM_NIC_VERSION,
+		.size = rig->st_len,
+		.mode = UNM_NIC_XDP_DRV,
+		.n_queues = 1,
+		.is_multi_buffer = 1,
+		.lead = UNM_NIC_HEADROOM,
+		.stride = BUF_SIZE,
+		.n_window = WINDOW,
+		.frame_room = BUF_SIZE,
+		.n_bounce = N_BOUNCE,
+		.tx_size = RING,
+		.comp_size = RING,
+		.rx_size = RING,
+		.fill_size = RING,
+		.rx_ofs = ofs,
+		.tx_ofs = ofs,
+		.fill_ofs = ofs,
+		.comp_ofs = ofs,
+		.is_unaligned = 1,
+	};
+	for (i = 0; i < N_BOUNCE; i++)
 		st->bounce[0][i] = FIRST + POOL + i;
 	rig->st = st;
 }
@@ -72,7 +80,7 @@ add_host_rings(struct nic_rig *rig, struct unm_bind_info *info)
 	rig->fds[UNM_NIC_FD_SEGMENTS(1)] = sv[0];
 	rig->wire = sv[1];
 	rig->fds[rig->n_fds++] = dup(rig->fds[0]); /* the host rings' queue */
-	rig->st->joins_segments = 1;
+	rig->st->setup.joins_segments = 1;
 }
 
 static int
@@ -94,20 +102,20 @@ set_up(void **state, bool has_host_rings)
 	make_state(&rig);
 	rig.fds[UNM_NIC_FD_LINK(1)] = dup(rig.fds[0]);
 	rig.fds[UNM_NIC_FD_MAP(1)] = dup(rig.fds[0]);
-	assert_int_equal(unm_xsk_ring_map(&rig.rx, rig.fds[0], XDP_PGOFF_RX_RING, &rig.st->rx_ofs,
-				 RING, sizeof(struct xdp_desc)),
+	assert_int_equal(unm_xsk_ring_map(&rig.rx, rig.fds[0], XDP_PGOFF_RX_RING,
+				 &rig.st->setup.rx_ofs, RING, sizeof(struct xdp_desc)),
 		0);
-	assert_int_equal(unm_xsk_ring_map(&rig.tx, rig.fds[0], XDP_PGOFF_TX_RING, &rig.st->tx_ofs,
-				 RING, sizeof(struct xdp_desc)),
+	assert_int_equal(unm_xsk_ring_map(&rig.tx, rig.fds[0], XDP_PGOFF_TX_RING,
+				 &rig.st->setup.tx_ofs, RING, sizeof(struct xdp_desc)),
 		0);
 	assert_int_equal(unm_xsk_ring_map(&rig.fill, rig.fds[0], XDP_UMEM_PGOFF_FILL_RING,
-				 &rig.st->fill_ofs, RING, sizeof(uint64_t)),
+				 &rig.st->setup.fill_ofs, RING, sizeof(uint64_t)),
 		0);
 	assert_int_equal(unm_xsk_ring_map(&rig.comp, rig.fds[0], XDP_UMEM_PGOFF_COMPLETION_RING,
-				 &rig.st->comp_ofs, RING, sizeof(uint64_t)),
+				 &rig.st->setup.comp_ofs, RING, sizeof(uint64_t)),
 		0);
 	for (i = 0; i < POOL; i++) {
-		*unm_xsk_addr(&rig.fill, i) = unm_nic_frame(rig.st, FIRST + i);
+		*unm_xsk_addr(&rig.fill, i) = unm_nic_frame(UNM_NIC_HEADROOM, BUF_SIZE, FIRST + i);
 		rig.st->owner[FIRST + i] = 1;
 	}
 	unm_xsk_produce(&rig.fill, POOL);

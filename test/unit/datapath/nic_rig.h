@@ -16,6 +16,7 @@
 #define N_BUFS	 256u
 #define WINDOW	 200u
 #define POOL	 16u
+#define N_BOUNCE 4u
 #define FIRST	 100u /* of the kernel's pool: free in the fake domain */
 #define MAX_FDS	 6u
 

@@ -2,9 +2,11 @@
 /*
  * Proves what port/nic_fp.c does with the rings of an AF_XDP socket: which descriptors it makes of
  * slots and which slots of descriptors, that buffers are exchanged and none is lost or doubled, that
- * completions count in whatever order they come, that bad slots cost only themselves, and that a
- * process killed between any two steps leaves rings that the next one goes on with.
+ * completions count in whatever order they come, that bad slots cost only themselves, that a process
+ * killed between any two steps leaves rings that the next one goes on with, and that nothing is
+ * believed which other clients can write to.
  */
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -299,6 +301,82 @@ garbage_in_shared_words(void **state)
 	}
 }
 
+/* ... into what never changes: it has been copied. */
+static void
+garbage_in_the_setup(void **state)
+{
+	struct nic_rig *rig = *state;
+
+	memset(&rig->st->setup, 0xff, sizeof(rig->st->setup));
+	memset(rig->st->bounce, 0xff, sizeof(rig->st->bounce));
+	buffers_from_elsewhere_are_copied(state);
+}
+
+static int
+try_open(struct nic_rig *rig)
+{
+	struct unm_bind_info info = fake_bind_info(rig->d, 0, 0);
+	struct unm_bport *bp = NULL;
+	int err;
+
+	info.n_port_fds = rig->n_fds;
+	err = fake_port_try_open(rig->d, &info, rig->fds, &bp);
+	unm_bport_close(bp);
+	return err;
+}
+
+#define OFS(field) offsetof(struct unm_nic_setup, field)
+
+/* A setup that is not possible is refused, whoever has written it. */
+static void
+wrong_setups_are_refused(void **state)
+{
+	static const struct {
+		size_t ofs;
+		uint32_t v;
+	} wrong[] = {
+		{OFS(magic), 0},
+		{OFS(version), UNM_NIC_VERSION + 1},
+		{OFS(size), 4096},
+		{OFS(mode), 0},
+		{OFS(mode), UNM_NIC_N_MODES + 1},
+		{OFS(n_queues), 2},
+		{OFS(n_queues), UINT32_MAX},
+		{OFS(lead) + 4, 1},
+		{OFS(stride), 0},
+		{OFS(stride), BUF_SIZE * 2},
+		{OFS(n_window), N_BUFS + 1},
+		{OFS(n_window), UINT32_MAX},
+		{OFS(frame_room), BUF_SIZE + 1},
+		{OFS(n_bounce), 0},
+		{OFS(n_bounce), UNM_NIC_MAX_BOUNCE + 1},
+		{OFS(tx_size), 0},
+		{OFS(tx_size), SLOTS / 2},
+		{OFS(comp_size), RING - 1},
+		{OFS(rx_size), 131072},
+		{OFS(fill_size), UINT32_MAX},
+		{OFS(rx_ofs.producer), 192},
+		{OFS(tx_ofs.consumer) + 4, 1},
+		{OFS(fill_ofs.flags), 2},
+		{OFS(comp_ofs.desc), 1 << 20},
+		{OFS(comp_ofs.desc) + 4, UINT32_MAX},
+		{OFS(rx_ofs.desc), 196},
+	};
+	struct nic_rig *rig = *state;
+	const struct unm_nic_setup right = rig->st->setup;
+	size_t i;
+
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		memcpy((char *)&rig->st->setup + wrong[i].ofs, &wrong[i].v, sizeof(wrong[i].v));
+		assert_int_equal(try_open(rig), -EINVAL);
+		rig->st->setup = right;
+	}
+	rig->st->bounce[0][N_BOUNCE - 1] = WINDOW;
+	assert_int_equal(try_open(rig), -EINVAL);
+	rig->st->bounce[0][N_BOUNCE - 1] = WINDOW - 1;
+	assert_int_equal(try_open(rig), 0);
+}
+
 int
 main(void)
 {
@@ -314,6 +392,8 @@ main(void)
 		T(killed_before_the_kernel_knew),
 		T(killed_while_sending),
 		T(garbage_in_shared_words),
+		T(garbage_in_the_setup),
+		T(wrong_setups_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

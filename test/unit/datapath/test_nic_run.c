@@ -57,7 +57,7 @@ setup(void **state)
 
 	nic_rig_setup_host(state);
 	rig = *state;
-	bound_to = (int)rig->st->ifindex;
+	bound_to = (int)rig->st->setup.ifindex;
 	host_rx(rig)->n_users = 1;
 	offload_make_segments(&frame, N_SEGS, &pieces, &rng);
 	return 0;
