@@ -21,7 +21,7 @@ import unmproto as u
 
 KIND_ISOLATED = 9
 HELLOF_ISOLATED = 2
-GLOBAL_REGION = 4
+HUGE_REGION, GLOBAL_REGION = 2, 4
 F_GET_SEALS, SEALS = 1034, 1 | 2 | 4  # SEAL, SHRINK, GROW
 BIND_FDS = 5
 BUF = 2176
@@ -200,6 +200,55 @@ def only_its_own(daemon):
         u.expect(t.register(e, "vale0:b").error, 0, "a port of its own")
         for x in (d, e, f, s, t, trusted, r, q):
             x.close()
+
+
+class HugePages:
+    """Some that are free, for the length of a test."""
+
+    PATH = "/proc/sys/vm/nr_hugepages"
+
+    @staticmethod
+    def free():
+        with open("/proc/meminfo") as f:
+            return sum(int(line.split()[1]) for line in f if line.startswith("HugePages_Free:"))
+
+    def __init__(self, n):
+        try:
+            with open(self.PATH) as f:
+                self.before = int(f.read())
+            self.set(self.before + n)
+        except OSError as e:
+            raise u.Skip("no huge pages can be had: %s" % e)
+        if self.free() < n:
+            self.set(self.before)
+            raise u.Skip("%d huge pages are free of %d that were asked for" % (self.free(), n))
+
+    def set(self, n):
+        with open(self.PATH, "w") as f:
+            f.write(str(n))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.set(self.before)
+
+
+def no_huge_pages(daemon):
+    """An isolated client maps none: those that it gave back (madvise) would be gone, and who touches them next dies."""
+    with HugePages(32), Isolate(daemon, "allow=vale0:*") as i:
+        s, trusted = i.session(), daemon.session()
+        d, f = s.open(), trusted.open()
+        r = s.register(d, "vale0:a", tx_slots=64, rx_slots=64)
+        u.expect(r.error, 0, r.text)
+        assert not r.info.region_flags & HUGE_REGION and os.fstat(r.fds[1]).st_blksize < 1 << 20, "huge pages"
+        q = trusted.register(f, "vale0:t", tx_slots=64, rx_slots=64)
+        u.expect(q.error, 0, q.text)
+        is_huge = q.info.region_flags & HUGE_REGION
+        for x in (d, f, s, trusted, r, q):
+            x.close()
+    if not is_huge:
+        raise u.Skip("others have taken the huge pages, so a trusted client got none either")
 
 
 def policy(daemon):
@@ -641,6 +690,6 @@ def a_broker_with_clients_outlives_netmapd(_daemon):
 
 
 if __name__ == "__main__":
-    u.run([hello, lengths, forbidden, only_its_own, policy, pipes_are_copied, told_of_the_link, limits, memory_is_counted_once, binding_by_others,
+    u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])

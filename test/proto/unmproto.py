@@ -321,6 +321,10 @@ def expect(got, want, what):
             what, errno.errorcode.get(got, got), errno.errorcode.get(want, want)))
 
 
+class Skip(Exception):
+    """Raised by a test that this machine can't run, with the reason."""
+
+
 def run_each(tests, *args, after=lambda: None):
     """Run test(*args), then after(), for each test, and report it. Return: how many failed."""
     failed = 0
@@ -329,6 +333,8 @@ def run_each(tests, *args, after=lambda: None):
             test(*args)
             after()
             print("ok %d - %s" % (n, test.__name__), flush=True)
+        except Skip as e:
+            print("ok %d - %s # SKIP %s" % (n, test.__name__, e), flush=True)
         except Exception as e:
             failed += 1
             print("not ok %d - %s: %s: %s" % (n, test.__name__, type(e).__name__, e), flush=True)
