@@ -244,6 +244,7 @@ do_request(struct unm_desc *d, struct unm_request *req)
 	x.msg = calloc(1, ANSWER_SIZE);
 	if (x.msg == NULL)
 		return -ENOMEM;
+	x.msg->max_bytes = req->max_bytes;
 	if (req->hdr.nr_reqtype == NETMAP_REQ_REGISTER)
 		err = do_register(d, req, &x);
 	else
@@ -255,7 +256,7 @@ do_request(struct unm_desc *d, struct unm_request *req)
 }
 
 int
-unm_ctrl(struct unm_desc *d, uint64_t user_hdr)
+unm_ctrl_within(struct unm_desc *d, uint64_t user_hdr, uint64_t max_bytes)
 {
 	struct unm_request *req = malloc(sizeof(*req));
 	int err;
@@ -265,6 +266,7 @@ unm_ctrl(struct unm_desc *d, uint64_t user_hdr)
 	unm_set_error("%s", "");
 	req->user_hdr = user_hdr;
 	req->n_opts = 0;
+	req->max_bytes = max_bytes;
 	err = unm_user_read(&req->hdr, user_hdr, sizeof(req->hdr));
 	if (err == 0)
 		err = check_header(req);
@@ -280,4 +282,10 @@ unm_ctrl(struct unm_desc *d, uint64_t user_hdr)
 	}
 	free(req);
 	return err;
+}
+
+int
+unm_ctrl(struct unm_desc *d, uint64_t user_hdr)
+{
+	return unm_ctrl_within(d, user_hdr, 0);
 }

@@ -31,6 +31,7 @@ struct unm_request {
 	uint32_t body_size;
 	uint32_t n_opts;
 	uint32_t opts_len;
+	uint64_t max_bytes; /* of a port that it makes; 0: no limit */
 	struct unm_req_opt opt[UNM_REQ_MAXOPTS];
 	char body[UNM_REQ_MAXSIZE] __attribute__((aligned(8)));
 	char opts[UNM_REQ_MAXSIZE] __attribute__((aligned(8)));
@@ -42,6 +43,9 @@ struct unm_request {
  * Blocks on netmapd; SYNC_KLOOP_START until it is stopped. Return: 0 or -errno as in spec 5, 6, 20.
  */
 int unm_ctrl(struct unm_desc *d, uint64_t user_hdr);
+
+/** unm_ctrl_within() - unm_ctrl(), but -ENOMEM for a port that would take more than @max_bytes (0: no limit). */
+int unm_ctrl_within(struct unm_desc *d, uint64_t user_hdr, uint64_t max_bytes);
 
 /* PORT_INFO_GET for port @name, with the hints in @info. Return: 0 or -errno. */
 int unm_ctrl_port_info(struct unm_desc *d, const char *name, struct nmreq_port_info_get *info);

@@ -125,21 +125,27 @@ take_ring_states(struct unm_dport *port)
 	}
 }
 
+/* They must be in the allocation map; that does not tell which of them have memory. */
 static int
-check_ring_objs(const struct unm_dport *port)
+take_ring_objs(const struct unm_dport *port, struct unm_reason *why)
 {
 	const struct unm_pool *pool = &port->region->rings;
 	uint32_t i, k;
+	int ret = 0;
 
-	for (i = 0; i < port->n_tx + port->n_rx; i++) {
+	for (i = 0; i < port->n_tx + port->n_rx && ret == 0; i++) {
 		const uint32_t run = unm_dport_ring_objs(port, i);
 
 		for (k = 0; k < run; k++) {
 			if (!unm_pool_holds(pool, port->rings[i].obj + k))
-				return -EINVAL;
+				return unm_fail(why, -EINVAL,
+					"the rings of '%s' are not in the allocation map",
+					port->name);
 		}
+		if (port->rings[i].is_open)
+			ret = unm_dring_commit(port, i, why);
 	}
-	return 0;
+	return ret;
 }
 
 static struct unm_dport *
@@ -191,6 +197,7 @@ adopt_port(struct unm_domain *dom, struct unm_dseg *seg, struct unm_dregion *reg
 {
 	struct unm_dport *port;
 	const bool by_name = en->e.kind != UNM_PORT_NULL && en->e.kind != UNM_PORT_MONITOR;
+	int ret;
 
 	if (region->info.uid != en->e.region_uid || read_rings(seg, &region->info, en) < 0)
 		return unm_fail(
@@ -200,14 +207,14 @@ adopt_port(struct unm_domain *dom, struct unm_dseg *seg, struct unm_dregion *reg
 	if (unm_dseg_claim_port(seg, en->idx, en->e.kring_base, en->n_tx + en->n_rx) < 0)
 		return unm_fail(why, -EINVAL, "port '%s' uses rings of another one", en->e.name);
 	port = build(seg, region, en);
-	if (port == NULL || check_ring_objs(port) < 0) {
+	ret = port != NULL ? take_ring_objs(port, why)
+			   : unm_fail(why, -ENOMEM, "netmapd is out of memory");
+	if (ret < 0) {
 		unm_dseg_unclaim_port(seg, en->idx, en->e.kring_base, en->n_tx + en->n_rx);
-		if (port == NULL)
-			return unm_fail(why, -ENOMEM, "netmapd is out of memory");
-		free(port->rings);
+		if (port != NULL)
+			free(port->rings);
 		free(port);
-		return unm_fail(why, -EINVAL, "the rings of '%s' are not in the allocation map",
-			en->e.name);
+		return ret;
 	}
 	port->dom = dom;
 	unm_dregion_get(region);

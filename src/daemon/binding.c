@@ -326,9 +326,22 @@ make_if(struct unm_dport *port, struct unm_dbinding *b, uint32_t extra_head, str
 	return ret;
 }
 
+static int
+open_ring(struct unm_dport *port, uint32_t i, uint64_t deadline_ns, struct unm_reason *why)
+{
+	const uint32_t n = unm_dport_ring_slots(port, i);
+	int ret = 0;
+
+	if (port->kind == UNM_PORT_PIPE && i >= port->n_tx)
+		return unm_dring_open_rx_empty(port, i, why);
+	if (n > UNM_PORT_MAX_SLOTS)
+		ret = unm_pool_prepare(&port->region->bufs, n, deadline_ns, why);
+	return ret < 0 ? ret : unm_dring_open(port, i, why);
+}
+
 /*
- * Give the rings their memory, in steps. Return: 0, -EINPROGRESS, or negative errno with the
- * reason.
+ * Give the binding's rings, or all if @b is NULL, their memory, in steps. Return: 0, -EINPROGRESS,
+ * or negative errno with the reason.
  */
 static int
 open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadline_ns,
@@ -339,22 +352,25 @@ open_rings(struct unm_dport *port, const struct unm_dbinding *b, uint64_t deadli
 	for (i = 0; i < port->n_tx + port->n_rx; i++) {
 		int ret;
 
-		if (!unm_bind_has(port, b, i) ||
+		if ((b != NULL && !unm_bind_has(port, b, i)) ||
 			(port->rings[i].is_open && !port->rings[i].is_closing))
 			continue;
-		if (unm_dport_ring_slots(port, i) > UNM_PORT_MAX_SLOTS) {
-			ret = unm_pool_prepare(&port->region->bufs, unm_dport_ring_slots(port, i),
-				deadline_ns, why);
-			if (ret < 0)
-				return ret;
-		}
-		ret = unm_dring_open(port, i, why);
+		ret = open_ring(port, i, deadline_ns, why);
 		if (ret < 0)
 			return ret;
 		if (unm_now_ns() >= deadline_ns)
 			return -EINPROGRESS; /* with one ring less to open */
 	}
 	return 0;
+}
+
+/* Both ends of a pipe have all of theirs while one is bound. */
+static int
+open_pipe(struct unm_dport *port, uint64_t deadline_ns, struct unm_reason *why)
+{
+	const int ret = open_rings(port, NULL, deadline_ns, why);
+
+	return ret < 0 || port->peer == NULL ? ret : open_rings(port->peer, NULL, deadline_ns, why);
 }
 
 /* The rings are open: make them the binding's. */
@@ -438,7 +454,8 @@ unm_bind(struct unm_domain *dom, struct unm_dport *port, const struct unm_bind_w
 		ret = check_offsets(port, b, wish, why);
 	if (ret == 0) {
 		unm_pending_begin(dom, pending, port);
-		ret = open_rings(port, b, deadline_ns, why);
+		ret = port->kind == UNM_PORT_PIPE ? open_pipe(port, deadline_ns, why)
+						  : open_rings(port, b, deadline_ns, why);
 	}
 	if (ret == 0)
 		ret = commit_if(port, why);

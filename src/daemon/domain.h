@@ -212,7 +212,8 @@ void unm_domain_seg_drop_unused(struct unm_domain *dom);
 struct unm_dport *unm_dport_find(struct unm_domain *dom, const char *name);
 
 /**
- * unm_dport_new() - a port with ring objects and krings, not yet ACTIVE
+ * unm_dport_new() - a port with ring objects (memory for them comes when a ring is opened) and krings,
+ * not yet ACTIVE
  *
  * Return: 0, -ENOMEM with the reason; on error nothing has changed.
  */
@@ -307,6 +308,9 @@ uint32_t unm_dport_ring_objs(const struct unm_dport *port, uint32_t i);
  */
 int unm_dring_guard(const struct unm_dport *port, uint32_t i);
 void unm_dring_unguard(const struct unm_dport *port, uint32_t i);
+
+/** unm_dring_commit() - have memory for ring @i itself, as an open one does. Return: 0, -ENOMEM. */
+int unm_dring_commit(const struct unm_dport *port, uint32_t i, struct unm_reason *why);
 
 /**
  * unm_dring_open() - give ring @i buffers and a fresh state; a ring that is open already is left

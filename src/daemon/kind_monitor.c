@@ -164,7 +164,9 @@ unm_monitor_open(struct unm_domain *dom, const struct unm_name *name, uint64_t f
 	ret = take_region(dom, watched, mon_flags(flags), &spec, geo, &spec.region, why);
 	if (ret < 0)
 		return ret;
-	ret = unm_dport_new(dom, &spec, &mon, why);
+	ret = unm_port_check_size(geo, &spec, why);
+	if (ret == 0)
+		ret = unm_dport_new(dom, &spec, &mon, why);
 	unm_dregion_put(&dom->regions, spec.region);
 	if (ret < 0)
 		return ret;

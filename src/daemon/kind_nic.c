@@ -482,6 +482,9 @@ open_here(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	choose_geometry(&dev, geo, &spec);
 	if (unm_nic_mode_for(dom, name->full) == UNM_NIC_PACKET)
 		spec.n_tx = spec.n_rx = 1;
+	ret = unm_port_check_size(geo, &spec, why);
+	if (ret < 0)
+		return ret;
 	nic = new_nic();
 	if (nic == NULL)
 		return unm_fail(why, -ENOMEM, "netmapd is out of memory");

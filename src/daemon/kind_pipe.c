@@ -5,12 +5,12 @@
  *   BASE{ID   tx ring i ---> rx ring i   BASE}ID        tx and rx ring have the same slots
  *             rx ring i <--- tx ring i
  *
- * All rings are opened when the pair is made, tx rings with buffers, rx rings without, and stay
- * open while one end is in use: that is what keeps the packets of an end that is closed and opened
- * again. The memory is that of the base port; if no port has the base's name one is made, which
- * ends with its last pipe. One that ends before them (an interface that is gone) leaves them without
- * a base. Only an isolated client's port shares its memory with nobody: pipes of its name are in the
- * global region.
+ * All rings are opened before the first of the two is bound (unm_bind(), in steps), tx rings with
+ * buffers, rx rings without, and stay open while one end is in use: that is what keeps the packets of
+ * an end that is closed and opened again. The memory is that of the base port; if no port has the
+ * base's name one is made, which ends with its last pipe. One that ends before them (an interface that
+ * is gone) leaves them without a base. Only an isolated client's port shares its memory with nobody:
+ * pipes of its name are in the global region.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,26 +46,15 @@ open_base(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 }
 
 static int
-make_end(struct unm_domain *dom, struct unm_port_spec *spec, char brace,
+make_end(struct unm_domain *dom, const struct unm_port_spec *spec, char brace,
 	const struct unm_name *name, struct unm_dport **out, struct unm_reason *why)
 {
 	char full[UNM_NAME_SIZE * 2];
+	struct unm_port_spec end = *spec;
 
 	snprintf(full, sizeof(full), "%s%c%s", name->base, brace, name->id);
-	spec->name = full;
-	return unm_dport_new(dom, spec, out, why);
-}
-
-static int
-open_rings(struct unm_dport *port, struct unm_reason *why)
-{
-	uint32_t i;
-	int ret = 0;
-
-	for (i = 0; i < port->n_tx + port->n_rx && ret == 0; i++)
-		ret = i < port->n_tx ? unm_dring_open(port, i, why)
-				     : unm_dring_open_rx_empty(port, i, why);
-	return ret;
+	end.name = full;
+	return unm_dport_new(dom, &end, out, why);
 }
 
 static void
@@ -99,36 +88,31 @@ take_region(struct unm_domain *dom, const struct unm_dport *base, struct unm_dre
 	return 0;
 }
 
-/* Both ends, with their rings, over memory that the caller has. @out: both */
+/* Both ends, over memory that the caller has. @spec: the master's. @out: both */
 static int
-make_ends(struct unm_domain *dom, const struct unm_name *name, const struct unm_geometry *geo,
-	struct unm_port_spec *spec, struct unm_dport **out, struct unm_reason *why)
+make_ends(struct unm_domain *dom, const struct unm_name *name, const struct unm_port_spec *spec,
+	struct unm_dport **out, struct unm_reason *why)
 {
-	const uint32_t n_tx = spec->n_tx = unm_hint(geo->n_tx, 1, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t n_rx = spec->n_rx = unm_hint(geo->n_rx, 1, 1, UNM_PORT_MAX_RINGS);
-	const uint32_t tx_slots = spec->tx_slots, rx_slots = spec->rx_slots;
+	struct unm_port_spec other = *spec;
 	struct unm_dport *master = NULL, *slave = NULL;
 	int ret = make_end(dom, spec, '{', name, &master, why);
 
 	if (ret < 0)
 		return ret;
-	spec->n_tx = n_rx;
-	spec->n_rx = n_tx;
-	spec->tx_slots = rx_slots;
-	spec->rx_slots = tx_slots;
-	ret = make_end(dom, spec, '}', name, &slave, why);
-	if (ret == 0) {
-		master->peer = slave;
-		slave->peer = master;
-		ret = open_rings(master, why);
+	other.n_tx = spec->n_rx;
+	other.n_rx = spec->n_tx;
+	other.tx_slots = spec->rx_slots;
+	other.rx_slots = spec->tx_slots;
+	ret = make_end(dom, &other, '}', name, &slave, why);
+	if (ret < 0) {
+		unm_dport_remove(dom, master);
+		return ret;
 	}
-	if (ret == 0)
-		ret = open_rings(slave, why);
-	if (ret < 0)
-		take_down(dom, master);
+	master->peer = slave;
+	slave->peer = master;
 	out[0] = master;
 	out[1] = slave;
-	return ret;
+	return 0;
 }
 
 static int
@@ -138,13 +122,16 @@ make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	struct unm_port_spec spec = {
 		.kind = UNM_PORT_PIPE,
 		.ops = &unm_kind_pipe,
+		.name = name->full,
 		.seg = unm_domain_segment(dom, why),
+		.n_tx = unm_hint(geo->n_tx, 1, 1, UNM_PORT_MAX_RINGS),
+		.n_rx = unm_hint(geo->n_rx, 1, 1, UNM_PORT_MAX_RINGS),
 		.tx_slots =
 			unm_hint(geo->tx_slots, base->tx_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 		.rx_slots =
 			unm_hint(geo->rx_slots, base->rx_slots, UNM_MIN_SLOTS, UNM_PORT_MAX_SLOTS),
 	};
-	struct unm_dport *ends[2];
+	struct unm_dport *ends[2] = {NULL, NULL};
 	int i, ret;
 
 	if (spec.seg == NULL)
@@ -152,7 +139,9 @@ make_pair(struct unm_domain *dom, const struct unm_name *name, const struct unm_
 	ret = take_region(dom, base, &spec.region, why);
 	if (ret < 0)
 		return ret;
-	ret = make_ends(dom, name, geo, &spec, ends, why);
+	ret = unm_port_check_size(geo, &spec, why);
+	if (ret == 0)
+		ret = make_ends(dom, name, &spec, ends, why);
 	unm_dregion_put(&dom->regions, spec.region);
 	if (ret < 0)
 		return ret;
@@ -193,7 +182,7 @@ pipe_idle(struct unm_domain *dom, struct unm_dport *port)
 {
 	struct unm_dport *base = port->base;
 
-	if (port->peer != NULL && port->peer->n_bindings > 0)
+	if (port->peer != NULL && (port->peer->n_bindings > 0 || port->peer->n_pending > 0))
 		return;
 	/* Now, as an end that has to wait for its peer may outlive the base. */
 	port->base = NULL;

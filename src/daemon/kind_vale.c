@@ -108,7 +108,9 @@ unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
 	if (ret == 0)
 		ret = take_region(dom, geo, &spec.region, why);
 	if (ret == 0) {
-		ret = unm_dport_new(dom, &spec, out, why);
+		ret = unm_port_check_size(geo, &spec, why);
+		if (ret == 0)
+			ret = unm_dport_new(dom, &spec, out, why);
 		unm_dregion_put(&dom->regions, spec.region);
 	}
 	if (ret == 0) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/format.h"
 #include "daemon/nic_names.h"
 #include "daemon/persistent.h"
 
@@ -186,6 +187,37 @@ unm_port_open(struct unm_domain *dom, const struct unm_name *name, const struct 
 			"tap:x",
 			name->full);
 	return 0;
+}
+
+/* Of @n rings, without their buffers. */
+static uint64_t
+ring_bytes(const struct unm_dregion *r, uint32_t n, uint32_t slots)
+{
+	const uint64_t bytes = unm_format_ring_bytes(slots);
+
+	return n * ((bytes + r->info.ring_size - 1) / r->info.ring_size * r->info.ring_size);
+}
+
+int
+unm_port_check_size(
+	const struct unm_geometry *geo, const struct unm_port_spec *spec, struct unm_reason *why)
+{
+	const struct unm_dregion *r = spec->region;
+	/* The ends of a pipe have their rings each, but share the buffers. All far below 2^64. */
+	const uint32_t n_ends = spec->kind == UNM_PORT_PIPE ? 2 : 1;
+	const uint64_t n_bufs = (uint64_t)spec->n_tx * spec->tx_slots +
+				(uint64_t)spec->n_rx * spec->rx_slots + geo->n_extra;
+	const uint64_t n_bytes = n_ends * (ring_bytes(r, spec->n_tx, spec->tx_slots) +
+						  ring_bytes(r, spec->n_rx, spec->rx_slots)) +
+				 n_bufs * r->info.buf_size;
+
+	if (geo->max_bytes == 0 || n_bytes <= geo->max_bytes)
+		return 0;
+	return unm_fail(why, -ENOMEM,
+		"'%s' would take %llu MiB, and this socket's clients may have %llu more (memory= "
+		"of nmctl isolate create)",
+		spec->name, (unsigned long long)((n_bytes >> 20) + 1),
+		(unsigned long long)(geo->max_bytes >> 20));
 }
 
 void

@@ -33,6 +33,7 @@ struct unm_geometry {
 	uint32_t tx_slots, rx_slots;
 	uint32_t n_extra;
 	uint32_t isolate_id;	    /* for a client of this isolate; 0: for anybody */
+	uint64_t max_bytes;	    /* that the port's rings and buffers may take; 0: no limit */
 	struct unm_dregion *region; /* borrowed; asked for by nr_mem_id or EXTMEM, else NULL */
 };
 
@@ -102,6 +103,14 @@ int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
 
 /** unm_max_rx_slots() - the most slots of each receive ring of a VALE port or copy monitor with @n_rings (> 0). */
 uint32_t unm_max_rx_slots(uint32_t n_rings);
+
+/**
+ * unm_port_check_size() - may a port, or both ends of a pipe, be made that @geo asks for? As every kind
+ * asks that isolated clients have. Return: 0, or -ENOMEM with the reason.
+ * @spec: complete, with its region
+ */
+int unm_port_check_size(
+	const struct unm_geometry *geo, const struct unm_port_spec *spec, struct unm_reason *why);
 
 /** unm_vale_geometry() - defaults and silent limits of VALE ports (spec 16.2). */
 void unm_vale_geometry(const struct unm_domain *dom, struct unm_geometry *geo);

@@ -2,8 +2,8 @@
 /*
  * Big requests in small steps, so that netmapd is never away for long.
  *
- * A REGISTER may ask for hundreds of thousands of buffers: rings of up to 65536 slots, and extra buffers
- * on top. To commit their memory and to link them takes seconds where the memory of a virtual
+ * A REGISTER may ask for hundreds of thousands of buffers: rings of up to 65536 slots, all those of
+ * both ends of a pipe, and extra buffers on top. To commit their memory and to link them takes seconds where the memory of a virtual
  * machine comes from its host page by page. So unm_bind() does it in steps of UNM_STEP_NS and
  * returns
  * -EINPROGRESS in between; the request is held and run again when the others have had their turn

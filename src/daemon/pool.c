@@ -74,24 +74,29 @@ unm_pool_fini(struct unm_pool *p)
 }
 
 int
+unm_pool_commit(const struct unm_pool *p, uint32_t first, uint32_t run, struct unm_reason *why)
+{
+	return unm_commit_range(p->commit, p->ofs + (uint64_t)first * p->obj_size,
+		(uint64_t)run * p->obj_size, why);
+}
+
+int
 unm_pool_load(struct unm_pool *p, struct unm_reason *why)
 {
 	const size_t len = UNM_BITMAP_WORDS(p->n) * sizeof(uint64_t);
 	uint32_t i;
+	int ret;
 
 	if (pread(p->map_fd, p->used, len, (off_t)p->map_ofs) != (ssize_t)len)
 		return unm_fail(why, -EINVAL, "the allocation map is shorter than its region");
 	mark_reserved(p);
 	p->n_free = 0;
 	for (i = 0; i < p->n; i++) {
-		int ret;
-
 		if (!unm_bit_test(p->used, i)) {
 			p->n_free++;
 			continue;
 		}
-		ret = unm_commit_range(
-			p->commit, p->ofs + (uint64_t)i * p->obj_size, p->obj_size, why);
+		ret = p->commits_late ? 0 : unm_pool_commit(p, i, 1, why);
 		if (ret < 0)
 			return ret;
 	}
@@ -146,8 +151,7 @@ unm_pool_alloc_run(struct unm_pool *p, uint32_t run, uint32_t *first, struct unm
 
 	if (i == UINT32_MAX)
 		return no_room(p, run, why);
-	ret = unm_commit_range(
-		p->commit, p->ofs + (uint64_t)i * p->obj_size, (uint64_t)run * p->obj_size, why);
+	ret = p->commits_late ? 0 : unm_pool_commit(p, i, run, why);
 	if (ret < 0)
 		return ret;
 	for (k = 0; k < run; k++) {
@@ -198,8 +202,7 @@ unm_pool_alloc_many(struct unm_pool *p, uint32_t n, uint32_t *idx, struct unm_re
 			break;
 		}
 		/* Neighbours together: one call for their memory. */
-		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
-			(uint64_t)(end - i) * p->obj_size, why);
+		ret = unm_pool_commit(p, i, end - i, why);
 		for (; ret == 0 && i < end; i++) {
 			unm_bit_set(p->used, i);
 			span_add(&s, i);
@@ -231,8 +234,7 @@ unm_pool_prepare(struct unm_pool *p, uint32_t n, uint64_t deadline_ns, struct un
 		end = next_run(p, &i, n - got < STEP_OBJECTS ? n - got : STEP_OBJECTS);
 		if (end == 0)
 			return 0; /* whoever takes them is told */
-		ret = unm_commit_range(p->commit, p->ofs + (uint64_t)i * p->obj_size,
-			(uint64_t)(end - i) * p->obj_size, why);
+		ret = unm_pool_commit(p, i, end - i, why);
 		if (ret < 0)
 			return ret;
 		got += end - i;

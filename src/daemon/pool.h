@@ -23,6 +23,7 @@ struct unm_pool {
 	uint32_t n_free;
 	uint32_t hint; /* no object below is free */
 	uint64_t *used;
+	bool commits_late;	   /* memory comes with unm_pool_commit(), not with the object */
 	struct unm_commit *commit; /* borrowed */
 	int map_fd;		   /* borrowed */
 	uint64_t map_ofs;	   /* of this pool's bits in the map */
@@ -36,8 +37,8 @@ int unm_pool_init(struct unm_pool *p);
 void unm_pool_fini(struct unm_pool *p);
 
 /**
- * unm_pool_load() - take the state from the allocation map and commit what is in use. Return: 0 or
- * negative errno.
+ * unm_pool_load() - take the state from the allocation map and commit what is in use, unless that
+ * comes late. Return: 0 or negative errno.
  */
 int unm_pool_load(struct unm_pool *p, struct unm_reason *why);
 
@@ -59,12 +60,15 @@ void unm_pool_store(struct unm_pool *p);
 uint32_t unm_pool_n_objs(const struct unm_pool *p, uint64_t bytes);
 
 /**
- * unm_pool_alloc_run() - neighbouring objects, committed
+ * unm_pool_alloc_run() - neighbouring objects, committed unless that comes late
  * @first: written on success
  *
  * Return: 0, or -ENOMEM with the reason.
  */
 int unm_pool_alloc_run(struct unm_pool *p, uint32_t run, uint32_t *first, struct unm_reason *why);
+
+/** unm_pool_commit() - have memory for objects that were handed out. Return: 0, -ENOMEM with the reason. */
+int unm_pool_commit(const struct unm_pool *p, uint32_t first, uint32_t run, struct unm_reason *why);
 
 /**
  * unm_pool_prepare() - have memory for @n objects that are free, in steps

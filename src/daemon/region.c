@@ -187,6 +187,7 @@ set_up(struct unm_region_set *set, struct unm_dregion *r, struct unm_reason *why
 		.ofs = i->ring_ofs,
 		.n = i->ring_num,
 		.obj_size = i->ring_size,
+		.commits_late = true,
 		.map_ofs = unm_region_map_ofs(i, 1)};
 	const struct unm_pool bufs = {.what = "buffers",
 		.ofs = i->buf_ofs,

@@ -22,6 +22,8 @@ open_for_query(
 		ret = unm_ctrl_parse_name(c, &name);
 	if (ret == 0) {
 		geo->region = region;
+		geo->isolate_id = unm_ctrl_isolate_id(c);
+		geo->max_bytes = c->max_bytes;
 		ret = unm_port_open(&c->srv->dom, &name, geo, out, &c->why);
 	}
 	unm_dregion_put(&c->srv->dom.regions, region);

@@ -5,19 +5,12 @@
 
 #include "daemon/elsewhere.h"
 #include "daemon/host_port.h"
-#include "daemon/isolate.h"
 #include "daemon/monitors.h"
 #include "daemon/persistent.h"
 #include "daemon/request.h"
 #include "shm/pools_info.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
-
-static uint32_t
-isolate_id(const struct unm_ctrl *c)
-{
-	return c->s->isolate != NULL ? c->s->isolate->id : 0;
-}
 
 static bool
 has_other_users(const struct unm_ctrl *c, const struct unm_dport *port)
@@ -40,7 +33,7 @@ has_other_users(const struct unm_ctrl *c, const struct unm_dport *port)
 static int
 check_isolation(struct unm_ctrl *c, const struct nmreq_register *reg, const struct unm_dport *port)
 {
-	if (port->region->isolate_id == isolate_id(c))
+	if (port->region->isolate_id == unm_ctrl_isolate_id(c))
 		return 0;
 	if (port->region->isolate_id == 0 && (reg->nr_flags & NR_EXCLUSIVE) &&
 		!has_other_users(c, port))
@@ -65,7 +58,8 @@ open_port(struct unm_ctrl *c, const struct nmreq_register *reg, struct unm_dregi
 		.tx_slots = reg->nr_tx_slots,
 		.rx_slots = reg->nr_rx_slots,
 		.n_extra = reg->nr_extra_bufs,
-		.isolate_id = isolate_id(c),
+		.isolate_id = unm_ctrl_isolate_id(c),
+		.max_bytes = c->max_bytes,
 		.region = region,
 	};
 	struct unm_dport *pending = c->desc->pending.port;

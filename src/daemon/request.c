@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/isolate.h"
+
 struct req_rule {
 	int (*handle)(struct unm_ctrl *c);
 	size_t body_len;
@@ -153,6 +155,12 @@ run(struct unm_ctrl *c)
 	return 0;
 }
 
+uint32_t
+unm_ctrl_isolate_id(const struct unm_ctrl *c)
+{
+	return c->s->isolate != NULL ? c->s->isolate->id : 0;
+}
+
 int
 unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **out)
 {
@@ -217,6 +225,8 @@ unm_handle_ctrl(struct unm_msg *m)
 	if (req->has_extmem) {
 		c.extmem_fd = m->fds[0];
 		c.extmem_ofs = req->extmem_ofs;
+	} else {
+		c.max_bytes = req->max_bytes;
 	}
 	c.desc = unm_desc_find(m->srv, req->desc_id);
 	if (c.desc == NULL)

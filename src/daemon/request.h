@@ -34,6 +34,7 @@ struct unm_ctrl {
 	bool is_admin; /* from nmctl, which may do a little more (unm_persistent_attach()) */
 	int extmem_fd; /* -1: none */
 	uint64_t extmem_ofs;
+	uint64_t max_bytes;  /* of a port that it makes; 0: no limit */
 	bool has_registered; /* the answer needs a bind info */
 	struct unm_reason why;
 };
@@ -48,6 +49,9 @@ struct nmreq_option *unm_ctrl_option(const struct unm_ctrl *c, uint32_t type);
  * Return: 0, -EINVAL (unknown id), or the failure of the option, also in its status.
  */
 int unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **out);
+
+/** unm_ctrl_isolate_id() - of the isolate whose broker asks; 0: none */
+uint32_t unm_ctrl_isolate_id(const struct unm_ctrl *c);
 
 /** unm_ctrl_parse_name() - of the header. Return: as unm_name_parse(). */
 int unm_ctrl_parse_name(struct unm_ctrl *c, struct unm_name *name);

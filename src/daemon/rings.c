@@ -115,13 +115,22 @@ format(struct unm_dport *port, uint32_t i, const uint32_t *bufs)
 	return unm_format_ring(port->region, &f);
 }
 
+int
+unm_dring_commit(const struct unm_dport *port, uint32_t i, struct unm_reason *why)
+{
+	return unm_pool_commit(
+		&port->region->rings, port->rings[i].obj, unm_dport_ring_objs(port, i), why);
+}
+
 static int
 open_with(struct unm_dport *port, uint32_t i, const uint32_t *bufs, struct unm_reason *why)
 {
 	struct unm_dring *ring = &port->rings[i];
-	int ret = format(port, i, bufs);
+	int ret = unm_dring_commit(port, i, why);
 
 	if (ret < 0)
+		return ret;
+	if (format(port, i, bufs) < 0)
 		return unm_fail(why, -ENOMEM, "can't write a ring into the memory region");
 	if (unm_dring_guard(port, i) < 0)
 		return unm_fail(why, -EBUSY,
@@ -249,7 +258,9 @@ reclaim_bufs(struct unm_dport *port, uint32_t i)
 	if (bufs == NULL)
 		return; /* lost until the region is empty */
 	if (unm_format_slot_bufs(port->region, unm_dport_ring_ofs(port, i), n, bufs) == 0) {
-		if (is_pipe && port->peer != NULL)
+		/* else nothing has been sent: the pipe was not opened to the end */
+		if (is_pipe && port->peer != NULL &&
+			port->peer->rings[port->peer->n_tx + i].is_open)
 			pipe_merge(port, i, bufs);
 		unm_pool_free_many(&port->region->bufs, bufs, n);
 	}

@@ -256,7 +256,8 @@ open_own(struct unm_ibinding *b, struct unm_reason *why)
 }
 
 static int
-open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *why)
+open_port(const struct unm_broker *br, struct unm_ibinding *b, struct nmreq_header *hdr,
+	struct unm_reason *why)
 {
 	struct nmreq_register *reg = (struct nmreq_register *)(uintptr_t)hdr->nr_body;
 	const struct nmreq_register wanted = *reg;
@@ -267,7 +268,7 @@ open_port(struct unm_ibinding *b, struct nmreq_header *hdr, struct unm_reason *w
 	reg->nr_flags |= NR_EXCLUSIVE; /* we alone move its positions */
 	reg->nr_extra_bufs = 0;
 	b->copy.n_extra = wanted.nr_extra_bufs;
-	err = unm_ctrl(b->own, (uintptr_t)hdr);
+	err = unm_ctrl_within(b->own, (uintptr_t)hdr, unm_broker_room(br));
 	if (err == 0)
 		reg->nr_flags = wanted.nr_flags;
 	else
@@ -325,7 +326,7 @@ unm_ibinding_new(struct unm_broker *br, struct unm_idesc *d, struct nmreq_header
 	if (b == NULL)
 		return -ENOMEM;
 	b->fd = b->mem.memfd = b->call_fd = b->kick_fd = b->copy.fd = -1;
-	err = open_port(b, hdr, why);
+	err = open_port(br, b, hdr, why);
 	if (err == 0)
 		err = check_memory(br, b, why);
 	if (err == 0) {

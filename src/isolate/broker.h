@@ -93,6 +93,13 @@ struct unm_broker {
 	char name[32];
 };
 
+/** unm_broker_room() - what is left of the clients' share, for unm_ctrl_within(): never 0 */
+static inline uint64_t
+unm_broker_room(const struct unm_broker *br)
+{
+	return br->memory < br->policy.max_memory ? br->policy.max_memory - br->memory : 1;
+}
+
 /* --- control.c --- */
 
 /**

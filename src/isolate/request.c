@@ -128,7 +128,8 @@ ask(struct unm_irequest *r, struct copy *c, struct unm_desc *own)
 	unm_bucket_take(&r->s->requests, 1);
 
 	if (own != NULL || scratch != NULL)
-		err = unm_ctrl(own != NULL ? own : scratch, (uintptr_t)&c->hdr);
+		err = unm_ctrl_within(
+			own != NULL ? own : scratch, (uintptr_t)&c->hdr, unm_broker_room(r->br));
 	if (scratch != NULL)
 		unm_file_put(&scratch->file);
 	return err < 0 ? unm_fail(&r->why, err, "%s", unm_last_error()) : 0;
@@ -154,7 +155,10 @@ check_other_users(struct unm_irequest *r, const struct copy *c)
 	return 0;
 }
 
-/* Buffers alone: what netmapd would have to commit before we could count it. */
+/*
+ * Buffers that are asked for by number: netmapd counts, with its defaults, what it would make
+ * (unm_ctrl_within()), but not what we make.
+ */
 static int
 check_size(struct unm_irequest *r, const struct nmreq_register *reg)
 {

@@ -118,11 +118,15 @@ struct unm_msg_open {
  * The client has checked: version, reserved, type, presence of the body, total size, readability, duplicates, types of 0, CSB
  * addresses. netmapd checks all that does not need the caller's memory again. CSB, EVENTFDS and MODE options stay in the client (it takes them
  * out of the blob and puts their statuses in), as do SYNC_KLOOP_* and CSB_ENABLE. EXTMEM: the client attaches a
- * descriptor of the memory, @extmem_ofs says where in that file it begins.
+ * descriptor of the memory, @extmem_ofs says where in that file it begins. Without: a broker says what is left of
+ * its clients' share, and a port that would take more is not made (ENOMEM).
  */
 struct unm_msg_ctrl {
 	uint8_t desc_id[16];
-	uint64_t extmem_ofs;
+	union {
+		uint64_t extmem_ofs;
+		uint64_t max_bytes; /* without EXTMEM; 0: no limit */
+	};
 	uint32_t has_extmem; /* 1: descriptor 0 of the request is the memory */
 	uint32_t has_csb;    /* REGISTER also carries a CSB option: NR_EXCLUSIVE is needed */
 	uint32_t blob_len;

@@ -66,7 +66,8 @@ def others_are_served_meanwhile(daemon):
     s, other = daemon.session(), daemon.session()
     for name, kw, n_bufs, least in (("vale0:extra", {"extra": N_EXTRA}, N_EXTRA + 2048 + 2, LEAST),
                              ("vale0:rings", {"rings": 32, "slots": 4096}, 32 * (4096 + 2048) + 2, LEAST),
-                             ("vale0:deep", {"rings": 1, "slots": 65536}, 4096 + 65536 + 2, 2)):
+                             ("vale0:deep", {"rings": 1, "slots": 65536}, 4096 + 65536 + 2, 2),
+                             ("pipe{1", {"rings": 128, "slots": 2048}, 2 * 128 * 2048 + 2, LEAST)):
         for _ in range(TRIES):
             d, ans, n = open_meanwhile(daemon, s, other, name, kw)
             u.expect(ans.error, 0, name)
@@ -114,10 +115,11 @@ def who_asked_may_die(daemon):
     keep = other.open()
     u.expect(other.register(keep, "keep{1").error, 0, "port in the shared region")
     before = pools(other, region_of(other, "keep{1"))
-    for name, extra in (("vale0:dies", N_EXTRA), ("keep{2", N_EXTRA)):
+    for name, kw in (("vale0:dies", {"extra": N_EXTRA}), ("keep{2", {"extra": N_EXTRA}),
+                     ("keep{3", {"rings": 128, "slots": 2048})):
         s = daemon.session()
         d = s.open()
-        send_register(s, d, name, extra=extra)
+        send_register(s, d, name, **kw)
         for _ in range(3):
             other.admin("show", "daemon")
         d.close()
@@ -180,6 +182,39 @@ def two_want_the_same_port(daemon):
     t.close()
 
 
+def two_want_a_pipe(daemon):
+    """Each opens an end, and both at once all rings of both. One may die at it."""
+    other = daemon.session()
+    keep = other.open()
+    u.expect(other.register(keep, "keep{1").error, 0, "port in the shared region")
+    before = pools(other, region_of(other, "keep{1"))
+    for one_dies in (False, True):
+        s, t = daemon.session(), daemon.session()
+        d, e = s.open(), t.open()
+        send_register(s, d, "both{1", rings=128, slots=2048)
+        send_register(t, e, "both}1", rings=128, slots=2048)
+        other.admin("show", "daemon")
+        if one_dies:
+            d.close()
+            s.close()
+        a = [t.recv()[1]] if one_dies else [s.recv()[1], t.recv()[1]]
+        for x in a:
+            u.expect(x.error, 0, "an end")
+            x.close()
+        ring, = [p for p in json.loads(other.admin("show", "ports", "both}1")[1])["ports"]]
+        u.expect((ring["tx_rings"], ring["rx_rings"]), (128, 128), "rings")
+        used = pools(other, region_of(other, "keep{1"))["buffers"] - before["buffers"]
+        u.expect(used, 2 * 128 * 2048, "buffers in use")
+        for x in (e, t) if one_dies else (d, e, s, t):
+            x.close()
+        deadline = time.monotonic() + 30
+        while pools(other, region_of(other, "keep{1")) != before:
+            assert time.monotonic() < deadline, (before, pools(other, region_of(other, "keep{1")))
+            time.sleep(0.01)
+    keep.close()
+    other.close()
+
+
 def no_memory_midway(_):
     """Fewer extra buffers than wanted are no error; rings that do not fit are, and nothing of them stays."""
     daemon = u.Daemon(config="[limits]\nmemory_mib = 64\n")
@@ -191,9 +226,10 @@ def no_memory_midway(_):
     r.close()
     d.close()
     d = s.open()
-    r = s.register(d, "vale0:y", tx_rings=32, rx_rings=32, tx_slots=4096, rx_slots=4096)
-    u.expect(r.error, errno.ENOMEM, "rings")
-    assert "memory_mib" in r.text, r.text
+    for name in ("vale0:y", "y{1", "vale0:y}1"):
+        r = s.register(d, name, tx_rings=32, rx_rings=32, tx_slots=4096, rx_slots=4096)
+        u.expect(r.error, errno.ENOMEM, "rings of " + name)
+        assert "memory_mib" in r.text, r.text
     u.expect(s.admin("show", "ports")[1], '{"ports":[]}', "ports left behind")
     r = s.register(d, "vale0:y")
     u.expect(r.error, 0, "the descriptor can still be used: " + r.text)
@@ -203,4 +239,5 @@ def no_memory_midway(_):
     daemon.stop()
 
 
-u.run([others_are_served_meanwhile, who_asked_may_die, a_list_comes_back_in_steps, two_want_the_same_port, no_memory_midway])
+u.run([others_are_served_meanwhile, who_asked_may_die, a_list_comes_back_in_steps, two_want_the_same_port, two_want_a_pipe,
+       no_memory_midway])

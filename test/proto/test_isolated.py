@@ -393,6 +393,42 @@ def limits(daemon):
             x.close()
 
 
+def refused_before_it_is_made(daemon):
+    """What netmapd fills in itself counts: it is asked for no port that would go past memory=, not even for an instant."""
+    with Isolate(daemon, "allow=vale0:*", "allow=netmap:p*", "allow=vale0:*/rt", "memory=16M") as i:
+        s, trusted = i.session(), daemon.session()
+        d, f, g, m = s.open(), trusted.open(), trusted.open(), trusted.open()
+        u.expect(trusted.register(f, "vale0:deep", tx_slots=4096, rx_slots=4096).error, 0, "trusted")
+        u.expect(trusted.register(g, "vale0:wide", tx_rings=64, rx_rings=64).error, 0, "trusted")
+        u.expect(trusted.register(m, "p{0").error, 0, "trusted")
+
+        def shared():
+            rows = json.loads(trusted.admin("show", "memory")[1])["memory"]
+            return [row["committed"] for row in rows if row["id"] == 1]
+
+        before = shared()
+        many = {"tx_rings": 64, "rx_rings": 64}
+        for name, kw in (("vale0:x", many), ("p{1", many), ("vale0:x}1", many), ("vale0:deep{1", {}),
+                         ("vale0:wide", {"flags": u.MONITOR_RX})):
+            r = s.register(d, name, **kw)
+            u.expect(r.error, errno.ENOMEM, name)
+            assert "would take" in r.text and "memory=" in r.text, (name, r.text)
+            time.sleep(0.05)
+        r = s.ctrl(d, u.PORT_INFO_GET, "p{1", struct.pack("<QII4H4H", 0, 4096, 4096, 256, 256, 0, 0, 0, 0, 0, 0))
+        u.expect(r.error, errno.ENOMEM, "port info")
+        r = s.ctrl(d, u.PORT_INFO_GET, "p{1", bytes(32))
+        u.expect(r.error, 0, "port info: " + r.text)
+        u.expect(shared(), before, "of the global region")
+        r = s.register(d, "p{1")
+        u.expect(r.error, 0, "a small one: " + r.text)
+        time.sleep(0.2)
+        e = s.open()
+        r = s.register(e, "vale0:x", tx_rings=3, rx_rings=3)
+        assert r.error == errno.ENOMEM and "would take" in r.text, ("what is left", r.error, r.text)
+        for x in (d, e, f, g, m, s, trusted):
+            x.close()
+
+
 def memory_is_counted_once(daemon):
     """Opening and closing for ever takes no more than the port has; the pages go with the port."""
     with Isolate(daemon, "allow=vale0:*", "memory=12M", "clients=8") as i:
@@ -690,6 +726,7 @@ def a_broker_with_clients_outlives_netmapd(_daemon):
 
 
 if __name__ == "__main__":
-    u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, memory_is_counted_once, binding_by_others,
+    u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, refused_before_it_is_made,
+           memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])
