@@ -166,6 +166,18 @@ begins_with(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool
+unm_policy_is_interface(const char *name)
+{
+	return !begins_with(name, VALE_PREFIX) && strpbrk(name, "{}") == NULL;
+}
+
+bool
+unm_policy_has_path(const char *name)
+{
+	return !unm_policy_is_interface(name) && strpbrk(name, "%/") != NULL;
+}
+
 /*
  * Is @name, which has no prefix, one of @pattern's? With "netmap:" that one speaks of pipes, and of
  * switches only if it spells "vale": netmap:* is for all pipes.
@@ -173,6 +185,8 @@ begins_with(const char *text, const char *prefix)
 static bool
 matches(const char *pattern, const char *name)
 {
+	if (unm_policy_has_path(name))
+		return false;
 	if (begins_with(pattern, NETMAP_PREFIX)) {
 		pattern += strlen(NETMAP_PREFIX);
 		if (begins_with(name, VALE_PREFIX) && strpbrk(name, "{}") == NULL &&

@@ -3,8 +3,9 @@
  * What the clients of one isolate (a socket for isolated clients) may do, as words of the form
  * key=value. nmctl, netmapd.conf, netmapd's state file and the message to the broker all use them.
  *
- *   allow=PATTERN  names of ports that may be opened: * stands for any characters, ? for one.
- *                  Several times:
+ *   allow=PATTERN  names of ports that may be opened: * stands for any characters, ? for one, but
+ *                  no name of a switch's port or a pipe with % or / is allowed: to netmapd those
+ *                  lead to namespaces, by any path. Several times:
  *                    vale0:web*       ports of switches, and pipes over them
  *                    netmap:web{*     pipes; "netmap:" may be left out. netmap:* is all pipes,
  *                                     * everything
@@ -59,6 +60,12 @@ int unm_policy_words(struct unm_policy *p, const char *text, size_t len, char *w
  * Return: bytes written.
  */
 size_t unm_policy_format(const struct unm_policy *p, char end, char *out, size_t size);
+
+/** unm_policy_is_interface() - is it an interface's name, as there is no other kind for it? */
+bool unm_policy_is_interface(const char *name);
+
+/** unm_policy_has_path() - is it a name of another kind, with a namespace or a path? */
+bool unm_policy_has_path(const char *name);
 
 /** unm_policy_allows() - may a VALE port or pipe of this name be opened? @name: NUL-terminated. */
 bool unm_policy_allows(const struct unm_policy *p, const char *name);

@@ -42,13 +42,6 @@ refuse(struct unm_irequest *r, struct copy *c)
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
 
-/* Is it the name of a network interface, as there is no other kind for it? */
-static bool
-is_interface(const char *name)
-{
-	return strncmp(name, "vale", 4) != 0 && strpbrk(name, "{}") == NULL;
-}
-
 static bool
 has_host_rings(uint32_t mode)
 {
@@ -65,7 +58,7 @@ has_nic_rings(uint32_t mode)
 static bool
 is_allowed(const struct unm_policy *p, const char *name, uint32_t mode)
 {
-	if (!is_interface(name))
+	if (!unm_policy_is_interface(name))
 		return unm_policy_allows(p, name);
 	return (!has_nic_rings(mode) || unm_policy_names(p, name, "")) &&
 	       (!has_host_rings(mode) || unm_policy_names(p, name, "^"));
@@ -81,9 +74,14 @@ check_name(struct unm_irequest *r, const struct copy *c, uint32_t mode)
 			"'%s': isolated clients have no TAPs: attach it to a switch outside "
 			"(nmctl attach) and open a port of that switch",
 			name);
+	if (unm_policy_has_path(name))
+		return unm_fail(&r->why, -EACCES,
+			"'%s': only interfaces have %% or / in their names, which allow= names in "
+			"full",
+			name);
 	if (is_allowed(&r->br->policy, name, mode))
 		return 0;
-	if (is_interface(name))
+	if (unm_policy_is_interface(name))
 		return unm_fail(&r->why, -EACCES,
 			"the interface '%s' is not allowed by name: that takes allow=netmap:%s%s "
 			"with "
@@ -114,24 +112,22 @@ check_monitor(struct unm_irequest *r, const struct copy *c, uint64_t flags)
 	return unm_fail(&r->why, -EACCES,
 		"'%s/%s': monitors are not allowed by name: that takes allow=%s%s/%s with nmctl "
 		"isolate create",
-		c->hdr.nr_name, letters, is_interface(c->hdr.nr_name) ? "netmap:" : "",
+		c->hdr.nr_name, letters, unm_policy_is_interface(c->hdr.nr_name) ? "netmap:" : "",
 		c->hdr.nr_name, letters);
 }
 
-/* Ask netmapd on @own, or on a descriptor that stands for no port. */
+/* Ask netmapd, on a descriptor that stands for no port. */
 static int
-ask(struct unm_irequest *r, struct copy *c, struct unm_desc *own)
+ask(struct unm_irequest *r, struct copy *c)
 {
-	struct unm_desc *scratch = own == NULL ? unm_device_hold(r->br->scratch_fd) : NULL;
+	struct unm_desc *scratch = unm_device_hold(r->br->scratch_fd);
 	int err = -EIO;
 
 	unm_bucket_take(&r->s->requests, 1);
-
-	if (own != NULL || scratch != NULL)
-		err = unm_ctrl_within(
-			own != NULL ? own : scratch, (uintptr_t)&c->hdr, unm_broker_room(r->br));
-	if (scratch != NULL)
+	if (scratch != NULL) {
+		err = unm_ctrl_within(scratch, (uintptr_t)&c->hdr, unm_broker_room(r->br));
 		unm_file_put(&scratch->file);
+	}
 	return err < 0 ? unm_fail(&r->why, err, "%s", unm_last_error()) : 0;
 }
 
@@ -234,26 +230,39 @@ do_register(struct unm_irequest *r, struct copy *c)
 /* --- questions --- */
 
 static int
+fail_foreign(struct unm_irequest *r)
+{
+	return unm_fail(&r->why, -EACCES, "isolated clients have memory of their own");
+}
+
+/* Without a name. */
+static int
+own_memory(struct unm_irequest *r, struct nmreq_port_info_get *info)
+{
+	const struct unm_region_info *region = &r->desc->binding->info.region;
+
+	if (info->nr_mem_id != 0 && info->nr_mem_id != region->id)
+		return fail_foreign(r);
+	info->nr_memsize = region->size;
+	info->nr_mem_id = (uint16_t)region->id;
+	return 0;
+}
+
+static int
 port_info(struct unm_irequest *r, struct copy *c)
 {
 	struct nmreq_port_info_get *info = (struct nmreq_port_info_get *)(void *)c->body;
-	const struct unm_ibinding *b = r->desc->binding;
 	int err;
 
-	if (c->hdr.nr_name[0] == '\0' && b != NULL) {
-		err = ask(r, c, b->own);
-		if (err == 0) {
-			info->nr_memsize = b->info.region.size;
-			info->nr_mem_id = (uint16_t)b->info.region.id;
-		}
-		return err;
-	}
+	if (c->hdr.nr_name[0] == '\0' && r->desc->binding != NULL)
+		return own_memory(r, info);
 	err = check_name(r, c, NR_REG_ALL_NIC);
 	if (err == 0 && info->nr_mem_id != 0)
-		err = unm_fail(&r->why, -EACCES, "isolated clients have memory of their own");
-	return err == 0 ? ask(r, c, NULL) : err;
+		err = fail_foreign(r);
+	return err == 0 ? ask(r, c) : err;
 }
 
+/* Whatever port is named. */
 static int
 pools_info(struct unm_irequest *r, struct copy *c)
 {
@@ -275,7 +284,7 @@ port_hdr(struct unm_irequest *r, struct copy *c)
 
 	if (err == 0 && c->hdr.nr_reqtype == NETMAP_REQ_PORT_HDR_SET)
 		err = check_other_users(r, c);
-	return err == 0 ? ask(r, c, NULL) : err;
+	return err == 0 ? ask(r, c) : err;
 }
 
 /* By name: an answer about that port. By number: the next one that may be seen. */
@@ -288,10 +297,10 @@ vale_list(struct unm_irequest *r, struct copy *c)
 
 	if (c->hdr.nr_name[0] != '\0') {
 		err = check_name(r, c, NR_REG_ALL_NIC);
-		return err == 0 ? ask(r, c, NULL) : err;
+		return err == 0 ? ask(r, c) : err;
 	}
 	for (i = 0; i < MAX_LISTED; i++) {
-		err = ask(r, c, NULL);
+		err = ask(r, c);
 		if (err < 0 || unm_policy_allows(&r->br->policy, c->hdr.nr_name))
 			return err;
 		list->nr_port_idx++; /* past the one that was found */

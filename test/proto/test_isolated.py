@@ -263,6 +263,13 @@ def policy(daemon):
             u.expect(r.error, errno.EACCES, "name '%s'" % name)
             if name == "lo":
                 assert "allow=netmap:lo" in r.text, r.text
+        for name in ("vale0:a%ns", "vale0:tap:a%/etc/passwd", "vale0:a/b", "xo%/a{o", "p%/etc/passwd{o"):
+            r = s.register(d, name)
+            u.expect(r.error, errno.EACCES, "name '%s'" % name)
+            assert "only interfaces" in r.text, r.text
+            time.sleep(0.05)
+            u.expect(s.ctrl(d, u.PORT_INFO_GET, name, bytes(32)).error, errno.EACCES, "port info of " + name)
+            time.sleep(0.05)
         for name in ("tap:x", "tap:y"):
             r = s.register(d, name)
             u.expect(r.error, errno.EOPNOTSUPP, "kind of '%s'" % name)
@@ -497,7 +504,9 @@ def list_shows_what_is_allowed(daemon):
             others.append(f)
         s = i.session()
         d, probe = s.open(), s.open()
-        u.expect(s.register(d, "vale0:mine1").error, 0, "mine")
+        r = s.register(d, "vale0:mine1")
+        u.expect(r.error, 0, "mine: " + r.text)
+        mine = (r.info.region_size, r.info.region_id)
         seen, bridge, port = [], 0, 0
         for _ in range(4):
             time.sleep(0.1)
@@ -514,6 +523,16 @@ def list_shows_what_is_allowed(daemon):
         u.expect(s.ctrl(probe, u.PORT_HDR_SET, "vale0:other1", struct.pack("<II", 12, 0)).error, errno.EACCES, "hdr")
         u.expect(s.ctrl(probe, u.PORT_HDR_SET, "vale0:mine1", struct.pack("<II", 12, 0)).error, 0, "header")
         u.expect(s.ctrl(probe, u.POOLS_INFO_GET, "", bytes(64)).error, errno.EINVAL, "memory of whom?")
+        time.sleep(0.2)
+        for name in ("", "vale0:mine1", "vale0:other1", "new{1", "tap:x%/etc/passwd"):
+            r = s.ctrl(d, u.POOLS_INFO_GET, name, bytes(64))
+            u.expect(r.error, 0, "its own memory: " + r.text)
+            u.expect(struct.unpack_from("<QH", r.body), mine, "pools, by the name of " + name)
+        r = s.ctrl(d, u.PORT_INFO_GET, "", bytes(32))
+        u.expect(r.error, 0, "its own: " + r.text)
+        u.expect((struct.unpack_from("<Q", r.body)[0], struct.unpack_from("<H", r.body, 24)[0]), mine, "memory")
+        r = s.ctrl(d, u.PORT_INFO_GET, "", struct.pack("<QII4H4H", 0, 0, 0, 0, 0, 0, 0, mine[1] % 2 + 1, 0, 0, 0))
+        u.expect(r.error, errno.EACCES, "memory of others")
         for x in others + [d, probe, s, trusted]:
             x.close()
 

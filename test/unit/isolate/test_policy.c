@@ -130,6 +130,14 @@ test_allowed(void **state)
 		{"netmap:*", "vale0:a}1", true},
 		{"vale0:*/rt", "vale0:a", false}, /* for monitors only */
 		{"vale0:*/rt", "vale0:a/rt", false},
+		/* paths to namespaces */
+		{"vale0:*", "vale0:a%/etc/x", false},
+		{"vale0:*", "vale0:tap:a%ns", false},
+		{"vale0:*", "vale0:a/b", false},
+		{"vale0:a%ns", "vale0:a%ns", false},
+		{"p*", "p%/etc/x{1", false},
+		{"netmap:p{*", "p{1%", false},
+		{"*", "p{/", false},
 	};
 	size_t i;
 
@@ -194,6 +202,8 @@ test_monitors(void **state)
 		{"vale0:*/z", "vale0:a", "r", false},
 		{"vale0:*/rx", "vale0:a", "r", false},
 		{"/r", "vale0:a", "r", false},
+		{"vale0:*/r", "vale0:a%ns", "r", false},
+		{"netmap:eth0%web/r", "eth0%web", "r", true},
 	};
 	size_t i;
 
