@@ -49,6 +49,19 @@ set_tap_header(struct unm_ctrl *c, struct unm_dport *port, const struct nmreq_po
 	return 0;
 }
 
+/* Of a broker's ports nobody else may have one whose frames its client changes. */
+static int
+check_isolation(struct unm_ctrl *c, const struct unm_dport *port)
+{
+	if (unm_ctrl_isolate_id(c) == 0)
+		return 0;
+	if (!unm_ctrl_has_open(c, port))
+		return unm_fail(&c->why, -EPERM, "'%s' is not open here", port->name);
+	if (unm_ctrl_others_have_open(c, port))
+		return unm_fail(&c->why, -EBUSY, "'%s' has another user out there", port->name);
+	return 0;
+}
+
 int
 unm_req_hdr_set(struct unm_ctrl *c)
 {
@@ -65,6 +78,9 @@ unm_req_hdr_set(struct unm_ctrl *c)
 			"'%s' is no VALE or TAP port that exists: only these have virtio-net "
 			"headers",
 			name.full);
+	ret = check_isolation(c, port);
+	if (ret < 0)
+		return ret;
 	if (req->nr_hdr_len != 0 && req->nr_hdr_len != 10 && req->nr_hdr_len != 12)
 		return unm_fail(&c->why, -EINVAL,
 			"a virtio-net header has 0, 10 or 12 bytes, not %u", req->nr_hdr_len);

@@ -12,19 +12,6 @@
 
 #define MONITOR_FLAGS (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON)
 
-static bool
-has_other_users(const struct unm_ctrl *c, const struct unm_dport *port)
-{
-	const struct unm_desc *d;
-	uint32_t i;
-
-	for (i = 0; i < UNM_DESC_HASH; i++)
-		for (d = c->srv->descs[i]; d != NULL; d = d->next)
-			if (d->binding.port == port && d->pid != c->s->pid)
-				return true;
-	return false;
-}
-
 /*
  * Memory that an isolated client writes to is nobody else's, and what is somebody else's never
  * becomes an isolated client's. A broker may also have a port in everybody's memory, by itself, to
@@ -36,7 +23,7 @@ check_isolation(struct unm_ctrl *c, const struct nmreq_register *reg, const stru
 	if (port->region->isolate_id == unm_ctrl_isolate_id(c))
 		return 0;
 	if (port->region->isolate_id == 0 && (reg->nr_flags & NR_EXCLUSIVE) &&
-		!has_other_users(c, port))
+		!unm_ctrl_others_have_open(c, port))
 		return 0;
 	if (c->s->isolate != NULL)
 		return unm_fail(&c->why, -EBUSY, "'%s' has a user out there already", port->name);

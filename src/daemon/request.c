@@ -161,6 +161,31 @@ unm_ctrl_isolate_id(const struct unm_ctrl *c)
 	return c->s->isolate != NULL ? c->s->isolate->id : 0;
 }
 
+static bool
+has_user(const struct unm_ctrl *c, const struct unm_dport *port, bool is_asker)
+{
+	const struct unm_desc *d;
+	uint32_t i;
+
+	for (i = 0; i < UNM_DESC_HASH; i++)
+		for (d = c->srv->descs[i]; d != NULL; d = d->next)
+			if (d->binding.port == port && (d->pid == c->s->pid) == is_asker)
+				return true;
+	return false;
+}
+
+bool
+unm_ctrl_has_open(const struct unm_ctrl *c, const struct unm_dport *port)
+{
+	return has_user(c, port, true);
+}
+
+bool
+unm_ctrl_others_have_open(const struct unm_ctrl *c, const struct unm_dport *port)
+{
+	return has_user(c, port, false);
+}
+
 int
 unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **out)
 {

@@ -53,6 +53,10 @@ int unm_ctrl_region(struct unm_ctrl *c, uint32_t mem_id, struct unm_dregion **ou
 /** unm_ctrl_isolate_id() - of the isolate whose broker asks; 0: none */
 uint32_t unm_ctrl_isolate_id(const struct unm_ctrl *c);
 
+/** unm_ctrl_has_open() - does the process that asks have @port open? Or does another one? */
+bool unm_ctrl_has_open(const struct unm_ctrl *c, const struct unm_dport *port);
+bool unm_ctrl_others_have_open(const struct unm_ctrl *c, const struct unm_dport *port);
+
 /** unm_ctrl_parse_name() - of the header. Return: as unm_name_parse(). */
 int unm_ctrl_parse_name(struct unm_ctrl *c, struct unm_name *name);
 

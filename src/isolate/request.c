@@ -133,6 +133,15 @@ ask(struct unm_irequest *r, struct copy *c)
 
 /* --- REGISTER --- */
 
+static bool
+is_bound_to(const struct unm_idesc *d, const char *name)
+{
+	const struct unm_ibinding *b = d->binding;
+
+	return b != NULL && strncmp(b->pump.bport->seg->ports[b->pump.bport->info.port].name, name,
+				    NETMAP_REQ_IFNAMSIZ) == 0;
+}
+
 /* A port has its memory for one client: another process would share it. */
 static int
 check_other_users(struct unm_irequest *r, const struct copy *c)
@@ -140,11 +149,7 @@ check_other_users(struct unm_irequest *r, const struct copy *c)
 	const struct unm_idesc *d;
 
 	for (d = r->br->descs; d != NULL; d = d->next) {
-		const struct unm_ibinding *b = d->binding;
-
-		if (b != NULL && d->session_id != r->s->id &&
-			strncmp(b->pump.bport->seg->ports[b->pump.bport->info.port].name,
-				c->hdr.nr_name, sizeof(c->hdr.nr_name)) == 0)
+		if (d->session_id != r->s->id && is_bound_to(d, c->hdr.nr_name))
 			return unm_fail(&r->why, -EBUSY,
 				"'%s': another client of this socket has it", c->hdr.nr_name);
 	}
@@ -276,14 +281,27 @@ pools_info(struct unm_irequest *r, struct copy *c)
 	return 0;
 }
 
-/* Headers change what frames look like: only of a port that this client has. */
+/* Headers change what frames look like to all who have the port: it has to be the client's. */
+static int
+check_is_open(struct unm_irequest *r, const struct copy *c)
+{
+	const struct unm_idesc *d;
+
+	for (d = r->br->descs; d != NULL; d = d->next)
+		if ((d == r->desc || d->session_id == r->s->id) && is_bound_to(d, c->hdr.nr_name))
+			return 0;
+	return unm_fail(&r->why, -EPERM,
+		"'%s': isolated clients may set headers only of a port that they have open",
+		c->hdr.nr_name);
+}
+
 static int
 port_hdr(struct unm_irequest *r, struct copy *c)
 {
 	int err = check_name(r, c, NR_REG_ALL_NIC);
 
 	if (err == 0 && c->hdr.nr_reqtype == NETMAP_REQ_PORT_HDR_SET)
-		err = check_other_users(r, c);
+		err = check_is_open(r, c);
 	return err == 0 ? ask(r, c) : err;
 }
 

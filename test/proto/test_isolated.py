@@ -537,6 +537,49 @@ def list_shows_what_is_allowed(daemon):
             x.close()
 
 
+def headers_of_its_own_ports(daemon):
+    """PORT_HDR_SET takes a port that the client has open, and nobody else."""
+    admin = daemon.session()
+    u.expect(admin.admin("create", "pers", "rings=2")[0], 0, "create")
+    u.expect(admin.admin("attach", "vale0", "pers")[0], 0, "attach")
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s, t, trusted = i.session(), i.session(), daemon.session()
+        d, e, f, probe = s.open(), t.open(), trusted.open(), s.open()
+
+        def hdr_set(session, desc, name, length=12):
+            time.sleep(0.05)
+            return session.ctrl(desc, u.PORT_HDR_SET, name, struct.pack("<II", length, 0)).error
+
+        def hdr_len(name):
+            r = trusted.ctrl(f, u.PORT_HDR_GET, name, bytes(8))
+            u.expect(r.error, 0, r.text)
+            return struct.unpack_from("<I", r.body)[0]
+
+        u.expect(trusted.register(f, "vale0:t", flags=u.ACCEPT_VNET).error, 0, "trusted")
+        u.expect(t.register(e, "vale0:other").error, 0, "another client of the socket")
+        u.expect(s.register(d, "vale0:mine").error, 0, "mine")
+        for name in ("vale0:t", "vale0:other", "vale0:pers"):
+            u.expect(hdr_set(s, d, name), errno.EPERM, name)
+            u.expect(hdr_len(name), 0, name)
+        u.expect(hdr_set(s, probe, "vale0:mine"), 0, "its own, on another descriptor")
+        u.expect(hdr_len("vale0:mine"), 12, "header")
+        u.expect(hdr_set(t, d, "vale0:mine", 10), 0, "its own, by another process that has the descriptor")
+        u.expect(hdr_len("vale0:mine"), 10, "header")
+        u.expect(s.register(probe, "vale0:pers", mode=u.ONE_NIC, ringid=0, flags=u.EXCLUSIVE).error, 0, "a ring")
+        g = trusted.open()
+        u.expect(trusted.register(g, "vale0:pers", mode=u.ONE_NIC, ringid=1, flags=u.ACCEPT_VNET).error, 0, "other ring")
+        u.expect(hdr_set(s, probe, "vale0:pers"), errno.EBUSY, "a port that a trusted client has too")
+        u.expect(hdr_len("vale0:pers"), 0, "header")
+        g.close()
+        u.expect(hdr_set(s, probe, "vale0:pers"), 0, "now alone")
+        u.expect(hdr_set(s, probe, "vale0:pers", 0), 0, "as before")
+        for x in (d, e, f, probe, s, t, trusted):
+            x.close()
+    for words in (("detach", "vale0", "pers"), ("delete", "pers")):
+        u.expect(admin.admin(*words)[0], 0, " ".join(words))
+    admin.close()
+
+
 def a_flood_is_the_flooders_own(daemon):
     """One client asks as fast as it can, another one does not read its answers: a third is answered at once."""
     with Isolate(daemon, "allow=vale0:*") as i:
@@ -747,5 +790,5 @@ def a_broker_with_clients_outlives_netmapd(_daemon):
 if __name__ == "__main__":
     u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, refused_before_it_is_made,
            memory_is_counted_once, binding_by_others,
-           list_shows_what_is_allowed, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
+           list_shows_what_is_allowed, headers_of_its_own_ports, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])
