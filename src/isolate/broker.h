@@ -44,7 +44,8 @@ struct unm_isession {
 	pid_t pid;     /* as far as we can see it: 0 in another pid namespace */
 	uid_t uid;
 	struct unm_bucket requests;
-	bool is_paused; /* has asked too much: not read until the bucket has room again */
+	bool is_paused;	 /* has asked too much: not read until the bucket has room again */
+	uint64_t ticket; /* waits for its turn of what all may ask together; 0: it does not */
 };
 
 /* What a client has of a port. */
@@ -84,10 +85,14 @@ struct unm_broker {
 	struct unm_pump *pump;
 	uint32_t n_sessions, n_descs, n_bindings;
 	uint32_t last_session_id, last_slot;
+	struct unm_bucket requests; /* that all clients together make of netmapd */
+	uint64_t last_ticket;
+	uint64_t called;	 /* those up to this ticket are through, or have their turn */
 	uint64_t memory;	 /* bytes of all regions and segments */
 	uint32_t last_region_id; /* of those that we make */
 	uint64_t instance;
 	bool is_needless;
+	bool is_timing; /* @timer runs */
 	int scratch_fd; /* descriptor of ours that requests without a port are made on */
 	int spare_fd;	/* given up for a moment to refuse a client when there is none left */
 	char name[32];

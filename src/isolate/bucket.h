@@ -17,15 +17,23 @@ struct unm_bucket {
 	uint64_t filled_ns;
 };
 
+/* Full, with room for @size tokens. */
+static inline void
+unm_bucket_init_size(struct unm_bucket *b, uint64_t rate, uint32_t size, uint64_t now_ns)
+{
+	b->rate = rate;
+	b->size = size;
+	b->level = b->size;
+	b->filled_ns = now_ns;
+}
+
 static inline void
 unm_bucket_init(struct unm_bucket *b, uint64_t rate, uint64_t now_ns)
 {
 	const uint64_t size = rate * UNM_BUCKET_BURST_MS / 1000u;
 
-	b->rate = rate;
-	b->size = size < UNM_BUCKET_MIN ? UNM_BUCKET_MIN : (int64_t)size;
-	b->level = b->size;
-	b->filled_ns = now_ns;
+	unm_bucket_init_size(
+		b, rate, size < UNM_BUCKET_MIN ? UNM_BUCKET_MIN : (uint32_t)size, now_ns);
 }
 
 /* Let time pass. @now_ns does not run backwards. */
@@ -33,14 +41,18 @@ static inline void
 unm_bucket_fill(struct unm_bucket *b, uint64_t now_ns)
 {
 	const uint64_t ns_a_second = UINT64_C(1000000000);
-	uint64_t n;
+	uint64_t ns = now_ns - b->filled_ns, n;
 
 	if (b->rate == 0)
 		return;
-	if (now_ns - b->filled_ns > ns_a_second) /* as good as ever */
-		b->filled_ns = now_ns - ns_a_second;
-	n = (now_ns - b->filled_ns) * b->rate / ns_a_second; /* 10^9 * 10^9 fits */
-	b->filled_ns += n * ns_a_second / b->rate;	     /* the rest of the time counts later */
+	if (ns > ns_a_second &&
+		ns / ns_a_second > (uint64_t)(b->size - b->level) / b->rate) { /* enough for all */
+		b->level = b->size;
+		b->filled_ns = now_ns;
+		return;
+	}
+	n = ns * b->rate / ns_a_second; /* fits: what is missing and a second's, times 10^9 */
+	b->filled_ns += n * ns_a_second / b->rate; /* the rest of the time counts later */
 	b->level += (int64_t)n;
 	if (b->level > b->size)
 		b->level = b->size;

@@ -3,7 +3,8 @@
  * The broker's control thread: who is connected, and how much each may ask. See broker.h.
  *
  * A client that asks more than its share is not read for a while; its requests wait in its own
- * socket. One that does not read its answers is hung up on. So no client makes the others wait for
+ * socket. All together have a share of netmapd's time as well, however many connections they make;
+ * when that is used up they take turns. One that does not read its answers is hung up on. So no client makes the others wait for
  * more than a request of its own takes.
  *
  * It outlives netmapd, and is not alone then as long as it has clients. Without those and without a
@@ -28,6 +29,9 @@
 #include "shm/clock.h"
 
 #define REQUESTS_A_SECOND 100u /* of a session, after a burst of UNM_BUCKET_MIN */
+#define ASKED_A_SECOND	  200u /* of netmapd by all, after a burst: */
+#define ASKED_AT_ONCE	  500u /* a container starts all its programs */
+#define MOST_CALLED	  16u  /* at once, of those who wait for that */
 #define PAUSE_NS	  20000000L
 #define ALONE_S		  10 /* a restart takes less */
 
@@ -52,12 +56,16 @@ end_session(struct unm_isession *s)
 
 /* --- how much a client may ask --- */
 
+/* One that runs is not put off: clients that are paused one after the other would keep the rest waiting. */
 static void
-set_timer(const struct unm_broker *br, bool runs)
+set_timer(struct unm_broker *br, bool runs)
 {
 	const struct itimerspec when = {.it_value = {0, runs ? PAUSE_NS : 0}};
 
+	if (runs && br->is_timing)
+		return;
 	timerfd_settime(br->timer.fd, 0, &when, NULL);
+	br->is_timing = runs;
 }
 
 static void
@@ -67,6 +75,44 @@ pause_session(struct unm_isession *s)
 		return;
 	s->is_paused = true;
 	set_timer(s->br, true);
+}
+
+/* Return: has been paused, as all together have asked enough for now. */
+static bool
+wait_for_turn(struct unm_isession *s)
+{
+	struct unm_broker *br = s->br;
+
+	if (s->ticket != 0) { /* it has been called, else it would be paused */
+		s->ticket = 0;
+		return false;
+	}
+	unm_bucket_fill(&br->requests, unm_now_ns());
+	if (br->called == br->last_ticket && unm_bucket_room(&br->requests, 1) > 0)
+		return false;
+	pause_session(s);
+	if (s->is_paused)
+		s->ticket = ++br->last_ticket;
+	return s->is_paused;
+}
+
+/* As many of those who wait as there is room for, in the order in which they came. */
+static void
+call_next(struct unm_broker *br, uint64_t now_ns)
+{
+	const struct unm_isession *s;
+	uint32_t n;
+
+	unm_bucket_fill(&br->requests, now_ns);
+	n = unm_bucket_room(&br->requests, MOST_CALLED);
+	for (; n > 0 && br->called < br->last_ticket; n--) {
+		uint64_t next = br->last_ticket; /* whose owner may have gone */
+
+		for (s = br->sessions; s != NULL; s = s->next)
+			if (s->ticket > br->called && s->ticket < next)
+				next = s->ticket;
+		br->called = next;
+	}
 }
 
 static void
@@ -82,11 +128,13 @@ timer_ready(struct unm_source *src, uint32_t events)
 	(void)events; /* readable is all that was asked for */
 	if (read(src->fd, &n, sizeof(n)) < 0)
 		return;
+	br->is_timing = false;
+	call_next(br, now);
 	for (s = br->sessions; s != NULL; s = s->next) {
 		if (!s->is_paused)
 			continue;
 		unm_bucket_fill(&s->requests, now);
-		if (unm_bucket_room(&s->requests, 1) == 0 ||
+		if (unm_bucket_room(&s->requests, 1) == 0 || s->ticket > br->called ||
 			unm_loop_mod(&br->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0)
 			any = true;
 		else
@@ -108,6 +156,8 @@ session_ready(struct unm_source *src, uint32_t events)
 		end_session(s);
 		return;
 	}
+	if (wait_for_turn(s))
+		return;
 	ret = unm_proto_recv(s->src.fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
 	if (ret == -EAGAIN && !(events & (EPOLLHUP | EPOLLERR)))
 		return;
@@ -259,6 +309,7 @@ unm_broker_run(struct unm_broker *br, int listen_fd)
 	if (ret == 0 && getrandom(&br->instance, sizeof(br->instance), 0) != sizeof(br->instance))
 		ret = -EIO;
 	br->instance |= 1; /* 0 means "never connected" to clients */
+	unm_bucket_init_size(&br->requests, ASKED_A_SECOND, ASKED_AT_ONCE, unm_now_ns());
 	if (ret == 0)
 		ret = unm_pump_new(&br->pump, br->policy.rate_pps);
 	if (ret == 0) {

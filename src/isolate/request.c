@@ -16,7 +16,8 @@
 #include "isolate/broker.h"
 #include "shm/pools_info.h"
 
-#define MAX_LISTED 65536u /* ports that a list is looked through for one that may be seen */
+#define MAX_LISTED     65536u /* ports that a list is looked through for one that may be seen */
+#define LISTED_AT_ONCE 16u    /* that count as one request: netmapd only looks them up */
 
 /* A request as we ask it. */
 struct copy {
@@ -118,17 +119,30 @@ check_monitor(struct unm_irequest *r, const struct copy *c, uint64_t flags)
 
 /* Ask netmapd, on a descriptor that stands for no port. */
 static int
-ask(struct unm_irequest *r, struct copy *c)
+ask_for_free(struct unm_irequest *r, struct copy *c)
 {
 	struct unm_desc *scratch = unm_device_hold(r->br->scratch_fd);
 	int err = -EIO;
 
-	unm_bucket_take(&r->s->requests, 1);
 	if (scratch != NULL) {
 		err = unm_ctrl_within(scratch, (uintptr_t)&c->hdr, unm_broker_room(r->br));
 		unm_file_put(&scratch->file);
 	}
 	return err < 0 ? unm_fail(&r->why, err, "%s", unm_last_error()) : 0;
+}
+
+static void
+charge(struct unm_irequest *r)
+{
+	unm_bucket_take(&r->s->requests, 1);
+	unm_bucket_take(&r->br->requests, 1);
+}
+
+static int
+ask(struct unm_irequest *r, struct copy *c)
+{
+	charge(r);
+	return ask_for_free(r, c);
 }
 
 /* --- REGISTER --- */
@@ -226,8 +240,10 @@ do_register(struct unm_irequest *r, struct copy *c)
 		err = check_other_users(r, c);
 	if (err == 0)
 		err = check_size(r, reg);
-	if (err == 0)
+	if (err == 0) {
+		unm_bucket_take(&r->br->requests, 1);
 		err = unm_ibinding_new(r->br, r->desc, &c->hdr, &r->why);
+	}
 	r->has_registered = err == 0;
 	return err;
 }
@@ -318,7 +334,9 @@ vale_list(struct unm_irequest *r, struct copy *c)
 		return err == 0 ? ask(r, c) : err;
 	}
 	for (i = 0; i < MAX_LISTED; i++) {
-		err = ask(r, c);
+		if (i % LISTED_AT_ONCE == 0)
+			charge(r);
+		err = ask_for_free(r, c);
 		if (err < 0 || unm_policy_allows(&r->br->policy, c->hdr.nr_name))
 			return err;
 		list->nr_port_idx++; /* past the one that was found */

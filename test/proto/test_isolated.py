@@ -8,6 +8,7 @@ import fcntl
 import json
 import mmap
 import os
+import select
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import stat
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 import unmproto as u
@@ -605,6 +607,115 @@ def a_flood_is_the_flooders_own(daemon):
             s.close()
 
 
+class Asker:
+    """Asks netmapd as fast as it is answered, with a new connection each time the old one's burst is used up."""
+
+    def __init__(self, isolate):
+        self.isolate = isolate
+        self.connect()
+
+    def connect(self):
+        self.s = self.isolate.session(hello=False)
+        self.s.send(u.HELLO, u.HELLO_BODY.pack(u.VERSION, 0, 0, os.getpid(), 0, b"test", b""))
+        self.left = 14
+        self.desc = None
+
+    def answered(self):
+        """Take an answer, and go on. Return: was it netmapd's?"""
+        kind, ans = self.s.recv()
+        u.expect(ans.error, 0, "message %d" % kind)
+        if self.left == 0:
+            self.close()
+            self.connect()
+            return True
+        if kind == u.HELLO:
+            self.desc = u.Desc()
+            self.s.send(u.OPEN, self.desc.id + bytes(8), [self.desc.d.fileno()])
+            return False
+        blob = struct.pack("<HHI64sQQ", 14, u.PORT_INFO_GET, 0, b"vale0:x", 0, 0) + bytes(32)
+        self.s.send(u.CTRL, self.desc.id + struct.pack("<QIIII160s", 0, 0, 0, len(blob), 0, b"") + blob)
+        self.left -= 1
+        return kind == u.CTRL
+
+    def close(self):
+        self.s.close()
+        if self.desc:
+            self.desc.close()
+
+
+def a_flood_of_connections(daemon):
+    """What reaches netmapd is limited for all connections together; whoever comes has his turn."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        askers = [Asker(i) for _ in range(30)]
+        ready = select.poll()
+        for a in askers:
+            ready.register(a.s.sock, select.POLLIN)
+
+        def count(seconds):
+            n, end = 0, time.monotonic() + seconds
+            while time.monotonic() < end:
+                fds = {fd for fd, _ in ready.poll(20)}
+                for a in askers:
+                    fd = a.s.sock.fileno()
+                    if fd in fds:
+                        n += a.answered()
+                        if a.s.sock.fileno() != fd:
+                            ready.unregister(fd)
+                        ready.register(a.s.sock, select.POLLIN)
+            return n
+
+        burst, n = count(2), count(3)
+        print("# %d answers in the first two seconds, %d in the next three" % (burst, n), flush=True)
+        assert 100 < n < 1000, n
+        others = []
+        t0 = time.monotonic()
+
+        def another():
+            s = i.session()
+            d = s.open()
+            u.expect(s.register(d, "vale0:y").error, 0, "another client")
+            others.append(time.monotonic() - t0)
+            d.close()
+            s.close()
+
+        thread = threading.Thread(target=another)
+        thread.start()
+        while thread.is_alive():
+            count(0.1)
+        assert others, "another client was not served"
+        print("# another client had its port after %d ms" % (others[0] * 1000), flush=True)
+        assert others[0] < 5, others
+        for a in askers:
+            a.close()
+
+
+def many_start_at_once(daemon):
+    """The programs of a container, each with a few requests: none of them is held back."""
+    with Isolate(daemon, "allow=vale0:*", "ports=40", "memory=1G") as i:
+        begin = time.monotonic()
+        sessions, descs = [i.session() for _ in range(20)], []
+        for n, s in enumerate(sessions):
+            for k in range(2):
+                name = "vale0:p%d_%d" % (n, k)
+                descs.append(s.open())
+                for reqtype, size in ((u.PORT_INFO_GET, 32), (u.PORT_HDR_GET, 8)):
+                    r = s.ctrl(descs[-1], reqtype, name, bytes(size))
+                    u.expect(r.error, 0 if reqtype == u.PORT_INFO_GET else errno.ENXIO, r.text)
+                r = s.register(descs[-1], name, tx_slots=64, rx_slots=64)
+                u.expect(r.error, 0, r.text)
+                r.close()
+        waited = 0
+        for s in sessions:
+            t0 = time.monotonic()
+            u.expect(s.ctrl(descs[0], u.PORT_INFO_GET, "vale0:p0_0", bytes(32)).error, 0, "one more")
+            waited = max(waited, time.monotonic() - t0)
+        print("# all had their ports after %d ms, and then waited for %d ms at most"
+              % ((time.monotonic() - begin) * 1000, waited * 1000), flush=True)
+        assert waited < 0.25, waited
+        for x in descs + sessions:
+            x.close()
+
+
 def garbage(daemon):
     """What is no message ends the session that sent it, and no other."""
     with Isolate(daemon, "allow=vale0:*") as i:
@@ -790,5 +901,6 @@ def a_broker_with_clients_outlives_netmapd(_daemon):
 if __name__ == "__main__":
     u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, refused_before_it_is_made,
            memory_is_counted_once, binding_by_others,
-           list_shows_what_is_allowed, headers_of_its_own_ports, a_flood_is_the_flooders_own, garbage, descriptors_of_all_kinds, commands,
+           list_shows_what_is_allowed, headers_of_its_own_ports, a_flood_is_the_flooders_own, a_flood_of_connections,
+           many_start_at_once, garbage, descriptors_of_all_kinds, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])

@@ -81,6 +81,27 @@ test_wait(void **state)
 	assert_true(unm_bucket_room(&b, 1) == 1);
 }
 
+/* One that is larger than a second's tokens is full again as soon as it can be, debt included. */
+static void
+test_large(void **state)
+{
+	struct unm_bucket b;
+
+	(void)state;
+	unm_bucket_init_size(&b, 200, 500, 0);
+	assert_int_equal(unm_bucket_room(&b, 1000), 500);
+	unm_bucket_take(&b, 700);
+	unm_bucket_fill(&b, NS_PER_S);
+	assert_int_equal(unm_bucket_room(&b, 1000), 0);
+	unm_bucket_fill(&b, 5 * NS_PER_S / 2);
+	assert_int_equal(unm_bucket_room(&b, 1000), 300);
+	unm_bucket_fill(&b, 7 * NS_PER_S / 2);
+	assert_int_equal(unm_bucket_room(&b, 1000), 500);
+	unm_bucket_take(&b, 700);
+	unm_bucket_fill(&b, 100 * NS_PER_S);
+	assert_int_equal(unm_bucket_room(&b, 1000), 500);
+}
+
 int
 main(void)
 {
@@ -88,6 +109,7 @@ main(void)
 		cmocka_unit_test(test_rate),
 		cmocka_unit_test(test_no_limit),
 		cmocka_unit_test(test_wait),
+		cmocka_unit_test(test_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
