@@ -42,8 +42,9 @@ struct unm_epoll_set {
 	struct unm_file file; /* first */
 	struct unm_epoll_set *next;
 	struct members *members; /* replaced as a whole; NULL: none */
-	int32_t n_foreign; /* others in the kernel's instance, at least as many as there are */
-	uint32_t turn;	   /* where the next report begins, so that a busy member starves nobody */
+	int32_t n_foreign;    /* others in the kernel's instance, at least as many as there are */
+	uint32_t turn;	      /* index of the member that is asked first. W: any waiting thread */
+	uint32_t kernel_turn; /* the kernel's instance is asked first. W: any waiting thread */
 };
 
 static struct unm_epoll_set *sets;
@@ -186,9 +187,14 @@ publish(struct unm_epoll_set *s, struct member *drop, struct member *add)
 		new = malloc(sizeof(*new) + (n_old + 1) * sizeof(new->m[0]));
 		if (new == NULL)
 			return -ENOMEM;
-		for (i = 0; i < n_old; i++)
-			if (old->m[i] != drop)
+		for (i = 0; i < n_old; i++) {
+			if (old->m[i] != drop) {
 				new->m[n++] = old->m[i];
+			} else if (add != NULL) { /* a changed member keeps its turn */
+				new->m[n++] = add;
+				add = NULL;
+			}
+		}
 		if (add != NULL)
 			new->m[n++] = add;
 		new->n = n;
@@ -434,13 +440,16 @@ unm_epoll_set_after_fork(void)
 
 /* Waiting */
 
-/* Report what is due, and remember that it has been. Return: number of events. */
+/*
+ * Report what is due, and remember that it has been. The next report begins behind the last member
+ * of this one, so that a busy member starves no other. Return: number of events.
+ */
 static int
 collect(struct unm_epoll_set *s, struct epoll_event *ev, int max)
 {
 	const struct members *all = members_of(s);
 	const uint32_t n = all != NULL ? all->n : 0;
-	const uint32_t first = n > 0 ? __atomic_fetch_add(&s->turn, 1, __ATOMIC_RELAXED) % n : 0;
+	const uint32_t first = n > 0 ? UNM_READ_ONCE(s->turn) % n : 0;
 	int k = 0;
 	uint32_t i;
 
@@ -457,6 +466,7 @@ collect(struct unm_epoll_set *s, struct epoll_event *ev, int max)
 		}
 		UNM_WRITE_ONCE(m->reported, position);
 		UNM_WRITE_ONCE(m->ever_reported, 1);
+		UNM_WRITE_ONCE(s->turn, (first + i + 1) % n);
 		ev[k].events = got;
 		ev[k].data = m->ev.data;
 		k++;
@@ -464,24 +474,51 @@ collect(struct unm_epoll_set *s, struct epoll_event *ev, int max)
 	return k;
 }
 
-/* One look at everything, without sleeping. Return: number of events, or -1 and errno. */
+/* In an epoch section. Return: NULL when the instance has been closed. */
+static struct unm_epoll_set *
+set_of(int epfd)
+{
+	struct unm_file *f = unm_fdtab_get(epfd);
+
+	return f != NULL && f->kind == UNM_FILE_EPOLL ? (struct unm_epoll_set *)f : NULL;
+}
+
+static int
+collect_second(struct unm_thread *t, int epfd, struct epoll_event *ev, int max)
+{
+	const bool outer = unm_epoch_enter(t);
+	struct unm_epoll_set *s = set_of(epfd);
+	const int k = s != NULL ? collect(s, ev, max) : 0;
+
+	unm_epoch_exit(t, outer);
+	return k;
+}
+
+/*
+ * One look at everything, without sleeping. Our members and the kernel's take turns at being asked
+ * first, for half of the events, so that neither side starves the other even where there is room
+ * for one only. Return: number of events, or -1 and errno.
+ */
 static int
 look(struct unm_thread *t, int epfd, struct epoll_event *ev, int max)
 {
 	const bool outer = unm_epoch_enter(t);
-	struct unm_file *f = unm_fdtab_get(epfd);
-	bool foreign = true;
+	struct unm_epoll_set *s = set_of(epfd);
+	const bool foreign = s == NULL || unm_epoll_set_has_foreign(s);
+	const bool kernel_first = s != NULL && foreign &&
+				  __atomic_fetch_xor(&s->kernel_turn, 1, __ATOMIC_RELAXED) != 0;
+	const int half = max - max / 2;
 	int k = 0, r;
 
-	if (f != NULL && f->kind == UNM_FILE_EPOLL) {
-		/* Half at most while there are others, so that neither side starves the other */
-		foreign = unm_epoll_set_has_foreign((struct unm_epoll_set *)f);
-		k = collect((struct unm_epoll_set *)f, ev, foreign ? (max + 1) / 2 : max);
-	}
+	if (s != NULL && !kernel_first)
+		k = collect(s, ev, foreign ? half : max);
 	unm_epoch_exit(t, outer);
 	if (!foreign || k == max)
 		return k;
-	r = UNM_REAL(epoll_wait)(epfd, ev + k, max - k, 0);
+	/* In no section, as the thread may be cancelled here */
+	r = UNM_REAL(epoll_wait)(epfd, ev + k, kernel_first ? half : max - k, 0);
+	if (r >= 0 && kernel_first)
+		k = collect_second(t, epfd, ev + r, max - r);
 	return r < 0 && k == 0 ? -1 : k + (r > 0 ? r : 0);
 }
 

@@ -370,6 +370,71 @@ epoll_nested_and_polled(void)
 	CHECK_EQ(pthread_join(t, NULL), 0);
 }
 
+/*
+ * Four netmap members and four eventfds, all of them ready all the time but for one of each kind, and room for few
+ * events: each gets its turn, all of a kind equally often.
+ */
+static void
+epoll_takes_turns(void)
+{
+	enum { N = 4, WAITS = 600 };
+	struct epoll_event ev = {.events = EPOLLOUT}, out[5];
+	const int ep = epoll_create1(0);
+	struct ct_port a[N], b[N];
+	uint64_t one = 1;
+	char what[16];
+	int max, i, k;
+
+	for (i = 0; i < N; i++) {
+		const int efd = eventfd(0, 0);
+
+		snprintf(what, sizeof(what), "t%d", i);
+		ct_pipe(&a[i], &b[i], what);
+		ev.events = i == 1 ? EPOLLIN : EPOLLOUT;
+		ev.data.u32 = (uint32_t)i;
+		CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, a[i].fd, &ev), 0);
+		ev.events = EPOLLIN;
+		ev.data.u32 = (uint32_t)(N + i);
+		CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev), 0);
+		if (i != 1)
+			CHECK_EQ(write(efd, &one, sizeof(one)), sizeof(one));
+	}
+	for (max = 1; max <= 5; max++) {
+		int n[2 * N] = {0};
+
+		for (i = 0; i < WAITS; i++) {
+			const int got = epoll_wait(ep, out, max, CT_WAIT_MS);
+
+			CHECK_EQ(got, max);
+			for (k = 0; k < got; k++)
+				n[out[k].data.u32]++;
+		}
+		for (i = 0; i < 2 * N; i++)
+			CHECK_EQ(n[i], i % N == 1 ? 0 : max * WAITS / (2 * (N - 1)));
+	}
+}
+
+/* Room for one event: whoever gets it, what stands in a tx ring is sent. */
+static void
+epoll_few_events_sync_all(void)
+{
+	struct epoll_event ev = {.events = EPOLLOUT}, out;
+	const int ep = epoll_create1(0), efd = eventfd(1, 0);
+	struct ct_port a, b;
+	int i;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, a.fd, &ev), 0);
+	ev.events = EPOLLIN;
+	CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, efd, &ev), 0);
+	for (i = 0; i < 4; i++) {
+		a.tx->slot[a.tx->head].len = 60;
+		a.tx->head = a.tx->cur = nm_ring_next(a.tx, a.tx->head);
+		CHECK_EQ(epoll_wait(ep, &out, 1, CT_WAIT_MS), 1);
+		CHECK_EQ(ct_recv(&b), 1);
+	}
+}
+
 struct sleeper {
 	int fd;
 	short events;
@@ -494,6 +559,8 @@ static const struct ct_case cases[] = {
 	{"epoll_level", epoll_level},
 	{"epoll_edge_and_oneshot", epoll_edge_and_oneshot},
 	{"epoll_nested_and_polled", epoll_nested_and_polled},
+	{"epoll_takes_turns", epoll_takes_turns},
+	{"epoll_few_events_sync_all", epoll_few_events_sync_all},
 	{"many_sleepers", many_sleepers},
 	{"cancellation", cancellation},
 	{"no_lost_wakeup", no_lost_wakeup},
