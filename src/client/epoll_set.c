@@ -527,7 +527,6 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 	const sigset_t *mask)
 {
 	const bool no_wait = timeout != NULL && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
-	struct pollfd pfd = {epfd, POLLIN, 0};
 	struct unm_thread *t = unm_thread_get();
 	struct timespec left = {0, 0};
 	uint64_t deadline = 0;
@@ -549,7 +548,7 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 	for (;;) { /* ends with an event, a signal or the timeout */
 		uint64_t now;
 
-		r = unm_wait(&pfd, 1, timeout != NULL ? &left : NULL, mask);
+		r = unm_wait_epoll(epfd, timeout != NULL ? &left : NULL, mask);
 		if (r <= 0)
 			return r;
 		r = look(t, epfd, ev, max);

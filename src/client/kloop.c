@@ -205,6 +205,7 @@ sleep_loop(struct kloop *l, struct unm_sleeper *s)
 		if (!l->rings[i].direct)
 			l->fds[n++] = (struct pollfd){l->rings[i].ioeventfd, POLLIN, 0};
 	r = unm_sleeper_sleep(s, l->fds, n, &t, NULL);
+	unm_sleeper_clear(s);
 	if (r <= 0)
 		return; /* the time is over, or an application's signal */
 	take_kicks(l->fds, n);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The thread's own epoll instance. See sleeper.h. */
-/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 */
+/* Syscalls: epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll ppoll */
 #include "client/sleeper.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/epoll.h>
 
 #include "client/fdtab.h"
@@ -11,6 +12,7 @@
 #include "shm/atomic.h"
 
 #define N_EVENTS 8
+#define LATE_NS	 50000 /* that a timeout may be rounded up: the kernel's own slack, as it comes */
 
 static struct unm_sleeper *
 make(void)
@@ -77,32 +79,55 @@ unm_sleeper_add(struct unm_sleeper *s, const struct unm_binding *b)
 	return 0;
 }
 
-/* Take the edges; more than N_EVENTS wait for the next sleep, which they end at once. */
-static void
-take_edges(struct unm_sleeper *s)
+void
+unm_sleeper_clear(struct unm_sleeper *s)
 {
-	struct epoll_event ev[N_EVENTS];
+	struct epoll_event ev[N_EVENTS]; /* more of them end the next sleep at once */
 
+	if (!s->stale)
+		return;
+	s->stale = 0;
 	UNM_REAL(epoll_wait)(s->ep, ev, N_EVENTS, 0);
+}
+
+/* For poll(2): -1 for ever, 0 less than it can do. */
+static int
+whole_ms(const struct timespec *timeout)
+{
+	int ms;
+
+	if (timeout == NULL)
+		return -1;
+	if (timeout->tv_sec >= INT_MAX / 1000)
+		return INT_MAX;
+	ms = (int)timeout->tv_sec * 1000 + (int)(timeout->tv_nsec / 1000000);
+	return timeout->tv_nsec % 1000000 >= 1000000 - LATE_NS ? ms + 1 : ms;
 }
 
 int
 unm_sleeper_sleep(struct unm_sleeper *s, struct pollfd *fds, uint32_t n,
 	const struct timespec *timeout, const sigset_t *mask)
 {
-	struct epoll_event ev[N_EVENTS];
+	const int ms = mask == NULL ? whole_ms(timeout) : 0;
 	int r;
 
-	if (n == 0) {
-		r = UNM_REAL(epoll_pwait2)(s->ep, ev, N_EVENTS, timeout, mask);
-		if (r >= 0 || errno != ENOSYS)
-			return r > 0 ? 1 : r;
-	}
 	fds[n] = (struct pollfd){s->ep, POLLIN, 0};
-	r = UNM_REAL(ppoll)(fds, n + 1, timeout, mask);
+	r = ms != 0 ? UNM_REAL(poll)(fds, n + 1, ms) : UNM_REAL(ppoll)(fds, n + 1, timeout, mask);
 	if (r > 0 && fds[n].revents != 0)
-		take_edges(s);
+		s->stale = 1;
 	return r;
+}
+
+int
+unm_sleeper_sleep_alone(struct unm_sleeper *s, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct epoll_event ev[N_EVENTS];
+	struct pollfd fd;
+	const int r = UNM_REAL(epoll_pwait2)(s->ep, ev, N_EVENTS, timeout, mask);
+
+	if (r < 0 && errno == ENOSYS)
+		return unm_sleeper_sleep(s, &fd, 0, timeout, mask);
+	return r > 0 ? 1 : r;
 }
 
 void

@@ -5,8 +5,13 @@
  * An eventfd that several threads or processes sleep on must not be read by one of them: that would
  * take the signal from the others that have not run yet. So ours are never read. Each thread has an
  * epoll instance of its own, with the eventfds of the bindings it has slept on, edge-triggered:
- * every write to an eventfd ends the next sleep of every sleeper, once. It also makes a sleep and
- * its end a single system call.
+ * every write to an eventfd ends the next sleep of every sleeper, once.
+ *
+ * A sleep in epoll_pwait2() is a single system call. But that fails with EINTR whenever the thread
+ * was stopped (job control, debuggers, a suspended machine), and whether a handler of the program
+ * has run, only the kernel knows. poll(2) is restarted by it, so poll(), select() and their like
+ * sleep in poll(2) on the epoll instance. What ended a sleep is taken out of the instance before
+ * the next one only: the waker's next frame does not wait for that.
  *
  * A binding stays a member after it is gone; at worst that ends a sleep for nothing.
  */
@@ -24,8 +29,9 @@
 #define UNM_SLEEPER_SEEN 509 /* bindings remembered as members without asking the kernel; prime */
 
 struct unm_sleeper {
-	int ep;				 /* -1: could not be made */
-	uint32_t busy;			 /* in use: a signal handler that waits takes another one */
+	int ep;		/* -1: could not be made */
+	uint32_t busy;	/* in use: a signal handler that waits takes another one */
+	uint32_t stale; /* what ended the latest sleep would end the next one too */
 	uint64_t seen[UNM_SLEEPER_SEEN]; /* serials of bindings, by serial modulo the size */
 };
 
@@ -43,14 +49,23 @@ void unm_sleeper_put(struct unm_thread *t, struct unm_sleeper *s);
  */
 int unm_sleeper_add(struct unm_sleeper *s, const struct unm_binding *b);
 
+/* Signals that have ended a sleep don't end the next one. To be called before bindings are armed. */
+void unm_sleeper_clear(struct unm_sleeper *s);
+
 /**
  * unm_sleeper_sleep() - until a member is signalled, one of @fds is ready, or the timeout
  * @fds: further descriptors; there must be room for one more entry behind them
  *
- * A cancellation point. Return: as ppoll(2), where a member counts as one.
+ * A cancellation point. Without @mask the timeout goes on while the thread is stopped, as with
+ * poll(2), else it does not, as with ppoll(2). Return: as ppoll(2), where a member counts as one; 0
+ * is no proof that the timeout is over.
  */
 int unm_sleeper_sleep(struct unm_sleeper *s, struct pollfd *fds, uint32_t n,
 	const struct timespec *timeout, const sigset_t *mask);
+
+/* The same on the members alone, as epoll_pwait2(2): it fails with EINTR after a stop. */
+int unm_sleeper_sleep_alone(
+	struct unm_sleeper *s, const struct timespec *timeout, const sigset_t *mask);
 
 /*
  * The thread ends, or is its parent's copy in the child of a fork: no instance may be shared, as

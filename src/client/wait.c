@@ -42,6 +42,7 @@ struct wait {
 	struct pollfd *heap;
 	uint64_t deadline_ns; /* 0: not computed yet */
 	uint32_t n_asked;     /* foreign entries that the latest sleep has looked at; 0: none */
+	bool stop_ends_it;    /* as it does epoll_wait(2) */
 	int result;	      /* of the part that can be cancelled */
 };
 
@@ -369,8 +370,11 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 	if (timeout != NULL && !time_left(w, timeout, &left))
 		return 1;
 	begin = unm_now_ns();
-	r = unm_sleeper_sleep(
-		w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
+	if (w->stop_ends_it && w->n_sleep == 0)
+		r = unm_sleeper_sleep_alone(w->sleeper, timeout != NULL ? &left : NULL, mask);
+	else
+		r = unm_sleeper_sleep(
+			w->sleeper, w->sleep, w->n_sleep, timeout != NULL ? &left : NULL, mask);
 	end = unm_now_ns();
 	if (r > 0)
 		learn_wake_up(w, begin, end);
@@ -382,7 +386,7 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 	w->n_asked = w->n_foreign;
 	for (i = 0; i < w->n_foreign; i++)
 		n_ready += w->sleep[i].revents != 0;
-	return r == 0 || n_ready > 0;
+	return n_ready > 0 || (r == 0 && !time_left(w, timeout, &left));
 }
 
 static void
@@ -407,6 +411,7 @@ wait_slowly(
 	}
 	for (;;) { /* ends with an event, a signal or the timeout */
 		w->n_asked = 0;
+		unm_sleeper_clear(w->sleeper);
 		if (arm(w, t) < 0) {
 			errno = ENOMEM;
 			return -1;
@@ -445,8 +450,9 @@ wait_for_any(struct wait *w, int n_ready, const struct timespec *timeout, const 
 	return r < 0 ? -1 : n_ready + r;
 }
 
-int
-unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+static int
+wait_as(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+	bool stop_ends_it)
 {
 	struct unm_thread *t = unm_thread_get();
 	const int saved = errno;
@@ -468,6 +474,7 @@ unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sig
 	w.sleeper = NULL;
 	w.deadline_ns = 0;
 	w.n_asked = 0;
+	w.stop_ends_it = stop_ends_it;
 	n_ready = scan(&w, t);
 	if (n_ready == 0 && !is_zero(timeout))
 		n_ready = look_longer(&w, t);
@@ -482,4 +489,18 @@ unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sig
 	if (w.result >= 0)
 		errno = saved;
 	return w.result;
+}
+
+int
+unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	return wait_as(fds, n, timeout, mask, false);
+}
+
+int
+unm_wait_epoll(int epfd, const struct timespec *timeout, const sigset_t *mask)
+{
+	struct pollfd pfd = {epfd, POLLIN, 0};
+
+	return wait_as(&pfd, 1, timeout, mask, true);
 }

@@ -32,6 +32,12 @@ bool unm_wait_concerns(const struct pollfd *fds, nfds_t n);
  */
 int unm_wait(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
 
+/*
+ * The same for one epoll instance. As epoll_wait(2) it may fail with EINTR after the thread was
+ * stopped (signal(7)): that saves a system call.
+ */
+int unm_wait_epoll(int epfd, const struct timespec *timeout, const sigset_t *mask);
+
 /* Ready bits of @fd if it concerns us, else -1. For epoll_set.c's nested instances. */
 int unm_wait_scan_fd(int fd, short events);
 

@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 struct send_later {
 	struct ct_port *port;
@@ -189,6 +191,183 @@ signals_interrupt(void)
 	alarm(30);
 }
 
+/* The ways to wait for one descriptor without an epoll instance of the program's. */
+enum way { WAY_POLL, WAY_PPOLL, WAY_PPOLL_MASK, WAY_SELECT, WAY_PSELECT, WAY_PSELECT_MASK, N_WAYS };
+
+/* @ms: -1 for ever. */
+static int
+wait_by(enum way way, int fd, int ms)
+{
+	const struct timespec ts = {ms / 1000, ms % 1000 * 1000000L}, *ts_p = ms < 0 ? NULL : &ts;
+	struct timeval tv = {ms / 1000, ms % 1000 * 1000L};
+	struct pollfd pfd = {fd, POLLIN, 0};
+	sigset_t none;
+	fd_set r;
+
+	FD_ZERO(&r);
+	FD_SET(fd, &r);
+	sigemptyset(&none);
+	switch (way) {
+	case WAY_POLL:
+		return poll(&pfd, 1, ms);
+	case WAY_PPOLL:
+		return ppoll(&pfd, 1, ts_p, NULL);
+	case WAY_PPOLL_MASK:
+		return ppoll(&pfd, 1, ts_p, &none);
+	case WAY_SELECT:
+		return select(fd + 1, &r, NULL, NULL, ms < 0 ? NULL : &tv);
+	case WAY_PSELECT:
+		return pselect(fd + 1, &r, NULL, NULL, ts_p, NULL);
+	default:
+		return pselect(fd + 1, &r, NULL, NULL, ts_p, &none);
+	}
+}
+
+/* Until process @pid is in @state (proc(5)); at most CT_WAIT_MS. */
+static void
+await_state(pid_t pid, char state)
+{
+	const uint64_t limit = ct_now_ms() + CT_WAIT_MS;
+	char path[64], is = '?';
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (is != state && ct_now_ms() < limit) {
+		FILE *f = fopen(path, "r");
+
+		CHECK(f != NULL);
+		CHECK_EQ(fscanf(f, "%*d %*s %c", &is), 1);
+		fclose(f);
+		usleep(200);
+	}
+	CHECK_EQ(is, state);
+}
+
+/* Stop @pid in its sleep, for @ms, and let it go on. */
+static void
+stop_asleep(pid_t pid, int ms)
+{
+	await_state(pid, 'S');
+	CHECK_EQ(kill(pid, SIGSTOP), 0);
+	await_state(pid, 'T');
+	usleep((useconds_t)ms * 1000);
+	CHECK_EQ(kill(pid, SIGCONT), 0);
+}
+
+/* A wait goes on after a stop; then a frame comes. */
+static void
+stops(void)
+{
+	struct ct_port a, b;
+	int way, i;
+
+	ct_pipe(&a, &b, "");
+	for (way = 0; way < N_WAYS; way++) {
+		const pid_t me = getpid(), pid = fork();
+
+		if (pid == 0) {
+			for (i = 0; i < 3; i++)
+				stop_asleep(me, 1);
+			await_state(me, 'S');
+			ct_send(&a, 0, 1);
+			_exit(0);
+		}
+		CHECK_EQ(wait_by((enum way)way, b.fd, -1), 1);
+		CHECK_EQ(ct_take(&b, NULL), 1);
+		ct_join(pid);
+	}
+}
+
+/* How long a wait of @ms takes in which the process is stopped for @stop_ms. */
+static uint64_t
+stopped_wait_ms(enum way way, int fd, int ms, int stop_ms)
+{
+	const uint64_t t0 = ct_now_ms();
+	const pid_t me = getpid(), pid = fork();
+	uint64_t t;
+
+	if (pid == 0) {
+		stop_asleep(me, stop_ms);
+		_exit(0);
+	}
+	CHECK_EQ(wait_by(way, fd, ms), 0);
+	t = ct_now_ms() - t0;
+	ct_join(pid);
+	return t;
+}
+
+/* The time goes on in a stop, but for the calls with a signal mask, as the kernel has it for ppoll(2). */
+static void
+stops_and_timeouts(void)
+{
+	struct ct_port a, b;
+	int way;
+
+	ct_pipe(&a, &b, "");
+	for (way = 0; way < N_WAYS; way++) {
+		CHECK(stopped_wait_ms((enum way)way, b.fd, 300, 10) >= 300);
+#ifdef SYS_poll /* else poll(2) is ppoll(2) */
+		if (way != WAY_PPOLL_MASK && way != WAY_PSELECT_MASK)
+			CHECK(stopped_wait_ms((enum way)way, b.fd, 1500, 1500) < 2500);
+#endif
+	}
+}
+
+/* Handlers end waits, also with SA_RESTART, and also that of SIGCONT. */
+static void
+handlers_and_stops(void)
+{
+	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	struct ct_port a, b;
+	int way;
+
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
+	CHECK_EQ(sigaction(SIGCONT, &sa, NULL), 0);
+	for (way = 0; way < N_WAYS; way++) {
+		const pid_t me = getpid();
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			await_state(me, 'S');
+			_exit(kill(me, SIGALRM));
+		}
+		CHECK_ERR(wait_by((enum way)way, b.fd, CT_WAIT_MS), EINTR);
+		ct_join(pid);
+		pid = fork();
+		if (pid == 0) {
+			stop_asleep(me, 1);
+			_exit(0);
+		}
+		CHECK_ERR(wait_by((enum way)way, b.fd, CT_WAIT_MS), EINTR);
+		ct_join(pid);
+	}
+	alarm(30);
+}
+
+/* What ended a wait does not keep the next ones from sleeping. */
+static void
+sleeps_again(void)
+{
+	struct send_later s;
+	struct ct_port a, b;
+	int way;
+
+	CHECK_EQ(setenv("UNETMAP_SPIN_US", "0", 1), 0);
+	ct_pipe(&a, &b, "");
+	s = (struct send_later){&a, 20};
+	for (way = 0; way < N_WAYS; way++) {
+		const pthread_t t = start_send_later(&s);
+		clock_t before;
+
+		CHECK_EQ(wait_by((enum way)way, b.fd, CT_WAIT_MS), 1);
+		CHECK_EQ(ct_take(&b, NULL), 1);
+		CHECK_EQ(pthread_join(t, NULL), 0);
+		before = clock();
+		CHECK_EQ(wait_by((enum way)way, b.fd, 200), 0);
+		CHECK(clock() - before < CLOCKS_PER_SEC / 20);
+	}
+}
+
 static void
 timeouts(void)
 {
@@ -196,12 +375,22 @@ timeouts(void)
 	struct pollfd pfd;
 	struct timespec bad = {0, 1000000000};
 	uint64_t t0;
+	int i;
 
 	ct_pipe(&a, &b, "");
 	pfd = (struct pollfd){b.fd, POLLIN, 0};
 	t0 = ct_now_ms();
 	CHECK_EQ(poll(&pfd, 1, 100), 0);
 	CHECK(ct_now_ms() - t0 >= 99 && ct_now_ms() - t0 < 1000);
+	for (i = 1; i < 8; i++) { /* whole milliseconds, and what is beyond them */
+		const struct timespec ts = {0, i * 700000};
+		struct timespec t1, t2;
+
+		clock_gettime(CLOCK_MONOTONIC, &t1);
+		CHECK_EQ(ppoll(&pfd, 1, &ts, NULL), 0);
+		clock_gettime(CLOCK_MONOTONIC, &t2);
+		CHECK((t2.tv_sec - t1.tv_sec) * 1000000000 + t2.tv_nsec - t1.tv_nsec >= ts.tv_nsec);
+	}
 	CHECK_ERR(ppoll(&pfd, 1, &bad, NULL), EINVAL);
 }
 
@@ -546,6 +735,21 @@ no_lost_wakeup(void)
 	CHECK_EQ(pthread_join(t, NULL), 0);
 }
 
+/* The same with a sleep for each frame: no looking before it. */
+static void
+no_lost_wakeup_asleep(void)
+{
+	struct ct_port a, b;
+	struct pinger p = {&a, 5000, true}, q = {&b, 5000, false};
+	pthread_t t;
+
+	CHECK_EQ(setenv("UNETMAP_SPIN_US", "0", 1), 0);
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(pthread_create(&t, NULL, ping_main, &q), 0);
+	ping_main(&p);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
 static const struct ct_case cases[] = {
 	{"poll_ready", poll_ready},
 	{"poll_flushes_tx", poll_flushes_tx},
@@ -553,6 +757,10 @@ static const struct ct_case cases[] = {
 	{"poll_waits_for_room", poll_waits_for_room},
 	{"many_descriptors", many_descriptors},
 	{"signals_interrupt", signals_interrupt},
+	{"stops", stops},
+	{"stops_and_timeouts", stops_and_timeouts},
+	{"handlers_and_stops", handlers_and_stops},
+	{"sleeps_again", sleeps_again},
 	{"timeouts", timeouts},
 	{"select_all", select_all},
 	{"select_big_numbers", select_big_numbers},
@@ -564,6 +772,7 @@ static const struct ct_case cases[] = {
 	{"many_sleepers", many_sleepers},
 	{"cancellation", cancellation},
 	{"no_lost_wakeup", no_lost_wakeup},
+	{"no_lost_wakeup_asleep", no_lost_wakeup_asleep},
 };
 
 int
