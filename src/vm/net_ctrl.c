@@ -19,24 +19,52 @@
 #define ACK_ERR		1
 
 /* The longest command that we know is 2 bytes of header and a MAC address. */
+#define HEADER_LEN	 2u
 #define COMMAND_MAX	 8u
 #define COMMANDS_AT_ONCE 16u
 
 static uint8_t
+set_mac(struct unm_net *n, const uint8_t *mac)
+{
+	memcpy(n->config.mac, mac, sizeof(n->config.mac));
+	return ACK_OK;
+}
+
+static uint8_t
+set_pairs(struct unm_net *n, const uint8_t *data)
+{
+	const uint16_t pairs = (uint16_t)(data[0] | data[1] << 8);
+
+	if (pairs == 0 || pairs > n->n_pairs)
+		return ACK_ERR;
+	unm_net_set_active_pairs(n, pairs);
+	return ACK_OK;
+}
+
+static const struct command {
+	uint8_t class, command;
+	uint32_t data_len;
+	uint64_t features; /* that the driver must have accepted */
+	uint8_t (*serve)(struct unm_net *n, const uint8_t *data);
+} commands[] = {
+	{CLASS_MAC, MAC_ADDR_SET, 6, UNM_F_CTRL_VQ | UNM_F_CTRL_MAC_ADDR, set_mac},
+	{CLASS_MQ, MQ_VQ_PAIRS_SET, 2, UNM_F_CTRL_VQ | UNM_F_MQ, set_pairs},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* @len: of the command, of which COMMAND_MAX bytes are there. */
+static uint8_t
 handle(struct unm_net *n, const uint8_t *cmd, uint32_t len)
 {
-	uint16_t pairs;
+	unsigned int i;
 
-	if (len >= 8 && cmd[0] == CLASS_MAC && cmd[1] == MAC_ADDR_SET) {
-		memcpy(n->config.mac, cmd + 2, sizeof(n->config.mac));
-		return ACK_OK;
-	}
-	if (len >= 4 && cmd[0] == CLASS_MQ && cmd[1] == MQ_VQ_PAIRS_SET) {
-		pairs = (uint16_t)(cmd[2] | cmd[3] << 8);
-		if (pairs == 0 || pairs > n->n_pairs)
-			return ACK_ERR;
-		unm_net_set_active_pairs(n, pairs);
-		return ACK_OK;
+	for (i = 0; i < N_COMMANDS; i++) {
+		const struct command *c = &commands[i];
+
+		if (c->class == cmd[0] && c->command == cmd[1] && len == HEADER_LEN + c->data_len &&
+			(n->features & c->features) == c->features)
+			return c->serve(n, cmd + HEADER_LEN);
 	}
 	return ACK_ERR;
 }
@@ -46,9 +74,8 @@ static uint32_t
 serve(struct unm_net *n, const struct unm_vq_chain *c)
 {
 	uint8_t cmd[COMMAND_MAX] = {0};
-	const struct unm_vq_part *p;
+	const struct unm_vq_part *ack = &c->part[c->n_read];
 	uint32_t len = 0, i;
-	uint8_t *ack;
 
 	for (i = 0; i < c->n_read && len < sizeof(cmd); i++) {
 		const uint32_t room = (uint32_t)sizeof(cmd) - len;
@@ -59,10 +86,8 @@ serve(struct unm_net *n, const struct unm_vq_chain *c)
 	}
 	if (c->n_write == 0)
 		return 0;
-	p = &c->part[c->n_read + c->n_write - 1];
-	ack = p->data + p->len - 1;
-	*ack = handle(n, cmd, len);
-	unm_guest_dirty(n->mem, p->gpa + p->len - 1, 1);
+	ack->data[0] = handle(n, cmd, c->read_len);
+	unm_guest_dirty(n->mem, ack->gpa, 1);
 	return 1;
 }
 

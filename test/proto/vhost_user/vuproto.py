@@ -33,7 +33,7 @@ GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
 RESET_DEVICE, GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = 34, 36, 37, 38, 39, 40
 
 F_MRG_RXBUF, F_MQ, F_LOG_ALL, F_PROTOCOL, F_VERSION_1, F_PACKED = 1 << 15, 1 << 22, 1 << 26, 1 << 30, 1 << 32, 1 << 34
-F_GUEST_ANNOUNCE, F_INDIRECT = 1 << 21, 1 << 28
+F_GUEST_ANNOUNCE, F_INDIRECT, F_CTRL_VQ, F_CTRL_MAC_ADDR = 1 << 21, 1 << 28, 1 << 17, 1 << 23
 PF_MQ, PF_LOG_SHMFD, PF_RARP, PF_REPLY_ACK, PF_NET_MTU, PF_BACKEND_REQ = (1 << n for n in range(6))
 PF_CONFIG, PF_INFLIGHT_SHMFD, PF_RESET_DEVICE, PF_MEM_SLOTS, PF_STATUS = (1 << n for n in (9, 12, 13, 15, 16))
 PF_ALL = (PF_MQ | PF_LOG_SHMFD | PF_RARP | PF_REPLY_ACK | PF_NET_MTU | PF_BACKEND_REQ | PF_CONFIG | PF_INFLIGHT_SHMFD |
@@ -526,9 +526,9 @@ def count_fds(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
 
 
-def run(tests, server_args=(), kept=0):
+def run(tests, server_args=(), kept=0, **kwargs):
     """Run each test on one server; after each the server must serve others and must not have kept more than @kept descriptors."""
-    server = Server(server_args)
+    server = Server(server_args, **kwargs)
     server.check_alive()
     n_fds = settle(server) + kept
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The control queue, by which a driver sets the number of queue pairs and its address: each command, good and bad.
+
+No front end that the other tests run leaves this queue to the server, except User-Mode Linux, whose driver sends what is right.
+"""
+import struct
+import time
+
+import vuproto as v
+
+MAC, MTU = bytes([0x02, 0, 0, 0, 0x0C, 0x01]), 1400
+FEATURES = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF | v.F_INDIRECT | v.F_MQ | v.F_CTRL_VQ | v.F_CTRL_MAC_ADDR
+PROTOCOL = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU
+
+OK, ERR, UNTOUCHED = 0, 1, 0xEE
+COMMANDS, ANSWERS, TABLE = 0xB000, 0xD000, 0xE000  # in the guest's memory
+NEXT, WRITE, INDIRECT = 1, 2, 4
+
+
+def set_pairs(n):
+    return b"\x04\x00" + struct.pack("<H", n)
+
+
+def set_mac(mac):
+    return b"\x01\x01" + mac
+
+
+class Driver(v.Guest):
+    """A guest with two queue pairs and a control queue, which is ring @control."""
+
+    def __init__(self, server, nic="a", control=4, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
+        super().__init__(server.path(nic), features=features, protocol=protocol, kind=kind)
+        self.kind = kind
+        self.pairs = [(self.rx, self.tx), (kind(self, 2, 0x5000), kind(self, 3, 0x7000))]
+        if control != 4:
+            self.pairs.pop()
+        self.control = kind(self, control, 0x9000)
+        self.good(v.SET_MEM_TABLE, self.table(), [self.memfd])
+        self.start_rings()
+
+    def rings(self):
+        return [r for pair in self.pairs for r in pair] + [self.control]
+
+    def start_rings(self):
+        for r in self.rings():
+            r.set_up()
+            self.good(v.SET_VRING_ENABLE, v.state(r.index, 1))
+        for k, (rx, _) in enumerate(self.pairs):
+            for i in range(32):
+                rx.descriptor(i, v.GPA + 0x10000 + 0x10000 * k + 2048 * i, 2048, WRITE)
+                rx.add(i)
+            rx.kick()
+
+    def submit(self, pieces, table=False):
+        """A chain of @pieces (address, length, flags), in the ring or in a table beside it."""
+        last = len(pieces) - 1
+        for i, (at, size, flags) in enumerate(pieces):
+            piece = v.GPA + at, size, flags | (NEXT if i < last else 0), i + 1 if i < last else 0
+            if table:
+                struct.pack_into("<QIHH", self.mem, TABLE + 16 * i, *piece)
+            else:
+                self.control.descriptor(i, *piece)
+        if table:
+            self.control.descriptor(0, v.GPA + TABLE, 16 * len(pieces), INDIRECT)
+        self.control.add(0)
+        self.control.kick()
+
+    def command(self, *parts, room=(1,), **kwargs):
+        """Have a command served whose bytes lie in @parts, with @room for the answer. Return: that room, and the used length."""
+        pieces, at = [], COMMANDS
+        for p in parts:
+            self.mem[at:at + len(p)] = p
+            pieces.append((at, len(p), 0))
+            at += len(p)
+        at = ANSWERS
+        for size in room:
+            pieces.append((at, size, WRITE))
+            at += size
+        self.mem[ANSWERS:at] = bytes([UNTOUCHED]) * (at - ANSWERS)
+        self.submit(pieces, **kwargs)
+        used = self.control.get_used()
+        assert used is not None, "no answer to %s" % b"".join(parts)[:16].hex()
+        assert used[0] == 0, used
+        return self.mem[ANSWERS:at], used[1]
+
+    def answer_to(self, command):
+        answer, used = self.command(command)
+        assert used == 1, used
+        return answer[0]
+
+    def expect(self, command, want):
+        got = self.answer_to(command)
+        assert got == want, "%s: answered %d" % (command[:16].hex(), got)
+
+    def mac(self):
+        return v.read_config(self, 0, 6)
+
+    def close(self):
+        for r in self.rings():
+            if r not in (self.rx, self.tx):
+                r.close()
+        super().close()
+
+
+def spread(src, dst):
+    """How many of 32 frames of different flows, sent on all tx queues of @src, come to each rx queue of @dst."""
+    v.pass_frame(src, dst)
+    v.pass_frame(dst, src)  # so the switch has learned where that address is
+    for i in range(32):
+        tx = src.pairs[i % len(src.pairs)][1]
+        frame = bytes(12) + v.make_frame(src=0x40 + i, dst=b"\x02\0\0\0\0\x02")
+        at = 0xA0000 + 2048 * i
+        src.mem[at:at + len(frame)] = frame
+        tx.descriptor(i, v.GPA + at, len(frame), 0)
+        tx.add(i)
+        tx.kick()
+        assert tx.get_used() is not None, "a frame was not taken"
+    count = [0] * len(dst.pairs)
+    deadline = time.monotonic() + v.TIMEOUT
+    while sum(count) < 32 and time.monotonic() < deadline:
+        for k, (rx, _) in enumerate(dst.pairs):
+            element = rx.get_used(0.01)
+            while element is not None:
+                count[k] += 1
+                rx.add(element[0])
+                rx.kick()
+                element = rx.get_used(0)
+    assert sum(count) == 32, "of 32 frames there came %s" % count
+    return count
+
+
+def expect_pairs(src, dst, pairs):
+    """The driver behind @dst uses so many."""
+    got = spread(src, dst)
+    assert sum(n > 0 for n in got) == pairs and got[0] > 0, "frames by queue %s, expected %d of them" % (got, pairs)
+
+
+def answers(server):
+    """One byte, the first one of the room for it; what is behind is not touched."""
+    d = Driver(server)
+    for command, want in ((set_pairs(1), OK), (set_mac(MAC), OK), (set_pairs(0), ERR), (b"\x09\x00", ERR)):
+        for room in ((1,), (2,), (4,), (2, 2), (1, 300), (4096,)):
+            for table in (False, True):
+                answer, used = d.command(command, room=room, table=table)
+                assert used == 1, "used length %d" % used
+                rest = bytes([UNTOUCHED]) * (sum(room) - 1)
+                assert answer == bytes([want]) + rest, "%s, room %s: %s" % (command.hex(), room, answer[:16].hex())
+    d.close()
+
+
+def not_negotiated(server):
+    """A command whose feature the driver has not accepted is refused, and changes nothing."""
+    mac = bytes([0x02, 0, 0, 0, 0x0C, 0x02])
+    b = Driver(server, "b")
+    b.expect(set_pairs(2), OK)
+    for without, has_mac, has_pairs in ((0, True, True), (v.F_CTRL_MAC_ADDR, False, True), (v.F_CTRL_VQ, False, False),
+                                        (v.F_CTRL_VQ | v.F_MQ, False, False)):
+        a = Driver(server, features=FEATURES & ~without)
+        a.expect(set_mac(mac), OK if has_mac else ERR)
+        assert (a.mac() == mac) == has_mac, a.mac().hex()
+        a.expect(set_mac(MAC), OK if has_mac else ERR)
+        a.expect(set_pairs(1), OK if has_pairs else ERR)
+        a.expect(set_pairs(2), OK if has_pairs else ERR)
+        expect_pairs(b, a, 2 if has_pairs else 1)
+        a.close()
+    b.close()
+
+
+v.run([answers, not_negotiated], ("--queues", "2", "--mtu", str(MTU)), nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})
