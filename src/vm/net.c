@@ -186,6 +186,24 @@ driver_ok(void *dev, bool ok)
 	retarget(n);
 }
 
+/*
+ * What the guest's driver and the front end may change in the configuration space. Drivers read it
+ * when they begin, so one that goes on (QEMU says a reset for a pause, too; a server was started
+ * anew) misses nothing.
+ */
+static void
+reset_config(struct unm_net *n)
+{
+	memcpy(n->config.mac, n->c.mac, sizeof(n->config.mac));
+	n->config.mtu = htole16(n->c.mtu);
+}
+
+static void
+reset(void *dev)
+{
+	reset_config(dev);
+}
+
 static void
 set_mtu(void *dev, uint16_t mtu)
 {
@@ -270,12 +288,11 @@ init_config(struct unm_net *n)
 {
 	static const uint8_t none[6];
 
-	memcpy(n->config.mac, n->c.mac, sizeof(n->config.mac));
 	if (memcmp(n->c.mac, none, sizeof(none)) == 0)
-		derive_mac(n->config.mac, n->name);
+		derive_mac(n->c.mac, n->name);
+	reset_config(n);
 	n->config.status = htole16(STATUS_LINK_UP);
 	n->config.max_pairs = htole16((uint16_t)n->n_pairs);
-	n->config.mtu = htole16(n->c.mtu);
 	n->config.speed = UINT32_MAX; /* unknown, and so the duplex mode */
 	n->config.duplex = UINT8_MAX;
 }
@@ -293,6 +310,7 @@ init_ops(struct unm_net *n)
 		.ring_stopped = ring_stopped,
 		.ring_enabled = ring_enabled,
 		.driver_ok = driver_ok,
+		.reset = reset,
 		.set_mtu = set_mtu,
 		.send_rarp = send_rarp,
 		.get_config = get_config,

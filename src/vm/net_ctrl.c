@@ -26,6 +26,10 @@
 static uint8_t
 set_mac(struct unm_net *n, const uint8_t *mac)
 {
+	static const uint8_t none[6];
+
+	if ((mac[0] & 1) != 0 || memcmp(mac, none, sizeof(none)) == 0)
+		return ACK_ERR; /* a group's, or nobody's: not to be had with --mac either */
 	memcpy(n->config.mac, mac, sizeof(n->config.mac));
 	return ACK_OK;
 }

@@ -401,6 +401,7 @@ reset_device(struct unm_vu_backend *b)
 		vu_ring_set_enabled(b, i, false);
 	}
 	vu_update_driver_ok(b);
+	b->ops->reset(b->dev);
 	if (b->has_features)
 		b->ops->set_features(b->dev, 0);
 }

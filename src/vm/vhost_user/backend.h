@@ -83,6 +83,11 @@ struct unm_vu_device_ops {
 	 * started).
 	 */
 	void (*driver_ok)(void *dev, bool ok);
+	/*
+	 * The driver has reset the device, or the connection ends: what drivers and front ends can
+	 * change is as configured again. No ring is started.
+	 */
+	void (*reset)(void *dev);
 	void (*set_mtu)(void *dev, uint16_t mtu);
 	/* The guest has moved here: tell the network where @mac is now. */
 	void (*send_rarp)(void *dev, const uint8_t mac[6]);

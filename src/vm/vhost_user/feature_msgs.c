@@ -119,9 +119,11 @@ vu_set_status(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		return vu_fail(b, -EINVAL, "0x%llx is more than a byte",
 			(unsigned long long)m->payload.u64);
 	b->status = (uint8_t)m->payload.u64;
-	/* The driver has reset the device. */
+	/* The driver has reset the device, or is paused, says QEMU. */
 	for (i = 0; i < b->ops->n_rings && b->status == 0; i++)
 		vu_ring_end(b, i);
+	if (b->status == 0)
+		b->ops->reset(b->dev);
 	vu_update_driver_ok(b);
 	return 0;
 }
@@ -137,6 +139,7 @@ vu_reset_device(struct unm_vu_backend *b, struct unm_vu_msg *m)
 		vu_ring_end(b, i);
 		vu_ring_reset(b, i);
 	}
+	b->ops->reset(b->dev);
 	vu_update_driver_ok(b);
 	return 0;
 }

@@ -76,6 +76,17 @@ on_flag(void *dev, bool ok)
 }
 
 static void
+on_reset(void *dev)
+{
+	const struct device *d = dev;
+	unsigned int i;
+
+	for (i = 0; i < N_RINGS; i++)
+		if (d->q[i] != NULL)
+			abort();
+}
+
+static void
 on_enabled(void *dev, unsigned int idx, bool enabled)
 {
 	(void)dev;
@@ -129,6 +140,7 @@ static const struct unm_vu_device_ops ops = {
 	.ring_stopped = on_stopped,
 	.ring_enabled = on_enabled,
 	.driver_ok = on_flag,
+	.reset = on_reset,
 	.set_mtu = on_mtu,
 	.send_rarp = on_rarp,
 	.get_config = on_get_config,

@@ -8,7 +8,7 @@ import time
 
 import vuproto as v
 
-MAC, MTU = bytes([0x02, 0, 0, 0, 0x0C, 0x01]), 1400
+MAC, OTHER, MTU = bytes([0x02, 0, 0, 0, 0x0C, 0x01]), bytes([0x02, 0, 0, 0, 0x0C, 0x02]), 1400
 FEATURES = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF | v.F_INDIRECT | v.F_MQ | v.F_CTRL_VQ | v.F_CTRL_MAC_ADDR
 PROTOCOL = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU
 
@@ -92,8 +92,15 @@ class Driver(v.Guest):
         got = self.answer_to(command)
         assert got == want, "%s: answered %d" % (command[:16].hex(), got)
 
-    def mac(self):
-        return v.read_config(self, 0, 6)
+    def config(self):
+        """The address and the MTU in the configuration space."""
+        return v.read_config(self, 0, 6), struct.unpack("<H", v.read_config(self, 10, 2))[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
 
     def close(self):
         for r in self.rings():
@@ -137,33 +144,69 @@ def expect_pairs(src, dst, pairs):
 
 def answers(server):
     """One byte, the first one of the room for it; what is behind is not touched."""
-    d = Driver(server)
-    for command, want in ((set_pairs(1), OK), (set_mac(MAC), OK), (set_pairs(0), ERR), (b"\x09\x00", ERR)):
-        for room in ((1,), (2,), (4,), (2, 2), (1, 300), (4096,)):
-            for table in (False, True):
-                answer, used = d.command(command, room=room, table=table)
-                assert used == 1, "used length %d" % used
-                rest = bytes([UNTOUCHED]) * (sum(room) - 1)
-                assert answer == bytes([want]) + rest, "%s, room %s: %s" % (command.hex(), room, answer[:16].hex())
-    d.close()
+    with Driver(server) as d:
+        for command, want in ((set_pairs(1), OK), (set_mac(MAC), OK), (set_pairs(0), ERR), (b"\x09\x00", ERR)):
+            for room in ((1,), (2,), (4,), (2, 2), (1, 300), (4096,)):
+                for table in (False, True):
+                    answer, used = d.command(command, room=room, table=table)
+                    assert used == 1, "used length %d" % used
+                    rest = bytes([UNTOUCHED]) * (sum(room) - 1)
+                    assert answer == bytes([want]) + rest, "%s, room %s: %s" % (command.hex(), room, answer[:16].hex())
 
 
 def not_negotiated(server):
     """A command whose feature the driver has not accepted is refused, and changes nothing."""
-    mac = bytes([0x02, 0, 0, 0, 0x0C, 0x02])
-    b = Driver(server, "b")
-    b.expect(set_pairs(2), OK)
-    for without, has_mac, has_pairs in ((0, True, True), (v.F_CTRL_MAC_ADDR, False, True), (v.F_CTRL_VQ, False, False),
-                                        (v.F_CTRL_VQ | v.F_MQ, False, False)):
-        a = Driver(server, features=FEATURES & ~without)
-        a.expect(set_mac(mac), OK if has_mac else ERR)
-        assert (a.mac() == mac) == has_mac, a.mac().hex()
-        a.expect(set_mac(MAC), OK if has_mac else ERR)
-        a.expect(set_pairs(1), OK if has_pairs else ERR)
-        a.expect(set_pairs(2), OK if has_pairs else ERR)
-        expect_pairs(b, a, 2 if has_pairs else 1)
-        a.close()
-    b.close()
+    with Driver(server, "b") as b:
+        for without, has_mac, has_pairs in ((0, True, True), (v.F_CTRL_MAC_ADDR, False, True), (v.F_CTRL_VQ, False, False),
+                                            (v.F_CTRL_VQ | v.F_MQ, False, False)):
+            with Driver(server, features=FEATURES & ~without) as a:
+                a.expect(set_mac(OTHER), OK if has_mac else ERR)
+                assert a.config()[0] == (OTHER if has_mac else MAC), a.config()
+                a.expect(set_pairs(1), OK if has_pairs else ERR)
+                a.expect(set_pairs(2), OK if has_pairs else ERR)
+                expect_pairs(b, a, 2 if has_pairs else 1)
 
 
-v.run([answers, not_negotiated], ("--queues", "2", "--mtu", str(MTU)), nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})
+def addresses(server):
+    """What a card can have is taken, and is in the configuration space; a group's address and zero are not."""
+    with Driver(server) as d:
+        for mac, want in (("020000000c02", OK), ("010000000c02", ERR), ("ffffffffffff", ERR), ("000000000000", ERR),
+                          ("01005e000001", ERR), ("feffffffffff", OK), ("000000000001", OK), ("33330000beef", ERR), (MAC.hex(), OK)):
+            before = d.config()[0].hex()
+            d.expect(set_mac(bytes.fromhex(mac)), want)
+            assert d.config()[0].hex() == (mac if want == OK else before), mac
+
+
+def nothing_is_left_to_the_next(server):
+    """A reset, and the end of a connection however it comes, put back the address and the MTU that were configured."""
+    def status(d):
+        d.good(v.SET_STATUS, v.u64(0))
+
+    def device(d):
+        d.good(v.RESET_DEVICE)
+
+    def hang_up(d):
+        d.sock.close()
+
+    def fault(d):
+        d.send(v.SET_FEATURES, v.u64(1 << 33))
+        d.expect_end()
+
+    for reset, protocol in ((status, v.PF_STATUS), (device, v.PF_RESET_DEVICE), (hang_up, 0), (fault, 0)):
+        with Driver(server, protocol=PROTOCOL | protocol) as d:
+            if reset is status:
+                d.good(v.SET_STATUS, v.u64(15))
+            d.expect(set_mac(OTHER), OK)
+            d.good(v.NET_SET_MTU, v.u64(68))
+            for r in d.rings():  # not a reset
+                d.get(v.GET_VRING_BASE, v.state(r.index, 0))
+            assert d.config() == (OTHER, 68), d.config()
+            reset(d)
+            if reset in (status, device):
+                assert d.config() == (MAC, MTU), "after %s: %s" % (reset.__name__, d.config())
+        with Driver(server) as d:
+            assert d.config() == (MAC, MTU), "the next one, after %s: %s" % (reset.__name__, d.config())
+
+
+v.run([answers, not_negotiated, addresses, nothing_is_left_to_the_next], ("--queues", "2", "--mtu", str(MTU)),
+      nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})

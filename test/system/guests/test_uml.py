@@ -10,6 +10,7 @@ import guest
 import vmtest as t
 
 N_BOOTS = 4
+ADDRESS = "cat /sys/class/net/eth0/address"
 
 
 def two_talk(boot):
@@ -30,11 +31,16 @@ def two_talk(boot):
             t.carrier(a, up)
         t.ping(a, t.ip(2))
         stream = t.Transfer(site, netns, b, 12, pause_us=300000, port=5001)
+        offered = a.run(ADDRESS)
         for _ in range(
             N_BOOTS
         ):  # UML does not connect again: so it is the guest that comes and goes
+            a.run("ip link set eth0 address 02:00:00:00:77:01")  # until it reboots
+            t.check(a.run(ADDRESS) == "02:00:00:00:77:01\n", "the address can't be changed")
+            t.ping(a, t.ip(2))
             a.kill()
             a.boot()
+            t.check(a.run(ADDRESS) == offered, "not %s, but %s" % (offered, a.run(ADDRESS)))
             a.address(t.ip(1) + "/24")
             t.ping(a, t.ip(2))
         stream.finish()
