@@ -67,7 +67,7 @@ retarget(struct unm_net *n)
 void
 unm_net_set_active_pairs(struct unm_net *n, unsigned int pairs)
 {
-	n->n_active = pairs;
+	n->n_active = n->n_asked = pairs;
 	retarget(n);
 }
 
@@ -133,9 +133,11 @@ ring_started(void *dev, unsigned int idx, struct unm_vq *q, int kick_fd)
 	if (idx % 2 == 0 && nq != &n->ctrl && !any_rx_started(n) &&
 		unm_now_ns() - n->rx_stopped_ns > STALE_NS)
 		unm_net_rx_discard(n);
-	if (nq == &n->ctrl)
-		n->n_active =
-			1; /* of a driver that has to ask us for more: VIRTIO 1.2, 5.1.6.5.5 */
+	if (nq == &n->ctrl) {
+		if (!unm_vq_goes_on(q)) /* a driver has to ask for more: VIRTIO 1.2, 5.1.6.5.5 */
+			n->n_asked = 1;
+		n->n_active = n->n_asked;
+	}
 	nq->q = q;
 	nq->kick_fd = kick_fd;
 	nq->starved = nq->call_pending = false;
@@ -156,8 +158,6 @@ ring_stopped(void *dev, unsigned int idx)
 		unm_net_tx_abandon(n, idx / 2);
 	if (nq->call_pending)
 		unm_vq_call(nq->q);
-	if (nq == &n->ctrl)
-		n->n_active = n->n_pairs;
 	nq->q = NULL;
 	nq->kick_fd = -1;
 	retarget(n);
@@ -201,7 +201,11 @@ reset_config(struct unm_net *n)
 static void
 reset(void *dev)
 {
-	reset_config(dev);
+	struct unm_net *n = dev;
+
+	reset_config(n);
+	n->n_active = n->n_pairs; /* the next front end may have a control queue of its own */
+	retarget(n);
 }
 
 static void

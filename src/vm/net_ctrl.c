@@ -5,6 +5,11 @@
  * Served are what was offered: the number of queue pairs in use (MQ), and the MAC address, which is
  * only noted, as a switch learns addresses from frames. All else is answered with an error, as the
  * driver expects of what was not negotiated.
+ *
+ * One pair is in use when a control ring begins, and as many as the driver has asked for when it
+ * goes on where it was: after a halt (memory or descriptors have changed), or stopped and started at
+ * the same place, as for a pause. With a front end that has never started that ring, as it serves
+ * the queue itself, it is all that are enabled.
  */
 #include <string.h>
 

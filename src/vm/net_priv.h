@@ -118,6 +118,7 @@ struct unm_net {
 	struct net_opening opening;
 	unsigned int n_pairs;
 	unsigned int n_active; /* pairs the driver uses: all, unless the control queue says else */
+	unsigned int n_asked;  /* what it has said last; holds as long as that queue goes on */
 	struct net_queue rx[NET_MAX_PAIRS], tx[NET_MAX_PAIRS];
 	struct net_queue ctrl;
 	struct unm_guest_mem *mem; /* of the running queues */
@@ -181,7 +182,7 @@ uint32_t unm_net_sink(void *arg, const struct unetmap_packet *packets, uint32_t 
 /* Throw away what waits in the rings. */
 void unm_net_rx_discard(struct unm_net *n);
 
-/* Of the pairs that are enabled, the driver uses the first so many. */
+/* Of the pairs that are enabled, the driver uses the first so many, says the control queue. */
 void unm_net_set_active_pairs(struct unm_net *n, unsigned int pairs);
 
 /* net_ctrl.c: serve the control queue. Return: commands done. */

@@ -141,6 +141,14 @@ unm_vq_is_running(const struct unm_vq *q)
 	return q->running && q->broken == NULL;
 }
 
+bool
+unm_vq_goes_on(const struct unm_vq *q)
+{
+	const uint32_t fresh = q->c.is_packed ? UNM_VQ_PACKED_FRESH : UNM_VQ_FRESH;
+
+	return q->c.goes_on || (q->c.base_is_ours && q->c.base != fresh);
+}
+
 const char *
 unm_vq_broken_reason(const struct unm_vq *q)
 {

@@ -28,6 +28,10 @@
 #define UNM_VQ_MAX_SIZE	 32768u
 #define UNM_VQ_MAX_PARTS 1024u /* of one chain, indirect tables and region borders included */
 
+/* Bases of rings that were never used: indices 0, wrap counters 1 */
+#define UNM_VQ_FRESH	    0u
+#define UNM_VQ_PACKED_FRESH 0x80008000u
+
 /* One run of bytes of a chain, in our address space. */
 struct unm_vq_part {
 	uint8_t *data;
@@ -100,8 +104,13 @@ int unm_vq_start(struct unm_vq *q, const struct unm_vq_config *c);
 uint32_t unm_vq_stop(struct unm_vq *q);
 
 struct unm_guest_mem *unm_vq_mem(const struct unm_vq *q);
-uint16_t unm_vq_size(const struct unm_vq *q);		  /* of the ring, as started */
-bool unm_vq_is_running(const struct unm_vq *q);		  /* started and not broken */
+uint16_t unm_vq_size(const struct unm_vq *q);	/* of the ring, as started */
+bool unm_vq_is_running(const struct unm_vq *q); /* started and not broken */
+/*
+ * Does it go on where this queue has stopped itself? Else a driver has made it anew, or nobody knows
+ * what was before.
+ */
+bool unm_vq_goes_on(const struct unm_vq *q);
 const char *unm_vq_broken_reason(const struct unm_vq *q); /* NULL: not broken */
 
 /*

@@ -10,8 +10,6 @@
 #include "vm/vhost_user/backend_priv.h"
 #include "vm/vq_record.h"
 
-#define PACKED_FRESH 0x80008000u /* both indices 0, both wrap counters 1 */
-
 /* The in-flight part of ring @idx in @part, NULL if there is none. */
 static int
 get_inflight(struct unm_vu_backend *b, unsigned int idx, void **part)
@@ -36,8 +34,8 @@ get_inflight(struct unm_vu_backend *b, unsigned int idx, void **part)
 static uint32_t
 correct_packed_base(const struct unm_vu_backend *b, uint32_t base)
 {
-	if (base == (PACKED_FRESH & UINT16_MAX) || (base == 0 && b->owner_first))
-		return PACKED_FRESH;
+	if (base == (UNM_VQ_PACKED_FRESH & UINT16_MAX) || (base == 0 && b->owner_first))
+		return UNM_VQ_PACKED_FRESH;
 	return base;
 }
 
@@ -71,7 +69,7 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 		.goes_on = r->goes_on,
 	};
 	if (!r->has_base)
-		c->base = c->is_packed ? PACKED_FRESH : 0;
+		c->base = c->is_packed ? UNM_VQ_PACKED_FRESH : UNM_VQ_FRESH;
 	if (c->is_packed)
 		c->base = correct_packed_base(b, c->base);
 	if (!c->is_packed && c->base > UINT16_MAX)

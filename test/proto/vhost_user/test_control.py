@@ -11,6 +11,7 @@ import vuproto as v
 MAC, OTHER, MTU = bytes([0x02, 0, 0, 0, 0x0C, 0x01]), bytes([0x02, 0, 0, 0, 0x0C, 0x02]), 1400
 FEATURES = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF | v.F_INDIRECT | v.F_MQ | v.F_CTRL_VQ | v.F_CTRL_MAC_ADDR
 PROTOCOL = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU
+RESETS = PROTOCOL | v.PF_STATUS | v.PF_RESET_DEVICE | v.PF_MEM_SLOTS
 
 OK, ERR, UNTOUCHED = 0, 1, 0xEE
 COMMANDS, ANSWERS, TABLE = 0xB000, 0xD000, 0xE000  # in the guest's memory
@@ -29,14 +30,22 @@ class Driver(v.Guest):
     """A guest with two queue pairs and a control queue, which is ring @control."""
 
     def __init__(self, server, nic="a", control=4, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
+        features |= v.F_PACKED if kind is v.PackedRing else 0
         super().__init__(server.path(nic), features=features, protocol=protocol, kind=kind)
-        self.kind = kind
+        self.protocol, self.kind = protocol, kind
         self.pairs = [(self.rx, self.tx), (kind(self, 2, 0x5000), kind(self, 3, 0x7000))]
         if control != 4:
             self.pairs.pop()
         self.control = kind(self, control, 0x9000)
+        self.start()
+
+    def start(self):
         self.good(v.SET_MEM_TABLE, self.table(), [self.memfd])
         self.start_rings()
+        for k, (rx, _) in enumerate(self.pairs):
+            for i in range(32):
+                self.give(k, i)
+        return self
 
     def rings(self):
         return [r for pair in self.pairs for r in pair] + [self.control]
@@ -45,21 +54,48 @@ class Driver(v.Guest):
         for r in self.rings():
             r.set_up()
             self.good(v.SET_VRING_ENABLE, v.state(r.index, 1))
-        for k, (rx, _) in enumerate(self.pairs):
-            for i in range(32):
-                rx.descriptor(i, v.GPA + 0x10000 + 0x10000 * k + 2048 * i, 2048, WRITE)
-                rx.add(i)
-            rx.kick()
+        if self.protocol & v.PF_STATUS:
+            self.good(v.SET_STATUS, v.u64(15))
+
+    def give(self, k, i):
+        """Receive buffer @i of pair @k."""
+        rx = self.pairs[k][0]
+        rx.descriptor(i, v.GPA + 0x10000 + 0x10000 * k + 2048 * i, 2048, WRITE)
+        rx.add(i)
+        rx.kick()
+
+    def new_rings(self):
+        """As another driver makes them."""
+        for r in self.rings():
+            r.close()
+        self.mem[0x1000:COMMANDS] = bytes(COMMANDS - 0x1000)
+        self.n_sent = 0
+        rings = [self.kind(self, r.index, r.desc) for r in self.rings()]
+        self.rx, self.tx, self.control = rings[0], rings[1], rings[-1]
+        self.pairs = list(zip(rings[0:-1:2], rings[1::2]))
+        self.start()
+
+    def connect_again(self, path):
+        """The front end does, and its guest has noticed nothing."""
+        self.sock.close()
+        self.sock = v.FrontEnd(path).sock
+        self.negotiate(self.features, self.protocol)
+        self.good(v.SET_MEM_TABLE, self.table(), [self.memfd])
+        self.start_rings()
 
     def submit(self, pieces, table=False):
         """A chain of @pieces (address, length, flags), in the ring or in a table beside it."""
+        is_packed = self.kind is v.PackedRing
+        table |= is_packed  # our rings of that kind have no chains
         last = len(pieces) - 1
         for i, (at, size, flags) in enumerate(pieces):
-            piece = v.GPA + at, size, flags | (NEXT if i < last else 0), i + 1 if i < last else 0
+            tail = (flags | NEXT, i + 1) if i < last else (flags, 0)
+            if is_packed:
+                tail = 0, flags
             if table:
-                struct.pack_into("<QIHH", self.mem, TABLE + 16 * i, *piece)
+                struct.pack_into("<QIHH", self.mem, TABLE + 16 * i, v.GPA + at, size, *tail)
             else:
-                self.control.descriptor(i, *piece)
+                self.control.descriptor(i, v.GPA + at, size, *tail)
         if table:
             self.control.descriptor(0, v.GPA + TABLE, 16 * len(pieces), INDIRECT)
         self.control.add(0)
@@ -129,8 +165,7 @@ def spread(src, dst):
             element = rx.get_used(0.01)
             while element is not None:
                 count[k] += 1
-                rx.add(element[0])
-                rx.kick()
+                dst.give(k, element[0])
                 element = rx.get_used(0)
     assert sum(count) == 32, "of 32 frames there came %s" % count
     return count
@@ -194,8 +229,6 @@ def nothing_is_left_to_the_next(server):
 
     for reset, protocol in ((status, v.PF_STATUS), (device, v.PF_RESET_DEVICE), (hang_up, 0), (fault, 0)):
         with Driver(server, protocol=PROTOCOL | protocol) as d:
-            if reset is status:
-                d.good(v.SET_STATUS, v.u64(15))
             d.expect(set_mac(OTHER), OK)
             d.good(v.NET_SET_MTU, v.u64(68))
             for r in d.rings():  # not a reset
@@ -208,5 +241,85 @@ def nothing_is_left_to_the_next(server):
             assert d.config() == (MAC, MTU), "the next one, after %s: %s" % (reset.__name__, d.config())
 
 
-v.run([answers, not_negotiated, addresses, nothing_is_left_to_the_next], ("--queues", "2", "--mtu", str(MTU)),
+def pairs_outlive_a_halt(server):
+    """The driver is the same as long as its control ring goes on, and knows nothing of halts and pauses."""
+    def new_memory(d):
+        d.good(v.SET_MEM_TABLE, d.table(), [d.memfd])
+
+    def more_memory(d):
+        fd = v.memfd(v.PAGE)
+        region = v.u64(0) + v.REGION.pack(v.GPA + v.MEM_SIZE, v.PAGE, v.UADDR + v.MEM_SIZE, 0)
+        d.good(v.ADD_MEM_REG, region, [fd])
+        d.good(v.REM_MEM_REG, region)
+        v.os.close(fd)
+
+    def kick(d):
+        d.good(v.SET_VRING_KICK, v.u64(4), [d.control.kick_fd])
+
+    def address(d):
+        d.good(v.SET_VRING_ADDR, d.control.addr())
+
+    def pause(d):
+        for r in d.rings():
+            base = struct.unpack("<II", d.get(v.GET_VRING_BASE, v.state(r.index, 0)))[1]
+            r.set_up(base)
+
+    def pause_of_qemu(d):
+        bases = [struct.unpack("<II", d.get(v.GET_VRING_BASE, v.state(r.index, 0)))[1] for r in d.rings()]
+        d.good(v.SET_STATUS, v.u64(0))
+        for r, base in zip(d.rings(), bases):
+            r.set_up(base)
+        d.good(v.SET_STATUS, v.u64(15))
+
+    for kind in (v.Ring, v.PackedRing):
+        with Driver(server, "b") as b, Driver(server, kind=kind, protocol=RESETS) as a:
+            expect_pairs(b, a, 1)
+            for n in (2, 1, 2):
+                a.expect(set_pairs(n), OK)
+                for halt in (new_memory, more_memory, kick, address, pause, pause_of_qemu):
+                    halt(a)
+                    expect_pairs(b, a, n)
+                    a.expect(set_pairs(3), ERR)
+                    expect_pairs(b, a, n)
+
+
+def a_new_driver_has_one_pair(server):
+    """Its control ring is new, whether the front end has told of a reset or not."""
+    def stop(d):
+        for r in d.rings():
+            d.get(v.GET_VRING_BASE, v.state(r.index, 0))
+
+    def status(d):
+        d.good(v.SET_STATUS, v.u64(0))
+
+    def device(d):
+        d.good(v.RESET_DEVICE)
+
+    for kind in (v.Ring, v.PackedRing):
+        with Driver(server, "b") as b, Driver(server, kind=kind, protocol=RESETS) as a:
+            for reset in (stop, status, device):
+                a.expect(set_pairs(2), OK)
+                expect_pairs(b, a, 2)
+                reset(a)
+                a.new_rings()
+                expect_pairs(b, a, 1)
+
+
+def after_a_death(server):
+    """The next server does not know what the driver has asked the one before it for: one pair always is right."""
+    with Driver(server, "b") as b, Driver(server) as a:
+        a.expect(set_mac(OTHER), OK)
+        a.expect(set_pairs(2), OK)
+        expect_pairs(b, a, 2)
+        server.kill()
+        server.start()
+        for d, nic in ((a, "a"), (b, "b")):
+            d.connect_again(server.path(nic))
+        assert a.config() == (MAC, MTU), a.config()
+        expect_pairs(b, a, 1)
+        a.expect(set_pairs(2), OK)
+        expect_pairs(b, a, 2)
+
+
+v.run([answers, not_negotiated, addresses, nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair, after_a_death], ("--queues", "2", "--mtu", str(MTU)),
       nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})
