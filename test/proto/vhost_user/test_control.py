@@ -3,6 +3,7 @@
 
 No front end that the other tests run leaves this queue to the server, except User-Mode Linux, whose driver sends what is right.
 """
+import select
 import struct
 import time
 
@@ -27,16 +28,14 @@ def set_mac(mac):
 
 
 class Driver(v.Guest):
-    """A guest with two queue pairs and a control queue, which is ring @control."""
+    """A guest with two queue pairs and a control queue, unless its front end has one of its own."""
 
-    def __init__(self, server, nic="a", control=4, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
+    def __init__(self, server, nic="a", has_control=True, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
         features |= v.F_PACKED if kind is v.PackedRing else 0
         super().__init__(server.path(nic), features=features, protocol=protocol, kind=kind)
         self.protocol, self.kind = protocol, kind
         self.pairs = [(self.rx, self.tx), (kind(self, 2, 0x5000), kind(self, 3, 0x7000))]
-        if control != 4:
-            self.pairs.pop()
-        self.control = kind(self, control, 0x9000)
+        self.control = kind(self, 4, 0x9000) if has_control else None
         self.start()
 
     def start(self):
@@ -48,7 +47,7 @@ class Driver(v.Guest):
         return self
 
     def rings(self):
-        return [r for pair in self.pairs for r in pair] + [self.control]
+        return [r for pair in self.pairs for r in pair] + ([self.control] if self.control else [])
 
     def start_rings(self):
         for r in self.rings():
@@ -177,6 +176,127 @@ def expect_pairs(src, dst, pairs):
     assert sum(n > 0 for n in got) == pairs and got[0] > 0, "frames by queue %s, expected %d of them" % (got, pairs)
 
 
+def what_is_offered(server):
+    """What is tested here is all that there is: no receive modes, VLAN filter, announcement, offloads at run time, or RSS."""
+    with Driver(server) as d:
+        offered = d.get_u64(v.GET_FEATURES)
+        for bit in (17, 22, 23):  # CTRL_VQ, MQ, CTRL_MAC_ADDR
+            assert offered & 1 << bit, "bit %d is not offered" % bit
+        for bit in (2, 18, 19, 20, 21, 52, 53, 57, 60):
+            assert not offered & 1 << bit, "bit %d is offered, and not tested" % bit
+
+
+def pairs(server):
+    """1 to as many as there are; all else is refused, and the number stays."""
+    with Driver(server, "b") as b, Driver(server) as a:
+        expect_pairs(b, a, 1)
+        have = 1
+        for n, want in ((0, ERR), (1, OK), (3, ERR), (2, OK), (0, ERR), (3, ERR), (4, ERR), (0x8001, ERR), (0xFFFF, ERR), (0x0100, ERR),
+                        (1, OK), (0x0200, ERR), (2, OK), (2, OK), (1, OK)):
+            a.expect(set_pairs(n), want)
+            have = n if want == OK else have
+            expect_pairs(b, a, have)
+
+
+def other_commands(server):
+    """What was not offered is refused, as a good driver would send it and with other bytes, and changes nothing."""
+    table = struct.pack("<I", 1) + OTHER + struct.pack("<I", 0)
+    with Driver(server, "b") as b, Driver(server) as a:
+        a.expect(set_pairs(2), OK)
+        for command in (*(bytes([0, mode, on]) for mode in range(6) for on in (0, 1)),  # receive modes
+                        b"\x01\x00" + table,  # MAC_TABLE_SET
+                        b"\x02\x00" + struct.pack("<H", 7), b"\x02\x01" + struct.pack("<H", 7),  # VLAN
+                        b"\x03\x00",  # ANNOUNCE_ACK
+                        b"\x04\x01" + struct.pack("<IHHHHHB", 0, 0, 0, 0, 0, 1, 0), b"\x04\x02" + bytes(12),  # RSS, hashes
+                        b"\x05\x00" + v.u64(0),  # offloads
+                        b"\x06\x00" + bytes(8), b"\x06\x01" + bytes(8)):  # coalescing
+            a.expect(command, ERR)
+        for kind in range(256):
+            for number in (0, 1, 2, 3, 255):
+                for data in (b"", b"\x01\x00", OTHER):
+                    if (kind, number, len(data)) not in ((1, 1, 6), (4, 0, 2)):
+                        a.expect(bytes([kind, number]) + data, ERR)
+        assert a.config() == (MAC, MTU)
+        expect_pairs(b, a, 2)
+
+
+def lengths(server):
+    """A command is as long as it has to be."""
+    with Driver(server, "b") as b, Driver(server) as a:
+        for command in set_mac(OTHER), set_pairs(2):
+            size = len(command)
+            for bad in (*(command[:n] for n in range(1, size)), *(command + bytes(n) for n in (1, 2, 3, 8, 100, 4000))):
+                a.expect(bad, ERR)
+        answer, used = a.command()  # nothing to read
+        assert (answer[0], used) == (ERR, 1), (answer, used)
+        assert a.config() == (MAC, MTU)
+        expect_pairs(b, a, 1)
+
+
+def pieces(server):
+    """How a command lies in descriptors does not matter, nor whether these are in a table."""
+    for kind in (v.Ring, v.PackedRing):
+        with Driver(server, kind=kind) as d:
+            for n, table in enumerate((False, True) * 2):
+                for cut in range(9):
+                    mac = bytes([0x02, 0, 0, n, 0, cut])
+                    command = set_mac(mac)
+                    answer, used = d.command(command[:cut], command[cut:], table=table)
+                    assert (answer[0], used, d.config()[0]) == (OK, 1, mac), (cut, table, d.config())
+                mac = bytes([0x02, 0, 1, n, 0, 0])
+                answer, used = d.command(*(bytes([b]) for b in set_mac(mac)), room=(0, 1), table=table)
+                assert (answer[0], used, d.config()[0]) == (OK, 1, mac), (table, d.config())
+
+
+def no_room(server):
+    """A command without room for the answer comes back, and is not obeyed."""
+    with Driver(server, "b") as b, Driver(server) as a:
+        for room in ((), (0,), (0, 0)):
+            for table in (False, True):
+                for command in (set_mac(OTHER), set_pairs(2), b"\x00\x00\x01", b""):
+                    answer, used = a.command(command, room=room, table=table)
+                    assert (answer, used) == (b"", 0), (answer, used)
+        assert a.config() == (MAC, MTU)
+        expect_pairs(b, a, 1)
+        a.expect(set_pairs(2), OK)
+
+
+def wrong_order(server):
+    """The room before the command breaks the rules: the ring stops, and only it. A new driver has its queue again."""
+    for kind in (v.Ring, v.PackedRing):
+        with Driver(server, "b") as b, Driver(server, kind=kind) as a:
+            for table in (False, True):
+                a.expect(set_pairs(2), OK)
+                a.mem[COMMANDS:COMMANDS + 8] = set_mac(OTHER)
+                a.submit([(ANSWERS, 1, WRITE), (COMMANDS, 8, 0)], table=table)
+                assert select.select([a.control.err_fd], [], [], v.TIMEOUT)[0], "the err descriptor was not signalled"
+                assert a.control.get_used(0) is None, "an answer"
+                assert a.config() == (MAC, MTU), a.config()
+                expect_pairs(b, a, 2)
+                for r in a.rings():
+                    a.get(v.GET_VRING_BASE, v.state(r.index, 0))
+                a.new_rings()
+                expect_pairs(b, a, 1)
+
+
+def many_at_once(server):
+    """As many as the ring holds, in one kick: each has its answer, and the last one holds."""
+    with Driver(server) as d:
+        n = d.control.num // 2
+        for i in range(n):
+            command = set_mac(bytes([0x02, 0, 0, 0, 1, i])) if i % 3 else set_mac(bytes(6))
+            at = COMMANDS + 16 * i
+            d.mem[at:at + 9] = command + bytes([UNTOUCHED])
+            d.control.descriptor(2 * i, v.GPA + at, 8, NEXT, 2 * i + 1)
+            d.control.descriptor(2 * i + 1, v.GPA + at + 8, 1, WRITE)
+            d.control.add(2 * i)
+        d.control.kick()
+        for i in range(n):
+            assert d.control.get_used() == (2 * i, 1), i
+            assert d.mem[COMMANDS + 16 * i + 8] == (OK if i % 3 else ERR), i
+        assert d.config()[0] == bytes([0x02, 0, 0, 0, 1, n - 1]), d.config()
+
+
 def answers(server):
     """One byte, the first one of the room for it; what is behind is not touched."""
     with Driver(server) as d:
@@ -299,10 +419,25 @@ def a_new_driver_has_one_pair(server):
         with Driver(server, "b") as b, Driver(server, kind=kind, protocol=RESETS) as a:
             for reset in (stop, status, device):
                 a.expect(set_pairs(2), OK)
+                while kind is v.PackedRing and a.control.used_at != (0, True):  # two laps: as if it was new
+                    a.expect(set_pairs(2), OK)
                 expect_pairs(b, a, 2)
                 reset(a)
                 a.new_rings()
                 expect_pairs(b, a, 1)
+
+
+def a_front_end_with_a_queue_of_its_own(server):
+    """It starts no control ring, and enables the pairs that are in use: QEMU."""
+    with Driver(server, "b", has_control=False) as b:
+        for n in (1, 2):
+            with Driver(server, has_control=False) as a:
+                expect_pairs(b, a, 2)
+                a.good(v.SET_VRING_ENABLE, v.state(2, 0))
+                expect_pairs(b, a, 1)
+            with Driver(server) as a:
+                a.expect(set_pairs(n), OK)
+                expect_pairs(b, a, n)
 
 
 def after_a_death(server):
@@ -321,5 +456,7 @@ def after_a_death(server):
         expect_pairs(b, a, 2)
 
 
-v.run([answers, not_negotiated, addresses, nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair, after_a_death], ("--queues", "2", "--mtu", str(MTU)),
-      nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})
+v.run([what_is_offered, pairs, other_commands, lengths, pieces, no_room, wrong_order, many_at_once, answers, not_negotiated, addresses,
+       nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair,
+       a_front_end_with_a_queue_of_its_own, after_a_death],
+      ("--queues", "2", "--mtu", str(MTU)), nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})
