@@ -12,7 +12,8 @@
  *     are refused. ADDR and KICK halt the ring, change it and start it again where it was; so do
  *     messages that unmap memory. A ring whose memory is gone by then waits.
  *
- * GET_VRING_BASE and RESET_DEVICE lead to stopped from everywhere. Enabled or not is independent.
+ * GET_VRING_BASE and RESET_DEVICE lead to stopped from everywhere. Enabled or not is independent,
+ * but for front ends whose rings rest (vu_ring_rests()): there a ring that is not enabled waits.
  *
  * To start a ring can take a while: its in-flight part is read, entry by entry. So a ring that was
  * halted goes on without that, unless the part may be another one or the ring begins elsewhere
@@ -61,7 +62,7 @@ struct unm_vu_backend {
 	uint64_t protocol_features; /* acked */
 	bool has_owner;
 	bool has_asked;	  /* GET_FEATURES has come */
-	bool owner_first; /* SET_OWNER came before it, as from User-Mode Linux */
+	bool owner_first; /* SET_OWNER came before it, as from User-Mode Linux, cloud-hypervisor */
 	uint8_t status;
 	bool is_driver_ok;	 /* as the device was told */
 	bool is_midway;		 /* a message has begun, and the timer with it */
@@ -125,6 +126,13 @@ vu_handler vu_get_inflight_fd, vu_set_inflight_fd;
 vu_handler vu_send_rarp, vu_net_set_mtu, vu_set_backend_req_fd, vu_get_config, vu_set_config;
 
 /* ring.c */
+
+/*
+ * Does a ring that is not enabled rest, so that none of its memory is touched? User-Mode Linux says
+ * no more than that when it takes a driver away, and frees the rings; the next driver's are set up
+ * without a GET_VRING_BASE. A guest that sleeps says the same, and goes on with its rings.
+ */
+bool vu_ring_rests(const struct unm_vu_backend *b);
 
 /* Start ring @idx if it waits and nothing is missing. Return: 0, or why it can't (vu_fail()). */
 int vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx);

@@ -77,6 +77,13 @@ make_config(struct unm_vu_backend *b, unsigned int idx, struct unm_vq_config *c)
 	return get_inflight(b, idx, &c->inflight);
 }
 
+bool
+vu_ring_rests(const struct unm_vu_backend *b)
+{
+	return b->owner_first && (b->features & UNM_VU_F_PROTOCOL) != 0 &&
+	       (b->protocol_features & UNM_VU_PF_BIT(UNM_VU_PF_STATUS)) == 0;
+}
+
 int
 vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx)
 {
@@ -84,7 +91,8 @@ vu_ring_try_start(struct unm_vu_backend *b, unsigned int idx)
 	struct unm_vq_config c;
 	int err;
 
-	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr)
+	if (r->is_started || !r->has_kick || r->num == 0 || !r->has_addr ||
+		(!r->is_enabled && vu_ring_rests(b)))
 		return 0;
 	if (b->mem.n_regions == 0) {
 		if (!b->has_missed_memory)

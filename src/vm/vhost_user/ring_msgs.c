@@ -219,6 +219,20 @@ vu_set_vring_err(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	return 0;
 }
 
+/* The driver may have gone. */
+static void
+reset_if_none_is_enabled(struct unm_vu_backend *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < b->ops->n_rings; i++)
+		if (b->ring[i].is_enabled)
+			return;
+	vu_halt_all(b); /* those that began before it was known that they rest */
+	vu_update_driver_ok(b);
+	b->ops->reset(b->dev);
+}
+
 int
 vu_set_vring_enable(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
@@ -230,5 +244,11 @@ vu_set_vring_enable(struct unm_vu_backend *b, struct unm_vu_msg *m)
 	if (s->num > 1)
 		return vu_fail(b, -EINVAL, "ring %u: %u is neither 0 nor 1", s->index, s->num);
 	vu_ring_set_enabled(b, s->index, s->num == 1);
+	if (!vu_ring_rests(b))
+		return 0;
+	if (s->num == 1)
+		return vu_ring_try_start(b, s->index);
+	vu_ring_halt(b, s->index);
+	reset_if_none_is_enabled(b);
 	return 0;
 }

@@ -12,6 +12,7 @@ import vuproto as v
 MAC, OTHER, MTU = bytes([0x02, 0, 0, 0, 0x0C, 0x01]), bytes([0x02, 0, 0, 0, 0x0C, 0x02]), 1400
 FEATURES = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF | v.F_INDIRECT | v.F_MQ | v.F_CTRL_VQ | v.F_CTRL_MAC_ADDR
 PROTOCOL = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU
+UML = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_MQ | v.PF_BACKEND_REQ
 RESETS = PROTOCOL | v.PF_STATUS | v.PF_RESET_DEVICE | v.PF_MEM_SLOTS
 
 OK, ERR, UNTOUCHED = 0, 1, 0xEE
@@ -32,7 +33,10 @@ class Driver(v.Guest):
 
     def __init__(self, server, nic="a", has_control=True, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
         features |= v.F_PACKED if kind is v.PackedRing else 0
-        super().__init__(server.path(nic), features=features, protocol=protocol, kind=kind)
+        super().__init__(server.path(nic), negotiate=False, kind=kind)
+        if protocol == UML:
+            self.send(v.SET_OWNER)
+        self.negotiate(features, protocol)
         self.protocol, self.kind = protocol, kind
         self.pairs = [(self.rx, self.tx), (kind(self, 2, 0x5000), kind(self, 3, 0x7000))]
         self.control = kind(self, 4, 0x9000) if has_control else None
@@ -51,6 +55,8 @@ class Driver(v.Guest):
 
     def start_rings(self):
         for r in self.rings():
+            if self.protocol == UML:
+                self.good(v.SET_VRING_CALL, v.u64(r.index), [r.call_fd])
             r.set_up()
             self.good(v.SET_VRING_ENABLE, v.state(r.index, 1))
         if self.protocol & v.PF_STATUS:
@@ -440,6 +446,41 @@ def a_front_end_with_a_queue_of_its_own(server):
                 expect_pairs(b, a, n)
 
 
+def a_driver_taken_away(server):
+    """User-Mode Linux only disables the rings then, as for a guest that sleeps: they rest, and the memory may be another's."""
+    def rest(d):
+        for r in reversed(d.rings()):
+            d.good(v.SET_VRING_ENABLE, v.state(r.index, 0))
+
+    for kind in (v.Ring, v.PackedRing):
+        with Driver(server, "b") as b, Driver(server, protocol=UML, kind=kind) as a:
+            for _ in range(2):
+                a.expect(set_mac(OTHER), OK)
+                a.expect(set_pairs(2), OK)
+                expect_pairs(b, a, 2)
+                rest(a)
+                a.send_frame(v.make_frame())
+                a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+                assert a.tx.get_used(0.1) is None, "a ring that rests was served"
+                for r in a.rings():
+                    a.good(v.SET_VRING_ENABLE, v.state(r.index, 1))
+                assert a.tx.get_used() is not None, "it does not go on"
+                expect_pairs(b, a, 2)
+                rest(a)
+                assert a.config() == (MAC, MTU), a.config()
+                others = bytes([0xA5]) * (COMMANDS - 0x1000)
+                a.mem[0x1000:COMMANDS] = others
+                for r in a.rings():
+                    r.kick()
+                a.good(v.SET_FEATURES, v.u64(a.features))
+                a.good(v.SET_MEM_TABLE, a.table(), [a.memfd])
+                time.sleep(0.05)
+                assert a.mem[0x1000:COMMANDS] == others, "memory of rings that are no more was written to"
+                assert not select.select([r.err_fd for r in a.rings()], [], [], 0)[0], "a ring was read"
+                a.new_rings()
+                expect_pairs(b, a, 1)
+
+
 def after_a_death(server):
     """The next server does not know what the driver has asked the one before it for: one pair always is right."""
     with Driver(server, "b") as b, Driver(server) as a:
@@ -458,5 +499,5 @@ def after_a_death(server):
 
 v.run([what_is_offered, pairs, other_commands, lengths, pieces, no_room, wrong_order, many_at_once, answers, not_negotiated, addresses,
        nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair,
-       a_front_end_with_a_queue_of_its_own, after_a_death],
+       a_front_end_with_a_queue_of_its_own, a_driver_taken_away, after_a_death],
       ("--queues", "2", "--mtu", str(MTU)), nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})

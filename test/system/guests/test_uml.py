@@ -30,6 +30,9 @@ def two_talk(boot):
             site.nmctl("link", "vale0:vm1", "up" if up else "down")
             t.carrier(a, up)
         t.ping(a, t.ip(2))
+        a.run("cd /sys/bus/virtio/drivers/virtio_net && echo virtio0 >unbind && echo virtio0 >bind")
+        a.address(t.ip(1) + "/24")
+        t.ping(a, t.ip(2))
         stream = t.Transfer(site, netns, b, 12, pause_us=300000, port=5001)
         offered = a.run(ADDRESS)
         for _ in range(
