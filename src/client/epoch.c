@@ -120,6 +120,7 @@ unm_thread_make(void)
 	if (t != NULL) {
 		t->raw_idle = 0;
 		t->raw_never = 0;
+		t->handlers = (struct unm_handlers){0};
 		t->raw_nvcsw = 0;
 		t->text[0] = '\0';
 		unm_thread_self = t;

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/handlers.h"
 #include "client/spin.h"
 #include "shm/atomic.h"
 
@@ -31,8 +32,9 @@ struct unm_thread {
 	uint32_t seq;	/* odd: inside a section. W: its thread */
 	uint32_t taken; /* record belongs to a living thread */
 	struct unm_thread *next;
-	struct unm_spin spin;	     /* spin.h */
-	struct unm_sleeper *sleeper; /* sleeper.h; NULL until the thread first sleeps */
+	struct unm_spin spin;	      /* spin.h */
+	struct unm_handlers handlers; /* handlers.h */
+	struct unm_sleeper *sleeper;  /* sleeper.h; NULL until the thread first sleeps */
 	/* raw waits (fdready.c): empty syncs in a row without a sleep in between */
 	uint32_t raw_idle;
 	uint32_t raw_never;	 /* it has said that it has none */

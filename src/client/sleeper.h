@@ -10,8 +10,8 @@
  * A sleep in epoll_pwait2() is a single system call. But that fails with EINTR whenever the thread
  * was stopped (job control, debuggers, a suspended machine), and whether a handler of the program
  * has run, only the kernel knows. poll(2) is restarted by it, so poll(), select() and their like
- * sleep in poll(2) on the epoll instance. What ended a sleep is taken out of the instance before
- * the next one only: the waker's next frame does not wait for that.
+ * sleep in poll(2) on the epoll instance, unless no handler can run (handlers.h). What ended a
+ * sleep is taken out of the instance before the next one only: so no frame waits for that.
  *
  * A binding stays a member after it is gone; at worst that ends a sleep for nothing.
  */

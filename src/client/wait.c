@@ -21,6 +21,7 @@
 #include "client/epoll_set.h"
 #include "client/fdready.h"
 #include "client/fdtab.h"
+#include "client/handlers.h"
 #include "client/real.h"
 #include "client/session.h"
 #include "client/sleeper.h"
@@ -362,6 +363,7 @@ static int
 sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 {
 	const bool looked = w->t->spin.credit > 0;
+	bool stop_only = false; /* is what an EINTR would mean */
 	struct timespec left;
 	uint64_t begin, end;
 	uint32_t i, n_ready = 0;
@@ -370,7 +372,9 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 	if (timeout != NULL && !time_left(w, timeout, &left))
 		return 1;
 	begin = unm_now_ns();
-	if (w->stop_ends_it && w->n_sleep == 0)
+	if (w->n_sleep == 0 && mask == NULL && !w->stop_ends_it)
+		stop_only = unm_handlers_none(&w->t->handlers, begin);
+	if (stop_only || (w->n_sleep == 0 && w->stop_ends_it))
 		r = unm_sleeper_sleep_alone(w->sleeper, timeout != NULL ? &left : NULL, mask);
 	else
 		r = unm_sleeper_sleep(
@@ -382,7 +386,7 @@ sleep_once(struct wait *w, const struct timespec *timeout, const sigset_t *mask)
 		unm_spin_slept(&w->t->spin, end - begin);
 	unm_fdready_slept_here(w->t);
 	if (r < 0)
-		return -1;
+		return stop_only && errno == EINTR && !unm_handlers_any() ? 0 : -1;
 	w->n_asked = w->n_foreign;
 	for (i = 0; i < w->n_foreign; i++)
 		n_ready += w->sleep[i].revents != 0;

@@ -253,17 +253,61 @@ stop_asleep(pid_t pid, int ms)
 	CHECK_EQ(kill(pid, SIGCONT), 0);
 }
 
+struct pinger {
+	struct ct_port *port;
+	uint32_t n;
+	bool first;
+};
+
+static void *
+ping_main(void *arg)
+{
+	struct pinger *p = arg;
+	uint32_t i, last;
+
+	for (i = 0; i < p->n; i++) {
+		struct pollfd pfd = {p->port->fd, POLLIN, 0};
+
+		if (p->first)
+			ct_send(p->port, i, 1);
+		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+		CHECK_EQ(ct_take(p->port, &last), 1);
+		CHECK_EQ(last, i);
+		if (!p->first)
+			ct_send(p->port, i, 1);
+	}
+	return NULL;
+}
+
+/* This thread sleeps so often that it is asked once in a while what signals could do to it (client/handlers.h). */
+static void
+sleep_often(struct ct_port *a, struct ct_port *b)
+{
+	struct pinger p = {a, 1000, true}, q = {b, 1000, false};
+	pthread_t t;
+
+	CHECK_EQ(pthread_create(&t, NULL, ping_main, &p), 0);
+	ping_main(&q);
+	CHECK_EQ(pthread_join(t, NULL), 0);
+	CHECK_EQ(ct_recv(a), 0);
+}
+
 /* A wait goes on after a stop; then a frame comes. */
 static void
-stops(void)
+go_on_after_stops(bool often)
 {
 	struct ct_port a, b;
 	int way, i;
 
+	CHECK_EQ(setenv("UNETMAP_SPIN_US", "0", 1), 0);
 	ct_pipe(&a, &b, "");
 	for (way = 0; way < N_WAYS; way++) {
-		const pid_t me = getpid(), pid = fork();
+		const pid_t me = getpid();
+		pid_t pid;
 
+		if (often)
+			sleep_often(&a, &b);
+		pid = fork();
 		if (pid == 0) {
 			for (i = 0; i < 3; i++)
 				stop_asleep(me, 1);
@@ -275,6 +319,18 @@ stops(void)
 		CHECK_EQ(ct_take(&b, NULL), 1);
 		ct_join(pid);
 	}
+}
+
+static void
+stops(void)
+{
+	go_on_after_stops(false);
+}
+
+static void
+stops_of_busy_threads(void)
+{
+	go_on_after_stops(true);
 }
 
 /* How long a wait of @ms takes in which the process is stopped for @stop_ms. */
@@ -312,21 +368,24 @@ stops_and_timeouts(void)
 	}
 }
 
-/* Handlers end waits, also with SA_RESTART, and also that of SIGCONT. */
 static void
-handlers_and_stops(void)
+end_by_handlers(bool often, int flags)
 {
-	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+	struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = flags};
 	struct ct_port a, b;
 	int way;
 
+	CHECK_EQ(setenv("UNETMAP_SPIN_US", "0", 1), 0);
 	ct_pipe(&a, &b, "");
-	CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
-	CHECK_EQ(sigaction(SIGCONT, &sa, NULL), 0);
 	for (way = 0; way < N_WAYS; way++) {
 		const pid_t me = getpid();
-		pid_t pid = fork();
+		pid_t pid;
 
+		CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
+		CHECK_EQ(sigaction(SIGCONT, &sa, NULL), 0);
+		if (often)
+			sleep_often(&a, &b);
+		pid = fork();
 		if (pid == 0) {
 			await_state(me, 'S');
 			_exit(kill(me, SIGALRM));
@@ -342,6 +401,19 @@ handlers_and_stops(void)
 		ct_join(pid);
 	}
 	alarm(30);
+}
+
+/* Handlers end waits, also with SA_RESTART, also that of SIGCONT, also those that remove themselves. */
+static void
+handlers_and_stops(void)
+{
+	end_by_handlers(false, SA_RESTART);
+}
+
+static void
+handlers_of_busy_threads(void)
+{
+	end_by_handlers(true, SA_RESETHAND);
 }
 
 /* What ended a wait does not keep the next ones from sleeping. */
@@ -695,32 +767,6 @@ cancellation(void)
 	ct_close(&b);
 }
 
-struct pinger {
-	struct ct_port *port;
-	uint32_t n;
-	bool first;
-};
-
-static void *
-ping_main(void *arg)
-{
-	struct pinger *p = arg;
-	uint32_t i, last;
-
-	for (i = 0; i < p->n; i++) {
-		struct pollfd pfd = {p->port->fd, POLLIN, 0};
-
-		if (p->first)
-			ct_send(p->port, i, 1);
-		CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
-		CHECK_EQ(ct_take(p->port, &last), 1);
-		CHECK_EQ(last, i);
-		if (!p->first)
-			ct_send(p->port, i, 1);
-	}
-	return NULL;
-}
-
 /* Each frame is waited for by a sleeper: one lost wake-up and this takes seconds, then fails. */
 static void
 no_lost_wakeup(void)
@@ -758,8 +804,10 @@ static const struct ct_case cases[] = {
 	{"many_descriptors", many_descriptors},
 	{"signals_interrupt", signals_interrupt},
 	{"stops", stops},
+	{"stops_of_busy_threads", stops_of_busy_threads},
 	{"stops_and_timeouts", stops_and_timeouts},
 	{"handlers_and_stops", handlers_and_stops},
+	{"handlers_of_busy_threads", handlers_of_busy_threads},
 	{"sleeps_again", sleeps_again},
 	{"timeouts", timeouts},
 	{"select_all", select_all},
