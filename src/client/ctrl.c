@@ -83,6 +83,7 @@ check_header(struct unm_request *req)
 struct ctrl_exchange {
 	struct unm_call call;
 	struct unm_msg_ctrl *msg; /* request, then answer: ANSWER_SIZE bytes */
+	int fds[2];		  /* that go along */
 	int extmem_fd;		  /* ours to close, or -1 */
 };
 
@@ -120,7 +121,11 @@ static void
 unbind(struct unm_desc *d)
 {
 	struct unm_msg_unbind msg;
-	struct unm_call c = {.type = UNM_MSG_UNBIND, .body = &msg, .body_len = sizeof(msg)};
+	struct unm_call c = {.type = UNM_MSG_UNBIND,
+		.body = &msg,
+		.body_len = sizeof(msg),
+		.fds = &d->d,
+		.n_fds = 1};
 
 	memcpy(msg.desc_id, d->id, sizeof(msg.desc_id));
 	if (unm_session_call(&c) == 0)
@@ -146,10 +151,10 @@ ask_netmapd(struct unm_desc *d, struct unm_request *req, struct ctrl_exchange *x
 	c->type = UNM_MSG_CTRL;
 	c->body = x->msg;
 	c->body_len = sizeof(*x->msg) + x->msg->blob_len;
-	if (x->extmem_fd >= 0) {
-		c->fds = &x->extmem_fd;
-		c->n_fds = 1;
-	}
+	x->fds[0] = d->d;
+	x->fds[1] = x->extmem_fd;
+	c->fds = x->fds;
+	c->n_fds = x->extmem_fd >= 0 ? 2 : 1;
 	c->ans = x->msg;
 	c->ans_size = ANSWER_SIZE;
 	err = unm_session_call(c);

@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "client/control_thread.h"
@@ -26,6 +25,7 @@
 #include "client/real.h"
 #include "client/session.h"
 #include "client/wake_cache.h"
+#include "shm/desc_id.h"
 #include "shm/proto.h"
 
 #define NAME_LEN (sizeof(UNM_DESC_NAME_PREFIX) - 1 + UNM_DESC_ID_HEXLEN)
@@ -137,7 +137,7 @@ release_desc(struct unm_file *f)
 /* Making */
 
 static struct unm_desc *
-new_desc(const uint8_t id[16], uint64_t inode, int d_fd)
+new_desc(const uint8_t id[16], int c_fd, int d_fd)
 {
 	struct unm_desc *d = calloc(1, sizeof(*d));
 	struct unm_quiet quiet;
@@ -146,7 +146,7 @@ new_desc(const uint8_t id[16], uint64_t inode, int d_fd)
 		return NULL;
 	d->file = (struct unm_file){UNM_FILE_DESC, 1, release_desc};
 	memcpy(d->id, id, sizeof(d->id));
-	d->inode = inode;
+	d->cookie = unm_desc_cookie(c_fd);
 	d->d = d_fd;
 	lock_list(&quiet);
 	d->next = descs;
@@ -238,21 +238,13 @@ make_pair(int pair[2], uint8_t id[16], int flags)
 	return err;
 }
 
-static uint64_t
-inode_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) < 0 ? 0 : st.st_ino;
-}
-
 static int
 open_desc(int flags)
 {
 	struct unm_msg_open msg = {0};
 	struct unm_call c = {.type = UNM_MSG_OPEN, .body = &msg, .body_len = sizeof(msg)};
 	struct unm_desc *d;
-	int pair[2], err;
+	int pair[2], fds[2], err;
 
 	err = unm_process_init();
 	if (err < 0)
@@ -263,15 +255,16 @@ open_desc(int flags)
 	err = make_pair(pair, msg.desc_id, flags);
 	if (err < 0)
 		return err;
-	msg.inode = inode_of(pair[0]);
-	c.fds = &pair[1];
-	c.n_fds = 1;
+	fds[0] = pair[1];
+	fds[1] = pair[0];
+	c.fds = fds;
+	c.n_fds = 2;
 	err = unm_session_call(&c);
 	if (err == 0) {
 		unm_call_close_fds(&c, 0);
 		err = c.error;
 	}
-	d = err == 0 ? new_desc(msg.desc_id, msg.inode, pair[1]) : NULL;
+	d = err == 0 ? new_desc(msg.desc_id, pair[0], pair[1]) : NULL;
 	if (d == NULL) {
 		unm_fd_internal_close(pair[1]);
 		UNM_RAW_CLOSE(pair[0]);
@@ -313,11 +306,11 @@ find_by_id(const uint8_t id[16])
 }
 
 /*
- * Ask netmapd about @id. Return: 0, -ENXIO it knows no such descriptor, -errno. The descriptors are
- * the caller's.
+ * Ask netmapd about @id, with C or D as a @proof. Return: 0, -ENXIO it knows no such descriptor,
+ * -errno. The descriptors are the caller's.
  */
 static int
-get_binding(const uint8_t id[16], struct unm_msg_get_binding *ans, struct unm_call *c)
+get_binding(const uint8_t id[16], int proof, struct unm_msg_get_binding *ans, struct unm_call *c)
 {
 	struct unm_msg_get_binding req = {0};
 	int err;
@@ -326,10 +319,14 @@ get_binding(const uint8_t id[16], struct unm_msg_get_binding *ans, struct unm_ca
 	*c = (struct unm_call){.type = UNM_MSG_GET_BINDING,
 		.body = &req,
 		.body_len = sizeof(req),
+		.fds = &proof,
+		.n_fds = 1,
 		.ans = ans,
 		.ans_size = sizeof(*ans)};
 	memset(ans, 0, sizeof(*ans));
 	err = unm_session_call(c);
+	c->n_fds = 0;
+	c->fds = NULL;
 	if (err < 0)
 		return err;
 	if (!ans->is_open || c->n_ans_fds == 0 ||
@@ -357,9 +354,9 @@ unm_desc_adopt(int fd)
 		unm_file_put(&d->file);
 		return false;
 	}
-	if (d == NULL && get_binding(id, &ans, &c) == 0) {
+	if (d == NULL && get_binding(id, fd, &ans, &c) == 0) {
 		d_fd = unm_fd_internal((int)UNM_RAW_FCNTL(c.ans_fds[0], F_DUPFD_CLOEXEC, 0L));
-		d = d_fd < 0 ? NULL : new_desc(id, inode_of(fd), d_fd);
+		d = d_fd < 0 ? NULL : new_desc(id, fd, d_fd);
 		if (d == NULL) {
 			unm_fd_internal_close(d_fd);
 			unm_call_close_fds(&c, 0);
@@ -407,7 +404,7 @@ unm_desc_find_binding(struct unm_desc *d)
 	struct unm_msg_get_binding ans;
 	struct unm_call c;
 
-	if (unm_desc_binding(d) == NULL && get_binding(d->id, &ans, &c) == 0) {
+	if (unm_desc_binding(d) == NULL && get_binding(d->id, d->d, &ans, &c) == 0) {
 		if (ans.has_bind_info)
 			unm_desc_bind(d, &ans.info, c.ans_fds, c.n_ans_fds);
 		else
@@ -546,6 +543,17 @@ explain_loss(int err)
 		unm_set_error("netmapd did not take a descriptor back: %s", strerror(-err));
 }
 
+/* A number of C, or that of D if there is none: it is being closed. */
+static int
+find_c(const struct unm_desc *d)
+{
+	int fd = unm_fdtab_next(0, UNM_FDTAB_MAX - 1);
+
+	while (fd >= 0 && (unm_fdtab_get(fd) != &d->file || unm_desc_cookie(fd) != d->cookie))
+		fd = unm_fdtab_next(fd + 1, UNM_FDTAB_MAX - 1);
+	return fd >= 0 ? fd : d->d;
+}
+
 static int
 restore_one(struct unm_desc *d)
 {
@@ -557,7 +565,7 @@ restore_one(struct unm_desc *d)
 
 	fds[c.n_fds++] = d->d;
 	if (b != NULL) {
-		if (UNM_BIND_FDS + b->info.n_port_fds > UNM_PROTO_MAXFDS)
+		if (UNM_BIND_FDS + b->info.n_port_fds >= UNM_PROTO_MAXFDS)
 			return 0;
 		fds[c.n_fds++] = b->region->memfd;
 		fds[c.n_fds++] = b->kick_fd >= 0 ? b->kick_fd : b->region->map_fd;
@@ -569,6 +577,7 @@ restore_one(struct unm_desc *d)
 		msg.registered = 1;
 	}
 	memcpy(msg.info.desc_id, d->id, sizeof(d->id));
+	fds[c.n_fds++] = find_c(d);
 	c.fds = fds;
 	err = unm_session_call_locked(&c);
 	if (err < 0)

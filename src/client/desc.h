@@ -43,7 +43,7 @@ struct unm_desc {
 	struct unm_file file; /* first */
 	struct unm_desc *next;
 	uint8_t id[16];
-	uint64_t inode; /* of C */
+	uint64_t cookie; /* of C */
 	int d;
 	/* threads between forgetting a number and closing it: not to be adopted again */
 	uint32_t n_closing;

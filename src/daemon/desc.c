@@ -37,6 +37,17 @@ unm_desc_find(struct unm_server *srv, const uint8_t *id)
 	return NULL;
 }
 
+struct unm_desc *
+unm_desc_find_held(struct unm_server *srv, const uint8_t *id, int proof)
+{
+	struct unm_desc *d = unm_desc_find(srv, id);
+	const uint64_t cookie = unm_desc_cookie(proof);
+
+	return d != NULL && cookie != 0 && (cookie == d->cookies[0] || cookie == d->cookies[1])
+		       ? d
+		       : NULL;
+}
+
 static void
 desc_hangup(struct unm_source *src, uint32_t events)
 {
@@ -50,7 +61,7 @@ desc_hangup(struct unm_source *src, uint32_t events)
 }
 
 int
-unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, pid_t pid,
+unm_desc_add(struct unm_server *srv, int fd, int c_fd, const uint8_t *id, pid_t pid,
 	struct unm_desc **out)
 {
 	struct unm_desc *d;
@@ -67,7 +78,8 @@ unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, 
 	d->src.ready = desc_hangup;
 	d->srv = srv;
 	memcpy(d->id, id, sizeof(d->id));
-	d->inode = inode;
+	d->cookies[0] = unm_desc_cookie(fd);
+	d->cookies[1] = unm_desc_cookie(c_fd);
 	d->pid = pid;
 	d->binding.wake_fd = -1;
 	ret = unm_loop_add_hup(&srv->loop, &d->src);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sockets for isolated clients and their brokers. See isolate.h. */
 /* Syscalls: socket bind listen chmod fchmodat chown fchownat rename renameat renameat2 unlink */
-/* Syscalls: unlinkat dup2 dup3 lstat newfstatat getsockopt getsockname */
+/* Syscalls: unlinkat dup2 dup3 lstat newfstatat getsockopt getsockname shutdown */
 #include "daemon/isolate.h"
 
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/missing.h"
+#include "shm/closer.h"
 #include "shm/socket_dir.h"
 
 #define BACKLOG	   128
@@ -189,8 +190,10 @@ end_isolate(struct unm_server *srv, struct unm_isolate *iso)
 	for (pp = &srv->isolates; *pp != iso; pp = &(*pp)->next)
 		continue;
 	*pp = iso->next;
-	if (iso->listen_fd >= 0)
-		close(iso->listen_fd);
+	if (iso->listen_fd >= 0) { /* clients that nobody has accepted may have sent something */
+		shutdown(iso->listen_fd, SHUT_RDWR);
+		unm_closer_abandon(iso->listen_fd, NULL);
+	}
 	free(iso);
 }
 

@@ -103,7 +103,7 @@ handle_open(struct unm_msg *m)
 {
 	const struct unm_msg_open *req = m->body;
 	struct unm_desc *d;
-	const int ret = unm_desc_add(m->srv, m->fds[0], req->desc_id, req->inode, m->s->pid, &d);
+	const int ret = unm_desc_add(m->srv, m->fds[0], m->fds[1], req->desc_id, m->s->pid, &d);
 
 	if (ret < 0)
 		m->error = -ret;
@@ -133,7 +133,7 @@ handle_get_binding(struct unm_msg *m)
 {
 	const struct unm_msg_get_binding *req = m->body;
 	struct unm_msg_get_binding *ans = (struct unm_msg_get_binding *)(void *)m->out;
-	const struct unm_desc *d = unm_desc_find(m->srv, req->desc_id);
+	const struct unm_desc *d = unm_desc_find_held(m->srv, req->desc_id, m->fds[0]);
 
 	memset(ans, 0, sizeof(*ans));
 	memcpy(ans->desc_id, req->desc_id, sizeof(ans->desc_id));
@@ -157,7 +157,7 @@ static void
 handle_unbind(struct unm_msg *m)
 {
 	const struct unm_msg_unbind *req = m->body;
-	struct unm_desc *d = unm_desc_find(m->srv, req->desc_id);
+	struct unm_desc *d = unm_desc_find_held(m->srv, req->desc_id, m->fds[0]);
 
 	if (d != NULL)
 		unm_unbind(&m->srv->dom, &d->binding);
@@ -298,10 +298,10 @@ struct msg_rule {
 
 static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_HELLO] = {handle_hello, BODY(unm_msg_hello), 0, true, SERVE},
-	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 1, false, SERVE},
+	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 2, false, SERVE},
 	[UNM_MSG_CTRL] = {unm_handle_ctrl, sizeof(struct unm_msg_ctrl),
 		sizeof(struct unm_msg_ctrl) + 88 + 2 * UNM_REQ_MAXSIZE, FDS_AS_SAID, false, WAIT},
-	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 0, false,
+	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 1, false,
 		WAIT_ON_ERROR},
 	[UNM_MSG_GET_REGION] = {handle_get_region, BODY(unm_msg_get_region), 0, false,
 		WAIT_ON_ERROR},
@@ -311,7 +311,7 @@ static const struct msg_rule rules[UNM_MSG_N] = {
 	[UNM_MSG_LOCK_STUCK] = {handle_lock_stuck, BODY(unm_msg_lock_stuck), 0, false, WAIT},
 	[UNM_MSG_RESTORE] = {unm_handle_restore, BODY(unm_msg_restore), FDS_AS_SAID, false, SERVE},
 	[UNM_MSG_RESTORE_DONE] = {unm_handle_restore_done, 0, 0, 0, false, SERVE},
-	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 0, false, WAIT},
+	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 1, false, WAIT},
 	[UNM_MSG_BROKER] = {unm_handle_broker, BODY(unm_msg_broker), 1, false, SERVE},
 	[UNM_MSG_ADMIN] = {unm_handle_admin, sizeof(struct unm_msg_admin),
 		sizeof(struct unm_msg_admin) + UNM_REQ_MAXSIZE, 0, true, SERVE}, /* or m.waits */
@@ -423,11 +423,12 @@ unm_message_handle(struct unm_session *s, const void *buf, const int *fds, unsig
 	}
 	if (s->srv->dom.regions.ids.is_changed)
 		unm_state_file_update(s->srv);
-	ret = send_answer(&m);
+	/* First: a copy of C must not keep D from hanging up when the client has closed its own. */
 	for (i = 0; i < n_fds; i++) {
 		if (m.fds[i] >= 0)
 			close(m.fds[i]);
 	}
+	ret = send_answer(&m);
 	if (m.out_own_fd >= 0)
 		close(m.out_own_fd);
 	if (m.wants_restore_check)

@@ -237,7 +237,7 @@ unm_handle_ctrl(struct unm_msg *m)
 	int ret;
 
 	if (blob_len != m->len - sizeof(*req) || blob_len < sizeof(struct nmreq_header) ||
-		blob_len % 8 != 0 || req->has_extmem > 1 || m->n_fds != req->has_extmem) {
+		blob_len % 8 != 0 || req->has_extmem > 1 || m->n_fds != 1 + req->has_extmem) {
 		m->error = EPROTO;
 		return;
 	}
@@ -248,12 +248,12 @@ unm_handle_ctrl(struct unm_msg *m)
 	c.hdr = (struct nmreq_header *)(void *)ans->blob;
 	c.has_csb = req->has_csb != 0;
 	if (req->has_extmem) {
-		c.extmem_fd = m->fds[0];
+		c.extmem_fd = m->fds[1];
 		c.extmem_ofs = req->extmem_ofs;
 	} else {
 		c.max_bytes = req->max_bytes;
 	}
-	c.desc = unm_desc_find(m->srv, req->desc_id);
+	c.desc = unm_desc_find_held(m->srv, req->desc_id, m->fds[0]);
 	if (c.desc == NULL)
 		ret = unm_fail(&c.why, -EBADF, "netmapd does not know this descriptor");
 	else

@@ -463,7 +463,8 @@ restore_one(struct unm_msg *m, const struct unm_msg_restore *req, struct unm_rea
 	if (d != NULL && d->binding.port != NULL)
 		return 0; /* another process that has it too was faster */
 	if (d == NULL) {
-		ret = unm_desc_add(m->srv, m->fds[0], info->desc_id, 0, m->s->pid, &d);
+		ret = unm_desc_add(
+			m->srv, m->fds[0], m->fds[m->n_fds - 1], info->desc_id, m->s->pid, &d);
 		if (ret < 0)
 			return unm_fail(why, ret, "the first descriptor is no descriptor of ours");
 		m->fds[0] = -1;
@@ -492,9 +493,9 @@ unm_handle_restore(struct unm_msg *m)
 	struct unm_reason why = {""};
 	int ret;
 
-	if (req->registered > 1 || (!req->registered && m->n_fds != 1) ||
+	if (req->registered > 1 || (!req->registered && m->n_fds != 2) ||
 		(req->registered && (req->info.n_port_fds > UNM_MAX_PORT_FDS ||
-					    m->n_fds != UNM_BIND_FDS + req->info.n_port_fds))) {
+					    m->n_fds != UNM_BIND_FDS + req->info.n_port_fds + 1))) {
 		m->error = EPROTO;
 		return;
 	}

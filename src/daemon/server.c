@@ -8,6 +8,7 @@
  * sleeps without end.
  */
 /* Syscalls: stat newfstatat accept4 getsockopt signalfd4 timerfd_create timerfd_settime openat */
+/* Syscalls: shutdown */
 #include "daemon/server.h"
 
 #include <errno.h>
@@ -32,15 +33,22 @@
 #include "daemon/missing.h"
 #include "daemon/monitors.h"
 #include "daemon/worker.h"
+#include "shm/closer.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
 
 #define REAP_INTERVAL_NS UINT64_C(20000000)
 #define REAP_LONGEST_NS	 UINT64_C(1280000000)
 #define NS_PER_S	 UINT64_C(1000000000)
+#define DEAF_NS		 UINT64_C(20000000)
 #define MAX_GROUPS	 1024
 #define SPARE_CLIENTS                                                                              \
 	64u /* connections beyond the limit of clients, for nmctl and for refusals with a reason */
+
+/*
+ * Whom we don't trust, or don't know yet, must not keep us by what he sends, nor by what lies in his
+ * connection: that is closed elsewhere (shm/closer.h).
+ */
 
 /* --- who may connect --- */
 
@@ -155,7 +163,13 @@ unm_session_end(struct unm_session *s)
 		}
 	}
 	unm_loop_del(&srv->loop, &s->src);
-	close(s->src.fd);
+	if (s->closing != NULL) {
+		shutdown(s->src.fd, SHUT_RDWR); /* at once, however long the closing takes */
+		unm_closer_close(s->closing, s->src.fd);
+		unm_closer_end(s->closing, &srv->n_left);
+	} else {
+		close(s->src.fd);
+	}
 	unm_message_free_held(s);
 	srv->n_connections--;
 	if (s->slot != 0) {
@@ -194,6 +208,19 @@ answer_out_of_fds(struct unm_session *s, const struct unm_msg_hdr *req)
 		0, MSG_DONTWAIT);
 }
 
+/* Of one who is denied. Nothing that he may ask comes with descriptors. */
+static int
+receive_denied(struct unm_session *s, char *buf)
+{
+	int fds[UNM_PROTO_SCM_FDS], ret;
+	unsigned int n_fds, i;
+
+	ret = unm_proto_recv_foreign(s->src.fd, buf, UNM_PROTO_MAXLEN, fds, &n_fds);
+	for (i = 0; i < n_fds; i++)
+		unm_closer_close(s->closing, fds[i]);
+	return n_fds > 0 || ret == -EMFILE ? -ECONNRESET : ret;
+}
+
 static void
 session_ready(struct unm_source *src, uint32_t events)
 {
@@ -201,14 +228,17 @@ session_ready(struct unm_source *src, uint32_t events)
 	struct unm_session *s =
 		(struct unm_session *)(void *)((char *)src - offsetof(struct unm_session, src));
 	int fds[UNM_PROTO_MAXFDS];
-	unsigned int n_fds;
+	unsigned int n_fds = 0;
 	int ret;
 
 	if (s->held != NULL) { /* not asked to read: this is a hang-up */
 		unm_session_end(s);
 		return;
 	}
-	ret = unm_proto_recv(s->src.fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
+	if (s->is_denied)
+		ret = receive_denied(s, buf);
+	else
+		ret = unm_proto_recv(s->src.fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
 	if (ret == -EAGAIN && !(events & (EPOLLHUP | EPOLLERR)))
 		return;
 	if (ret == -EMFILE) {
@@ -222,6 +252,32 @@ session_ready(struct unm_source *src, uint32_t events)
 			LOG_WARNING, "client %d sent what is no message: hanging up", (int)s->pid);
 	if (ret < 0)
 		unm_session_end(s);
+}
+
+/* --- who connects --- */
+
+static unsigned int
+n_left(const struct unm_server *srv)
+{
+	return __atomic_load_n(&srv->n_left, __ATOMIC_RELAXED);
+}
+
+static void
+stop_listening(struct unm_server *srv)
+{
+	srv->is_deaf = unm_loop_mod(&srv->loop, &srv->listener, 0) == 0;
+	unm_server_arm_timer(srv);
+}
+
+static void
+listen_again(struct unm_server *srv)
+{
+	if (!srv->is_deaf)
+		return;
+	if (srv->spare_fd < 0)
+		srv->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (srv->spare_fd >= 0 && n_left(srv) < SPARE_CLIENTS)
+		srv->is_deaf = unm_loop_mod(&srv->loop, &srv->listener, EPOLLIN) < 0;
 }
 
 /*
@@ -239,9 +295,11 @@ refuse_for_fds(struct unm_server *srv)
 	fd = accept4(srv->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0) {
 		unm_proto_send(fd, &hdr, &body, sizeof(body), NULL, 0, MSG_DONTWAIT);
-		close(fd);
+		unm_closer_abandon(fd, &srv->n_left);
 	}
 	srv->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (srv->spare_fd < 0)
+		stop_listening(srv); /* until who was told so has been closed */
 	unm_log_peer(LOG_ERR, "out of descriptors: refused a client");
 }
 
@@ -251,9 +309,14 @@ listener_ready(struct unm_source *src, uint32_t events)
 	struct unm_server *srv =
 		(struct unm_server *)(void *)((char *)src - offsetof(struct unm_server, listener));
 	struct unm_session *s;
-	int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
 	(void)events; /* readable is all that was asked for */
+	if (n_left(srv) >= SPARE_CLIENTS) {
+		stop_listening(srv);
+		return;
+	}
+	fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			refuse_for_fds(srv);
@@ -262,15 +325,19 @@ listener_ready(struct unm_source *src, uint32_t events)
 	s = srv->n_connections < srv->cfg.clients + SPARE_CLIENTS ? calloc(1, sizeof(*s)) : NULL;
 	if (s == NULL) {
 		unm_log_peer(LOG_ERR, "too many connections (%u): refused one", srv->n_connections);
-		close(fd);
+		unm_closer_abandon(fd, &srv->n_left);
 		return;
 	}
 	s->src.fd = fd;
 	s->src.ready = session_ready;
 	s->srv = srv;
 	check_credentials(s);
-	if (unm_loop_add(&srv->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0) {
-		close(fd);
+	if (s->is_denied)
+		s->closing = calloc(1, sizeof(*s->closing));
+	if ((s->is_denied && s->closing == NULL) ||
+		unm_loop_add(&srv->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0) {
+		unm_closer_abandon(fd, &srv->n_left);
+		free(s->closing);
 		free(s);
 		return;
 	}
@@ -338,6 +405,8 @@ unm_server_arm_timer(struct unm_server *srv)
 		sooner(&deadline, unm_child_next_start_ns(srv));
 	if (srv->home.look_ns != 0)
 		sooner(&deadline, srv->home.look_ns);
+	if (srv->is_deaf)
+		sooner(&deadline, now + DEAF_NS);
 	when.it_value.tv_sec = (time_t)(deadline / NS_PER_S);
 	when.it_value.tv_nsec = (long)(deadline % NS_PER_S);
 	if (timerfd_settime(srv->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -382,6 +451,7 @@ timer_ready(struct unm_source *src, uint32_t events)
 	unm_message_run_steps(srv);
 	unm_child_start_due(srv);
 	unm_home_look(srv);
+	listen_again(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&
 		srv->idle_since_ns != 0 &&
 		now >= srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S)
@@ -512,6 +582,8 @@ unm_server_fini(struct unm_server *srv)
 		srv->sessions = s->next;
 		close(s->src.fd);
 		unm_message_free_held(s);
+		if (s->closing != NULL)
+			unm_closer_end(s->closing, NULL);
 		free(s);
 	}
 	for (i = 0; i < UNM_DESC_HASH; i++) {

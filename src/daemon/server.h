@@ -38,9 +38,10 @@ struct unm_session {
 	pid_t pid;	  /* as the kernel says */
 	uint64_t started; /* of the process: see missing.h */
 	uid_t uid;
-	bool is_denied;	   /* answers nothing but EPERM, with @reason in HELLO */
-	bool is_returning; /* was a client of a previous run */
-	bool has_restored; /* said RESTORE_DONE */
+	bool is_denied;			  /* answers nothing but EPERM, with @reason in HELLO */
+	struct unm_closer_queue *closing; /* of one that is denied; else NULL: it is trusted */
+	bool is_returning;		  /* was a client of a previous run */
+	bool has_restored;		  /* said RESTORE_DONE */
 	struct unm_reason reason;
 	char version[32];
 	struct unm_isolate *isolate; /* it is the broker of that one; else NULL */
@@ -53,8 +54,8 @@ struct unm_desc {
 	struct unm_desc *next;
 	struct unm_server *srv;
 	uint8_t id[16];
-	uint64_t inode;
-	pid_t pid; /* who opened it; for display */
+	uint64_t cookies[2]; /* of D and C */
+	pid_t pid;	     /* who opened it; for display */
 	struct unm_dbinding binding;
 	struct unm_pending pending; /* a REGISTER that goes on in steps */
 };
@@ -91,6 +92,8 @@ struct unm_server {
 	struct unm_session *sessions;
 	uint32_t n_sessions; /* with a slot */
 	uint32_t n_connections;
+	unsigned int n_left; /* connections of strangers that are not closed yet; atomic */
+	bool is_deaf;	     /* nobody is accepted for a while */
 	struct unm_desc *descs[UNM_DESC_HASH];
 	uint32_t n_descs;
 	struct unm_worker *workers;
@@ -154,13 +157,16 @@ void unm_session_end(struct unm_session *s);
 /* --- desc.c --- */
 struct unm_desc *unm_desc_find(struct unm_server *srv, const uint8_t *id);
 
+/** unm_desc_find_held() - the same for somebody who shows @proof: C or D. NULL: it is neither */
+struct unm_desc *unm_desc_find_held(struct unm_server *srv, const uint8_t *id, int proof);
+
 /**
  * unm_desc_add() - take over descriptor @fd as D with identity @id
+ * @c_fd: C; stays the caller's
  *
- * Return: 0, -EINVAL (not a connected UNIX socket of that name), -EEXIST, -ENOMEM, -errno. @fd is
- * kept on success only.
+ * Return: 0, -EINVAL (not D of that name), -EEXIST, -ENOMEM, -errno. @fd is kept on success only.
  */
-int unm_desc_add(struct unm_server *srv, int fd, const uint8_t *id, uint64_t inode, pid_t pid,
+int unm_desc_add(struct unm_server *srv, int fd, int c_fd, const uint8_t *id, pid_t pid,
 	struct unm_desc **out);
 
 /** unm_desc_close() - unregister and forget. */

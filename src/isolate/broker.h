@@ -30,6 +30,7 @@
 #include "isolate/memory.h"
 #include "isolate/policy.h"
 #include "isolate/pump.h"
+#include "shm/closer.h"
 #include "shm/proto.h"
 
 struct unm_broker;
@@ -46,6 +47,8 @@ struct unm_isession {
 	struct unm_bucket requests;
 	bool is_paused;	 /* has asked too much: not read until the bucket has room again */
 	uint64_t ticket; /* waits for its turn of what all may ask together; 0: it does not */
+	struct unm_closer_queue *closing;
+	struct unm_iheld *held; /* a message that waits until that is empty; or NULL */
 };
 
 /* What a client has of a port. */
@@ -69,7 +72,7 @@ struct unm_idesc {
 	struct unm_idesc *next;
 	struct unm_broker *br;
 	uint8_t id[16];
-	uint64_t inode;
+	uint64_t cookies[2]; /* of D and C */
 	uint32_t session_id;
 	struct unm_ibinding *binding; /* NULL: not registered */
 };
@@ -78,12 +81,15 @@ struct unm_broker {
 	struct unm_policy policy;
 	struct unm_loop loop;
 	struct unm_source listener;
-	struct unm_source timer; /* runs while a session is paused */
-	struct unm_source alone; /* timer: runs while netmapd is away */
+	struct unm_source timer;  /* runs while a session is paused */
+	struct unm_source alone;  /* timer: runs while netmapd is away */
+	struct unm_source closed; /* eventfd: some of what came from clients has been closed */
 	struct unm_isession *sessions;
 	struct unm_idesc *descs;
 	struct unm_pump *pump;
 	uint32_t n_sessions, n_descs, n_bindings;
+	/* Of those that have ended, the ones that are not closed yet; atomic */
+	unsigned int n_sessions_left, n_descs_left;
 	uint32_t last_session_id, last_slot;
 	struct unm_bucket requests; /* that all clients together make of netmapd */
 	uint64_t last_ticket;
@@ -92,9 +98,11 @@ struct unm_broker {
 	uint32_t last_region_id; /* of those that we make */
 	uint64_t instance;
 	bool is_needless;
-	bool is_timing; /* @timer runs */
-	int scratch_fd; /* descriptor of ours that requests without a port are made on */
-	int spare_fd;	/* given up for a moment to refuse a client when there is none left */
+	bool is_timing;		/* @timer runs */
+	bool is_deaf;		/* nobody is accepted until something has been closed */
+	uint64_t full_since_ns; /* with connections that are not closed yet; 0: it is not */
+	int scratch_fd;		/* descriptor of ours that requests without a port are made on */
+	int spare_fd; /* given up for a moment to refuse a client when there is none left */
 	char name[32];
 };
 
@@ -121,8 +129,19 @@ void unm_broker_alone(struct unm_broker *br);
 
 /* --- message.c --- */
 
-/** unm_broker_message() - act on a message and answer it. Return: 0, or < 0: end the session. */
-int unm_broker_message(struct unm_isession *s, const void *buf, const int *fds, unsigned int n_fds);
+/**
+ * unm_broker_message() - act on a message and answer it, if need be later: s->held is set then
+ * @fds: taken over
+ *
+ * Return: 0, or < 0: end the session.
+ */
+int unm_broker_message(struct unm_isession *s, const void *buf, int *fds, unsigned int n_fds);
+
+/** unm_broker_go_on() - what s->held has waited for is done. Return: as unm_broker_message(). */
+int unm_broker_go_on(struct unm_isession *s);
+
+/** unm_broker_drop_held() - the session ends: what waits is not answered any more. */
+void unm_broker_drop_held(struct unm_isession *s);
 
 /* --- request.c --- */
 

@@ -4,19 +4,21 @@
  *
  * A client that asks more than its share is not read for a while; its requests wait in its own
  * socket. All together have a share of netmapd's time as well, however many connections they make;
- * when that is used up they take turns. One that does not read its answers is hung up on. So no client makes the others wait for
- * more than a request of its own takes.
+ * when that is used up they take turns. One that does not read its answers is hung up on. What came
+ * from a client, its connection included, is closed elsewhere (shm/closer.h), and counts until it is.
+ * So no client makes the others wait for more than a request of its own takes.
  *
  * It outlives netmapd, and is not alone then as long as it has clients. Without those and without a
  * successor it ends: the next netmapd starts another one.
  */
-/* Syscalls: accept4 getsockopt timerfd_create timerfd_settime read close openat */
+/* Syscalls: accept4 getsockopt timerfd_create timerfd_settime read close openat eventfd2 shutdown */
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -33,7 +35,16 @@
 #define ASKED_AT_ONCE	  500u /* a container starts all its programs */
 #define MOST_CALLED	  16u  /* at once, of those who wait for that */
 #define PAUSE_NS	  20000000L
-#define ALONE_S		  10 /* a restart takes less */
+#define ALONE_S		  10  /* a restart takes less */
+#define MOST_REFUSED	  64u /* that are not closed yet */
+#define CLOSE_WAIT_NS	  UINT64_C(500000000)
+
+/* Connections that have ended and are not closed yet. */
+static unsigned int
+n_left(const struct unm_broker *br)
+{
+	return __atomic_load_n(&br->n_sessions_left, __ATOMIC_RELAXED);
+}
 
 static void
 end_session(struct unm_isession *s)
@@ -46,7 +57,10 @@ end_session(struct unm_isession *s)
 		continue;
 	*pp = s->next;
 	unm_loop_del(&br->loop, &s->src);
-	close(s->src.fd);
+	shutdown(s->src.fd, SHUT_RDWR); /* at once, however long the closing takes */
+	unm_broker_drop_held(s);
+	unm_closer_close(s->closing, s->src.fd);
+	unm_closer_end(s->closing, &br->n_sessions_left);
 	br->n_sessions--;
 	for (d = br->descs; d != NULL && s->slot != 0; d = d->next)
 		if (d->binding != NULL)
@@ -68,13 +82,67 @@ set_timer(struct unm_broker *br, bool runs)
 	br->is_timing = runs;
 }
 
+/* Read it, or not. Return: 0 or negative errno. */
+static int
+watch(struct unm_isession *s)
+{
+	const bool reads = !s->is_paused && s->held == NULL;
+
+	return unm_loop_mod(&s->br->loop, &s->src, reads ? EPOLLIN | EPOLLRDHUP : 0);
+}
+
 static void
 pause_session(struct unm_isession *s)
 {
-	if (unm_loop_mod(&s->br->loop, &s->src, 0) < 0)
-		return;
 	s->is_paused = true;
-	set_timer(s->br, true);
+	if (watch(s) < 0)
+		s->is_paused = false;
+	else
+		set_timer(s->br, true);
+}
+
+/* Nobody is accepted for a while. */
+static void
+stop_listening(struct unm_broker *br)
+{
+	if (unm_loop_mod(&br->loop, &br->listener, 0) < 0)
+		return;
+	br->is_deaf = true;
+	set_timer(br, true);
+}
+
+static bool
+has_room(const struct unm_broker *br)
+{
+	return br->n_sessions + n_left(br) < br->policy.max_clients;
+}
+
+/* Is there none only because of connections that are about to be closed? Mostly that takes no time. */
+static bool
+has_room_soon(struct unm_broker *br)
+{
+	const uint64_t now = unm_now_ns();
+
+	if (has_room(br) || br->n_sessions >= br->policy.max_clients) {
+		br->full_since_ns = 0;
+		return false;
+	}
+	if (br->full_since_ns == 0)
+		br->full_since_ns = now;
+	return now - br->full_since_ns < CLOSE_WAIT_NS;
+}
+
+/* Return: false not yet. */
+static bool
+listen_again(struct unm_broker *br)
+{
+	if (!br->is_deaf)
+		return true;
+	if (br->spare_fd < 0)
+		br->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	br->is_deaf = br->spare_fd < 0 || n_left(br) > br->policy.max_clients + MOST_REFUSED ||
+		      has_room_soon(br) || unm_loop_mod(&br->loop, &br->listener, EPOLLIN) < 0;
+	return !br->is_deaf;
 }
 
 /* Return: has been paused, as all together have asked enough for now. */
@@ -134,12 +202,12 @@ timer_ready(struct unm_source *src, uint32_t events)
 		if (!s->is_paused)
 			continue;
 		unm_bucket_fill(&s->requests, now);
-		if (unm_bucket_room(&s->requests, 1) == 0 || s->ticket > br->called ||
-			unm_loop_mod(&br->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0)
-			any = true;
-		else
-			s->is_paused = false;
+		s->is_paused = unm_bucket_room(&s->requests, 1) == 0 || s->ticket > br->called;
+		if (!s->is_paused)
+			s->is_paused = watch(s) < 0;
+		any |= s->is_paused;
 	}
+	any |= !listen_again(br);
 	set_timer(br, any);
 }
 
@@ -149,23 +217,30 @@ session_ready(struct unm_source *src, uint32_t events)
 	static char buf[UNM_PROTO_MAXLEN] __attribute__((aligned(8))); /* one thread: one message */
 	struct unm_isession *s =
 		(struct unm_isession *)(void *)((char *)src - offsetof(struct unm_isession, src));
-	int fds[UNM_PROTO_MAXFDS], ret;
-	unsigned int n_fds;
+	int fds[UNM_PROTO_SCM_FDS], ret;
+	unsigned int n_fds, i;
 
-	if (s->is_paused) { /* not asked to read: this is a hang-up */
+	if (s->is_paused || s->held != NULL) { /* not asked to read: this is a hang-up */
 		end_session(s);
 		return;
 	}
 	if (wait_for_turn(s))
 		return;
-	ret = unm_proto_recv(s->src.fd, buf, sizeof(buf), fds, &n_fds, MSG_DONTWAIT);
+	ret = unm_proto_recv_foreign(s->src.fd, buf, sizeof(buf), fds, &n_fds);
 	if (ret == -EAGAIN && !(events & (EPOLLHUP | EPOLLERR)))
 		return;
+	for (i = 0; ret < 0 && i < n_fds; i++)
+		unm_closer_close(s->closing, fds[i]);
 	if (ret == 0)
 		ret = unm_broker_message(s, buf, fds, n_fds);
 	else if (ret == -EPROTO)
 		unm_log_peer(LOG_WARNING, "%s: a client (process %d) sent what is no message",
 			s->br->name, (int)s->pid);
+	else if (ret == -EMFILE)
+		unm_log_peer(LOG_WARNING, "%s: out of descriptors: lost a client (process %d)",
+			s->br->name, (int)s->pid);
+	if (ret == 0 && s->held != NULL)
+		ret = watch(s);
 	if (ret < 0) {
 		end_session(s);
 		return;
@@ -176,19 +251,42 @@ session_ready(struct unm_source *src, uint32_t events)
 		pause_session(s);
 }
 
+/* Some have waited for that. */
+static void
+closed_ready(struct unm_source *src, uint32_t events)
+{
+	struct unm_broker *br =
+		(struct unm_broker *)(void *)((char *)src - offsetof(struct unm_broker, closed));
+	struct unm_isession *s, *next;
+	uint64_t n;
+
+	(void)events; /* readable is all that was asked for */
+	if (read(src->fd, &n, sizeof(n)) < 0)
+		return;
+	for (s = br->sessions; s != NULL; s = next) {
+		next = s->next;
+		if (s->held != NULL && unm_closer_len(s->closing) == 0 &&
+			(unm_broker_go_on(s) < 0 || watch(s) < 0))
+			end_session(s);
+	}
+	listen_again(br);
+}
+
 /* --- who is connected --- */
 
 /* Say why, in the answer to a HELLO that need not have come yet, and close. */
 static void
-refuse(const struct unm_broker *br, int fd, int error, const char *text)
+refuse(struct unm_broker *br, int fd, int error, const char *text)
 {
 	struct unm_msg_hello body = {.proto_version = UNM_PROTO_VERSION};
 	struct unm_msg_hdr hdr = {.type = UNM_MSG_HELLO, .error = error};
 
 	strncpy(body.text, text, sizeof(body.text) - 1);
 	unm_proto_send(fd, &hdr, &body, sizeof(body), NULL, 0, MSG_DONTWAIT);
-	close(fd);
+	unm_closer_abandon(fd, &br->n_sessions_left);
 	unm_log_peer(LOG_WARNING, "%s: refused a client: %s", br->name, text);
+	if (n_left(br) > br->policy.max_clients + MOST_REFUSED)
+		stop_listening(br);
 }
 
 /* All descriptors are in use: give up the spare one, or the client would wait for ever. */
@@ -202,6 +300,8 @@ refuse_for_fds(struct unm_broker *br)
 	if (fd >= 0)
 		refuse(br, fd, EMFILE, "the broker of this socket is out of descriptors");
 	br->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (br->spare_fd < 0)
+		stop_listening(br); /* until who was told so has been closed */
 }
 
 static void
@@ -209,28 +309,38 @@ listener_ready(struct unm_source *src, uint32_t events)
 {
 	struct unm_broker *br =
 		(struct unm_broker *)(void *)((char *)src - offsetof(struct unm_broker, listener));
-	const int fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred cred = {.pid = 0};
 	socklen_t len = sizeof(cred);
+	struct unm_closer_queue *closing;
 	struct unm_isession *s;
+	int fd;
 
 	(void)events; /* readable is all that was asked for */
+	if (has_room_soon(br)) {
+		stop_listening(br);
+		return;
+	}
+	fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
 			refuse_for_fds(br);
 		return;
 	}
-	if (br->n_sessions >= br->policy.max_clients) {
+	if (!has_room(br)) {
 		refuse(br, fd, EAGAIN,
 			"this socket serves as many clients as it may (clients= of nmctl isolate "
 			"create)");
 		return;
 	}
 	s = calloc(1, sizeof(*s));
-	if (s == NULL) {
-		close(fd);
+	closing = calloc(1, sizeof(*closing));
+	if (s == NULL || closing == NULL) {
+		unm_closer_abandon(fd, &br->n_sessions_left);
+		free(s);
+		free(closing);
 		return;
 	}
+	s->closing = closing;
 	s->src.fd = fd;
 	s->src.ready = session_ready;
 	s->br = br;
@@ -241,8 +351,9 @@ listener_ready(struct unm_source *src, uint32_t events)
 	}
 	unm_bucket_init(&s->requests, REQUESTS_A_SECOND, unm_now_ns());
 	if (unm_loop_add(&br->loop, &s->src, EPOLLIN | EPOLLRDHUP) < 0) {
-		close(fd);
+		unm_closer_abandon(fd, &br->n_sessions_left);
 		free(s);
+		free(closing);
 		return;
 	}
 	s->next = br->sessions;
@@ -290,7 +401,9 @@ make_sources(struct unm_broker *br, int listen_fd)
 	br->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	br->timer.ready = timer_ready;
 	br->alone.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (br->timer.fd < 0 || br->alone.fd < 0)
+	br->closed.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	br->closed.ready = closed_ready;
+	if (br->timer.fd < 0 || br->alone.fd < 0 || br->closed.fd < 0)
 		return -errno;
 	br->alone.ready = alone_ready;
 	br->listener.fd = listen_fd;
@@ -298,6 +411,8 @@ make_sources(struct unm_broker *br, int listen_fd)
 	ret = unm_loop_add(&br->loop, &br->timer, EPOLLIN);
 	if (ret == 0)
 		ret = unm_loop_add(&br->loop, &br->alone, EPOLLIN);
+	if (ret == 0)
+		ret = unm_loop_add(&br->loop, &br->closed, EPOLLIN);
 	return ret < 0 ? ret : unm_loop_add(&br->loop, &br->listener, EPOLLIN);
 }
 
@@ -306,6 +421,10 @@ unm_broker_run(struct unm_broker *br, int listen_fd)
 {
 	int ret = make_sources(br, listen_fd);
 
+	if (ret == 0) {
+		unm_closer_tell(br->closed.fd);
+		ret = unm_closer_start();
+	}
 	if (ret == 0 && getrandom(&br->instance, sizeof(br->instance), 0) != sizeof(br->instance))
 		ret = -EIO;
 	br->instance |= 1; /* 0 means "never connected" to clients */

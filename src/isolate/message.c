@@ -5,7 +5,13 @@
  * As in netmapd, everything is checked before anything is done, descriptors that nobody keeps are
  * closed, and what can't be understood is answered with EPROTO. What a client may not ask at all is
  * answered with EPERM.
+ *
+ * Closing is not done here, as it may wait (shm/closer.h), but it comes before the answer: a copy of C
+ * that came as a proof must not keep D from hanging up when the client has closed its own. So a
+ * message with descriptors has a second half, which runs when they are closed. Who sends what can't
+ * be closed waits for it, and nobody else does.
  */
+/* Syscalls: shutdown */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,13 +28,25 @@
 #define SPARE_DESCS 64u /* descriptors that are open, but not registered */
 #define FDS_AS_SAID UINT32_MAX
 
+/* What is left of a message's descriptors. */
+struct taken {
+	unsigned int n_fds;  /* that there were */
+	uint64_t cookies[2]; /* of the first ones */
+	int d_fd;	     /* D, for a handler that keeps it and puts -1 in its place; or -1 */
+	int error;	     /* positive errno: the answer */
+};
+
+struct unm_iheld {
+	struct taken t;
+	char buf[] __attribute__((aligned(8)));
+};
+
 struct message {
 	struct unm_isession *s;
 	struct unm_broker *br;
 	const void *body;
 	size_t len;
-	int fds[UNM_PROTO_MAXFDS]; /* a handler that keeps one puts -1 in its place */
-	unsigned int n_fds;
+	struct taken *t;
 	int error; /* positive errno */
 	char *out;
 	size_t out_len;
@@ -79,13 +97,17 @@ handle_hello(struct message *m)
 
 /* --- descriptors --- */
 
+/* The one of that id of which the message has a proof: who knows the id only knows nothing. */
 static struct unm_idesc *
-find_desc(const struct unm_broker *br, const uint8_t *id)
+find_desc(const struct message *m, const uint8_t *id)
 {
+	const uint64_t cookie = m->t->cookies[0];
 	struct unm_idesc *d;
 
-	for (d = br->descs; d != NULL && memcmp(d->id, id, sizeof(d->id)) != 0; d = d->next)
-		continue;
+	for (d = cookie != 0 ? m->br->descs : NULL; d != NULL; d = d->next)
+		if ((cookie == d->cookies[0] || cookie == d->cookies[1]) &&
+			memcmp(d->id, id, sizeof(d->id)) == 0)
+			break;
 	return d;
 }
 
@@ -104,38 +126,37 @@ desc_hangup(struct unm_source *src, uint32_t events)
 		continue;
 	*pp = d->next;
 	br->n_descs--;
-	close(d->src.fd);
+	unm_closer_abandon(d->src.fd, &br->n_descs_left);
 	free(d);
 }
 
 static int
-add_desc(struct message *m, const uint8_t *id, uint64_t inode)
+add_desc(struct message *m, const uint8_t *id)
 {
 	struct unm_broker *br = m->br;
+	const uint32_t n_left = __atomic_load_n(&br->n_descs_left, __ATOMIC_RELAXED);
 	struct unm_idesc *d;
-	int err = unm_desc_id_check(m->fds[0], id);
+	int err;
 
-	if (err < 0)
-		return err;
-	if (find_desc(br, id) != NULL)
+	if (find_desc(m, id) != NULL)
 		return -EEXIST;
-	if (br->n_descs >= br->n_bindings + br->policy.max_clients + SPARE_DESCS)
+	if (br->n_descs + n_left >= br->n_bindings + br->policy.max_clients + SPARE_DESCS)
 		return -EMFILE;
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return -ENOMEM;
-	d->src.fd = m->fds[0];
+	d->src.fd = m->t->d_fd;
 	d->src.ready = desc_hangup;
 	d->br = br;
 	memcpy(d->id, id, sizeof(d->id));
-	d->inode = inode;
+	memcpy(d->cookies, m->t->cookies, sizeof(d->cookies));
 	d->session_id = m->s->id;
 	err = unm_loop_add_hup(&br->loop, &d->src);
 	if (err < 0) {
 		free(d);
 		return err;
 	}
-	m->fds[0] = -1;
+	m->t->d_fd = -1;
 	d->next = br->descs;
 	br->descs = d;
 	br->n_descs++;
@@ -147,7 +168,7 @@ handle_open(struct message *m)
 {
 	const struct unm_msg_open *req = m->body;
 
-	m->error = -add_desc(m, req->desc_id, req->inode);
+	m->error = -add_desc(m, req->desc_id);
 }
 
 /* With the binding's descriptors in the answer. */
@@ -164,7 +185,7 @@ handle_get_binding(struct message *m)
 {
 	const struct unm_msg_get_binding *req = m->body;
 	struct unm_msg_get_binding *ans = (struct unm_msg_get_binding *)(void *)m->out;
-	const struct unm_idesc *d = find_desc(m->br, req->desc_id);
+	const struct unm_idesc *d = find_desc(m, req->desc_id);
 
 	memset(ans, 0, sizeof(*ans));
 	memcpy(ans->desc_id, req->desc_id, sizeof(ans->desc_id));
@@ -208,7 +229,7 @@ static void
 handle_unbind(struct message *m)
 {
 	const struct unm_msg_unbind *req = m->body;
-	struct unm_idesc *d = find_desc(m->br, req->desc_id);
+	struct unm_idesc *d = find_desc(m, req->desc_id);
 
 	if (d != NULL)
 		unm_ibinding_end(m->br, d);
@@ -222,10 +243,7 @@ handle_restore(struct message *m)
 {
 	const struct unm_msg_restore *req = m->body;
 
-	if (req->registered || m->n_fds != 1)
-		m->error = ESTALE;
-	else
-		m->error = -add_desc(m, req->info.desc_id, 0);
+	m->error = -add_desc(m, req->info.desc_id);
 }
 
 static void
@@ -243,7 +261,7 @@ handle_ctrl(struct message *m)
 	int ret;
 
 	if (req->blob_len != m->len - sizeof(*req) || r.len < sizeof(struct nmreq_header) ||
-		r.len % 8 != 0 || req->has_extmem > 1 || m->n_fds != req->has_extmem) {
+		r.len % 8 != 0 || req->has_extmem > 1 || m->t->n_fds != 1 + req->has_extmem) {
 		m->error = EPROTO;
 		return;
 	}
@@ -254,7 +272,7 @@ handle_ctrl(struct message *m)
 	r.blob = (char *)ans->blob;
 	r.has_extmem = req->has_extmem != 0;
 	r.has_csb = req->has_csb != 0;
-	r.desc = find_desc(m->br, req->desc_id);
+	r.desc = find_desc(m, req->desc_id);
 	ret = r.desc == NULL ? unm_fail(&r.why, -EBADF, "the broker does not know this descriptor")
 			     : unm_broker_request(&r);
 	if (ret < 0) {
@@ -280,15 +298,15 @@ struct rule {
 /* Types that are not in here are for trusted clients. */
 static const struct rule rules[UNM_MSG_N] = {
 	[UNM_MSG_HELLO] = {handle_hello, BODY(unm_msg_hello), 0},
-	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 1},
+	[UNM_MSG_OPEN] = {handle_open, BODY(unm_msg_open), 2},
 	[UNM_MSG_CTRL] = {handle_ctrl, sizeof(struct unm_msg_ctrl) + sizeof(struct nmreq_header),
 		sizeof(struct unm_msg_ctrl) + sizeof(struct nmreq_header) + UNM_REQ_MAXSIZE,
 		FDS_AS_SAID},
-	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 0},
+	[UNM_MSG_GET_BINDING] = {handle_get_binding, BODY(unm_msg_get_binding), 1},
 	[UNM_MSG_GET_WAKE] = {handle_get_wake, BODY(unm_msg_get_wake), 0},
 	[UNM_MSG_RESTORE] = {handle_restore, BODY(unm_msg_restore), FDS_AS_SAID},
 	[UNM_MSG_RESTORE_DONE] = {handle_restore_done, 0, 0, 0},
-	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 0},
+	[UNM_MSG_UNBIND] = {handle_unbind, BODY(unm_msg_unbind), 1},
 };
 
 /* nmctl asks without a HELLO, and shows the answer's text. */
@@ -306,43 +324,66 @@ refuse_admin(struct message *m)
 
 /* Return: 0 to go on, a positive errno to answer with. */
 static int
-check_rule(struct message *m, uint16_t type)
+check_rule(const struct unm_isession *s, const struct unm_msg_hdr *hdr)
 {
-	const struct rule *rule = type < UNM_MSG_N ? &rules[type] : NULL;
+	const struct rule *rule = hdr->type < UNM_MSG_N ? &rules[hdr->type] : NULL;
+	const size_t len = hdr->len - sizeof(*hdr);
 
-	if (rule == NULL || type == 0)
+	if (rule == NULL || hdr->type == 0)
 		return EOPNOTSUPP;
-	if (rule->handle == NULL) {
-		if (type == UNM_MSG_ADMIN)
-			refuse_admin(m);
+	if (rule->handle == NULL)
 		return EPERM;
-	}
-	if (m->s->slot == 0 && type != UNM_MSG_HELLO)
+	if (s->slot == 0 && hdr->type != UNM_MSG_HELLO)
 		return EPROTO;
-	if (m->len < rule->min_len || m->len > rule->max_len)
+	if (len < rule->min_len || len > rule->max_len)
 		return EPROTO;
-	return rule->n_fds != FDS_AS_SAID && m->n_fds != rule->n_fds ? EPROTO : 0;
+	return rule->n_fds != FDS_AS_SAID && hdr->n_fds != rule->n_fds ? EPROTO : 0;
 }
 
-int
-unm_broker_message(struct unm_isession *s, const void *buf, const int *fds, unsigned int n_fds)
+/*
+ * D is kept, so nothing may lie in its queue: not a client's end of its own session, nor C itself, as
+ * neither would ever hang up. Return: 0 or a positive errno.
+ */
+static int
+take_desc(struct unm_isession *s, const struct unm_msg_hdr *hdr, int *fds, struct taken *t)
+{
+	const struct unm_msg_open *o = (const struct unm_msg_open *)(hdr + 1);
+	const struct unm_msg_restore *r = (const struct unm_msg_restore *)(hdr + 1);
+	int err;
+
+	if (hdr->type == UNM_MSG_RESTORE && (r->registered || t->n_fds != 2))
+		return ESTALE;
+	err = unm_desc_id_check(
+		fds[0], hdr->type == UNM_MSG_RESTORE ? r->info.desc_id : o->desc_id);
+	if (err == 0 && shutdown(fds[0], SHUT_RD) < 0)
+		err = -errno;
+	if (err == 0)
+		err = unm_closer_empty(s->closing, fds[0]);
+	if (err < 0)
+		return -err;
+	t->d_fd = fds[0];
+	fds[0] = -1;
+	return 0;
+}
+
+static int
+handle(struct unm_isession *s, const struct unm_msg_hdr *req, struct taken *t)
 {
 	static char out[OUT_SIZE] __attribute__((aligned(8))); /* one thread: one answer */
-	const struct unm_msg_hdr *req = buf;
 	struct unm_msg_hdr hdr = {.type = req->type, .seq = req->seq};
 	struct message m = {
 		.s = s,
 		.br = s->br,
 		.body = req + 1,
 		.len = req->len - sizeof(*req),
-		.n_fds = n_fds,
+		.t = t,
+		.error = t->error,
 		.out = out,
 	};
-	unsigned int i;
 	int ret;
 
-	memcpy(m.fds, fds, n_fds * sizeof(*fds));
-	m.error = check_rule(&m, req->type);
+	if (m.error == EPERM && req->type == UNM_MSG_ADMIN)
+		refuse_admin(&m);
 	if (m.error == 0) {
 		unm_loop_poll_hangups(&s->br->loop);
 		rules[req->type].handle(&m);
@@ -350,8 +391,57 @@ unm_broker_message(struct unm_isession *s, const void *buf, const int *fds, unsi
 	hdr.error = m.error;
 	ret = unm_proto_send(
 		s->src.fd, &hdr, m.out, m.out_len, m.out_fds, m.n_out_fds, MSG_DONTWAIT);
-	for (i = 0; i < n_fds; i++)
-		if (m.fds[i] >= 0)
-			close(m.fds[i]);
+	if (t->d_fd >= 0)
+		unm_closer_close(s->closing, t->d_fd);
 	return ret;
+}
+
+int
+unm_broker_message(struct unm_isession *s, const void *buf, int *fds, unsigned int n_fds)
+{
+	const struct unm_msg_hdr *hdr = buf;
+	struct taken t = {.n_fds = n_fds, .d_fd = -1, .error = check_rule(s, hdr)};
+	unsigned int i;
+
+	for (i = 0; i < n_fds && i < 2; i++)
+		t.cookies[i] = unm_desc_cookie(fds[i]);
+	if (t.error == 0 && (hdr->type == UNM_MSG_OPEN || hdr->type == UNM_MSG_RESTORE))
+		t.error = take_desc(s, hdr, fds, &t);
+	for (i = 0; i < n_fds; i++)
+		if (fds[i] >= 0)
+			unm_closer_close(s->closing, fds[i]);
+	if (unm_closer_len(s->closing) == 0)
+		return handle(s, hdr, &t);
+	s->held = malloc(sizeof(*s->held) + hdr->len);
+	if (s->held == NULL) {
+		if (t.d_fd >= 0)
+			unm_closer_close(s->closing, t.d_fd);
+		return -ENOMEM;
+	}
+	s->held->t = t;
+	memcpy(s->held->buf, buf, hdr->len);
+	return 0;
+}
+
+int
+unm_broker_go_on(struct unm_isession *s)
+{
+	struct unm_iheld *h = s->held;
+	int ret;
+
+	s->held = NULL;
+	ret = handle(s, (const struct unm_msg_hdr *)(const void *)h->buf, &h->t);
+	free(h);
+	return ret;
+}
+
+void
+unm_broker_drop_held(struct unm_isession *s)
+{
+	if (s->held == NULL)
+		return;
+	if (s->held->t.d_fd >= 0)
+		unm_closer_close(s->closing, s->held->t.d_fd);
+	free(s->held);
+	s->held = NULL;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The identity of a descriptor. See desc_id.h. */
-/* Syscalls: getsockname getsockopt */
+/* Syscalls: getsockname getpeername getsockopt */
 #include "shm/desc_id.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,12 +12,38 @@
 
 #include "shm/proto.h"
 
-/*
- * The descriptor must be a connected stream-like UNIX socket that is bound to the name made of @id:
- * nobody can claim another's id.
- */
-int
-unm_desc_id_check(int fd, const uint8_t *id)
+/* To be asked first: of other families, to ask for the name may wait. */
+static bool
+is_unix_socket(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+static bool
+is_stream(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+/* Is there another end, without a name? */
+static bool
+is_one_of_a_pair(int fd)
+{
+	struct sockaddr_un sa;
+	socklen_t len = sizeof(sa);
+
+	return getpeername(fd, (struct sockaddr *)&sa, &len) == 0 &&
+	       len <= offsetof(struct sockaddr_un, sun_path);
+}
+
+static bool
+has_name(int fd, const uint8_t *id)
 {
 	static const char hex[] = "0123456789abcdef";
 	const size_t prefix = strlen(UNM_DESC_NAME_PREFIX);
@@ -25,8 +52,7 @@ unm_desc_id_check(int fd, const uint8_t *id)
 	char want[1 + sizeof(UNM_DESC_NAME_PREFIX) + UNM_DESC_ID_HEXLEN];
 	struct sockaddr_un sa;
 	socklen_t len = sizeof(sa);
-	int type = 0, i;
-	socklen_t type_len = sizeof(type);
+	int i;
 
 	want[0] = '\0';
 	memcpy(want + 1, UNM_DESC_NAME_PREFIX, prefix);
@@ -34,11 +60,26 @@ unm_desc_id_check(int fd, const uint8_t *id)
 		want[1 + prefix + 2 * (size_t)i] = hex[id[i] >> 4];
 		want[2 + prefix + 2 * (size_t)i] = hex[id[i] & 15];
 	}
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 || sa.sun_family != AF_UNIX ||
-		len != want_len || memcmp(sa.sun_path, want, 1 + prefix + UNM_DESC_ID_HEXLEN) != 0)
-		return -EINVAL;
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 ||
-		(type != SOCK_STREAM && type != SOCK_SEQPACKET))
-		return -EINVAL; /* a datagram socket does not tell that its peer is gone */
-	return 0;
+	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && len == want_len &&
+	       memcmp(sa.sun_path, want, 1 + prefix + UNM_DESC_ID_HEXLEN) == 0;
+}
+
+/* Nobody can claim another's id. */
+int
+unm_desc_id_check(int fd, const uint8_t *id)
+{
+	return is_unix_socket(fd) && is_stream(fd) && has_name(fd, id) && is_one_of_a_pair(fd)
+		       ? 0
+		       : -EINVAL;
+}
+
+uint64_t
+unm_desc_cookie(int fd)
+{
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+
+	if (!is_unix_socket(fd) || getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0)
+		return 0;
+	return cookie;
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t body_
  * as too many.
  */
 static unsigned int
-take_fds(struct msghdr *msg, int *fds, bool *too_many)
+take_fds(struct msghdr *msg, int *fds, unsigned int max, bool *too_many)
 {
 	unsigned int n = 0;
 	struct cmsghdr *c;
@@ -69,7 +70,7 @@ take_fds(struct msghdr *msg, int *fds, bool *too_many)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (n < UNM_PROTO_MAXFDS) {
+			if (n < max) {
 				fds[n++] = fd;
 			} else {
 				close(fd);
@@ -78,6 +79,43 @@ take_fds(struct msghdr *msg, int *fds, bool *too_many)
 		}
 	}
 	return n;
+}
+
+/* What came, @len bytes with @n descriptors. Return: 0, or as unm_proto_recv(). */
+static int
+check(const struct msghdr *msg, ssize_t len, unsigned int n, bool too_many)
+{
+	const struct unm_msg_hdr *hdr = msg->msg_iov->iov_base;
+
+	if (len == 0)
+		return -ECONNRESET;
+	/*
+	 * The kernel leaves out what does not fit into our descriptor table. The message itself is
+	 * whole: it can be answered.
+	 */
+	if ((msg->msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC &&
+		(size_t)len >= sizeof(*hdr) && hdr->magic == UNM_PROTO_MAGIC &&
+		hdr->len == (size_t)len && hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds)
+		return -EMFILE;
+	if (too_many || (msg->msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) ||
+		hdr->magic != UNM_PROTO_MAGIC || hdr->len != (size_t)len || hdr->n_fds != n)
+		return -EPROTO;
+	return 0;
+}
+
+/*
+ * Not libnetmap's recvmsg(), which a netmapd that was started under nmrun has: it would ask netmapd
+ * about a C that comes as a proof.
+ */
+static ssize_t
+receive(int sock, struct msghdr *msg, int flags)
+{
+	ssize_t len;
+
+	do {
+		len = syscall(SYS_recvmsg, sock, msg, flags | MSG_CMSG_CLOEXEC);
+	} while (len < 0 && errno == EINTR);
+	return len;
 }
 
 int
@@ -89,40 +127,49 @@ unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_f
 		.msg_iovlen = 1,
 		.msg_control = space.buf,
 		.msg_controllen = sizeof(space.buf)};
-	const struct unm_msg_hdr *hdr = buf;
+	const ssize_t len = receive(sock, &msg, flags);
 	unsigned int i, n;
 	bool too_many;
-	ssize_t len;
+	int err;
 
-	do {
-		len = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
 	if (len < 0)
 		return -errno;
-	n = take_fds(&msg, fds, &too_many);
-	if (len == 0) {
-		len = -ECONNRESET;
-		goto bad;
-	}
-	/*
-	 * The kernel leaves out what does not fit into our descriptor table. The message itself is
-	 * whole: it can be answered.
-	 */
-	if ((msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) == MSG_CTRUNC &&
-		(size_t)len >= sizeof(*hdr) && hdr->magic == UNM_PROTO_MAGIC &&
-		hdr->len == (size_t)len && hdr->n_fds <= UNM_PROTO_MAXFDS && n < hdr->n_fds) {
-		len = -EMFILE;
-		goto bad;
-	}
-	if (too_many || (msg.msg_flags & MSG_TRUNC) || (size_t)len < sizeof(*hdr) ||
-		hdr->magic != UNM_PROTO_MAGIC || hdr->len != (size_t)len || hdr->n_fds != n) {
-		len = -EPROTO;
-		goto bad;
-	}
-	*n_fds = n;
-	return 0;
-bad:
-	for (i = 0; i < n; i++)
+	n = take_fds(&msg, fds, UNM_PROTO_MAXFDS, &too_many);
+	err = check(&msg, len, n, too_many);
+	for (i = 0; i < n && err < 0; i++)
 		close(fds[i]);
-	return (int)len;
+	if (err == 0)
+		*n_fds = n;
+	return err;
+}
+
+/*
+ * A look at the message gives its descriptors once more: while we hold all of them, the kernel closes
+ * none for good when it drops the message.
+ */
+int
+unm_proto_recv_foreign(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_fds)
+{
+	struct iovec iov = {buf, buf_size};
+	union {
+		char buf[CMSG_SPACE(sizeof(int) * UNM_PROTO_SCM_FDS)];
+		struct cmsghdr align;
+	} space;
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = space.buf,
+		.msg_controllen = sizeof(space.buf)};
+	const ssize_t len = receive(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+	struct msghdr none = {.msg_iov = NULL};
+	bool too_many;
+
+	*n_fds = 0;
+	if (len < 0)
+		return -errno;
+	*n_fds = take_fds(&msg, fds, UNM_PROTO_SCM_FDS, &too_many);
+	if (too_many)
+		return -EMFILE;
+	if (receive(sock, &none, MSG_DONTWAIT) < 0)
+		return -errno;
+	return *n_fds > UNM_PROTO_MAXFDS ? -EPROTO : check(&msg, len, *n_fds, too_many);
 }

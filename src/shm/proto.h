@@ -14,6 +14,8 @@
  * bound to the abstract name UNM_DESC_NAME_PREFIX + 32 hex digits, the *descriptor id*, so that any process that gets C (fork,
  * exec, SCM_RIGHTS) recognises it by getpeername() and asks netmapd for the rest by that id. netmapd holds a dup
  * of D, as does each client process that knows the binding. When the last copy of C is closed, D hangs up: the binding ends.
+ * The id is no secret (/proc/net/unix), so who asks about a descriptor shows that he holds it: each such request has a *proof* attached, C or D
+ * itself, which is recognised by the kernel's cookie of the socket (SO_COOKIE) and closed before the answer.
  * netmapd looks for such hang-ups before it acts on any request, so a close is seen by whatever is asked after it.
  *
  * netmapd dies: sessions hang up, C and D live on in the clients, traffic goes on. Clients connect again, say HELLO with the slot they had,
@@ -31,9 +33,10 @@
 #include <stdint.h>
 
 #define UNM_PROTO_MAGIC	     0x314d4e55u /* "UNM1" */
-#define UNM_PROTO_VERSION    2u		 /* differs => refused with UNM_ERR_VERSION and a text */
+#define UNM_PROTO_VERSION    3u		 /* differs => refused with UNM_ERR_VERSION and a text */
 #define UNM_PROTO_MAXLEN     65536u	 /* of a whole message */
 #define UNM_PROTO_MAXFDS     72u
+#define UNM_PROTO_SCM_FDS    253u  /* what the kernel lets through with one (SCM_MAX_FD) */
 #define UNM_REQ_MAXSIZE	     4096u /* NETMAP_REQ_MAXSIZE: body and options of a CTRL */
 
 #define UNM_SOCKET_ENV	     "UNETMAP_SOCKET" /* overrides the search for the control socket */
@@ -45,7 +48,7 @@
 
 enum unm_msg_type {
 	UNM_MSG_HELLO = 1,
-	UNM_MSG_OPEN,	     /* a descriptor was made: id + D */
+	UNM_MSG_OPEN,	     /* a descriptor was made: id + D + C */
 	UNM_MSG_CTRL,	     /* one NIOCCTRL request on a descriptor */
 	UNM_MSG_GET_BINDING, /* what a REGISTER returned, for a process that was handed C */
 	UNM_MSG_GET_REGION,
@@ -102,14 +105,13 @@ struct unm_msg_hello {
 /* a broker answers, for isolated clients: with it all bindings end, and none is started */
 #define UNM_HELLOF_ISOLATED 2u
 
-/* OPEN: descriptor D attached. Answer: header alone. */
+/* OPEN: D attached, and C, of which netmapd keeps the cookie. Answer: header alone. */
 struct unm_msg_open {
 	uint8_t desc_id[16];
-	uint64_t inode; /* st_ino of C's socket, as a second mark of identity */
 };
 
 /*
- * CTRL: @desc_id names the descriptor that the ioctl was made on. @blob holds the nmreq_header, then the body, then the
+ * CTRL: @desc_id names the descriptor that the ioctl was made on; its proof is attached. @blob holds the nmreq_header, then the body, then the
  * options one after another in list order, exactly as the caller had them (nro_next and pointers are
  * the caller's, and mean nothing to netmapd: options are found by walking the blob with the sizes of spec 3.6; an option of unknown type is
  * its 24-byte header). The answer carries a blob of the same shape with statuses and results filled in; the client copies back header and option
@@ -127,7 +129,7 @@ struct unm_msg_ctrl {
 		uint64_t extmem_ofs;
 		uint64_t max_bytes; /* without EXTMEM; 0: no limit */
 	};
-	uint32_t has_extmem; /* 1: descriptor 0 of the request is the memory */
+	uint32_t has_extmem; /* 1: the second descriptor of the request is the memory */
 	uint32_t has_csb;    /* REGISTER also carries a CSB option: NR_EXCLUSIVE is needed */
 	uint32_t blob_len;
 	uint32_t
@@ -192,7 +194,10 @@ struct unm_bind_info {
 	struct unm_region_info region;
 };
 
-/* GET_BINDING: answered with struct unm_bind_info and its descriptors; ENXIO: no such descriptor, or not registered (then @is_open tells). */
+/*
+ * GET_BINDING, with a proof: answered with struct unm_bind_info and its descriptors; ENXIO: no such descriptor, or not registered (then
+ * @is_open tells).
+ */
 struct unm_msg_get_binding {
 	uint8_t desc_id[16];
 	uint32_t
@@ -243,7 +248,10 @@ struct unm_msg_lock_stuck {
 	uint32_t word; /* the value seen */
 };
 
-/* RESTORE: one binding (all UNM_BIND_FDS + n_port_fds descriptors attached), or one unregistered descriptor (D alone, @registered 0). */
+/*
+ * RESTORE: one binding (all UNM_BIND_FDS + n_port_fds descriptors attached), or one unregistered descriptor (D alone, @registered 0). Then
+ * comes C, or D once more if this process has C no longer.
+ */
 struct unm_msg_restore {
 	uint32_t registered;
 	uint32_t restore_pad;
@@ -251,7 +259,7 @@ struct unm_msg_restore {
 };
 
 /*
- * UNBIND: the client had no memory or descriptors for the answer to its REGISTER, which is undone:
+ * UNBIND, with a proof: the client had no memory or descriptors for the answer to its REGISTER, which is undone:
  * the descriptor is as if newly opened. Answer: header; EBADF no such descriptor.
  */
 struct unm_msg_unbind {
@@ -294,5 +302,14 @@ int unm_proto_send(int sock, struct unm_msg_hdr *hdr, const void *body, size_t b
  * (header and body are in @buf), -errno.
  */
 int unm_proto_recv(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_fds, int flags);
+
+/**
+ * unm_proto_recv_foreign() - the same from a peer that is not trusted
+ * @fds:   array of UNM_PROTO_SCM_FDS, the caller's in any case, also on error: see closer.h
+ *
+ * No descriptor of the peer's is closed, neither here nor by the kernel on the way. Never waits. Return: as unm_proto_recv(), but
+ * -EMFILE is the end: the message is still there, and to close the socket (unm_closer_close()) is all that is left to do.
+ */
+int unm_proto_recv_foreign(int sock, void *buf, size_t buf_size, int *fds, unsigned int *n_fds);
 
 #endif

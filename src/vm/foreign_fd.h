@@ -4,12 +4,14 @@
  *
  * They can be of a file whose server is a process (FUSE, or what lies on it), or far away (NFS). fstat(),
  * poll() and even close() ask that one, which need not answer, ever. So what a descriptor is, is told by
- * what the kernel knows without asking; and what is of no known kind is closed by a thread of its own.
+ * what the kernel knows without asking; and what may take its time is closed by a thread (shm/closer.h).
  */
 #ifndef UNM_VM_FOREIGN_FD_H
 #define UNM_VM_FOREIGN_FD_H
 
 #include <stdbool.h>
+
+#include "shm/closer.h"
 
 enum unm_fd_kind {
 	UNM_FD_OTHER, /* only to be closed, by unm_fd_close() */
@@ -25,20 +27,15 @@ enum unm_fd_kind {
  */
 enum unm_fd_kind unm_fd_kind(int fd);
 
-/* Those of a sender that wait to be closed. All zero: none. It has to live as long as the process. */
-struct unm_fd_queue {
-	unsigned int n; /* atomic */
-};
-
-/* Too many of them: nothing more is to be taken from that sender. */
-bool unm_fd_queue_is_full(const struct unm_fd_queue *q);
+/* Too many of a sender's wait to be closed: nothing more is to be taken from it. */
+bool unm_fd_queue_is_full(const struct unm_closer_queue *q);
 
 /**
  * unm_fd_close() - close a descriptor that the other side has sent, and never wait for it
- * @q: the sender's; NULL: it is not counted
+ * @q: the sender's, which lives as long as the process; NULL: it is not counted
  *
- * One that can wait is handed to a thread. Thread: any.
+ * Thread: any, one at a time for each queue.
  */
-void unm_fd_close(int fd, struct unm_fd_queue *q);
+void unm_fd_close(int fd, struct unm_closer_queue *q);
 
 #endif

@@ -28,7 +28,7 @@ def pools(s, region):
 def send_register(s, desc, name, extra=0, rings=0, slots=0):
     body = u.REG_BODY.pack(0, 0, slots, slots, rings, rings, 0, 0, 0, 0, u.ALL_NIC, extra, 0)
     blob = struct.pack("<HHI64sQQ", 14, u.REGISTER, 0, name.encode(), 0, 0) + body
-    s.send(u.CTRL, desc.id + struct.pack("<QIIII160s", 0, 0, 0, len(blob), 0, b"") + blob)
+    s.send(u.CTRL, desc.id + struct.pack("<QIIII160s", 0, 0, 0, len(blob), 0, b"") + blob, [desc.d.fileno()])
     return body
 
 

@@ -36,7 +36,7 @@ def common_checks(daemon):
         msg = bytearray(d.id + struct.pack("<QIIII160s", 0, 0, 0, 120, 0, b"") + struct.pack("<HHI64sQQ", 14, 2, 0, b"", 0, 0)
                         + body)
         struct.pack_into("<I", msg, ofs + (0 if ofs == 24 else 4), value)
-        u.expect(s.request(u.CTRL, bytes(msg)).error, errno.EPROTO, "message field at %d" % ofs)
+        u.expect(s.request(u.CTRL, bytes(msg), [d.d.fileno()]).error, errno.EPROTO, "message field at %d" % ofs)
     d.close()
     s.close()
 

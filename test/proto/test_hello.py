@@ -32,9 +32,9 @@ def refuses_another_version(daemon):
 
 def wants_hello_first(daemon):
     s = daemon.session(hello=False)
-    for kind, body, n_fds in ((u.OPEN, bytes(24), 1), (u.CTRL, bytes(288), 0), (u.GET_BINDING, bytes(u.GET_BINDING_SIZE), 0),
+    for kind, body, n_fds in ((u.OPEN, bytes(16), 2), (u.CTRL, bytes(288), 1), (u.GET_BINDING, bytes(u.GET_BINDING_SIZE), 1),
                               (u.GET_REGION, bytes(80), 0), (u.GET_WAKE, bytes(16), 0), (u.LOCK_STUCK, bytes(16), 0),
-                              (u.RESTORE, bytes(208), 1), (u.RESTORE_DONE, b"", 0), (u.UNBIND, bytes(16), 0),
+                              (u.RESTORE, bytes(208), 2), (u.RESTORE_DONE, b"", 0), (u.UNBIND, bytes(16), 1),
                               (u.GET_QUEUES, bytes(16), 0)):
         u.expect(s.request(kind, body, [0] * n_fds).error, errno.EPROTO, "type %d before HELLO" % kind)
     s.close()
@@ -42,14 +42,14 @@ def wants_hello_first(daemon):
 
 def checks_lengths(daemon):
     """Every type, with every length around the right one."""
-    sizes = {u.HELLO: 184, u.OPEN: 24, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_REGION: 80, u.GET_WAKE: 16, u.LOCK_STUCK: 16,
+    sizes = {u.HELLO: 184, u.OPEN: 16, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_REGION: 80, u.GET_WAKE: 16, u.LOCK_STUCK: 16,
              u.RESTORE: 216, u.RESTORE_DONE: 0, u.UNBIND: 16, u.GET_QUEUES: 16}
     s = daemon.session()
     for kind, size in sizes.items():
         for wrong in {0, 1, size - 1, size + 1, size + 8, 60000} - {size}:
             if wrong < 0:
                 continue
-            fds = [0] if kind in (u.OPEN, u.RESTORE) else []
+            fds = [0] * {u.OPEN: 2, u.RESTORE: 2, u.GET_BINDING: 1, u.UNBIND: 1}.get(kind, 0)
             u.expect(s.request(kind, bytes(wrong), fds).error, errno.EPROTO, "type %d, %d bytes" % (kind, wrong))
     s.close()
 
@@ -60,8 +60,8 @@ def checks_descriptors(daemon):
     s.request(u.RESTORE_DONE)
     time.sleep(0.1)
     before = len(os.listdir("/proc/%d/fd" % daemon.proc.pid))
-    for kind, size, right in ((u.HELLO, 184, 0), (u.OPEN, 24, 1), (u.GET_BINDING, u.GET_BINDING_SIZE, 0), (u.GET_REGION, 80, 0),
-                              (u.GET_WAKE, 16, 0), (u.UNBIND, 16, 0), (u.GET_QUEUES, 16, 0), (u.RESTORE_DONE, 0, 0)):
+    for kind, size, right in ((u.HELLO, 184, 0), (u.OPEN, 16, 2), (u.GET_BINDING, u.GET_BINDING_SIZE, 1), (u.GET_REGION, 80, 0),
+                              (u.GET_WAKE, 16, 0), (u.UNBIND, 16, 1), (u.GET_QUEUES, 16, 0), (u.RESTORE_DONE, 0, 0)):
         for n in {0, 1, 2, 40} - {right}:
             u.expect(s.request(kind, bytes(size), [0] * n).error, errno.EPROTO, "type %d, %d descriptors" % (kind, n))
     s.request(u.RESTORE_DONE)

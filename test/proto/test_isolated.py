@@ -15,11 +15,15 @@ import socket
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
 import unmproto as u
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "vhost_user"))
+import deaffuse  # noqa: E402
 
 KIND_ISOLATED = 9
 HELLOF_ISOLATED = 2
@@ -105,7 +109,7 @@ def hello(daemon):
     """The answer says that this is no netmapd; a library of another release is told so."""
     with Isolate(daemon, "allow=vale0:*") as i:
         s = i.session(hello=False)
-        u.expect(s.request(u.OPEN, bytes(24)).error, errno.EPROTO, "before HELLO")
+        u.expect(s.request(u.OPEN, bytes(16)).error, errno.EPROTO, "before HELLO")
         ans = s.hello(version=99)
         u.expect(ans.error, errno.EPROTO, "another version")
         assert b"install the same release" in ans.body, ans.body
@@ -123,7 +127,7 @@ def hello(daemon):
 
 def lengths(daemon):
     """Too short, too long, and with descriptors that do not belong there: EPROTO, and the session goes on."""
-    bodies = {u.HELLO: 184, u.OPEN: 24, u.CTRL: 200 + 88, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_WAKE: 16,
+    bodies = {u.HELLO: 184, u.OPEN: 16, u.CTRL: 200 + 88, u.GET_BINDING: u.GET_BINDING_SIZE, u.GET_WAKE: 16,
               u.RESTORE: 8 + u.BIND_INFO_SIZE, u.RESTORE_DONE: 0, u.UNBIND: 16}
     with Isolate(daemon, "allow=vale0:*") as i:
         s = i.session()
@@ -131,14 +135,15 @@ def lengths(daemon):
         for kind, size in bodies.items():
             wrong = [size - 1] if size > 0 else []
             wrong += [size + 1] if kind != u.CTRL else [200 + 88 + 4096 + 8]
+            fds = [null] * {u.OPEN: 2, u.RESTORE: 2, u.CTRL: 1, u.GET_BINDING: 1, u.UNBIND: 1}.get(kind, 0)
             for n in wrong:
-                u.expect(s.request(kind, bytes(n)).error, errno.EPROTO, "type %d, %d bytes" % (kind, n))
+                u.expect(s.request(kind, bytes(n), fds).error, errno.EPROTO, "type %d, %d bytes" % (kind, n))
                 time.sleep(0.011)  # within what a client may ask
-            if kind not in (u.OPEN, u.RESTORE):
-                u.expect(s.request(kind, bytes(size), [null, null]).error, errno.EPROTO, "type %d, two fds" % kind)
-        u.expect(s.request(u.OPEN, bytes(24)).error, errno.EPROTO, "no descriptor")
+            if kind != u.RESTORE:
+                u.expect(s.request(kind, bytes(size), [null] * 3).error, errno.EPROTO, "type %d, three fds" % kind)
+        u.expect(s.request(u.OPEN, bytes(16)).error, errno.EPROTO, "no descriptor")
         for _ in range(40):
-            u.expect(s.request(u.OPEN, bytes(24), [null] * 64).error, errno.EPROTO, "64 descriptors")
+            u.expect(s.request(u.OPEN, bytes(16), [null] * 64).error, errno.EPROTO, "64 descriptors")
         os.close(null)
         s.close()
 
@@ -465,14 +470,14 @@ def binding_by_others(daemon):
     with Isolate(daemon, "allow=vale0:*") as i:
         s, t = i.session(), i.session()
         d = s.open()
-        u.expect(t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE)).error, errno.ENXIO, "unknown id")
-        ans = t.request(u.GET_BINDING, d.id + bytes(u.GET_BINDING_SIZE - 16))
+        u.expect(t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE), [d.c.fileno()]).error, errno.ENXIO, "unknown id")
+        ans = t.get_binding(d)
         u.expect(ans.error, errno.ENXIO, "open")
         assert len(ans.fds) == 1
         ans.close()
         r = s.register(d, "vale0:a")
         u.expect(r.error, 0, r.text)
-        ans = t.request(u.GET_BINDING, d.id + bytes(u.GET_BINDING_SIZE - 16))
+        ans = t.get_binding(d)
         u.expect(ans.error, 0, "registered")
         assert len(ans.fds) == BIND_FDS
         ans.close()
@@ -481,14 +486,14 @@ def binding_by_others(daemon):
         assert len(ans.fds) == 1
         ans.close()
         u.expect(t.request(u.GET_WAKE, struct.pack("<QII", r.info.seg_uid ^ 2, 0, 0)).error, errno.ESTALE, "guess")
-        u.expect(t.request(u.UNBIND, bytes(16)).error, errno.EBADF, "unknown id")
-        u.expect(s.request(u.UNBIND, d.id).error, 0, "unbind")
+        u.expect(t.request(u.UNBIND, bytes(16), [d.d.fileno()]).error, errno.EBADF, "unknown id")
+        u.expect(s.unbind(d).error, 0, "unbind")
         u.expect(s.register(d, "vale0:b").error, 0, "again")
         e = u.Desc()
         body = struct.pack("<II", 1, 0) + e.id + bytes(u.BIND_INFO_SIZE - 16)
-        u.expect(s.request(u.RESTORE, body, [e.d.fileno()] * 5).error, errno.ESTALE, "a binding that never was")
+        u.expect(s.request(u.RESTORE, body, [e.d.fileno()] * 6).error, errno.ESTALE, "a binding that never was")
         body = struct.pack("<II", 0, 0) + e.id + bytes(u.BIND_INFO_SIZE - 16)
-        u.expect(s.request(u.RESTORE, body, [e.d.fileno()]).error, 0, "an open descriptor")
+        u.expect(s.request(u.RESTORE, body, e.both()).error, 0, "an open descriptor")
         u.expect(s.request(u.RESTORE_DONE).error, 0, "done")
         u.expect(s.register(e, "vale0:c").error, 0, "which can be registered")
         for x in (d, e, s, t, r):
@@ -742,14 +747,14 @@ def descriptors_of_all_kinds(daemon):
         d, other = u.Desc(), u.Desc()
         r, w = os.pipe()
         for fd in (0, r, w, d.c.fileno(), other.d.fileno(), s.sock.fileno()):
-            u.expect(s.request(u.OPEN, d.id + bytes(8), [fd]).error, errno.EINVAL, "fd %d" % fd)
-        u.expect(s.request(u.OPEN, d.id + bytes(8), [d.d.fileno()]).error, 0, "the right one")
-        u.expect(s.request(u.OPEN, d.id + bytes(8), [d.d.fileno()]).error, errno.EEXIST, "twice")
+            u.expect(s.request(u.OPEN, d.id, [fd, d.c.fileno()]).error, errno.EINVAL, "fd %d" % fd)
+        u.expect(s.request(u.OPEN, d.id, d.both()).error, 0, "the right one")
+        u.expect(s.request(u.OPEN, d.id, d.both()).error, errno.EEXIST, "twice")
         many, err = [], 0
         for _ in range(400):
             x = u.Desc()
             many.append(x)
-            err = s.request(u.OPEN, x.id + bytes(8), [x.d.fileno()]).error
+            err = s.request(u.OPEN, x.id, x.both()).error
             if err:
                 break
         u.expect(err, errno.EMFILE, "descriptors that are never registered")
@@ -757,6 +762,299 @@ def descriptors_of_all_kinds(daemon):
             x.close()
         os.close(r)
         os.close(w)
+
+
+def answers_at_once(s, what):
+    begin = time.monotonic()
+    u.expect(s.hello().error, 0, what)
+    took = time.monotonic() - begin
+    assert took < 1, "%s: another client was answered after %.1f s" % (what, took)
+
+
+def end_of(s):
+    """Until it is hung up on."""
+    try:
+        while s.sock.recv(70000):
+            pass
+    except ConnectionResetError:
+        pass
+
+
+def what_can_not_be_closed(daemon):
+    """A descriptor whose close() waits for an hour, wherever it lies: nobody else waits, and it stays for a moment only."""
+    with Isolate(daemon, "allow=vale0:*", "clients=4") as i:
+        other = i.session()
+        broker = i.note_broker()["broker_pid"]
+        before = len(os.listdir("/proc/%d/fd" % broker))
+        peers = []
+
+        def linger(wraps=False):
+            fd, peer = u.lingering(wraps)
+            peers.append(peer)
+            return fd
+
+        for wraps in (False, True):
+            for data, n in ((u.open_message(2), 2), (u.open_message(1), 1), (b"garbage", 1), (b"", 1), (u.open_message(200), 200),
+                            (u.open_message(253), 253), (u.open_message(72), 253)):
+                s, fd = i.admitted(), linger(wraps)
+                with u.Stopped(broker):
+                    s.send_raw(data, [0] * (n - 1) + [fd])
+                    os.close(fd)
+                answers_at_once(other, "%d bytes, %d descriptors" % (len(data), n))
+                s.close()
+        s, fd = i.admitted(), linger()  # in what is not read any more
+        with u.Stopped(broker):
+            for _ in range(45):  # more than are read at once
+                s.send_raw(u.HDR.pack(u.MAGIC, u.HELLO, 0, u.HDR.size, 1, 0, 0))
+            s.send_raw(u.open_message(2), [fd, fd])
+            os.close(fd)
+            s.close()
+        answers_at_once(other, "left in the connection")
+        many, fd = [i.admitted() for _ in range(3)], linger()  # and of one who is refused
+        with u.Stopped(broker):
+            s = i.session(hello=False)
+            s.send_raw(u.open_message(2), [fd, fd])
+            os.close(fd)
+        answers_at_once(other, "refused")
+        for t in many + [s, other]:
+            t.close()
+        wait_for(lambda: len(os.listdir("/proc/%d/fd" % broker)) < before, 5)
+        for peer in peers:
+            peer.close()
+
+
+def a_file_whose_server_is_deaf(daemon):
+    """It keeps who has sent it, until it can be closed, and nobody else."""
+    where = tempfile.mkdtemp(prefix="unm-fuse-")
+    try:
+        deaf = deaffuse.DeafFile(where)
+    except OSError as e:
+        shutil.rmtree(where)
+        print("# " + str(e))
+        return
+    fd = deaf.open()
+    try:
+        with Isolate(daemon, "allow=vale0:*", "clients=3") as i:
+            s, t, other = i.session(), i.session(), i.session()
+            deaf.deafen()
+            for x in (s, t):
+                x.send(u.OPEN, bytes(16), [fd, fd])
+            answers_at_once(other, "a deaf file")
+            s.sock.settimeout(0.3)
+            try:
+                s.recv()
+                raise AssertionError("answered before it is closed")
+            except socket.timeout:
+                pass
+            t.close()
+            answers_at_once(other, "of one who has gone")
+            refused = i.session(hello=False)
+            u.expect(struct.unpack_from("<i", refused.sock.recv(1000), 16)[0], errno.EAGAIN, "which counts as a client")
+            refused.close()
+            deaf.close()
+            s.sock.settimeout(10)
+            u.expect(s.recv()[1].error, errno.EINVAL, "answered at last")
+            for x in (s, other):
+                x.close()
+    finally:
+        deaf.close()
+        try:
+            os.close(fd)
+        except OSError:
+            pass  # its server has gone
+        shutil.rmtree(where, ignore_errors=True)
+
+
+def sessions_end(daemon):
+    """No client has the broker keep its own connection, or a descriptor, from hanging up."""
+    with Isolate(daemon, "allow=vale0:*", "clients=2") as i:
+        broker = i.note_broker()["broker_pid"]
+        i.check_alive()
+        time.sleep(0.2)
+        fds = len(os.listdir("/proc/%d/fd" % broker))
+
+        def name_of(desc_id):
+            return b"\0unetmap-" + desc_id.hex().encode()
+
+        def own_end(s, bound):
+            """D is the client's end of the session."""
+            if bound:
+                u.expect(s.request(u.OPEN, bound, [s.sock.fileno(), s.sock.fileno()]).error, errno.EINVAL, "its own end")
+
+        def in_the_queue(flags, is_taken):
+            """D has the client's end in its queue, and C."""
+            def do(s, _):
+                d = u.Desc()
+                u.hide([s.sock.fileno(), d.c.fileno()], d.c, flags)
+                if is_taken:
+                    d.d.recv(1, socket.MSG_OOB)  # the byte, not the descriptors
+                s.open(d)
+                u.expect(s.register(d, "vale0:q").error, 0, "register")
+                for how in (0, socket.MSG_OOB):
+                    try:
+                        u.hide([s.sock.fileno()], d.c, how)
+                        raise AssertionError("something can be put into it afterwards")
+                    except BrokenPipeError:
+                        pass
+                d.close()
+            return do
+
+        def two_ends(s, _):
+            """Both ends of a pair are D."""
+            a, b = socket.socketpair()
+            ids = [os.urandom(16), os.urandom(16)]
+            a.bind(name_of(ids[0]))
+            u.expect(s.request(u.OPEN, ids[0], [a.fileno(), b.fileno()]).error, 0, "one")
+            b.bind(name_of(ids[1]))
+            u.expect(s.request(u.OPEN, ids[1], [b.fileno(), a.fileno()]).error, errno.EINVAL, "the other one")
+            a.close()
+            b.close()
+
+        def no_pair(s, _):
+            """Nobody can hang up on D."""
+            for listens in (False, True):
+                d = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                desc_id = os.urandom(16)
+                d.bind(name_of(desc_id))
+                if listens:
+                    d.listen()
+                u.expect(s.request(u.OPEN, desc_id, [d.fileno()] * 2).error, errno.EINVAL, "not connected")
+                d.close()
+
+        def others_server(s, _):
+            """D is a connection to somebody's server."""
+            server, d = (socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) for _ in range(2))
+            desc_id = os.urandom(16)
+            server.bind("")
+            server.listen()
+            d.bind(name_of(desc_id))
+            d.connect(server.getsockname())
+            u.expect(s.request(u.OPEN, desc_id, [d.fileno()] * 2).error, errno.EINVAL, "a connection")
+            server.close()
+            d.close()
+
+        for act in (own_end, in_the_queue(0, False), in_the_queue(socket.MSG_OOB, False), in_the_queue(socket.MSG_OOB, True),
+                    two_ends, no_pair, others_server):
+            for _ in range(3):
+                s = u.Session.__new__(u.Session)
+                bound = os.urandom(16)
+                s.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                s.sock.settimeout(10)
+                s.sock.bind(name_of(bound))
+                s.sock.connect(i.path)
+                s.seq = 0
+                wait_for(lambda: s.hello().error == 0)
+                act(s, bound)
+                s.close()
+            wait_for(lambda: len(os.listdir("/proc/%d/fd" % broker)) <= fds, 5)
+        i.session().close()
+
+
+def ids_are_no_secret(daemon):
+    """Who knows a descriptor's id, and does not hold it, gets nothing by it; who has made one of that name, only its own."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        s, t = i.session(), i.session()
+        d, e, mine = s.open(), s.open(), t.open()
+        u.expect(s.register(d, "vale0:a").error, 0, "register")
+
+        def is_refused(t, victim, proof):
+            ans = t.get_binding(victim, proof)
+            assert (ans.error, ans.fds, any(ans.body[16:])) == (errno.ENXIO, [], False), (ans.error, ans.fds)
+            u.expect(t.unbind(victim, proof).error, errno.EBADF, "unbind")
+            u.expect(t.ctrl(victim, u.PORT_INFO_GET, "", bytes(32), proof=proof).error, errno.EBADF, "question")
+            r = t.register(victim, "vale0:b", proof=proof)
+            assert (r.error, r.fds, r.info) == (errno.EBADF, [], None), (r.error, r.text)
+
+        for victim in (d, e):
+            for proof in (mine.c, mine.d, t.sock):
+                is_refused(t, victim, proof)
+                time.sleep(0.05)
+        with open("/dev/null") as null:
+            is_refused(t, d, null)
+
+        def in_another_namespace():
+            """Where the name is free."""
+            v = i.session()
+            fake = u.Desc(e.id)
+            for victim in (d, e):
+                is_refused(v, victim, fake.c)
+            v.open(fake)
+            ans = v.get_binding(fake)
+            assert (ans.error, ans.body[16], len(ans.fds)) == (errno.ENXIO, 1, 1)
+            assert os.fstat(ans.fds[0]).st_ino == os.fstat(fake.d.fileno()).st_ino, "the D of somebody else"
+            r = v.register(fake, "vale0:fake")
+            u.expect(r.error, 0, r.text)
+            is_refused(v, d, fake.d)
+            assert u.BindInfo(v.get_binding(fake).body[24:]).region_uid == r.info.region_uid
+            ready.send(b"x")
+            done.recv(1)
+            return True
+
+        done, finish = socket.socketpair()
+        ready, is_ready = socket.socketpair()
+
+        def meanwhile():
+            is_ready.recv(1)
+            ans = s.get_binding(e)
+            assert os.fstat(ans.fds[0]).st_ino == os.fstat(e.d.fileno()).st_ino, "the D of somebody else"
+            ans.close()
+            r = s.register(e, "vale0:b")
+            u.expect(r.error, 0, "the descriptor that was there first: " + r.text)
+            finish.send(b"x")
+
+        thread = threading.Thread(target=meanwhile)
+        thread.start()
+        if u.elsewhere(u.CLONE_NEWNET, in_another_namespace) is None:
+            print("# no other network namespace")
+            ready.send(b"x")
+        thread.join()
+        ans = t.get_binding(d)
+        u.expect((ans.error, len(ans.fds)), (0, BIND_FDS), "who holds C")
+        ans.close()
+        for x in (done, finish, ready, is_ready, d, e, mine, s, t):
+            x.close()
+
+
+def a_proof_does_not_stay(daemon):
+    """A descriptor that was shown, and then closed, is gone for whoever asks next."""
+    with Isolate(daemon, "allow=vale0:*") as i:
+        for n in range(20):
+            s, t = i.admitted(), i.admitted()
+            d = s.open()
+            u.expect(s.register(d, "vale0:x", tx_slots=8, rx_slots=8, flags=u.EXCLUSIVE).error, 0, "exclusive")
+            d.d.close()
+            if n == 0:  # behind what takes its time
+                fd, peer = u.lingering()
+                with u.Stopped(i.note_broker()["broker_pid"]):
+                    t.send(u.OPEN, bytes(16), [fd, fd])
+                    os.close(fd)
+                u.expect(t.recv()[1].error, errno.EINVAL, "a TCP socket")
+                peer.close()
+            t.get_binding(d).close()
+            d.c.close()
+            e = t.open()
+            r = t.register(e, "vale0:x", tx_slots=8, rx_slots=8, flags=u.EXCLUSIVE)
+            u.expect(r.error, 0, "exclusive again: " + r.text)
+            for x in (r, e, s, t):
+                x.close()
+
+
+def removed_with_somebody_waiting(daemon):
+    """netmapd does not close what clients have sent whom nobody has accepted."""
+    i = Isolate(daemon, "allow=vale0:*")
+    os.kill(i.note_broker()["broker_pid"], signal.SIGSTOP)
+    s = i.session(hello=False)
+    fd, peer = u.lingering()
+    s.send_raw(u.open_message(2), [fd, fd])
+    os.close(fd)
+    begin = time.monotonic()
+    u.expect(i.admin.admin("isolate", "remove", "i")[0], 0, "remove")
+    daemon.check_alive()
+    took = time.monotonic() - begin
+    assert took < 2, took
+    end_of(s)
+    for x in (s, peer, i.admin):
+        x.close()
 
 
 def commands(daemon):
@@ -902,5 +1200,6 @@ if __name__ == "__main__":
     u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, refused_before_it_is_made,
            memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, headers_of_its_own_ports, a_flood_is_the_flooders_own, a_flood_of_connections,
-           many_start_at_once, garbage, descriptors_of_all_kinds, commands,
+           many_start_at_once, garbage, descriptors_of_all_kinds, what_can_not_be_closed, a_file_whose_server_is_deaf, sessions_end,
+           ids_are_no_secret, a_proof_does_not_stay, removed_with_somebody_waiting, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])

@@ -116,7 +116,7 @@ def descriptor_limit():
     ports, error = [], 0
     while not error and len(ports) < 100:
         p = u.Desc()
-        error = s.request(u.OPEN, p.id + bytes(8), [p.d.fileno()]).error
+        error = s.request(u.OPEN, p.id, p.both()).error
         if not error:
             error = s.register(p, "vale0:a").error
         ports.append(p)

@@ -30,7 +30,8 @@ class Held:
 
     def restore(self, session):
         message = struct.pack("<II", 1, 0) + self.info.raw
-        u.expect(session.request(u.RESTORE, message, [self.desc.d.fileno()] + self.fds[1:]).error, 0, "restore")
+        u.expect(session.request(u.RESTORE, message, [self.desc.d.fileno()] + self.fds[1:] + [self.desc.c.fileno()]).error,
+                 0, "restore")
 
     def rings(self, is_rx):
         """Numbers of the krings of one direction."""

@@ -11,7 +11,7 @@ import unmproto as u
 
 
 def open_raw(s, desc_id, fd):
-    return s.request(u.OPEN, desc_id + struct.pack("<Q", 0), [fd]).error
+    return s.request(u.OPEN, desc_id, [fd, fd]).error
 
 
 def checks_identity(daemon):
@@ -25,9 +25,12 @@ def checks_identity(daemon):
     a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     a.bind(b"\0unetmap-" + (b"\1" * 16).hex().encode())
     u.expect(open_raw(s, b"\1" * 16, a.fileno()), errno.EINVAL, "datagram socket")
+    e, f = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    e.bind(b"\0unetmap-" + (b"\2" * 16).hex().encode())
+    u.expect(open_raw(s, b"\2" * 16, e.fileno()), errno.EINVAL, "of the kind that sessions are")
     u.expect(open_raw(s, d.id, d.d.fileno()), 0, "the right one")
     u.expect(open_raw(s, d.id, d.d.fileno()), errno.EEXIST, "twice")
-    for x in (a, b):
+    for x in (a, b, e, f):
         x.close()
     d.close()
     other.close()
@@ -53,14 +56,14 @@ def unbind_undoes_a_register(daemon):
     """The descriptor is as if newly opened; the port is there for the next one, exclusively."""
     s, t = daemon.session(), daemon.session()
     a, b = s.open(), t.open()
-    u.expect(s.request(u.UNBIND, b"\1" * 16).error, errno.EBADF, "no such descriptor")
-    u.expect(s.request(u.UNBIND, a.id).error, 0, "not registered: nothing to undo")
+    u.expect(s.request(u.UNBIND, b"\1" * 16, [a.d.fileno()]).error, errno.EBADF, "no such descriptor")
+    u.expect(s.unbind(a).error, 0, "not registered: nothing to undo")
     for name in ("vale0:x", "p{1"):
         u.expect(s.register(a, name, flags=u.EXCLUSIVE).error, 0, "exclusive")
-        u.expect(s.request(u.UNBIND, a.id).error, 0, "undone")
-        u.expect(s.request(u.GET_BINDING, a.id + bytes(8 + u.BIND_INFO_SIZE)).error, errno.ENXIO, "not registered any more")
+        u.expect(s.unbind(a).error, 0, "undone")
+        u.expect(s.get_binding(a).error, errno.ENXIO, "not registered any more")
         u.expect(t.register(b, name, flags=u.EXCLUSIVE).error, 0, "exclusive, by another")
-        u.expect(t.request(u.UNBIND, b.id).error, 0, "undone")
+        u.expect(t.unbind(b).error, 0, "undone")
     u.expect(s.register(a, "vale0:x").error, 0, "the same descriptor again")
     for x in (a, b, s, t):
         x.close()
@@ -69,25 +72,88 @@ def unbind_undoes_a_register(daemon):
 def another_process_finds_the_binding(daemon):
     s, t = daemon.session(), daemon.session()
     d = s.open()
-    ask = d.id + bytes(8 + u.BIND_INFO_SIZE)
-    ans = t.request(u.GET_BINDING, ask)
+    ans = t.get_binding(d)
     u.expect(ans.error, errno.ENXIO, "not registered")
     u.expect((struct.unpack_from("<I", ans.body, 16)[0], len(ans.fds)), (1, 1), "is open, with D")
     ans.close()
-    ans = t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE))
+    ans = t.request(u.GET_BINDING, bytes(u.GET_BINDING_SIZE), [d.c.fileno()])
     u.expect((ans.error, len(ans.fds)), (errno.ENXIO, 0), "unknown")
     r = s.register(d, "vale0:x")
-    ans = t.request(u.GET_BINDING, ask)
+    ans = t.get_binding(d)
     u.expect((ans.error, len(ans.fds)), (0, 5), "registered")
     assert ans.body[24:] == r.info.raw
     for a, b in zip(ans.fds, r.fds):
         assert os.path.sameopenfile(a, b) or os.readlink("/proc/self/fd/%d" % a) == os.readlink("/proc/self/fd/%d" % b)
     ans.close()
     t.close()
-    u.expect(s.request(u.GET_BINDING, ask).error, 0, "a session that ends takes nothing with it")
+    u.expect(s.get_binding(d, d.d).error, 0, "a session that ends takes nothing with it")
     r.close()
     d.close()
     s.close()
+
+
+def asking_takes_the_descriptor(daemon):
+    """Who knows the id only, which everybody may read, gets nothing by it."""
+    s, t = daemon.session(), daemon.session()
+    d, mine = s.open(), t.open()
+    r = s.register(d, "vale0:x")
+    for proof in (mine.c, mine.d, t.sock):
+        ans = t.get_binding(d, proof)
+        assert (ans.error, ans.fds, any(ans.body[16:])) == (errno.ENXIO, [], False), (ans.error, ans.fds)
+        u.expect(t.unbind(d, proof).error, errno.EBADF, "unbind")
+        u.expect(t.ctrl(d, u.PORT_INFO_GET, "vale0:x", bytes(32), proof=proof).error, errno.EBADF, "request")
+    for proof in (d.c, d.d):
+        ans = t.get_binding(d, proof)
+        u.expect((ans.error, len(ans.fds)), (0, 5), "binding")
+        ans.close()
+        u.expect(t.ctrl(d, u.PORT_INFO_GET, "vale0:x", bytes(32), proof=proof).error, 0, "request")
+    for x in (r, d, mine, s, t):
+        x.close()
+
+
+def a_proof_does_not_stay(daemon):
+    """A descriptor that was shown, and then closed, is gone for whoever asks next."""
+    s, t = daemon.session(), daemon.session()
+    for _ in range(100):
+        d = s.open()
+        u.expect(s.register(d, "vale0:x", flags=u.EXCLUSIVE).error, 0, "exclusive")
+        d.d.close()
+        t.get_binding(d).close()
+        d.c.close()
+        e = t.open()
+        r = t.register(e, "vale0:x", flags=u.EXCLUSIVE)
+        u.expect(r.error, 0, "exclusive again: " + r.text)
+        r.close()
+        e.close()
+    s.close()
+    t.close()
+
+
+def a_stranger_keeps_nobody(daemon):
+    """Who may not use netmapd sends it what can't be closed: nobody else waits."""
+    peers = []
+
+    def stranger(data, n, fd):
+        s = daemon.session(hello=False)
+        s.send_raw(data, [0] * (n - 1) + [fd])
+        return True
+
+    for data, n in ((u.open_message(2), 2), (b"garbage", 1), (u.open_message(253), 253), (u.open_message(72), 253)):
+        fd, peer = u.lingering()
+        peers.append(peer)
+        with u.Stopped(daemon.proc.pid):
+            done = u.elsewhere(u.CLONE_NEWUSER, lambda: stranger(data, n, fd))
+            os.close(fd)
+        begin = time.monotonic()
+        daemon.check_alive()
+        took = time.monotonic() - begin
+        assert took < 1, "%d descriptors: %.1f s" % (n, took)
+        if done is None:
+            print("# no other user namespace")
+            break
+        assert done
+    for peer in peers:
+        peer.close()
 
 
 def regions_and_wakes(daemon):
@@ -204,4 +270,4 @@ def death_frees_locks_and_wakes(daemon):
 
 
 u.run([checks_identity, close_is_seen_by_the_next_request, unbind_undoes_a_register, another_process_finds_the_binding,
-       regions_and_wakes, ends_of_a_pipe_go_together, death_frees_locks_and_wakes])
+       asking_takes_the_descriptor, a_proof_does_not_stay, a_stranger_keeps_nobody, regions_and_wakes, ends_of_a_pipe_go_together, death_frees_locks_and_wakes])

@@ -25,7 +25,7 @@ class Held:
         return struct.pack("<II", registered, 0) + (info or self.info.raw)
 
     def restore(self, session, **kw):
-        return session.request(u.RESTORE, self.message(**kw), [self.desc.d.fileno()] + self.fds[1:])
+        return session.request(u.RESTORE, self.message(**kw), [self.desc.d.fileno()] + self.fds[1:] + [self.desc.c.fileno()])
 
     def close(self):
         self.desc.close()
@@ -64,7 +64,7 @@ def takes_back_everything(daemon):
     u.expect(held[0].restore(n).error, 0, "restore of the same binding by another process")
     u.expect(n.request(u.RESTORE_DONE).error, 0, "done")
     for h, want in zip(held, before):
-        ans = n.request(u.GET_BINDING, h.desc.id + bytes(8 + u.BIND_INFO_SIZE))
+        ans = n.get_binding(h.desc)
         u.expect(ans.error, 0, "binding after the restart")
         info = u.BindInfo(ans.body[24:])
         assert (info.port, info.binding, info.nifp_ofs) == want
@@ -251,17 +251,17 @@ def nonsense_is_refused(daemon):
              ("region id", "<I", region + 24, 0, errno.EINVAL)]
     for what, fmt, ofs, value, want in cases:
         u.expect(held.restore(b, info=patched(fmt, ofs, value)).error, want, what)
-    d, fds = held.desc.d.fileno(), held.fds
+    d, c, fds = held.desc.d.fileno(), held.desc.c.fileno(), held.fds
     with open("/dev/null") as null:
         for i in range(5):
-            use = [d] + fds[1:]
+            use = [d] + fds[1:] + [c]
             use[i] = null.fileno()
             u.expect(b.request(u.RESTORE, held.message(), use).error, errno.EINVAL, "descriptor %d is /dev/null" % i)
-    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:4]).error, errno.EPROTO, "too few descriptors")
-    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:] + [fds[1]]).error, errno.EPROTO, "too many descriptors")
-    u.expect(b.request(u.RESTORE, held.message()[:-8], [d] + fds[1:]).error, errno.EPROTO, "short")
+    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:4] + [c]).error, errno.EPROTO, "too few descriptors")
+    u.expect(b.request(u.RESTORE, held.message(), [d] + fds[1:] + [fds[1], c]).error, errno.EPROTO, "too many descriptors")
+    u.expect(b.request(u.RESTORE, held.message()[:-8], [d] + fds[1:] + [c]).error, errno.EPROTO, "short")
     u.expect(held.restore(b).error, 0, "honest restore")
-    mixed = [other.desc.d.fileno()] + other.fds[1:]
+    mixed = [other.desc.d.fileno()] + other.fds[1:] + [other.desc.c.fileno()]
     mixed[3] = held.fds[3]
     u.expect(b.request(u.RESTORE, other.message(), mixed).error, errno.EINVAL, "segment of another switch")
     u.expect(other.restore(b).error, 0, "honest restore of the other")
@@ -349,7 +349,7 @@ def unregistered_descriptors_come_back(daemon):
     restart(daemon, [s])
     b = returning(daemon)
     info = d.id + bytes(u.BIND_INFO_SIZE - 16)
-    u.expect(b.request(u.RESTORE, struct.pack("<II", 0, 0) + info, [d.d.fileno()]).error, 0, "restore")
+    u.expect(b.request(u.RESTORE, struct.pack("<II", 0, 0) + info, d.both()).error, 0, "restore")
     b.request(u.RESTORE_DONE)
     r = b.register(d, "vale6:x")
     u.expect(r.error, 0, "register")

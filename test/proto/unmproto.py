@@ -22,7 +22,7 @@ import time
 import traceback
 
 MAGIC = 0x314D4E55
-VERSION = 2
+VERSION = 3
 HELLO, OPEN, CTRL, GET_BINDING, GET_REGION, GET_WAKE, LOCK_STUCK, RESTORE, RESTORE_DONE, ADMIN, UNBIND, \
     GET_QUEUES, BROKER, FIRST_UNKNOWN = range(1, 15)
 
@@ -91,10 +91,14 @@ assert BIND_INFO_SIZE == 208 and REGION_INFO.size == 80 and HELLO_BODY.size == 1
 class Desc:
     """An open of /dev/netmap: C for the application, D for netmapd."""
 
-    def __init__(self):
-        self.id = secrets.token_bytes(16)
+    def __init__(self, desc_id=None):
+        self.id = desc_id or secrets.token_bytes(16)
         self.c, self.d = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.d.bind(b"\0unetmap-" + self.id.hex().encode())
+
+    def both(self):
+        """What goes with OPEN."""
+        return [self.d.fileno(), self.c.fileno()]
 
     def close(self):
         """What the death of the application does."""
@@ -150,11 +154,19 @@ class Session:
 
     def open(self, desc=None):
         desc = desc or Desc()
-        ans = self.request(OPEN, desc.id + struct.pack("<Q", os.fstat(desc.c.fileno()).st_ino), [desc.d.fileno()])
+        ans = self.request(OPEN, desc.id, desc.both())
         assert ans.error == 0, ans.error
         return desc
 
-    def ctrl(self, desc, reqtype, name, body=b"", options=(), extmem=None, csb=0, version=14, reserved=0):
+    def get_binding(self, desc, proof=None):
+        """@proof: of holding it; C, if nothing else is said."""
+        return self.request(GET_BINDING, desc.id + bytes(GET_BINDING_SIZE - 16), [(proof or desc.c).fileno()])
+
+    def unbind(self, desc, proof=None):
+        return self.request(UNBIND, desc.id, [(proof or desc.d).fileno()])
+
+    def ctrl(self, desc, reqtype, name, body=b"", options=(), extmem=None, csb=0, version=14, reserved=0,
+             proof=None):
         """Return (errno, text, header, body, options, BindInfo or None, fds)."""
         desc_id = desc.id if desc else bytes(16)
         if isinstance(name, str):
@@ -162,7 +174,8 @@ class Session:
         blob = struct.pack("<HHI64sQQ", version, reqtype, reserved, name, 0, 0) + body + b"".join(options)
         fds, ofs = ([extmem[0]], extmem[1]) if extmem else ([], 0)
         msg = desc_id + struct.pack("<QIIII160s", ofs, len(fds), csb, len(blob), 0, b"") + blob
-        ans = self.request(CTRL, msg, fds)
+        proof = (proof or (desc.d if desc else self.sock)).fileno()
+        ans = self.request(CTRL, msg, [proof] + fds)
         if len(ans.body) < 200:
             return Ctrl(ans, blob, body, options)
         return Ctrl(ans, ans.body[200:], body, options)
@@ -215,6 +228,73 @@ class Ctrl:
 
     def close(self):
         self.ans.close()
+
+
+def lingering(wraps=False):
+    """A descriptor whose last close() waits for an hour, or which has one in its queue; and what keeps it waiting."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    s = socket.create_connection(listener.getsockname())
+    peer, _ = listener.accept()
+    listener.close()
+    s.setblocking(False)
+    try:
+        while True:
+            s.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    if not wraps:
+        return s.detach(), peer
+    left, right = socket.socketpair()
+    hide([s.fileno()], left)
+    left.close()
+    s.close()
+    return right.detach(), peer
+
+
+def hide(fds, inside, flags=0):
+    """Where no process finds them: sent, and not received."""
+    inside.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))], flags)
+
+
+class Stopped:
+    """The process does not run within this: what it gets is closed by whoever has sent it, before it is received."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *exc):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def open_message(n_fds):
+    return HDR.pack(MAGIC, OPEN, n_fds, HDR.size + 16, 1, 0, 0) + bytes(16)
+
+
+CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
+
+
+def elsewhere(flags, do):
+    """Run do() in a child in other namespaces. Return: its result, a bool; None if there are no such namespaces here."""
+    pid = os.fork()
+    if pid == 0:
+        code = 2
+        try:
+            if libc.unshare(flags) == 0:
+                code = 0 if do() else 1
+        except Exception:
+            traceback.print_exc()
+            code = 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return None if code == 2 else code == 0
 
 
 def option(kind, payload=b"", size=0):

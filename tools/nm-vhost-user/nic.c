@@ -27,6 +27,7 @@
 /* After a front end that has kept the process waiting: 2 % of the time at most. */
 #define BUSY_PAUSE_MS	1000
 #define OPENING_LOOK_MS 10 /* at a port that is being opened */
+#define MOST_CLOSING	16
 #define BACKLOG		4
 #define PATH_ROOM	sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
@@ -311,6 +312,13 @@ use_records(struct vh_nic *n)
 		(void)unm_vu_set_records(n->backend, n->records_fd); /* else there are none */
 }
 
+/* Connections that have ended and can't be closed. */
+static bool
+has_too_many(const struct vh_nic *n)
+{
+	return __atomic_load_n(&n->made.n_closing, __ATOMIC_RELAXED) >= MOST_CLOSING;
+}
+
 /* @sock: owned from now on. Return: 0, -EAGAIN turned away, another negative errno. */
 static int
 begin_connection(struct vh_nic *n, int sock)
@@ -319,7 +327,7 @@ begin_connection(struct vh_nic *n, int sock)
 	int err;
 
 	if (n->hung_up != 0 && n->hung_up == peer) {
-		close(sock);
+		unm_closer_abandon(sock, &n->made.n_closing);
 		return -EAGAIN;
 	}
 	n->hung_up = 0;
@@ -365,6 +373,10 @@ on_connection(void *arg, short revents)
 	int sock, err;
 
 	(void)revents;
+	if (has_too_many(n)) {
+		accept_later(n, -EBUSY);
+		return;
+	}
 	sock = accept4(n->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (sock < 0) {
 		err = -errno;
@@ -395,9 +407,11 @@ connect_to_front_end(struct vh_nic *n)
 {
 	const struct sockaddr_un any = socket_address(n->opts->socket);
 	const struct sockaddr_un *sa = n->sealed != NULL ? n->sealed : &any;
-	const int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int err;
+	int sock, err;
 
+	if (has_too_many(n))
+		return -EBUSY;
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return -errno;
 	if (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {

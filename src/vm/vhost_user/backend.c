@@ -352,7 +352,7 @@ unm_vu_backend_new(struct unm_vu_backend **out, int sock, const struct unm_vu_de
 	assert(ops->n_rings <= UNM_VU_MAX_RINGS);
 	b = calloc(1, sizeof(*b));
 	if (b == NULL) {
-		close(sock);
+		unm_fd_close(sock, NULL);
 		return -ENOMEM;
 	}
 	unm_vu_conn_init(&b->conn, sock);

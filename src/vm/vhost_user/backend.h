@@ -144,7 +144,8 @@ struct unm_vu_made {
 	uint64_t connection;		/* the present one */
 	uint64_t gone[UNM_VU_MAX_MADE]; /* inodes of those given up last, in turn */
 	unsigned int n_gone;
-	struct unm_fd_queue closing; /* descriptors of theirs that wait to be closed */
+	struct unm_closer_queue closing; /* descriptors of theirs that wait to be closed */
+	unsigned int n_closing;		 /* connections that do; atomic */
 	bool has_given_up; /* for the present connection, which takes time: the next one is to wait */
 };
 

@@ -14,6 +14,7 @@ unm_vu_conn_init(struct unm_vu_conn *c, int sock)
 {
 	c->sock = sock;
 	c->closing = NULL;
+	c->n_closing = NULL;
 	c->n_got = 0;
 	c->msg.n_fds = 0;
 	c->error = NULL;
@@ -36,7 +37,8 @@ void
 unm_vu_conn_fini(struct unm_vu_conn *c)
 {
 	close_fds(c);
-	close(c->sock);
+	shutdown(c->sock, SHUT_RDWR); /* at once, however long the closing takes */
+	unm_closer_abandon(c->sock, c->n_closing);
 	c->sock = -1;
 }
 
@@ -73,9 +75,7 @@ collect_fds(struct unm_vu_conn *c, struct msghdr *mh)
 		}
 	}
 	if (err < 0 || (mh->msg_flags & MSG_CTRUNC) != 0)
-		return fail(c,
-			"more descriptors than a message, or this process, can have, or too many "
-			"that can't be closed");
+		return fail(c, "more descriptors than a message, or this process, can have");
 	return 0;
 }
 
@@ -96,7 +96,7 @@ receive_piece(struct unm_vu_conn *c, void *dst, size_t len)
 	int err;
 
 	if (c->closing != NULL && unm_fd_queue_is_full(c->closing))
-		mh.msg_controllen = 0; /* the kernel drops descriptors, and says so */
+		return fail(c, "too many descriptors of this front end can't be closed");
 	/* Not libnetmap's, which asks netmapd about descriptors that look as if they were netmap's. */
 	n = syscall(SYS_recvmsg, c->sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

@@ -26,9 +26,10 @@ struct unm_vu_msg {
 
 struct unm_vu_conn {
 	int sock; /* owned */
-	struct unm_fd_queue
-		*closing; /* of whoever may be at the other end; set by the user, or NULL */
-	size_t n_got;	  /* bytes of header and payload so far */
+	/* Of whoever may be at the other end; set by the user, or NULL */
+	struct unm_closer_queue *closing;
+	unsigned int *n_closing; /* counts the socket, until it is closed */
+	size_t n_got;		 /* bytes of header and payload so far */
 	struct unm_vu_msg msg;
 	const char *error; /* why the last call failed, for the log */
 };

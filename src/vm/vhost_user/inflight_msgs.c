@@ -91,6 +91,7 @@ unm_vu_keep_made(struct unm_vu_backend *b, struct unm_vu_made *made)
 {
 	b->made = made;
 	b->conn.closing = &made->closing;
+	b->conn.n_closing = &made->n_closing;
 	made->connection++;
 	made->has_given_up = false;
 }

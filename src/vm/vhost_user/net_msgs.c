@@ -35,7 +35,7 @@ vu_net_set_mtu(struct unm_vu_backend *b, struct unm_vu_msg *m)
 int
 vu_set_backend_req_fd(struct unm_vu_backend *b, struct unm_vu_msg *m)
 {
-	const char *why = unm_vu_socket_check(m->fd[0]);
+	const char *why = unm_vu_socket_check(m->fd[0], b->conn.closing);
 
 	if (why != NULL)
 		return vu_fail(b, -EINVAL, "%s", why);

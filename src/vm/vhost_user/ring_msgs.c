@@ -101,7 +101,7 @@ vu_get_vring_base(struct unm_vu_backend *b, struct unm_vu_msg *m)
  * is always readable) or wait. Return: NULL, or what is wrong with it.
  */
 static const char *
-check_signal_fd(int fd, bool to_read)
+check_signal_fd(int fd, bool to_read, struct unm_closer_queue *q)
 {
 	static const char no_signal[] =
 		"the descriptor is nothing to signal by: an eventfd or a pipe is needed";
@@ -117,7 +117,7 @@ check_signal_fd(int fd, bool to_read)
 					     (mode & O_ACCMODE) == (to_read ? O_RDONLY : O_WRONLY));
 		return is_good ? NULL : no_signal;
 	case UNM_FD_SOCKET:
-		return to_read ? no_signal : unm_vu_socket_check(fd);
+		return to_read ? no_signal : unm_vu_socket_check(fd, q);
 	default:
 		return no_signal;
 	}
@@ -144,7 +144,7 @@ take_signal_fd(struct unm_vu_backend *b, struct unm_vu_msg *m, bool to_read, uin
 	*fd = -1;
 	if (has_none)
 		return 0;
-	why = check_signal_fd(m->fd[0], to_read);
+	why = check_signal_fd(m->fd[0], to_read, b->conn.closing);
 	if (why != NULL)
 		return vu_fail(b, -EINVAL, "%s", why);
 	flags = fcntl(m->fd[0], F_GETFL);

@@ -30,17 +30,16 @@ is_nameless(int fd, name_fn *get_name)
 	       len <= offsetof(struct sockaddr_un, sun_path);
 }
 
-/* A call that reads takes out what a look at the socket may leave in (urgent data). */
 static bool
 is_empty(int fd)
 {
 	char c;
 
-	return recv(fd, &c, sizeof(c), MSG_DONTWAIT) <= 0;
+	return recv(fd, &c, sizeof(c), MSG_DONTWAIT | MSG_PEEK) <= 0;
 }
 
 const char *
-unm_vu_socket_check(int fd)
+unm_vu_socket_check(int fd, struct unm_closer_queue *q)
 {
 	if (!is_unix_stream(fd))
 		return "the descriptor is not a UNIX stream socket";
@@ -50,5 +49,7 @@ unm_vu_socket_check(int fd)
 	/* The other end can't send from here on, so what is not there now never will be. */
 	if (shutdown(fd, SHUT_RD) != 0 || !is_empty(fd))
 		return "the socket is to be written to, and there is something to be read from it";
+	if (q != NULL && unm_closer_empty(q, fd) < 0)
+		return "this process is out of memory or descriptors";
 	return NULL;
 }

@@ -12,10 +12,12 @@
 #ifndef UNM_VM_VHOST_USER_SOCKET_FD_H
 #define UNM_VM_VHOST_USER_SOCKET_FD_H
 
+#include "shm/closer.h"
+
 /*
- * Check a socket from a front end, and take away that its other end can write to it. Return: NULL,
- * or what is wrong with it.
+ * Check a socket from a front end, and take away that its other end can write to it. What a look does
+ * not show (urgent data) is thrown away. @q: the front end's. Return: NULL, or what is wrong with it.
  */
-const char *unm_vu_socket_check(int fd);
+const char *unm_vu_socket_check(int fd, struct unm_closer_queue *q);
 
 #endif

@@ -138,7 +138,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct unm_msg_hello hello = {.proto_version = UNM_PROTO_VERSION};
-	struct unm_msg_open open_msg = {.inode = 0};
+	struct unm_msg_open open_msg = {.desc_id = {0}};
 	struct unm_config cfg;
 	struct unm_server srv;
 	struct unm_session *s = calloc(1, sizeof(*s));
@@ -162,7 +162,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s, sv[1], desc[1], (const uint8_t *)&hello, sizeof(hello), UNM_MSG_HELLO, 0);
 	if (ret == 0)
 		ret = send_message(s, sv[1], desc[1], (const uint8_t *)&open_msg, sizeof(open_msg),
-			UNM_MSG_OPEN, 1);
+			UNM_MSG_OPEN, 2);
 	for (i = 0; i < MAX_MESSAGES && size >= 4 && ret == 0 && s->held == NULL; i++) {
 		size_t len = data[2] | (size_t)data[3] << 8;
 		const uint8_t type = data[0];

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What is no message, comes in pieces, is unknown, or carries descriptors that nobody asked for."""
 import os
+import time
 
 import vuproto as v
+from vuproto import u
 
 
 def in_pieces(server):
@@ -47,6 +49,31 @@ def half_a_message_is_the_end(server):
     after = server.front_end("b")
     assert after.get_u64(v.GET_FEATURES)
     after.close()
+
+
+def what_can_not_be_closed(server):
+    """A descriptor whose close() waits for an hour, in a message or left in the connection: the other NIC goes on."""
+    other = server.front_end("b")
+    peers = []
+    for wraps in (False, True):
+        for first in (b"", v.HDR.pack(v.GET_FEATURES, 2, 0)):  # the latter ends the connection
+            fe = server.front_end("a")
+            fd, peer = u.lingering(wraps)
+            peers.append(peer)
+            with u.Stopped(server.proc.pid):
+                if first:
+                    fe.send_raw(first)
+                fe.send_raw(v.HDR.pack(v.GET_FEATURES, v.VERSION, 0), [fd])
+                os.close(fd)
+            begin = time.monotonic()
+            fe.expect_end()
+            assert other.get_u64(v.GET_FEATURES)
+            took = time.monotonic() - begin
+            assert took < 1, took
+            fe.close()
+    other.close()
+    for peer in peers:
+        peer.close()
 
 
 def several_at_once(server):
@@ -193,6 +220,6 @@ def many_connections(server):
         fe.close()
 
 
-v.run([in_pieces, half_a_message_stops_nobody, half_a_message_is_the_end, several_at_once, wrong_version,
+v.run([in_pieces, half_a_message_stops_nobody, half_a_message_is_the_end, what_can_not_be_closed, several_at_once, wrong_version,
        an_answer_to_nothing, too_long, longest, unknown_requests, not_negotiated, no_answer_unless_negotiated, wrong_sizes, wrong_numbers_of_descriptors,
        descriptors_without_end, answers_that_nobody_reads, many_connections])

@@ -222,7 +222,7 @@ class Held:
         hello = unmproto.HELLO_BODY.pack(unmproto.VERSION, 0, 1, os.getpid(), 0, b"test", b"")
         check(self.session.request(unmproto.HELLO, hello).error == 0, "HELLO")
         answer = self.session.request(unmproto.RESTORE, struct.pack("<II", 1, 0) + self.info.raw,
-                                      [self.desc.d.fileno()] + self.fds[1:])
+                                      [self.desc.d.fileno()] + self.fds[1:] + [self.desc.c.fileno()])
         check(self.session.request(unmproto.RESTORE_DONE).error == 0, "RESTORE_DONE")
         return answer.error
 

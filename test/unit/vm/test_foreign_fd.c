@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Proves: descriptors are told apart without a file system being asked, and what is of no known kind is
- * closed in another thread and counted meanwhile.
+ * Proves: descriptors are told apart without a file system being asked, and what may wait is closed in
+ * another thread and counted meanwhile.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -65,7 +65,7 @@ await_closed(int fd)
 static void
 closes(void **state)
 {
-	static struct unm_fd_queue q; /* lives as long as the process */
+	static struct unm_closer_queue q; /* lives as long as the process */
 	int fd = eventfd(0, 0), i, ms;
 
 	(void)state;
@@ -77,13 +77,13 @@ closes(void **state)
 		unm_fd_close(fd, i % 2 ? &q : NULL);
 	}
 	await_closed(fd);
-	for (ms = 0; ms < WAIT_MS && __atomic_load_n(&q.n, __ATOMIC_RELAXED) > 0; ms++)
+	for (ms = 0; ms < WAIT_MS && unm_closer_len(&q) > 0; ms++)
 		usleep(1000);
-	assert_int_equal(__atomic_load_n(&q.n, __ATOMIC_RELAXED), 0);
+	assert_int_equal(unm_closer_len(&q), 0);
 	assert_false(unm_fd_queue_is_full(&q));
-	q.n = 64;
+	q.n_jobs = 64;
 	assert_true(unm_fd_queue_is_full(&q));
-	q.n = 0;
+	q.n_jobs = 0;
 }
 
 int
