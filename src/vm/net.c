@@ -100,11 +100,26 @@ lacks_of(uint64_t f)
 
 /* ---- what the protocol says ---- */
 
+/*
+ * A driver that has taken the control queue and not MQ knows of one pair, and has the control queue
+ * behind that; for all others it is the last (VIRTIO 1.2, 5.1.2).
+ */
+static bool
+has_early_ctrl(uint64_t features)
+{
+	return (features & (UNM_F_CTRL_VQ | UNM_F_MQ)) == UNM_F_CTRL_VQ;
+}
+
 static void
 set_features(void *dev, uint64_t acked)
 {
 	struct unm_net *n = dev;
+	const bool ctrl_enabled = n->ctrl.enabled;
 
+	if (n->n_pairs > 1 && has_early_ctrl(acked) != has_early_ctrl(n->features)) {
+		n->ctrl.enabled = n->rx[1].enabled; /* of the ring, whatever is behind it */
+		n->rx[1].enabled = ctrl_enabled;
+	}
 	n->features = acked;
 	n->hdr_len =
 		acked & (UNM_F_MRG_RXBUF | UNM_F_VERSION_1) ? UNM_VNET_HDR_MAX : UNM_VNET_HDR_BASE;
@@ -115,9 +130,13 @@ set_features(void *dev, uint64_t acked)
 static struct net_queue *
 queue_of(struct unm_net *n, unsigned int idx)
 {
-	if (idx == 2 * n->n_pairs)
+	const unsigned int last = 2 * n->n_pairs;
+
+	if (has_early_ctrl(n->features) && (idx == 2 || idx == last))
+		idx = last + 2 - idx; /* they change places */
+	if (idx == last)
 		return &n->ctrl;
-	if (idx > 2 * n->n_pairs)
+	if (idx > last)
 		return NULL;
 	return idx % 2 == 0 ? &n->rx[idx / 2] : &n->tx[idx / 2];
 }

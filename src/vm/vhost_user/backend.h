@@ -58,7 +58,7 @@ struct unm_vu_backend;
 struct unm_vu_device_ops {
 	uint64_t features;	    /* virtio feature bits on offer, without bit 30 */
 	uint64_t protocol_features; /* on offer */
-	unsigned int n_rings;	    /* <= UNM_VU_MAX_RINGS; odd: the last is for control */
+	unsigned int n_rings;	    /* <= UNM_VU_MAX_RINGS; odd: one is for control */
 	unsigned int queue_num;	    /* pairs, for front ends that count so */
 
 	/*

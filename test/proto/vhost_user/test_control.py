@@ -29,7 +29,7 @@ def set_mac(mac):
 
 
 class Driver(v.Guest):
-    """A guest with two queue pairs and a control queue, unless its front end has one of its own."""
+    """A guest with two queue pairs, or one without MQ, and a control queue, unless its front end has one of its own."""
 
     def __init__(self, server, nic="a", has_control=True, features=FEATURES, protocol=PROTOCOL, kind=v.Ring):
         features |= v.F_PACKED if kind is v.PackedRing else 0
@@ -39,7 +39,12 @@ class Driver(v.Guest):
         self.negotiate(features, protocol)
         self.protocol, self.kind = protocol, kind
         self.pairs = [(self.rx, self.tx), (kind(self, 2, 0x5000), kind(self, 3, 0x7000))]
-        self.control = kind(self, 4, 0x9000) if has_control else None
+        index = 4
+        if features & v.F_CTRL_VQ and not features & v.F_MQ:
+            index = 2
+            for r in self.pairs.pop():
+                r.close()
+        self.control = kind(self, index, 0x9000) if has_control else None
         self.start()
 
     def start(self):
@@ -318,14 +323,30 @@ def answers(server):
 def not_negotiated(server):
     """A command whose feature the driver has not accepted is refused, and changes nothing."""
     with Driver(server, "b") as b:
-        for without, has_mac, has_pairs in ((0, True, True), (v.F_CTRL_MAC_ADDR, False, True), (v.F_CTRL_VQ, False, False),
-                                            (v.F_CTRL_VQ | v.F_MQ, False, False)):
+        for without, has_mac, has_pairs in ((0, True, True), (v.F_CTRL_MAC_ADDR, False, True), (v.F_MQ, True, False),
+                                            (v.F_CTRL_VQ, False, False), (v.F_CTRL_VQ | v.F_MQ, False, False)):
             with Driver(server, features=FEATURES & ~without) as a:
                 a.expect(set_mac(OTHER), OK if has_mac else ERR)
                 assert a.config()[0] == (OTHER if has_mac else MAC), a.config()
                 a.expect(set_pairs(1), OK if has_pairs else ERR)
                 a.expect(set_pairs(2), OK if has_pairs else ERR)
                 expect_pairs(b, a, 2 if has_pairs else 1)
+
+
+def enabled_before_the_features(server):
+    """Which queue ring 2 is can change with them; enabled or not is the ring's, whatever it was when that was said."""
+    with Driver(server, "b") as b, Driver(server) as a:
+        for r in a.rings():
+            a.get(v.GET_VRING_BASE, v.state(r.index, 0))
+        a.good(v.SET_FEATURES, v.u64(a.features & ~v.F_MQ))
+        a.good(v.SET_VRING_ENABLE, v.state(2, 0))
+        a.good(v.SET_FEATURES, v.u64(a.features))
+        for r in a.rings():
+            r.set_up()
+        a.expect(set_pairs(2), OK)
+        expect_pairs(b, a, 1)
+        a.good(v.SET_VRING_ENABLE, v.state(2, 1))
+        expect_pairs(b, a, 2)
 
 
 def addresses(server):
@@ -497,7 +518,7 @@ def after_a_death(server):
         expect_pairs(b, a, 2)
 
 
-v.run([what_is_offered, pairs, other_commands, lengths, pieces, no_room, wrong_order, many_at_once, answers, not_negotiated, addresses,
-       nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair,
+v.run([what_is_offered, pairs, other_commands, lengths, pieces, no_room, wrong_order, many_at_once, answers, not_negotiated,
+       enabled_before_the_features, addresses, nothing_is_left_to_the_next, pairs_outlive_a_halt, a_new_driver_has_one_pair,
        a_front_end_with_a_queue_of_its_own, a_driver_taken_away, after_a_death],
       ("--queues", "2", "--mtu", str(MTU)), nic_args={"a": ("--mac", ":".join("%02x" % b for b in MAC))})

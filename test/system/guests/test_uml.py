@@ -52,4 +52,13 @@ def two_talk(boot):
         )
 
 
-t.main(two_talk)
+def queues_not_taken(boot):
+    """A card of several pairs that does not offer them: the driver looks for the control queue behind
+    the first one, and waits for it when its address is set."""
+    spec = {"options": ["--queues", "2", "--features", "no-mq"]}
+    with t.guests(boot, spec, kind=guest.Uml) as (_, _, (a,), _):
+        a.run("ip link set eth0 address 02:00:00:00:77:02")
+        t.ping(a, t.NS_IP)
+
+
+t.main(two_talk, queues_not_taken)
