@@ -635,10 +635,10 @@ class Asker:
             return True
         if kind == u.HELLO:
             self.desc = u.Desc()
-            self.s.send(u.OPEN, self.desc.id + bytes(8), [self.desc.d.fileno()])
+            self.s.send(u.OPEN, self.desc.id, self.desc.both())
             return False
         blob = struct.pack("<HHI64sQQ", 14, u.PORT_INFO_GET, 0, b"vale0:x", 0, 0) + bytes(32)
-        self.s.send(u.CTRL, self.desc.id + struct.pack("<QIIII160s", 0, 0, 0, len(blob), 0, b"") + blob)
+        self.s.send(u.CTRL, self.desc.id + struct.pack("<QIIII160s", 0, 0, 0, len(blob), 0, b"") + blob, [self.desc.d.fileno()])
         self.left -= 1
         return kind == u.CTRL
 
