@@ -129,7 +129,7 @@ class Servers:
     The names are those of sockets and ports: servers that run at the same time need different ones.
     """
 
-    def __init__(self, env, one_process, switch="valevm", names=("vm0", "vm1")):
+    def __init__(self, env, one_process, switch="valevm", names=("vm0", "vm1"), memory="direct"):
         program = env.tool("nm-vhost-user")
         if not os.path.exists(program):
             raise CannotRun("nm-vhost-user has not been built")
@@ -148,7 +148,9 @@ class Servers:
             for group, cpu, name in zip(groups, (env.cpus[0], env.cpus[-1]), names):
                 log = env.path(name + ".log")
                 child = stack.enter_context(
-                    process(program, *group, env=env.environ, cpus={cpu}, log=log)
+                    process(
+                        program, "--memory", memory, *group, env=env.environ, cpus={cpu}, log=log
+                    )
                 )
                 self.processes.append((f"server of {'both' if one_process else name}", child.pid))
                 self.logs.append(log)
@@ -179,23 +181,24 @@ def status_lines(log):
         return [json.loads(line) for line in f if line.startswith("{") and line.endswith("}\n")]
 
 
-def copies(status):
+def copies(status, memory):
     """How often each byte of a frame was copied between the two guests' memories.
 
     The switch copies it out of the sending guest's memory (of frames that ask for an offload, the
-    headers once before); to a guest of the same process that is all, else the copy is in the
-    receiving port's slots, and is copied once more.
+    headers once before; with --memory copy all of all frames once before); to a guest of the same
+    process that is all, else the copy is in the receiving port's slots, and is copied once more.
     """
-    return 2 - status["rx_direct"] / max(status["rx_frames"], 1)
+    first = 1 if memory == "copy" else 0
+    return first + 2 - status["rx_direct"] / max(status["rx_frames"], 1)
 
 
-def ours(guests, one_process=False):
+def ours(guests, one_process=False, memory="direct"):
     def measure(env, seconds):
         # With one server both guests have the other CPU, as with the peers.
         cpus = [env.cpus[-1]] * 2 if one_process else [env.cpus[0], env.cpus[-1]]
-        with Servers(env, one_process) as servers:
+        with Servers(env, one_process, memory=memory) as servers:
             found = run_guests(env, guests, servers.sockets, cpus, servers.processes, seconds)
-            return dict(found, copies=round(copies(servers.status()), 2))
+            return dict(found, copies=round(copies(servers.status(), memory), 2))
 
     return measure
 

@@ -21,7 +21,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +35,7 @@
 #include "shm/closer.h"
 #include "shm/lock.h"
 #include "shm/clock.h"
+#include "shm/user_ns.h"
 
 #define REAP_INTERVAL_NS UINT64_C(20000000)
 #define REAP_LONGEST_NS	 UINT64_C(1280000000)
@@ -72,24 +72,6 @@ is_in_group(int sock, gid_t primary, gid_t wanted)
 	return false;
 }
 
-/*
- * Trust ends at a user namespace: who is this user, or root, in there need not be it out here. A
- * process that can't be seen (pid 0, or hidden) is elsewhere too.
- */
-static bool
-is_in_our_namespace(const struct unm_session *s)
-{
-	struct stat own, peer;
-	char path[40];
-
-	if (stat("/proc/self/ns/user", &own) < 0)
-		return true; /* no /proc, or a kernel without: nothing to tell apart */
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)s->pid);
-	if (s->pid > 0 && stat(path, &peer) == 0)
-		return peer.st_ino == own.st_ino && peer.st_dev == own.st_dev;
-	return s->uid == 0 && geteuid() != 0; /* root's are not for us to look at */
-}
-
 static void
 check_credentials(struct unm_session *s)
 {
@@ -104,7 +86,7 @@ check_credentials(struct unm_session *s)
 	}
 	s->pid = cred.pid;
 	s->uid = cred.uid;
-	if (!is_in_our_namespace(s)) {
+	if (!unm_is_in_our_user_ns(s->pid, s->uid)) {
 		s->is_denied = true;
 		unm_fail(&s->reason, -EPERM,
 			"a program in another %s namespace (a container) is not trusted: make it "

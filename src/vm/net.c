@@ -483,6 +483,34 @@ unm_net_reopen(struct unm_net *n, char *why)
 }
 
 void
+unm_net_set_direct(struct unm_net *n, bool is_direct)
+{
+	unsigned int k;
+
+	if (n->is_direct == is_direct)
+		return;
+	n->is_direct = is_direct;
+	if (n->port.lost)
+		return; /* the next one is used as it shall be */
+	for (k = 0; k < n->n_pairs && !is_direct; k++)
+		if (n->port.ring[k].n_sent > 0)
+			unm_net_tx_abandon(n, k); /* sent again, as copies */
+	unm_net_port_use(n);
+}
+
+bool
+unm_net_can_be_direct(const struct unm_net *n)
+{
+	return n->port.can_indirect;
+}
+
+bool
+unm_net_is_direct(const struct unm_net *n)
+{
+	return n->is_direct && n->port.can_indirect;
+}
+
+void
 unm_net_set_link(struct unm_net *n, bool up)
 {
 	if (up && !n->link_up)

@@ -79,6 +79,22 @@ void unm_net_free(struct unm_net *n);
 const struct unm_vu_device_ops *unm_net_ops(const struct unm_net *n);
 
 /*
+ * May the switch use the guest's memory itself, while it holds a lock that others need? Whoever has
+ * a file of memory can make an access to it sleep for as long as he likes, uninterruptibly: by
+ * punching holes (the kernel has a fault wait until the hole is punched). If not, which is so at first,
+ * frames are copied between the guest's memory and the port's by this thread, which holds no lock then:
+ *
+ *   guest -> port    the whole frame goes to slots of the tx ring before the sync
+ *   port -> guest    through the rx ring always, also from a sender in this thread
+ *
+ * Between batches, at any time.
+ */
+void unm_net_set_direct(struct unm_net *n, bool is_direct);
+/* Is it done? Of some ports (pipes, interfaces) it never is. */
+bool unm_net_is_direct(const struct unm_net *n);
+bool unm_net_can_be_direct(const struct unm_net *n);
+
+/*
  * The link as the guest sees it (config space; unm_vu_config_changed() tells it). While it is down,
  * frames of both directions are dropped.
  */

@@ -240,7 +240,8 @@ unm_net_port_use(struct unm_net *n)
 	unetmap_sleeps_in_poll(); /* else it costs a little more */
 	for (k = 0; k < p->n_rings && p->can_indirect; k++) {
 		/* Else the ring serves; and an isolated client's broker can't read our memory either. */
-		if (unetmap_set_sink(p->ring[k].port->fd, unm_net_sink, &p->ring[k]) < 0 &&
+		if (unetmap_set_sink(p->ring[k].port->fd, n->is_direct ? unm_net_sink : NULL,
+			    &p->ring[k]) < 0 &&
 			errno == EOPNOTSUPP)
 			p->can_indirect = false;
 	}

@@ -26,6 +26,11 @@
 #define NET_TX_COPY 256u
 /* Of longer ones only so much, which is more than all headers: what was checked must not change */
 #define NET_TX_HEAD 192u
+/*
+ * Buffers that copied frames use, before a sync: enough for as many short frames as the budget has,
+ * and 64 KiB more. 640 KiB in all
+ */
+#define NET_WARM (NET_BUDGET + NETMAP_MAX_FRAGS)
 /* Chains peeked at once, so that what one needs is on its way while others are worked on */
 #define NET_BURST 32u
 /* Chains that one frame may be spread over (MRG_RXBUF): 64 KiB in buffers of 512 bytes */
@@ -131,6 +136,7 @@ struct unm_net {
 	unsigned int n_missed; /* and so often it could not be had again */
 	bool is_off_switch;
 	bool driver_ok;
+	bool is_direct;		 /* unm_net_set_direct() */
 	uint64_t rx_stopped_ns;	 /* when the last rx queue stopped; 0: none ever ran */
 	unsigned int n_port_fds; /* of those last given to the loop */
 	unsigned int turn;	 /* queue that the next pass begins with: see unm_net_work() */
@@ -146,7 +152,10 @@ struct unm_net {
 /* Open the port of @n, as many rings as it has pairs (n->n_pairs 0: as many as the port has). */
 int unm_net_port_open(struct unm_net *n, char *why);
 void unm_net_port_close(struct net_port *p);
-/* After it was opened, perhaps by another thread: it is this thread's to serve. */
+/*
+ * After it was opened, perhaps by another thread, or n->is_direct has changed: it is this thread's to
+ * serve.
+ */
 void unm_net_port_use(struct unm_net *n);
 /*
  * Have the switch told what the guest can't take (n->lacks). Does not wait: until it is done,

@@ -15,12 +15,17 @@
  * than a frame of two fragments. What offloads depend on is copied before it is checked, so that it
  * no longer changes; where a header asks for nothing there is nothing to depend on, and the switch
  * sees to it that what it delivers does not either.
+ *
+ * The sync holds a receiver's lock while it copies. Where the guest's memory must not be used then
+ * (unm_net_set_direct()), no slot points there: all of each frame is copied before, to buffers that
+ * are still in the cache when the sync copies on.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "shm/atomic.h"
+#include "vale/copy.h"
 #include "vm/net_hdr.h"
 #include "vm/net_priv.h"
 
@@ -58,13 +63,55 @@ struct writer {
 	uint32_t at;   /* next slot */
 	uint32_t room; /* slots from there on */
 	uint32_t buf_size;
+	bool can_point; /* at the guest's memory */
+	/* Slot before the ring's head whose buffer is used next, and how many there are */
+	bool has_warm;
+	uint32_t warm, n_warm;
 };
 
-static inline uint8_t *
-slot_buf(const struct writer *w, const struct netmap_slot *slot)
+/*
+ * All slots are free, and all frames to be copied. Those sent last have had the buffers that are most
+ * likely in the cache: of a ring of 1024 slots of 2 KiB few would be by the time it comes round. So the
+ * next ones get these, the oldest first, by exchange (to VALE all buffers are the same), and the others
+ * stay unused. NET_WARM slots before the ring's head are given from, as many behind it filled: the two
+ * must not meet.
+ */
+static inline void
+keep_warm(struct writer *w)
 {
-	const uint32_t idx = slot->buf_idx;
+	const uint32_t num = w->ring->num_slots,
+		       back = NET_WARM + 1; /* the last one is never free */
 
+	if (w->room + 1 != num || num <= 2 * back)
+		return;
+	w->has_warm = true;
+	w->n_warm = NET_WARM;
+	w->warm = w->at >= back ? w->at - back : w->at + num - back;
+}
+
+/* May the next frame need more warm buffers than there are left? Then it is better to sync before. */
+static inline bool
+is_cooling(const struct writer *w)
+{
+	return w->has_warm && w->n_warm < NETMAP_MAX_FRAGS;
+}
+
+/* The buffer of the next slot, to be copied to. NULL: there is none. */
+static inline uint8_t *
+take_buf(struct writer *w)
+{
+	struct netmap_slot *slot = &w->ring->slot[w->at];
+	uint32_t idx = slot->buf_idx;
+
+	if (w->n_warm > 0) {
+		struct netmap_slot *other = &w->ring->slot[w->warm];
+
+		slot->buf_idx = other->buf_idx;
+		other->buf_idx = idx;
+		idx = slot->buf_idx;
+		w->warm = nm_ring_next(w->ring, w->warm);
+		w->n_warm--;
+	}
 	return idx < w->n_bufs ? (uint8_t *)NETMAP_BUF(w->ring, idx) : NULL;
 }
 
@@ -137,7 +184,7 @@ static bool
 put_copied(struct writer *w, struct reader *r, uint32_t left)
 {
 	while (left > 0) { /* as many turns as there are free slots, at most */
-		uint8_t *dst = slot_buf(w, &w->ring->slot[w->at]);
+		uint8_t *dst = take_buf(w);
 		const uint32_t n = left < w->buf_size ? left : w->buf_size;
 
 		if (dst == NULL)
@@ -160,7 +207,7 @@ put_rest(const struct unm_net *n, struct writer *w, struct reader *r, uint32_t h
 	uint32_t slots = (left + w->buf_size - 1) / w->buf_size;
 	bool indirect = false;
 
-	if (n->port.can_indirect) {
+	if (w->can_point) {
 		const uint32_t k = count_indirect(r, w->buf_size);
 
 		indirect = k < NETMAP_MAX_FRAGS;
@@ -179,23 +226,37 @@ put_rest(const struct unm_net *n, struct writer *w, struct reader *r, uint32_t h
 }
 
 /*
- * The usual frame of a usual port: one slot points to the guest's own header and frame. Return:
- * false if it is another one.
+ * The usual frame of a usual port: one slot that points to the guest's own header and frame, or has
+ * all of it. Return: false if it is another one.
  */
 static inline bool
-put_pointed(const struct unm_net *n, struct writer *w, const struct unm_vq_chain *c)
+put_usual(const struct unm_net *n, struct writer *w, const struct unm_vq_chain *c)
 {
-	const uint32_t hdr_len = n->port.hdr_len;
+	const uint32_t hdr_len = n->port.hdr_len, len = c->read_len;
+	const uint8_t *data;
 	uint16_t asked;
+	uint8_t *buf;
 
-	if (c->n_read != 1 || c->n_write != 0 || hdr_len != n->hdr_len || !n->port.can_indirect ||
-		c->read_len < hdr_len + NET_ETH_LEN || c->read_len > w->buf_size || w->room == 0)
+	if (c->n_read != 1 || c->n_write != 0 || hdr_len != n->hdr_len ||
+		len < hdr_len + NET_ETH_LEN || len > w->buf_size || w->room == 0)
 		return false;
-	memcpy(&asked, c->part[0].data, sizeof(asked));
+	data = c->part[0].data;
+	memcpy(&asked, data, sizeof(asked));
 	if (asked != 0)
 		return false;
-	w->ring->slot[w->at].ptr = (uint64_t)(uintptr_t)c->part[0].data;
-	put_slot(w, c->read_len, NS_INDIRECT);
+	if (w->can_point) {
+		w->ring->slot[w->at].ptr = (uint64_t)(uintptr_t)data;
+		put_slot(w, len, NS_INDIRECT);
+		return true;
+	}
+	buf = take_buf(w);
+	if (buf == NULL)
+		return false;
+	unm_copy_frame(buf, data, len);
+	memset(buf, 0, UNM_VNET_HDR_BASE); /* also what was checked, if it has changed */
+	if (hdr_len == UNM_VNET_HDR_MAX)
+		memset(buf + UNM_VNET_HDR_BASE, 0, UNM_VNET_HDR_MAX - UNM_VNET_HDR_BASE);
+	put_slot(w, len, 0);
 	return true;
 }
 
@@ -215,13 +276,13 @@ put_frame(const struct unm_net *n, struct writer *w, const struct unm_vq_chain *
 		return PUT_BAD_FRAME;
 	if (w->room == 0)
 		return PUT_NO_ROOM;
-	buf = slot_buf(w, &w->ring->slot[w->at]);
+	buf = take_buf(w);
 	room = w->buf_size - hdr_len;
 	if (buf == NULL)
 		return PUT_BAD_FRAME;
 	read_bytes(&r, hdr, n->hdr_len);
 	head = len;
-	if (len > NET_TX_COPY && n->port.can_indirect)
+	if (len > NET_TX_COPY && w->can_point)
 		head = NET_TX_HEAD;
 	if (head > room)
 		head = room;
@@ -328,17 +389,17 @@ peek_burst(struct unm_net *n, struct unm_vq *q, unsigned int max, uint64_t start
 
 /*
  * Put a burst into the ring. Return: chains done with, put or dropped; fewer than @k when there is
- * no more room.
+ * no more room, or it is better to sync before.
  */
 static unsigned int
 put_burst(struct unm_net *n, struct net_ring *r, struct writer *w, unsigned int k)
 {
 	unsigned int i;
 
-	for (i = 0; i < k && r->n_sent < r->tx->num_slots; i++) {
+	for (i = 0; i < k && r->n_sent < r->tx->num_slots && !is_cooling(w); i++) {
 		const struct unm_vq_chain *c = &n->chain[i];
 		const struct writer before = *w;
-		const enum put put = put_pointed(n, w, c) ? PUT_DONE : put_frame(n, w, c);
+		const enum put put = put_usual(n, w, c) ? PUT_DONE : put_frame(n, w, c);
 
 		if (put == PUT_NO_ROOM)
 			break;
@@ -395,14 +456,17 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 		.n_bufs = r->n_bufs,
 		.at = r->tx->head,
 		.room = nm_ring_space(r->tx),
-		.buf_size = r->tx->nr_buf_size};
+		.buf_size = r->tx->nr_buf_size,
+		.can_point = n->port.can_indirect && n->is_direct};
 	if (w.buf_size > UINT16_MAX)
 		w.buf_size = UINT16_MAX;
+	if (n->port.can_indirect && !w.can_point)
+		keep_warm(&w);
 	do { /* at most NET_BUDGET chains */
 		got = peek_burst(n, nq->q, NET_BURST, start);
 		done = put_burst(n, r, &w, got);
 		total += done;
-		waits = got > done;
+		waits = got > done && !is_cooling(&w);
 		while (got > done)
 			unm_vq_unpeek(nq->q, &n->chain[--got]);
 	} while (done == NET_BURST && total < NET_BUDGET);

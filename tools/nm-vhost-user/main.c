@@ -39,11 +39,12 @@ struct server {
 	struct vh_options opts;
 	struct vh_nic nic[VH_MAX_NICS];
 	struct unm_loop *loop;
+	struct vh_witness witness;
 	int signal_fd;
 	int interval_fd; /* -1: no status lines by themselves */
 };
 
-static struct server server;
+static struct server server = {.witness = {.fd = -1}};
 
 /* Descriptors of front ends are many: a region, two for each ring. */
 static void
@@ -148,14 +149,14 @@ end_waker(const struct waker *w)
 static int
 start_nic(struct server *s, unsigned int i, const struct waker *w, char *why)
 {
-	int err = vh_nic_start(&s->nic[i], s->loop, why), n;
+	int err = vh_nic_start(&s->nic[i], s->loop, &s->witness, why), n;
 	char c = 0;
 
 	/* Most errors are about the port, and come again at once; for a busy one it waited. */
 	for (n = 0; n < N_WAKES && err < 0 && err != -EBUSY && s->nic[i].net == NULL; n++) {
 		if (write(w->sock, &c, 1) != 1 || read(w->sock, &c, 1) != 1)
 			break;
-		err = vh_nic_start(&s->nic[i], s->loop, why);
+		err = vh_nic_start(&s->nic[i], s->loop, &s->witness, why);
 	}
 	return err;
 }
@@ -184,6 +185,23 @@ on_interval(void *arg, short revents)
 	(void)revents;
 	if (read(s->interval_fd, &n_expired, sizeof(n_expired)) == (ssize_t)sizeof(n_expired))
 		vh_status_print(STDOUT_FILENO, s->nic, s->opts.n_nics);
+}
+
+static void
+on_answer(void *arg, short revents)
+{
+	struct server *s = arg;
+	const int fd = s->witness.fd;
+	uint32_t question;
+	unsigned int i;
+	bool is_ours;
+
+	(void)revents;
+	while (vh_witness_answer(&s->witness, &question, &is_ours)) /* one for each connection */
+		for (i = 0; i < s->opts.n_nics; i++)
+			vh_trust_answered(&s->nic[i].trust, question, is_ours);
+	if (s->witness.fd < 0)
+		unm_loop_unwatch(s->loop, fd);
 }
 
 static struct vh_nic *
@@ -249,6 +267,28 @@ start_interval(struct server *s)
 	return unm_loop_watch(s->loop, s->interval_fd, POLLIN, on_interval, s);
 }
 
+/* Does any NIC need the witness? */
+static bool
+any_auto(const struct vh_options *o)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->n_nics; i++)
+		if (o->nic[i].memory == VH_MEMORY_AUTO)
+			return true;
+	return false;
+}
+
+static void
+start_witness(struct server *s)
+{
+	const int err = any_auto(&s->opts) ? vh_witness_start(&s->witness) : 0;
+
+	if (err < 0)
+		fprintf(stderr, "nm-vhost-user: no process to look at front ends by: %s\n",
+			strerror(-err));
+}
+
 /* A port's header is put back by a request, for which a netmapd that is stopped gets little time. */
 static void
 stop_nics(struct server *s)
@@ -290,6 +330,7 @@ start(struct server *s)
 	unsigned int i;
 	int err;
 
+	start_witness(s);
 	for (i = 0; i < s->opts.n_nics; i++) {
 		if (vh_nic_bind(&s->nic[i], &s->opts.nic[i], why) < 0)
 			nmt_die(&vh_cli, "%s", why);
@@ -302,6 +343,8 @@ start(struct server *s)
 	err = s->loop == NULL ? -ENOMEM : catch_signals(s);
 	if (err == 0)
 		err = start_interval(s);
+	if (err == 0 && s->witness.fd >= 0)
+		err = unm_loop_watch(s->loop, s->witness.fd, POLLIN, on_answer, s);
 	if (err < 0)
 		nmt_die(&vh_cli, "can't start: %s", strerror(-err));
 	unm_loop_on_port_lost(s->loop, on_port_lost, s);
@@ -337,6 +380,7 @@ main(int argc, char **argv)
 	start(s);
 	err = unm_loop_run(s->loop);
 	stop_nics(s);
+	vh_witness_stop(&s->witness);
 	unm_asker_stop();
 	unm_event_watchdog_stop();
 	unm_loop_free(s->loop);

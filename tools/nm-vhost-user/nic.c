@@ -51,14 +51,28 @@ say(char *why, int err, const char *what, const char *about)
 	return err;
 }
 
-/* The process at the other end of a connection; 0: not to be known. */
-static pid_t
+/* Who is at the other end of a connection; pid 0: not to be known. */
+static struct ucred
 peer_of(int sock)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		cred = (struct ucred){0};
+	return cred;
+}
+
+/*
+ * Who sends each message is told with it (vhost_user/conn.h). Before the socket listens or connects, as
+ * messages come at once.
+ */
+static int
+pass_credentials(int sock)
+{
+	const int on = 1;
+
+	return setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 ? 0 : -errno;
 }
 
 /* ---- the socket's name ---- */
@@ -130,7 +144,7 @@ remove_stale(const char *path, char *why)
 	/* Refused: nobody has it. All else (another type, no permission) says nothing of that. */
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED) {
 		snprintf(why, VH_WHY_SIZE,
-			peer_of(fd) == getpid()
+			peer_of(fd).pid == getpid()
 				? "%s is the socket of another NIC here, by another name"
 				: "another program serves %s",
 			path);
@@ -156,9 +170,11 @@ listen_at(struct vh_nic *n, char *why)
 	n->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (n->listen_fd < 0)
 		return say(why, -errno, "socket", opts->socket);
+	err = pass_credentials(n->listen_fd);
 	/* Never for a moment more open than it shall be. */
 	old_mask = umask(0777 & ~opts->socket_mode);
-	err = bind(n->listen_fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0 ? -errno : 0;
+	if (err == 0 && bind(n->listen_fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
+		err = -errno;
 	umask(old_mask);
 	if (err == 0 && listen(n->listen_fd, BACKLOG) != 0)
 		err = -errno;
@@ -238,6 +254,7 @@ disconnect(struct vh_nic *n)
 	unm_vu_backend_free(n->backend);
 	n->backend = NULL;
 	n->peer = 0;
+	vh_trust_end(&n->trust);
 }
 
 /* Is the link down, and does the front end see that only by our going? */
@@ -273,6 +290,8 @@ on_message(void *arg, short revents)
 	if (n->backend == NULL)
 		return;
 	err = unm_vu_readable(n->backend);
+	if (err == 0 && unm_vu_was_handed_on(n->backend))
+		vh_trust_handed_on(&n->trust);
 	if (err == 0) {
 		hang_up_later(n);
 		return;
@@ -323,20 +342,21 @@ has_too_many(const struct vh_nic *n)
 static int
 begin_connection(struct vh_nic *n, int sock)
 {
-	const pid_t peer = peer_of(sock);
+	const struct ucred peer = peer_of(sock);
 	int err;
 
-	if (n->hung_up != 0 && n->hung_up == peer) {
+	if (n->hung_up != 0 && n->hung_up == peer.pid) {
 		unm_closer_abandon(sock, &n->made.n_closing);
 		return -EAGAIN;
 	}
 	n->hung_up = 0;
-	n->peer = peer;
+	n->peer = peer.pid;
 	err = unm_vu_backend_new(&n->backend, sock, &n->ops, n->net, unm_net_name(n->net));
 	if (err < 0) {
 		n->peer = 0;
 		return err;
 	}
+	vh_trust_begin(&n->trust, &peer, unm_vu_fd(n->backend));
 	unm_vu_keep_made(n->backend, &n->made);
 	if (n->records_fd >= 0)
 		use_records(n);
@@ -414,8 +434,10 @@ connect_to_front_end(struct vh_nic *n)
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return -errno;
-	if (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
+	err = pass_credentials(sock);
+	if (err == 0 && connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0)
 		err = errno == ECONNREFUSED ? refusal_of(n->opts->socket) : -errno;
+	if (err < 0) {
 		close(sock);
 		return err;
 	}
@@ -596,7 +618,7 @@ make_records(struct vh_nic *n)
 }
 
 int
-vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
+vh_nic_start(struct vh_nic *n, struct unm_loop *loop, struct vh_witness *witness, char *why)
 {
 	const struct vh_nic_options *o = n->opts;
 	struct unm_net_config c = {
@@ -618,6 +640,7 @@ vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why)
 	err = unm_net_open(&n->net, &c, why);
 	if (err < 0)
 		return err;
+	vh_trust_init(&n->trust, o->memory, witness, n->net);
 	n->ops = *unm_net_ops(n->net);
 	n->ops.features &= ~o->features.virtio_off;
 	n->ops.protocol_features &= ~o->features.protocol_off;

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "options.h"
+#include "trust.h"
 #include "vm/loop.h"
 #include "vm/net.h"
 
@@ -54,6 +55,7 @@ struct vh_nic {
 	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
 	int records_fd;			  /* of packed rings (records.h); -1: none */
 	struct unm_vu_made made;	  /* in-flight regions, over all connections */
+	struct vh_trust trust;		  /* whether the front end's memory is used directly */
 	int records_error;		  /* why the file can't be had; 0: it can */
 	int timer_fd;			  /* for the first of what is due */
 	uint64_t due_ns[VH_N_DUE];	  /* when; 0: not */
@@ -83,7 +85,7 @@ int vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why);
 void vh_nic_open_records(struct vh_nic *n);
 
 /* Open the port, join the loop, wait for a front end. Return, @why: as vh_nic_bind(). */
-int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, char *why);
+int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, struct vh_witness *witness, char *why);
 
 /* The port has gone: look for it again, with pauses, until it is back. */
 void vh_nic_port_lost(struct vh_nic *n);

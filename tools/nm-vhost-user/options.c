@@ -20,6 +20,7 @@
 enum {
 	OPT_CLIENT = 256,
 	OPT_HANG_UP,
+	OPT_MEMORY,
 	OPT_QUEUES,
 	OPT_MAC,
 	OPT_MTU,
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
 	{"port", required_argument, NULL, 'p'},
 	{"client", no_argument, NULL, OPT_CLIENT},
 	{"hang-up", no_argument, NULL, OPT_HANG_UP},
+	{"memory", required_argument, NULL, OPT_MEMORY},
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"mac", required_argument, NULL, OPT_MAC},
 	{"mtu", required_argument, NULL, OPT_MTU},
@@ -60,6 +62,9 @@ static const char help_text[] =
 	"  --hang-up           no connection while the port's link is down: QEMU takes the\n"
 	"                      guest's carrier away then, if it has reconnect=\n"
 	"  --socket-mode MODE  permissions of the socket, octal (default 600)\n"
+	"  --memory MODE       frames that the guest sends: auto (default), direct (the switch\n"
+	"                      reads them in the guest's memory) or copy (this program copies\n"
+	"                      them first: the front end can't stop others)\n"
 	"  --queues N          queue pairs (default: as many as the port has rings)\n"
 	"  --mac ADDR          the guest's address (default: made from the port's name)\n"
 	"  --mtu N             the MTU that the guest is told\n"
@@ -131,6 +136,19 @@ parse_mode(struct vh_nic_options *n)
 	n->socket_mode = mode;
 }
 
+static void
+parse_memory(struct vh_nic_options *n)
+{
+	if (strcmp(optarg, "auto") == 0)
+		n->memory = VH_MEMORY_AUTO;
+	else if (strcmp(optarg, "direct") == 0)
+		n->memory = VH_MEMORY_DIRECT;
+	else if (strcmp(optarg, "copy") == 0)
+		n->memory = VH_MEMORY_COPY;
+	else
+		nmt_usage_error(&vh_cli, "--memory: '%.20s' is not auto, direct or copy", optarg);
+}
+
 static struct vh_nic_options *
 add_nic(struct vh_options *o, const struct vh_nic_options *defaults)
 {
@@ -164,6 +182,9 @@ parse_nic_option(struct vh_nic_options *n, int opt)
 		break;
 	case OPT_HANG_UP:
 		n->hangs_up = true;
+		break;
+	case OPT_MEMORY:
+		parse_memory(n);
 		break;
 	case OPT_QUEUES:
 		n->queues = (unsigned int)nmt_cli_u64(&vh_cli, "--queues", optarg, 1, MAX_PAIRS);

@@ -12,17 +12,25 @@
 
 #define VH_MAX_NICS 64
 
+/* May a front end's memory be used while others wait for us (vm/net.h, unm_net_set_direct())? */
+enum vh_memory {
+	VH_MEMORY_AUTO, /* if it could stop us anyway */
+	VH_MEMORY_DIRECT,
+	VH_MEMORY_COPY,
+};
+
 /* One NIC: a --socket and what follows it. Texts are the command line's. */
 struct vh_nic_options {
 	const char *socket;
 	const char *port;
-	bool is_client;	      /* connect to the socket instead of listening on it */
-	bool hangs_up;	      /* while the link is down, on front ends that can't be told */
-	mode_t socket_mode;   /* of a socket that we make */
-	unsigned int queues;  /* pairs; 0: as many as the port has */
-	uint8_t mac[6];	      /* all zero: derived from the port's name */
-	uint16_t mtu;	      /* 0: not said */
-	uint32_t coalesce_us; /* 0: no moderation */
+	bool is_client;	       /* connect to the socket instead of listening on it */
+	bool hangs_up;	       /* while the link is down, on front ends that can't be told */
+	enum vh_memory memory; /* of the front end */
+	mode_t socket_mode;    /* of a socket that we make */
+	unsigned int queues;   /* pairs; 0: as many as the port has */
+	uint8_t mac[6];	       /* all zero: derived from the port's name */
+	uint16_t mtu;	       /* 0: not said */
+	uint32_t coalesce_us;  /* 0: no moderation */
 	uint32_t coalesce_frames;
 	struct vh_features features;
 };

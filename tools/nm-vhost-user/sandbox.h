@@ -3,7 +3,7 @@
  * Giving up what a device server does not need, in stages, so that a bug in the device model costs
  * one NIC and not the host.
  *
- *   start            parse, bind sockets; netmapd runs or has been started
+ *   start            parse, fork the witness, bind sockets; netmapd runs or has been started
  *   vh_sandbox_files()  no capabilities, no new privileges; files and TCP are out of reach
  *                    (landlock), for this thread and those that it makes
  *   open ports       libnetmap connects to netmapd, maps regions, starts its control thread
@@ -23,5 +23,7 @@ struct sockaddr_un;
 int vh_sandbox_files(void);
 /* Connections can be made by these addresses only, which must be sealed (unetmap.h). */
 int vh_sandbox_calls(const struct sockaddr_un *const *addresses, unsigned int n_addresses);
+/* Of the witness (witness.h): what it has open can be read and written, and stat(2) used. */
+int vh_sandbox_witness(void);
 
 #endif /* VH_SANDBOX_H_ */

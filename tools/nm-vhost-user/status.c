@@ -46,6 +46,7 @@ print_nic(FILE *out, const struct vh_nic *nic)
 	nmt_json_str(&j, "socket", nic->opts->socket);
 	nmt_json_str(&j, "state", vh_nic_state(nic));
 	nmt_json_str(&j, "mac", nmt_format_mac(mac, unm_net_mac(nic->net)));
+	nmt_json_str(&j, "memory", unm_net_is_direct(nic->net) ? "direct" : "copy");
 	nmt_json_u64(&j, "connections", nic->n_connections);
 	nmt_json_u64(&j, "failures", nic->n_failures);
 	print_counters(&j, &stats);

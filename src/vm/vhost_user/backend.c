@@ -433,6 +433,12 @@ unm_vu_backend_free(struct unm_vu_backend *b)
 }
 
 bool
+unm_vu_was_handed_on(const struct unm_vu_backend *b)
+{
+	return b->conn.was_handed_on;
+}
+
+bool
 unm_vu_is_running(const struct unm_vu_backend *b)
 {
 	unsigned int i;

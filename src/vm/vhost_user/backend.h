@@ -196,6 +196,9 @@ int unm_vu_config_changed(struct unm_vu_backend *b);
 /* Has the front end a channel for that? */
 bool unm_vu_takes_config_changes(const struct unm_vu_backend *b);
 
+/* Has anybody else than who connected sent a message? See conn.h. */
+bool unm_vu_was_handed_on(const struct unm_vu_backend *b);
+
 /* Does any ring run? */
 bool unm_vu_is_running(const struct unm_vu_backend *b);
 

@@ -12,7 +12,14 @@
 void
 unm_vu_conn_init(struct unm_vu_conn *c, int sock)
 {
+	socklen_t len = sizeof(c->peer);
+	const int on = 1;
+
 	c->sock = sock;
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) != 0)
+		c->peer = (struct ucred){0};
+	(void)setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)); /* was_handed_on tells */
+	c->was_handed_on = false;
 	c->closing = NULL;
 	c->n_closing = NULL;
 	c->n_got = 0;
@@ -47,6 +54,19 @@ fail(struct unm_vu_conn *c, const char *why)
 {
 	c->error = why;
 	return -EPROTO;
+}
+
+static void
+check_sender(struct unm_vu_conn *c, struct msghdr *mh)
+{
+	struct cmsghdr *cm;
+	struct ucred from = {0};
+
+	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm))
+		if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&from, CMSG_DATA(cm), sizeof(from));
+	if (from.pid != c->peer.pid || from.uid != c->peer.uid)
+		c->was_handed_on = true;
 }
 
 /* Put the descriptors of one piece into the message, or close them all. */
@@ -85,7 +105,8 @@ receive_piece(struct unm_vu_conn *c, void *dst, size_t len)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(UNM_VU_MAX_FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) +
+			   CMSG_SPACE(UNM_VU_MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {dst, len};
 	struct msghdr mh = {.msg_iov = &iov,
@@ -108,6 +129,7 @@ receive_piece(struct unm_vu_conn *c, void *dst, size_t len)
 		return err;
 	if (n == 0)
 		return -ECONNRESET;
+	check_sender(c, &mh);
 	c->n_got += (size_t)n;
 	return 1;
 }

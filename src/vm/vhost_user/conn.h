@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "vm/foreign_fd.h"
 #include "vm/vhost_user/msg.h"
@@ -25,7 +26,9 @@ struct unm_vu_msg {
 };
 
 struct unm_vu_conn {
-	int sock; /* owned */
+	int sock;	   /* owned */
+	struct ucred peer; /* who has connected, or was listening; pid 0: not to be known */
+	bool was_handed_on;
 	/* Of whoever may be at the other end; set by the user, or NULL */
 	struct unm_closer_queue *closing;
 	unsigned int *n_closing; /* counts the socket, until it is closed */
@@ -34,7 +37,12 @@ struct unm_vu_conn {
 	const char *error; /* why the last call failed, for the log */
 };
 
-/* @sock: nonblocking, owned from now on. */
+/*
+ * @sock: nonblocking, owned from now on. With SO_PASSCRED from before it was connected, as a socket
+ * that listens passes it on: without, nobody knows who has sent the first messages, and
+ * c->was_handed_on is set by them, as by those that another process than the peer sends, or the same
+ * one as another user.
+ */
 void unm_vu_conn_init(struct unm_vu_conn *c, int sock);
 void unm_vu_conn_fini(struct unm_vu_conn *c);
 

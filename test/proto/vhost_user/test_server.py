@@ -645,6 +645,7 @@ def command_line():
             (("--queues", "0"), b"--queues"), (("--queues", "65"), b"--queues"),
             (("--features", "no-such"), b"'no-such' is no feature"),
             (("--features", "packed,"), b"is no feature"),
+            (("--memory", "x"), b"'x' is not auto, direct or copy"), (("--memory", ""), b"--memory"),
             (("--moderation", "x"), b"--moderation"), (("--moderation", "1,2,3"), b"--moderation"),
             (("--moderation", "1,99999"), b"--moderation"),
             (("--moderation", "0,16"), b"no number of frames"),

@@ -377,6 +377,8 @@ class Server:
 
     def start(self, wait=True):
         cmd = [program(), *self.args]
+        if "VHOST_MEMORY" in os.environ:
+            cmd += ["--memory", os.environ["VHOST_MEMORY"]]
         for nic in self.nics:
             cmd += ["--socket", self.path(nic), "--port", self.ports % nic, *self.nic_args.get(nic, ())]
         self.proc = subprocess.Popen(cmd, env=self.env(), stdout=subprocess.PIPE, stderr=self.log)

@@ -9,11 +9,22 @@ may be missing, doubled, late or damaged.
 """
 import itertools
 
-from vhost import CONTROL, EVERY_FEATURE, Rig, check, expect_intact, run
+from vhost import CONTROL, EVERY_FEATURE, Rig, check, expect_intact, run, wait_until
 
 FRAMES = 1500
 SIZES = (60, 61, 127, 590, 1024, 1514)
 PACKED, INDIRECT, EVENT = 1 << 34, 1 << 28, 1 << 29
+LACKS_TSO4, LACKS_ALL = 0x02, 0x7F
+
+
+def wait_told(rig, is_told):
+    """Until the switch knows of both guests what they lack. A server tells it by netmapd, and waits for
+    nobody; meanwhile segments are cut for a guest that could take them whole.
+    """
+    wait_until(
+        lambda: all(is_told(p["vnet_lacks"]) for p in rig.table("ports")),
+        lambda: rig.table("ports"),
+    )
 
 
 def between(rig, options_a, options_b, size, *more, window=60, queues=1, count=FRAMES):
@@ -33,6 +44,8 @@ def between(rig, options_a, options_b, size, *more, window=60, queues=1, count=F
     ]
     argv = [*common, *options_a, "--nic", rig.path("a") + ",role=both", *options_b]
     fe = rig.front_end([("b", "both")], *argv)
+    if "--tso" in more:
+        wait_told(rig, lambda lacks: not lacks & LACKS_TSO4)
     fe.order("run all")
     for i in (0, 1):
         fe.wait_received(i, count * queues)
@@ -47,6 +60,8 @@ def between(rig, options_a, options_b, size, *more, window=60, queues=1, count=F
     for nic in fe.stats():
         check(nic["tx_out"] == 0, "transmit buffers do not come back: %s" % nic)
     fe.quit()
+    if "--tso" in more:  # the next guests start from there
+        wait_told(rig, lambda lacks: lacks == LACKS_ALL)
     return nics
 
 

@@ -6,7 +6,8 @@ A Rig is a badluck.Domain (a netmapd in a directory of its own, started by whoev
 with device servers and front ends. Front ends are told what to do, and asked how things stand,
 through vm-fe's standard input. Nothing is waited for without a deadline.
 
-The environment names the programs: NETMAPD, NM_VHOST_USER, VM_FE, VM_HOSTILE.
+The environment names the programs: NETMAPD, NM_VHOST_USER, VM_FE, VM_HOSTILE. VHOST_MEMORY, if set,
+is the --memory of all servers.
 """
 import json
 import os
@@ -188,6 +189,8 @@ class Rig(Domain):
     def server(self, *ports, options=(), switch="vale0"):
         """One process that serves these ports; returns when all sockets are there."""
         argv = [os.environ["NM_VHOST_USER"], *map(str, options)]
+        if "VHOST_MEMORY" in os.environ:
+            argv += ["--memory", os.environ["VHOST_MEMORY"]]
         for port in ports:
             if os.path.exists(self.path(port)):
                 os.unlink(self.path(port))

@@ -9,18 +9,26 @@
 #include "shm/atomic.h"
 
 struct net_rig *net_rig;
+static uint32_t n_tx_slots = NET_SLOTS;
+
+void
+net_rig_set_tx_slots(uint32_t n)
+{
+	n_tx_slots = n;
+}
 
 static struct netmap_ring *
 new_ring(uint32_t slots)
 {
 	const size_t head = sizeof(struct netmap_ring) + slots * sizeof(struct netmap_slot);
 	const size_t ofs = (head + 63) & ~(size_t)63;
-	struct netmap_ring *ring = aligned_alloc(64, ofs + NET_BUFS * NET_BUF_SIZE);
+	const size_t n_bufs = slots + 2 > NET_BUFS ? slots + 2 : NET_BUFS;
+	struct netmap_ring *ring = aligned_alloc(64, ofs + n_bufs * NET_BUF_SIZE);
 	uint32_t i;
 
 	if (ring == NULL)
 		abort();
-	memset(ring, 0, ofs + NET_BUFS * NET_BUF_SIZE);
+	memset(ring, 0, ofs + n_bufs * NET_BUF_SIZE);
 	*(int64_t *)(uintptr_t)&ring->buf_ofs = (int64_t)ofs;
 	*(uint32_t *)(uintptr_t)&ring->num_slots = slots;
 	*(uint32_t *)(uintptr_t)&ring->nr_buf_size = NET_BUF_SIZE;
@@ -42,12 +50,12 @@ unm_net_port_sync(struct unm_net *n, struct net_ring *r, unsigned long request)
 	}
 	net_rig->n_txsyncs++;
 	while (net_rig->taken_to != r->tx->head &&
-		net_rig->takes > 0) { /* less than NET_SLOTS turns */
-		net_rig->taken_to = (net_rig->taken_to + 1) % NET_SLOTS;
+		net_rig->takes > 0) { /* less than num_slots turns */
+		net_rig->taken_to = (net_rig->taken_to + 1) % r->tx->num_slots;
 		if (net_rig->takes != UINT32_MAX)
 			net_rig->takes--;
 	}
-	r->tx->tail = (net_rig->taken_to + NET_SLOTS - 1) % NET_SLOTS;
+	r->tx->tail = (net_rig->taken_to + r->tx->num_slots - 1) % r->tx->num_slots;
 	return true;
 }
 
@@ -58,12 +66,12 @@ unm_net_port_open(struct unm_net *n, char *why)
 
 	(void)why;
 	n->port.n_rings = 1;
-	r->tx = new_ring(NET_SLOTS);
+	r->tx = new_ring(n_tx_slots);
 	r->rx = new_ring(NET_RX_SLOTS);
-	r->tx->tail = NET_SLOTS - 1;
-	r->n_bufs = NET_BUFS;
-	r->sent = calloc(NET_SLOTS, sizeof(*r->sent));
-	r->slots = calloc(NET_SLOTS, sizeof(*r->slots));
+	r->tx->tail = n_tx_slots - 1;
+	r->n_bufs = n_tx_slots + 2 > NET_BUFS ? n_tx_slots + 2 : NET_BUFS;
+	r->sent = calloc(n_tx_slots, sizeof(*r->sent));
+	r->slots = calloc(n_tx_slots, sizeof(*r->slots));
 	if (r->sent == NULL || r->slots == NULL)
 		abort();
 	return 0;
@@ -138,6 +146,7 @@ net_rig_open(struct net_rig *r, uint32_t hdr_len, bool can_indirect, uint64_t fe
 		abort();
 	r->n->port.hdr_len = hdr_len;
 	r->n->port.can_indirect = can_indirect;
+	unm_net_set_direct(r->n, can_indirect);
 	r->port_tx = r->n->port.ring[0].tx;
 	r->port_rx = r->n->port.ring[0].rx;
 	open_guest(r);

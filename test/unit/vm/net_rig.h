@@ -29,8 +29,12 @@ struct net_rig {
 /* The one that the fake port belongs to. */
 extern struct net_rig *net_rig;
 
+/* Of the rigs opened from now on: slots of the tx ring, NET_SLOTS at first. */
+void net_rig_set_tx_slots(uint32_t n);
+
 /*
- * @hdr_len: virtio-net header of the port. @features: what the driver takes; rings are started and
+ * @hdr_len: virtio-net header of the port. @can_indirect: as a VALE port, with a guest whose memory may
+ * be used directly; unm_net_set_direct() takes the latter back. @features: what the driver takes; rings are started and
  * enabled.
  */
 void net_rig_open(struct net_rig *r, uint32_t hdr_len, bool can_indirect, uint64_t features);

@@ -23,6 +23,9 @@
 	(UNM_F_CSUM | UNM_F_GUEST_CSUM | UNM_F_GUEST_TSO4 | UNM_F_GUEST_TSO6 | UNM_F_GUEST_ECN |   \
 		UNM_F_HOST_TSO4)
 
+#define TX_BUFS 12u   /* of the guest, 128 KiB each */
+#define NET_BIG 1024u /* slots of a ring that is large enough for warm buffers */
+
 static struct net_rig r;
 static uint8_t frame[70000], got[70100];
 static uint64_t token;
@@ -52,7 +55,7 @@ make_frame(uint32_t len, uint32_t seed)
 static void
 guest_sends(const struct unm_vnet_hdr *h, uint32_t len, uint32_t part)
 {
-	const uint64_t at = r.tx.buffers + token % 8 * 131072;
+	const uint64_t at = r.tx.buffers + token % TX_BUFS * 131072;
 	uint8_t *p = rig_ptr(&r.tx, at);
 	struct vd_seg seg[64];
 	uint32_t total = 12 + len, ofs, n = 0;
@@ -78,6 +81,16 @@ guest_gets_back(void)
 
 static const struct unm_vnet_hdr plain;
 
+static bool
+points_at_guest(uint32_t at, uint32_t end)
+{
+	bool points = false;
+
+	for (; at != end; at = nm_ring_next(r.port_tx, at))
+		points |= r.port_tx->slot[at].flags & NS_INDIRECT;
+	return points;
+}
+
 static void
 sends_all_shapes(void **state)
 {
@@ -86,15 +99,17 @@ sends_all_shapes(void **state)
 	uint32_t variant, i, k, next;
 
 	(void)state;
-	for (variant = 0; variant < 4; variant++) {
+	for (variant = 0; variant < 6; variant++) {
 		const uint32_t hdr_len = variant % 2 ? 12 : 0;
+		const bool direct = variant / 2 == 1;
 
-		net_rig_open(&r, hdr_len, variant / 2, MODERN);
+		net_rig_open(&r, hdr_len, variant / 2 > 0, MODERN);
+		unm_net_set_direct(r.n, direct);
 		for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 			for (k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
 				const uint32_t at = r.port_tx->head;
 				/* In one part that one slot can point to, asking for nothing */
-				const bool pointed = hdr_len == 12 && variant / 2 &&
+				const bool pointed = hdr_len == 12 && direct &&
 						     12 + lens[i] <= parts[k] &&
 						     12 + lens[i] <= NET_BUF_SIZE;
 
@@ -110,6 +125,7 @@ sends_all_shapes(void **state)
 				assert_memory_equal(got + hdr_len, frame, lens[i]);
 				assert_int_equal(
 					(r.port_tx->slot[at].flags & NS_INDIRECT) != 0, pointed);
+				assert_true(direct || !points_at_guest(at, next));
 				assert_true(
 					r.port_tx->slot[at].len >=
 					hdr_len + (lens[i] < NET_TX_HEAD ? lens[i] : NET_TX_HEAD));
@@ -150,6 +166,119 @@ sends_a_burst(void **state)
 		;
 	assert_int_equal(guest_gets_back(), 54);
 	assert_false(r.n->port.ring[0].tx_blocked);
+}
+
+/* Each buffer is some slot's still. */
+static void
+check_buffers(void)
+{
+	static uint8_t used[NET_BIG + 2];
+	uint32_t i;
+
+	memset(used, 0, sizeof(used));
+	for (i = 0; i < r.port_tx->num_slots; i++)
+		assert_int_equal(used[r.port_tx->slot[i].buf_idx]++, 0);
+}
+
+/* The frames in the ring from @at on, as copies_from_warm_buffers() has sent them. */
+static uint32_t
+check_frames(uint32_t at, uint32_t *seed, uint8_t *touched)
+{
+	while (at != r.port_tx->head) {
+		uint32_t next, i;
+		const uint32_t len = net_rig_frame(&r, at, got, &next) - 12;
+
+		assert_false(points_at_guest(at, next));
+		for (i = at; i != next; i = nm_ring_next(r.port_tx, i))
+			touched[r.port_tx->slot[i].buf_idx] = 1;
+		make_frame(len, *seed);
+		assert_memory_equal(got + 12, frame, len);
+		(*seed)++;
+		at = next;
+	}
+	return at;
+}
+
+/*
+ * Memory that must not be used directly, on a ring so large that buffers are used again while they
+ * are in the cache: bursts of frames of all lengths, more than fit before a sync, some of them bad,
+ * and a port that sometimes does not take all.
+ */
+static void
+copies_from_warm_buffers(void **state)
+{
+	const struct unm_vnet_hdr bad = {.flags = 1, .csum_start = UINT16_MAX};
+	uint32_t burst, i, at = 0, sent = 0, checked = 0, n_back = 0, n_touched = 0;
+	uint8_t touched[NET_BIG + 2] = {0};
+	uint32_t rnd = 5;
+
+	(void)state;
+	net_rig_set_tx_slots(NET_BIG);
+	net_rig_open(&r, 12, true, MODERN);
+	net_rig_set_tx_slots(NET_SLOTS);
+	unm_net_set_direct(r.n, false);
+	for (burst = 0; burst < 400; burst++) {
+		const bool long_ones = test_random(&rnd) % 2;
+
+		for (i = 0; i < TX_BUFS; i++) {
+			const uint32_t len = long_ones ? 65549 - test_random(&rnd) % 16
+						       : 14 + test_random(&rnd) % 3000;
+
+			if (burst >= 300 && test_random(&rnd) % 32 == 0) {
+				guest_sends(&bad, 60, 70000);
+			} else {
+				make_frame(len, sent++);
+				guest_sends(&plain, len, 16000);
+			}
+			if (burst < 300 || i != TX_BUFS / 2)
+				continue;
+			r.takes = test_random(&rnd) % 4; /* hardly any */
+			while (unm_net_tx(r.n, 0) > 0)
+				;
+		}
+		r.takes = UINT32_MAX;
+		while (unm_net_tx(r.n, 0) > 0) /* before the buffers are used again */
+			at = check_frames(at, &checked, touched);
+		n_back += (uint32_t)guest_gets_back();
+		check_buffers();
+		if (burst == 299) /* until now the port has taken all at once, and none was bad */
+			for (i = 0; i < sizeof(touched); i++)
+				n_touched += touched[i];
+	}
+	assert_int_equal(checked, sent);
+	assert_int_equal(n_back, 400 * TX_BUFS);
+	assert_int_equal(n_touched, NET_WARM + 1);
+}
+
+/* What has been pointed to and not been taken when that is forbidden is sent as copies. */
+static void
+copies_from_now_on(void **state)
+{
+	uint32_t i, at, next;
+
+	(void)state;
+	net_rig_open(&r, 12, true, MODERN);
+	for (i = 0; i < 4; i++) {
+		make_frame(3000, i);
+		guest_sends(&plain, 3000, 70000);
+	}
+	r.takes = 3;
+	assert_int_equal(unm_net_tx(r.n, 0), 4);
+	assert_true(points_at_guest(0, r.port_tx->head));
+	assert_int_equal(guest_gets_back(), 1);
+	at = r.port_tx->head;
+	unm_net_set_direct(r.n, false);
+	assert_false(points_at_guest(3, at));
+	r.takes = UINT32_MAX;
+	assert_int_equal(unm_net_tx(r.n, 0), 3);
+	assert_false(points_at_guest(3, r.port_tx->head));
+	assert_int_equal(guest_gets_back(), 3);
+	for (i = 1; i < 4; i++, at = next) {
+		make_frame(3000, i);
+		assert_int_equal(net_rig_frame(&r, at, got, &next), 3012);
+		assert_memory_equal(got + 12, frame, 3000);
+	}
+	assert_int_equal(at, r.port_tx->head);
 }
 
 /*
@@ -348,31 +477,33 @@ static const struct {
 static void
 checks_headers(void **state)
 {
+	const uint32_t n = sizeof(headers) / sizeof(headers[0]);
 	uint32_t i, bad = 0, next;
 
 	(void)state;
 	net_rig_open(&r, 12, true, MODERN | ALL_OFFLOADS);
-	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+	for (i = 0; i < 2 * n; i++) {
 		const uint32_t at = r.port_tx->head;
 
+		unm_net_set_direct(r.n, i < n);
 		make_frame(100, i);
-		guest_sends(&headers[i].h, 100, 1000);
+		guest_sends(&headers[i % n].h, 100, 1000);
 		assert_int_equal(unm_net_tx(r.n, 0), 1);
 		assert_int_equal(guest_gets_back(), 1);
-		bad += !headers[i].good;
+		bad += !headers[i % n].good;
 		assert_int_equal(r.n->stats.tx_bad_header, bad);
-		assert_int_equal(r.port_tx->head != at, headers[i].good);
-		if (headers[i].good) {
+		assert_int_equal(r.port_tx->head != at, headers[i % n].good);
+		if (headers[i % n].good) {
 			struct unm_vnet_hdr h;
 
 			assert_int_equal(net_rig_frame(&r, at, got, &next), 112);
 			memcpy(&h, got, sizeof(h));
 			/* What was checked is a copy of ours. */
 			assert_int_equal((r.port_tx->slot[at].flags & NS_INDIRECT) != 0,
-				h.flags == 0 && h.gso_type == 0);
+				i < n && h.flags == 0 && h.gso_type == 0);
 			assert_true(h.hdr_len <= 100);
-			assert_int_equal(h.gso_type, headers[i].h.gso_type);
-			assert_int_equal(h.csum_start, headers[i].h.csum_start);
+			assert_int_equal(h.gso_type, headers[i % n].h.gso_type);
+			assert_int_equal(h.csum_start, headers[i % n].h.csum_start);
 		}
 	}
 	net_rig_close(&r);
@@ -785,6 +916,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sends_all_shapes),
 		cmocka_unit_test_teardown(sends_a_burst, teardown),
+		cmocka_unit_test_teardown(copies_from_warm_buffers, teardown),
+		cmocka_unit_test_teardown(copies_from_now_on, teardown),
 		cmocka_unit_test(waits_for_room),
 		cmocka_unit_test_teardown(drops_what_waits, teardown),
 		cmocka_unit_test_teardown(stops_half_way, teardown),
