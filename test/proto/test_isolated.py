@@ -70,15 +70,15 @@ class Isolate:
             brokers.add(row["broker_pid"])
         return row
 
-    def session(self, hello=True):
-        return u.Session(self.path, hello)
+    def session(self, hello=True, name=None):
+        return u.Session(self.path, hello, name)
 
-    def admitted(self):
+    def admitted(self, name=None):
         """A session, once the broker has seen that those closed before are gone."""
         deadline = time.monotonic() + 10
         while True:
             try:
-                return self.session()
+                return self.session(name=name)
             except (OSError, AssertionError):
                 if time.monotonic() > deadline:
                     raise
@@ -899,6 +899,12 @@ def sessions_end(daemon):
                 d.close()
             return do
 
+        def in_its_own_queue(s, _):
+            """The client's end is in a message that is read late."""
+            for _ in range(45):
+                s.send_raw(u.HDR.pack(u.MAGIC, u.HELLO, 0, u.HDR.size, 1, 0, 0))
+            s.send_raw(u.open_message(1), [s.sock.fileno()])
+
         def two_ends(s, _):
             """Both ends of a pair are D."""
             a, b = socket.socketpair()
@@ -934,16 +940,10 @@ def sessions_end(daemon):
             d.close()
 
         for act in (own_end, in_the_queue(0, False), in_the_queue(socket.MSG_OOB, False), in_the_queue(socket.MSG_OOB, True),
-                    two_ends, no_pair, others_server):
+                    in_its_own_queue, two_ends, no_pair, others_server):
             for _ in range(3):
-                s = u.Session.__new__(u.Session)
                 bound = os.urandom(16)
-                s.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                s.sock.settimeout(10)
-                s.sock.bind(name_of(bound))
-                s.sock.connect(i.path)
-                s.seq = 0
-                wait_for(lambda: s.hello().error == 0)
+                s = i.admitted(name_of(bound))
                 act(s, bound)
                 s.close()
             wait_for(lambda: len(os.listdir("/proc/%d/fd" % broker)) <= fds, 5)

@@ -109,9 +109,11 @@ class Desc:
 class Session:
     """One connection. hello() must come first, except in tests of what happens without."""
 
-    def __init__(self, path, hello=True):
+    def __init__(self, path, hello=True, name=None):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(10)
+        if name:
+            self.sock.bind(name)
         self.sock.connect(path)
         self.seq = 0
         self.slot = 0

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -537,11 +538,49 @@ hung_up(void)
 	kill_netmapd(daemon);
 }
 
+/* What was handed back to the second netmapd is known to it when a program that was handed it asks, registered or not. */
+static void
+handed_on(void)
+{
+	pid_t daemon = start_netmapd(), pid;
+	struct ct_port a, b;
+	char self[256] = {0}, registered[16], unregistered[16];
+	char *argv[] = {self, "--handed", registered, unregistered, NULL};
+	const int fd = ct_open_device();
+
+	CHECK(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+	ct_pipe(&a, &b, "");
+	CHECK_EQ(fcntl(b.fd, F_SETFD, 0), 0);
+	CHECK_EQ(fcntl(fd, F_SETFD, 0), 0);
+	kill_netmapd(daemon);
+	daemon = start_netmapd();
+	close(ct_open_device()); /* it has come back */
+	snprintf(registered, sizeof(registered), "%d", b.fd);
+	snprintf(unregistered, sizeof(unregistered), "%d", fd);
+	CHECK_EQ(posix_spawn(&pid, self, NULL, NULL, argv, environ), 0);
+	ct_send(&a, 0, 5);
+	ct_join(pid);
+	kill_netmapd(daemon);
+}
+
+static int
+handed_main(int registered, int unregistered)
+{
+	struct pollfd pfd = {registered, POLLIN, 0};
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
+
+	CHECK_EQ(poll(&pfd, 1, CT_WAIT_MS), 1);
+	CHECK_EQ(pfd.revents, POLLIN);
+	CHECK_EQ(ct_register(unregistered, "rst{handed", &reg), 0);
+	return 0;
+}
+
 static const struct ct_case cases[] = {
 	{"absence_costs_little", absence_costs_little},
 	{"new_client_joins", new_client_joins},
 	{"half_a_frame", half_a_frame},
 	{"hung_up", hung_up},
+	{"handed_on", handed_on},
 	{"late", late},
 	{"stopped", stopped},
 	{"stopped_many", stopped_many},
@@ -553,5 +592,7 @@ static const struct ct_case cases[] = {
 int
 main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[1], "--handed") == 0)
+		return handed_main(atoi(argv[2]), atoi(argv[3]));
 	return ct_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

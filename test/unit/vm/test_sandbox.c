@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What is left to a device server that has been taken over (tools/nm-vhost-user/sandbox.c): it
- * connects to where it may, by an address that it can't change, and nowhere else.
+ * connects to where it may, by an address that it can't change, and nowhere else. And to its witness:
+ * a look at files.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -128,22 +130,57 @@ confined(void)
 	return memcmp(sealed, &good, sizeof(good)) == 0 ? 0 : 7;
 }
 
+/* The witness, in a child. Return: as above. */
+static int
+can_only_look(void)
+{
+	struct stat st;
+	int pair[2];
+	char c = 0;
+
+	if (pipe(pair) != 0 || vh_sandbox_witness() != 0)
+		return 1;
+	if (stat("/proc/self/ns/user", &st) != 0)
+		return 2;
+	if (write(pair[1], &c, 1) != 1 || read(pair[0], &c, 1) != 1)
+		return 3;
+	if (!is_denied(open("/proc/self/status", O_RDONLY)) || !is_denied(dup(pair[0])) ||
+		!is_denied(socket(AF_UNIX, SOCK_STREAM, 0)) || !is_denied(kill(getppid(), 0)) ||
+		!is_denied(unlink("/nothing")))
+		return 4;
+	return 0;
+}
+
+static void
+expect_of_child(int (*fn)(void))
+{
+	const pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(fn());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void
+witness_looks_only(void **state)
+{
+	(void)state;
+	expect_of_child(can_only_look);
+}
+
 static void
 connects_nowhere_else(void **state)
 {
-	int fds[2], status;
-	pid_t pid;
+	int fds[2];
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
 	fds[0] = listen_at(&good, "good");
 	fds[1] = listen_at(&other, "other");
-	pid = fork();
-	if (pid == 0)
-		_exit(confined());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	expect_of_child(confined);
 	close(fds[0]);
 	close(fds[1]);
 	unlink(good.sun_path);
@@ -173,6 +210,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_paths),
 		cmocka_unit_test(connects_nowhere_else),
+		cmocka_unit_test(witness_looks_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
