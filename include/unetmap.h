@@ -25,7 +25,9 @@ extern "C" {
  * NIOCTXSYNC has the kernel fetch the bytes, in one system call more and with one copy more. What
  * lies wholly in memory named here is read directly instead, so the program answers for it: all of
  * it can be read as long as it is named, or a handler of the program's deals with SIGSEGV and
- * SIGBUS. Besides, such a slot may be longer than a buffer.
+ * SIGBUS. A receiver's lock is held meanwhile, so nobody may have the file of that memory who would
+ * punch holes into it: an access sleeps in the kernel until a hole is there. Besides, such a slot
+ * may be longer than a buffer.
  *
  * Thread: any, but not while another one is in a sync with slots that point into this memory.
  * Errors: EINVAL empty, or it wraps around; ENOSPC too many ranges.

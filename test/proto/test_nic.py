@@ -57,7 +57,7 @@ class Held:
 
     def restore(self, session):
         message = struct.pack("<II", 1, 0) + self.info.raw
-        return session.request(u.RESTORE, message, [self.desc.d.fileno()] + self.fds[1:]).error
+        return session.request(u.RESTORE, message, [self.desc.d.fileno()] + self.fds[1:] + [self.desc.c.fileno()]).error
 
     def state(self):
         """The words that the interface's clients share."""

@@ -101,7 +101,8 @@ restart_netmapd()
 	each "Cannot allocate memory: out of memory: netmapd may use 8 MiB; raise [limits] memory_mib in netmapd.conf" vale0:x@conf:rings=16
 	LIMIT='ulimit -v 2000000' each "Cannot allocate memory: no memory, or no room for a mapping: this process may have 1953 MiB of addresses (ulimit -v unlimited lifts that)" netmap:pipe{1
 	restart_netmapd $'[limits]\nmemory_mib = 4'
-	run -1 --separate-stderr "$VALE_CTL" -n big -C 4096,4096,64,64
+	"$VALE_CTL" -n big -C 4096,4096,64,64 # its rings have their memory when they are opened
+	run -1 --separate-stderr timeout 20 "$PKT_GEN" -i netmap:big -f tx -n 1 -w 0
 	[[ $stderr == *'Cannot allocate memory'*'raise [limits] memory_mib'* ]]
 }
 
