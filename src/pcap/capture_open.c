@@ -17,7 +17,7 @@
 #include "unetmap.h"
 
 #define MONITOR_FLAGS (NR_MONITOR_RX | NR_MONITOR_TX)
-#define FEWEST_SLOTS  4096 /* more are not insisted on */
+#define FEWEST_SLOTS  1024 /* more are not insisted on */
 #define SLOT_BYTES    2048 /* of memory that a slot takes: its buffer */
 #define MEMORY_SHARE  32   /* of the machine's memory a capture takes one such part at most */
 #define MAX_HDR_LEN   12

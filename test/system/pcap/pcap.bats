@@ -500,7 +500,7 @@ deep_in_cgroup()
 @test "where there is no memory for so many slots a capture has fewer" {
 	"$NMCTL" isolate create small "socket=$DIR/small.sock" 'allow=vale0:*' memory=20M
 	UNETMAP_SOCKET="$DIR/small.sock" dump td -i vale0:b
-	[ "$("$NMCTL" -j show ports vale0:b | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq 4096 ]
+	[ "$("$NMCTL" -j show ports vale0:b | sed 's/.*"rx_slots":\([0-9]*\).*/\1/')" -eq 2048 ]
 	# Its own port it may have; monitors it may not, and is told so where only that would do
 	UNETMAP_SOCKET="$DIR/small.sock" run ! timeout 20 "$NM_PCAP" tcpdump -i vale0:b -c 1
 	[[ $output == *"vale0:b/rt': monitors are not allowed by name"* ]]
