@@ -16,6 +16,7 @@
 #include "daemon/missing.h"
 #include "shm/closer.h"
 #include "shm/socket_dir.h"
+#include "shm/socket_kind.h"
 
 #define BACKLOG	   128
 #define BROKER_FD  3 /* where the broker finds its socket */
@@ -393,13 +394,12 @@ static bool
 is_its_socket(const struct unm_isolate *iso, int fd)
 {
 	struct sockaddr_un sa;
-	socklen_t len = sizeof(sa), one = sizeof(int);
-	int listens = 0;
+	socklen_t len = sizeof(sa);
 
 	memset(&sa, 0, sizeof(sa));
 	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX &&
 	       strncmp(sa.sun_path, iso->spec.path, strlen(iso->spec.path)) == 0 &&
-	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &one) == 0 && listens;
+	       unm_socket_is(fd, SO_ACCEPTCONN, 1);
 }
 
 void

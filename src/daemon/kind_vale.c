@@ -53,7 +53,7 @@ void
 unm_private_shape(const struct unm_geometry *geo, struct unm_region_shape *shape)
 {
 	const uint32_t slots = geo->tx_slots > geo->rx_slots ? geo->tx_slots : geo->rx_slots;
-	/* An isolated client can touch all of it, so there is nothing to spare. */
+	/* What an isolated client may have is counted, so there is nothing to spare. */
 	const uint32_t n_pipes = geo->isolate_id == 0 ? SPARE_PIPES : 0;
 	const uint32_t objs = (uint32_t)((unm_format_ring_bytes(slots) + UNM_REGION_RING_SIZE - 1) /
 					 UNM_REGION_RING_SIZE);

@@ -450,13 +450,6 @@ unm_dregion_put(struct unm_region_set *set, struct unm_dregion *r)
 {
 	if (r == NULL || --r->n_refs > 0)
 		return;
-	/*
-	 * An isolated client may keep its mapping for as long as it likes: the pages go now. What it
-	 * touches after this is memory of its own cgroup.
-	 */
-	if (r->isolate_id != 0)
-		(void)!fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)r->info.file_ofs, (off_t)r->info.size);
 	if (r != set->global) {
 		drop_region(set, r);
 		return;

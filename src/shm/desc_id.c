@@ -11,36 +11,7 @@
 #include <sys/un.h>
 
 #include "shm/proto.h"
-
-/* To be asked first: of other families, to ask for the name may wait. */
-static bool
-is_unix_socket(int fd)
-{
-	socklen_t len = sizeof(int);
-	int domain;
-
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
-}
-
-static bool
-is_stream(int fd)
-{
-	socklen_t len = sizeof(int);
-	int type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
-}
-
-/* Is there another end, without a name? */
-static bool
-is_one_of_a_pair(int fd)
-{
-	struct sockaddr_un sa;
-	socklen_t len = sizeof(sa);
-
-	return getpeername(fd, (struct sockaddr *)&sa, &len) == 0 &&
-	       len <= offsetof(struct sockaddr_un, sun_path);
-}
+#include "shm/socket_kind.h"
 
 static bool
 has_name(int fd, const uint8_t *id)
@@ -64,11 +35,12 @@ has_name(int fd, const uint8_t *id)
 	       memcmp(sa.sun_path, want, 1 + prefix + UNM_DESC_ID_HEXLEN) == 0;
 }
 
-/* Nobody can claim another's id. */
+/* One of a pair: the other end has no name. Nobody can claim another's id. */
 int
 unm_desc_id_check(int fd, const uint8_t *id)
 {
-	return is_unix_socket(fd) && is_stream(fd) && has_name(fd, id) && is_one_of_a_pair(fd)
+	return unm_socket_is_unix_stream(fd) && has_name(fd, id) &&
+			       unm_socket_is_nameless(fd, getpeername)
 		       ? 0
 		       : -EINVAL;
 }
@@ -79,7 +51,7 @@ unm_desc_cookie(int fd)
 	uint64_t cookie;
 	socklen_t len = sizeof(cookie);
 
-	if (!is_unix_socket(fd) || getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0)
+	if (!unm_socket_is_unix(fd) || getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0)
 		return 0;
 	return cookie;
 }

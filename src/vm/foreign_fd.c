@@ -9,17 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shm/socket_kind.h"
+
 #define MOST_WAITING 64u /* of a sender; and as many as come with one message */
 #define NAME_SIZE    64
-
-static bool
-is_unix_socket(int fd)
-{
-	socklen_t len = sizeof(int);
-	int domain;
-
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
-}
 
 /* An anonymous file: its mode has no type. */
 static bool
@@ -38,8 +31,8 @@ kind_by_name(int fd, const char *name)
 		return UNM_FD_EVENT;
 	if (strncmp(name, "pipe:[", 6) == 0)
 		return UNM_FD_PIPE;
-	return strncmp(name, "socket:[", 8) == 0 && is_unix_socket(fd) ? UNM_FD_SOCKET
-								       : UNM_FD_OTHER;
+	return strncmp(name, "socket:[", 8) == 0 && unm_socket_is_unix(fd) ? UNM_FD_SOCKET
+									   : UNM_FD_OTHER;
 }
 
 enum unm_fd_kind
@@ -58,7 +51,7 @@ unm_fd_kind(int fd)
 	}
 	if (fcntl(fd, F_GETPIPE_SZ) >= 0)
 		return UNM_FD_PIPE;
-	if (is_unix_socket(fd))
+	if (unm_socket_is_unix(fd))
 		return UNM_FD_SOCKET;
 	return has_no_type(fd) ? UNM_FD_EVENT : UNM_FD_OTHER;
 }

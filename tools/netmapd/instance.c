@@ -21,6 +21,7 @@
 #include "shm/clock.h"
 #include "shm/proto.h"
 #include "shm/socket_dir.h"
+#include "shm/socket_kind.h"
 
 #define BACKLOG	       128
 #define LISTEN_FD      3     /* first descriptor of systemd's protocol */
@@ -271,14 +272,12 @@ static int
 inherited_socket(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
-	int type = 0;
-	socklen_t len = sizeof(type);
 
 	if (pid == NULL || n == NULL || atol(pid) != (long)getpid() || atoi(n) != 1)
 		return -1;
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
-	if (getsockopt(LISTEN_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET)
+	if (!unm_socket_is(LISTEN_FD, SO_TYPE, SOCK_SEQPACKET))
 		return -1;
 	fcntl(LISTEN_FD, F_SETFD, FD_CLOEXEC);
 	fcntl(LISTEN_FD, F_SETFL, O_NONBLOCK);

@@ -11,26 +11,13 @@ import time
 
 import vuproto as v
 
+with_server = v.with_server(nics=("a", "b", "c"))
+
 F_GUEST_CSUM = 1 << 1
 MODERN = v.F_VERSION_1 | v.F_PROTOCOL | v.F_MRG_RXBUF
 CONFIG = v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_NET_MTU | v.PF_BACKEND_REQ
 WAIT_S = 1.5  # a machine that is busy otherwise makes them wait as well
 AWAY_S = 3
-
-
-def with_server(test):
-    def run():
-        server = v.Server(nics=("a", "b", "c"))
-        try:
-            test(server)
-        except Exception:
-            print("# " + server.messages().strip().replace("\n", "\n# "))
-            raise
-        finally:
-            status = server.stop()
-        assert status == 0, "ended with %d" % status
-    run.__name__ = test.__name__
-    return run
 
 
 def come_and_go(server):

@@ -14,30 +14,12 @@ import time
 import vuproto as v
 
 
-def with_server(*args, **kwargs):
-    """Run the test with a server of its own, which must end well."""
-    def wrap(test):
-        def run():
-            server = v.Server(args, **kwargs)
-            try:
-                test(server)
-            except Exception:
-                print(server.messages())
-                raise
-            finally:
-                status = server.stop()
-            assert status == 0, "ended with %d" % status
-        run.__name__ = test.__name__
-        return run
-    return wrap
-
-
 def status_of(pid, thread, key):
     with open("/proc/%d/task/%s/status" % (pid, thread)) as f:
         return next(line.split()[1] for line in f if line.startswith(key + ":"))
 
 
-@with_server()
+@v.with_server()
 def sandboxed(server):
     """All threads: no privileges, no new ones, system calls filtered."""
     pid = server.proc.pid
@@ -51,7 +33,7 @@ def sandboxed(server):
     server.check_alive()
 
 
-@with_server("--no-sandbox")
+@v.with_server("--no-sandbox")
 def not_sandboxed(server):
     assert status_of(server.proc.pid, server.proc.pid, "Seccomp") == "0"
     server.check_alive()
@@ -68,7 +50,7 @@ def wake_ups(pid):
     return sum(int(status_of(pid, t, "voluntary_ctxt_switches")) for t in tasks)
 
 
-@with_server()
+@v.with_server()
 def asleep_when_idle(server):
     """With guests connected and nothing to do there is no wake-up at all."""
     a, b = server.guest("a").start(), server.guest("b").start()
@@ -86,7 +68,7 @@ def asleep_when_idle(server):
     b.close()
 
 
-@with_server()
+@v.with_server()
 def status_lines(server):
     a, b = server.guest("a").start(), server.guest("b").start()
     v.pass_frame(a, b)
@@ -109,13 +91,13 @@ def status_lines(server):
     assert lines[0]["failures"] == 1 and lines[1]["failures"] == 0, lines
 
 
-@with_server("--interval", "1")
+@v.with_server("--interval", "1")
 def status_by_itself(server):
     for _ in range(4):
         assert json.loads(server.proc.stdout.readline())["state"] in ("listening", "connected")
 
 
-@with_server("--mac", "02:aa:bb:cc:dd:ee", "--mtu", "9000", "--queues", "2",
+@v.with_server("--mac", "02:aa:bb:cc:dd:ee", "--mtu", "9000", "--queues", "2",
              "--moderation", "200,16", "--features",
              "no-packed,no-in-order,no-offload,no-inflight,no-migration,in-order", nics=("a",))
 def what_is_asked_for(server):
@@ -132,7 +114,7 @@ def what_is_asked_for(server):
     fe.close()
 
 
-@with_server()
+@v.with_server()
 def second_front_end_waits(server):
     """One at a time: the second is served when the first has gone."""
     first = server.guest("a").start()
@@ -168,7 +150,7 @@ def leave_descriptors(server, n):
     resource.prlimit(server.proc.pid, resource.RLIMIT_NOFILE, (limit, hard))
 
 
-@with_server()
+@v.with_server()
 def out_of_descriptors(server):
     """Who can't be accepted waits, without work for the server, and is served once that is possible."""
     a = server.guest("a").start()
@@ -199,7 +181,7 @@ def out_of_descriptors(server):
     b.close()
 
 
-@with_server()
+@v.with_server()
 def one_descriptor_left(server):
     """Too few for a connection: it ends, with the true reason, and nothing else is closed with it."""
     v.settle(server)
@@ -215,7 +197,7 @@ def one_descriptor_left(server):
     server.check_alive()
 
 
-@with_server()
+@v.with_server()
 def netmapd_restarts(server):
     """The switch dies and comes back under traffic; guests notice nothing but some lost frames."""
     a, b = server.guest("a").start(), server.guest("b").start()
@@ -240,7 +222,7 @@ def netmapd_restarts(server):
         raise AssertionError("the port is not in the new netmapd: %s" % text)
 
 
-@with_server()
+@v.with_server()
 def server_restarts(server):
     """
     Killed under traffic, started again: guests reconnect with what their rings say, no frame is
@@ -270,7 +252,7 @@ def server_restarts(server):
     b.close()
 
 
-@with_server()
+@v.with_server()
 def port_of_another(server):
     """A second server for the same port is refused, after a while; the first one goes on."""
     a, b = server.guest("a").start(), server.guest("b").start()
@@ -292,7 +274,7 @@ def reconnect(server, nic):
             time.sleep(0.01)
 
 
-@with_server("--client", wait=False)
+@v.with_server("--client", wait=False)
 def as_client(server):
     """The server connects, whenever the front end begins to listen, and again after it has gone."""
     for _ in range(3):
@@ -315,7 +297,7 @@ def as_client(server):
             guests[nic].close()
 
 
-@with_server("--client", wait=False, nics=("a",))
+@v.with_server("--client", wait=False, nics=("a",))
 def why_not_connected(server):
     """A client says why the front end can't be reached, once as long as that stays the same."""
     path = server.path("a")
@@ -343,7 +325,7 @@ def why_not_connected(server):
     assert server.messages().count(begin) == 3, server.messages()
 
 
-@with_server(nics=("a",))
+@v.with_server(nics=("a",))
 def port_taken_meanwhile(server):
     """
     The port is gone, and another program has it when it is looked for: the reason is said once, and
@@ -371,7 +353,7 @@ def wait_state(proc, want):
         time.sleep(0.01)
 
 
-@with_server(nics=("b",))
+@v.with_server(nics=("b",))
 def in_an_isolate(server):
     """Behind a socket of its own, where the broker can't read what lies in the server's memory: frames of all lengths pass."""
     s = server.daemon.session()
@@ -400,7 +382,7 @@ def in_an_isolate(server):
         isolated.stdout.close()
 
 
-@with_server(nics=("b",))
+@v.with_server(nics=("b",))
 def taken_from_its_switch(server):
     """
     A persistent port that is detached while it is open, and attached again: the server says so, and
@@ -447,7 +429,7 @@ def taken_from_its_switch(server):
         s.close()
 
 
-@with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
+@v.with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
 def on_a_pipe(server):
     """
     Two NICs at the ends of a pipe, which has no header to hand offloads over, and makes the sender
@@ -514,7 +496,7 @@ def fill_and_empty(server, a, b, size):
         room += 1
 
 
-@with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
+@v.with_server(nics=("{1", "}1"), ports="netmap:vupipe%s")
 def a_full_pipe(server):
     """A guest sends until nobody takes more, and another one reads slowly."""
     for size in 60, 1400, 9000:
@@ -541,7 +523,7 @@ def in_another_process(server):
     return os.waitpid(pid, 0)[1]
 
 
-@with_server("--hang-up")
+@v.with_server("--hang-up")
 def hangs_up(server):
     """
     While the link is down a front end that has no channel for it, and was hung up on, is turned
@@ -575,7 +557,7 @@ def hangs_up(server):
         b.close()
 
 
-@with_server("--hang-up")
+@v.with_server("--hang-up")
 def tells_rather_than_hangs_up(server):
     a = server.guest("a", protocol=v.PF_REPLY_ACK | v.PF_CONFIG | v.PF_BACKEND_REQ).start()
     ours, theirs = socket.socketpair()
@@ -591,7 +573,7 @@ def tells_rather_than_hangs_up(server):
     a.close()
 
 
-@with_server("--hang-up", "--client", wait=False)
+@v.with_server("--hang-up", "--client", wait=False)
 def hangs_up_as_client(server):
     """The same when the front end listens."""
     listener = socket.socket(socket.AF_UNIX)
@@ -658,7 +640,7 @@ def command_line():
         assert text in p.stderr and p.stderr.count(b"\n") == 1, (args, p.stderr)
 
 
-@with_server("--socket-mode", "0640")
+@v.with_server("--socket-mode", "0640")
 def sockets(server):
     """A stale one is replaced; one in use, or no socket, is not. Permissions are as asked."""
     assert os.stat(server.path("a")).st_mode & 0o777 == 0o640
@@ -718,7 +700,7 @@ def left_behind(path):
         sock.listen()
 
 
-@with_server(nics=("a",))
+@v.with_server(nics=("a",))
 def started_at_once(server):
     """Several servers for one stale socket: one replaces it and is reached by it, the others end."""
     path = server.path("many")

@@ -377,7 +377,7 @@ class Server:
 
     def start(self, wait=True):
         cmd = [program(), *self.args]
-        if "VHOST_MEMORY" in os.environ:
+        if os.environ.get("VHOST_MEMORY"):
             cmd += ["--memory", os.environ["VHOST_MEMORY"]]
         for nic in self.nics:
             cmd += ["--socket", self.path(nic), "--port", self.ports % nic, *self.nic_args.get(nic, ())]
@@ -526,6 +526,25 @@ def program():
 
 def count_fds(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def with_server(*args, ready=lambda server: None, **kwargs):
+    """Run the test with a server of its own, of which @ready is told, and which must end well."""
+    def wrap(test):
+        def run_it():
+            server = Server(args, **kwargs)
+            ready(server)
+            try:
+                test(server)
+            except Exception:
+                print("# " + server.messages().strip().replace("\n", "\n# "))
+                raise
+            finally:
+                status = server.stop()
+            assert status == 0, "ended with %d" % status
+        run_it.__name__ = test.__name__
+        return run_it
+    return wrap
 
 
 def run(tests, server_args=(), kept=0, **kwargs):

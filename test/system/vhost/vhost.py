@@ -189,7 +189,7 @@ class Rig(Domain):
     def server(self, *ports, options=(), switch="vale0"):
         """One process that serves these ports; returns when all sockets are there."""
         argv = [os.environ["NM_VHOST_USER"], *map(str, options)]
-        if "VHOST_MEMORY" in os.environ:
+        if os.environ.get("VHOST_MEMORY"):
             argv += ["--memory", os.environ["VHOST_MEMORY"]]
         for port in ports:
             if os.path.exists(self.path(port)):
