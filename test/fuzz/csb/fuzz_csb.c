@@ -5,13 +5,15 @@
  * The input is one byte for the rate, then a list of steps, each an opcode, a client (0 ... 2) and its
  * operands, little-endian; one that is cut off ends the list:
  *
- *   SLOT    ring (0 tx, 1 rx), index, buf_idx (4), len (2), flags (2), ptr (8)    all flags
+ *   SLOT    ring (0 tx, 1 rx; 2 and 3: the port's, which a trusted client may scribble on), index,
+ *           buf_idx (4), len (2), flags (2), ptr (8)    all flags
  *   HEAD    ring, head (4), cur (4): as a client tells the broker
  *   FORWARD ring, n: legal, as far as there is room
  *   CSB     offset, value (4): any word of the client's CSB, the broker's half too
  *   BYTES   index, n, n bytes: the start of a tx slot's buffer
  *   TURN    the broker's
  *
+ * Rings and buffers of a client are its own, on the heap: what is read or written beside them is found.
  * Client 1 is lossless, client 2 has virtio-net headers. A fourth port is a trusted receiver. After each
  * turn all positions that others see are legal, and the broker's own are what it has published.
  */
@@ -24,17 +26,21 @@
 #include "ring/kring.h"
 #include "traffic.h"
 
-#define N_CLIENTS 3u
-#define N_PORTS	  4u
-#define SLOTS	  16u
-#define BUF_SIZE  256u
-#define HDR_LEN	  12u
-#define MAX_STEPS 400u
+#define N_CLIENTS  3u
+#define N_PORTS	   4u
+#define SLOTS	   16u
+#define BUF_SIZE   256u
+#define HDR_LEN	   12u
+#define MAX_STEPS  400u
+#define OWN_BUFS   (2u + 2u * SLOTS) /* of a client; 0 and 1 are in no slot */
+#define RING_BYTES (sizeof(struct netmap_ring) + SLOTS * sizeof(struct netmap_slot))
 
 enum step { SLOT, HEAD, FORWARD, CSB, BYTES, TURN, N_STEPS };
 
 struct client {
 	struct unm_bport *bp;
+	struct netmap_ring *own[2]; /* tx, rx: in its region */
+	char *bufs;
 	struct unm_pump_binding b, first;
 	struct unm_pump_ring rings[2], first_rings[2];
 	struct nm_csb_atok atok[2], first_atok[2];
@@ -45,8 +51,7 @@ static struct fake_domain *domain;
 static struct client clients[N_CLIENTS];
 static struct unm_bport *receiver;
 static struct unm_kring first_krings[2 * N_PORTS];
-static char first_netmap[2 * N_PORTS]
-			[sizeof(struct netmap_ring) + SLOTS * sizeof(struct netmap_slot)];
+static char first_netmap[2 * N_PORTS][RING_BYTES];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -62,6 +67,29 @@ ring(uint32_t r)
 	return r % 2 == 0 ? &port(r / 2)->tx[0] : &port(r / 2)->rx[0];
 }
 
+static void *
+must_alloc(size_t len)
+{
+	void *p = malloc(len);
+
+	CHECK(p != NULL);
+	return p;
+}
+
+/* The client's slots name its buffers one after the other, which are empty. */
+static void
+fresh_region(struct client *c)
+{
+	uint32_t k, i;
+
+	memset(c->bufs, 0, (size_t)OWN_BUFS * BUF_SIZE);
+	for (k = 0; k < 2; k++) {
+		memset(c->own[k], 0, RING_BYTES);
+		for (i = 0; i < SLOTS; i++)
+			c->own[k]->slot[i].buf_idx = 2 + k * SLOTS + i;
+	}
+}
+
 static void
 make_client(struct client *c, uint32_t i)
 {
@@ -69,13 +97,16 @@ make_client(struct client *c, uint32_t i)
 
 	c->bp = fake_port_open(domain, i);
 	c->bp->is_foreign = true;
+	c->bufs = must_alloc((size_t)OWN_BUFS * BUF_SIZE);
 	c->b.bport = c->bp;
 	c->b.n_rings = 2;
 	c->b.rings = c->rings;
 	for (k = 0; k < 2; k++) {
 		struct unm_bring *r = k == 0 ? &c->bp->tx[0] : &c->bp->rx[0];
 
+		c->own[k] = must_alloc(RING_BYTES);
 		c->rings[k] = (struct unm_pump_ring){.ring = r,
+			.copy = {c->own[k], c->bufs, BUF_SIZE, OWN_BUFS},
 			.atok = &c->atok[k],
 			.ktoa = &c->ktoa[k],
 			.num_slots = SLOTS,
@@ -103,7 +134,7 @@ make(void)
 		g.kind = UNM_PORT_VALE;
 		g.n_tx = g.n_rx = 1;
 		g.slots = SLOTS;
-		g.buf_size = BUF_SIZE; /* memory of its own, as every isolated client has */
+		g.buf_size = BUF_SIZE; /* memory of its own, as every port of an isolate has */
 		fake_port_add(domain, &g);
 	}
 	for (i = 0; i < N_CLIENTS; i++)
@@ -129,6 +160,7 @@ restore(void)
 		struct client *c = &clients[i];
 
 		c->b = c->first;
+		fresh_region(c);
 		memcpy(c->rings, c->first_rings, sizeof(c->rings));
 		memcpy(c->atok, c->first_atok, sizeof(c->atok));
 		memcpy(c->ktoa, c->first_ktoa, sizeof(c->ktoa));
@@ -163,8 +195,9 @@ take(struct input *in, unsigned int n)
 static void
 set_slot(struct client *c, struct input *in)
 {
-	struct unm_pump_ring *k = &c->rings[take(in, 1) % 2];
-	struct netmap_slot *slot = &k->ring->ring->slot[take(in, 1) % SLOTS];
+	const uint32_t r = (uint32_t)take(in, 1) % 4;
+	struct netmap_ring *ring = r < 2 ? c->own[r] : c->rings[r % 2].ring->ring;
+	struct netmap_slot *slot = &ring->slot[take(in, 1) % SLOTS];
 	struct netmap_slot v = {.buf_idx = (uint32_t)take(in, 4), .len = (uint16_t)take(in, 2)};
 
 	v.flags = (uint16_t)take(in, 2);
@@ -200,12 +233,11 @@ set_csb(struct client *c, struct input *in)
 static void
 set_bytes(struct client *c, struct input *in)
 {
-	const struct unm_bring *r = c->rings[0].ring;
-	const uint32_t idx = r->ring->slot[take(in, 1) % SLOTS].buf_idx;
+	const uint32_t idx = c->own[0]->slot[take(in, 1) % SLOTS].buf_idx;
 	uint32_t n = (uint32_t)take(in, 1), i;
 
-	for (i = 0; unm_buf_idx_ok(idx, r->n_bufs) && i < n && i < BUF_SIZE && in->left > 0; i++)
-		((uint8_t *)r->bufs)[(size_t)idx * BUF_SIZE + i] = (uint8_t)take(in, 1);
+	for (i = 0; unm_buf_idx_ok(idx, OWN_BUFS) && i < n && i < BUF_SIZE && in->left > 0; i++)
+		((uint8_t *)c->bufs)[(size_t)idx * BUF_SIZE + i] = (uint8_t)take(in, 1);
 }
 
 static void
