@@ -168,6 +168,8 @@ def everybody_is_killed():
         calm = d.pair("netmap:calm{1", "netmap:calm}1", 9, "-l", "60:6000") + \
             d.pair("vale0:ctx", "vale0:crx", 8, "-l", "60:600", lossless=True)
         calm_watchers = [watch(d, "netmap:calm}1", "r", 9).wait_open().go(), watch(d, "vale0:ctx", "z", 8).wait_open().go()]
+        for w in calm_watchers:
+            w.wait_progress("received")  # so both ends of the pipe have mapped its memory
         before = Accounts(d, calm)
         groups = [Group(d, "netmap:p{1", "netmap:p}1", 1, (("netmap:p{1", "t"), ("netmap:p{1", "z"), ("netmap:p}1", "z"),
                                                            ("netmap:p}1", "rt"))),
