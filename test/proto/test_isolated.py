@@ -818,7 +818,7 @@ def what_can_not_be_closed(daemon):
         answers_at_once(other, "refused")
         for t in many + [s, other]:
             t.close()
-        wait_for(lambda: len(os.listdir("/proc/%d/fd" % broker)) < before, 5)
+        wait_for(lambda: len(os.listdir("/proc/%d/fd" % broker)) < before, 30)
         for peer in peers:
             peer.close()
 

@@ -138,6 +138,7 @@ uses()
 	lacks_if "$ns_a" t0
 	start_daemon
 	wait_for 15 attached "vale0:tap:t0%$ns_a" "vale0:tap:t0%$ns_b"
+	wait_for 10 uses "tap:t0%$ns_a" 2
 	[ "$(port_field "tap:t0%$ns_a" tx_rings)" -eq 2 ]
 	[ "$(port_field "tap:t0%$ns_a" tx_slots)" -eq 128 ]
 	[ "$(port_field "vale0:tap:t0%$ns_a" rx_slots)" -eq 1024 ]
