@@ -200,7 +200,7 @@ unm_conn_ask(struct unm_conn *c, const char *const *words, unsigned int n_words,
 	int ret = send_words(c, words, n_words);
 
 	*text = NULL;
-	if (ret == 0)
+	if (ret == 0 || ret == -EPIPE) /* who refuses us may have said why, and closed */
 		ret = receive(c, text);
 	if (ret == 0)
 		return 0;

@@ -230,6 +230,13 @@ catch_up(const struct unm_call *c)
 	return 0;
 }
 
+/* Is it from one who refuses all that connect, without having been asked? */
+static bool
+is_refusal(const struct unm_call *c, const struct unm_msg_hdr *hdr)
+{
+	return c->type == UNM_MSG_HELLO && hdr->seq == 0 && hdr->error > 0;
+}
+
 /*
  * One request and its answer on a live socket. Return: 0; -EAGAIN there is no answer yet; else
  * -errno, and the session is of no use any more.
@@ -254,7 +261,7 @@ exchange(struct unm_call *c)
 		c->end_ms = now_ms() + c->patience; /* nothing is owed: it has its own time */
 	req.seq = ++session.seq;
 	err = unm_proto_send(session.fd, &req, c->body, c->body_len, c->fds, c->n_fds, 0);
-	if (err < 0)
+	if (err < 0 && err != -EPIPE)		    /* who has closed it may have answered before */
 		return err == -EAGAIN ? -EIO : err; /* there is room for a question, always */
 	err = await_answer(answer_by(c));
 	if (err == -ETIMEDOUT && c->patience > 0) {
@@ -274,7 +281,8 @@ exchange(struct unm_call *c)
 	}
 	if (err < 0)
 		return err;
-	if (hdr->seq != req.seq || hdr->type != c->type || hdr->error < 0) {
+	if ((hdr->seq != req.seq && !is_refusal(c, hdr)) || hdr->type != c->type ||
+		hdr->error < 0) {
 		unm_call_close_fds(c, 0);
 		return -EPROTO;
 	}

@@ -327,7 +327,7 @@ listener_ready(struct unm_source *src, uint32_t events)
 		return;
 	}
 	if (!has_room(br)) {
-		refuse(br, fd, EAGAIN,
+		refuse(br, fd, EUSERS,
 			"this socket serves as many clients as it may (clients= of nmctl isolate "
 			"create)");
 		return;

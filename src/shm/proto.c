@@ -110,12 +110,15 @@ check(const struct msghdr *msg, ssize_t len, unsigned int n, bool too_many)
 static ssize_t
 receive(int sock, struct msghdr *msg, int flags)
 {
+	bool was_reset = false; /* is told once, before what the peer had sent until then */
 	ssize_t len;
 
-	do {
+	for (;;) { /* until no signal comes */
 		len = syscall(SYS_recvmsg, sock, msg, flags | MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
-	return len;
+		if (len >= 0 || (errno != EINTR && (errno != ECONNRESET || was_reset)))
+			return len;
+		was_reset = was_reset || errno == ECONNRESET;
+	}
 }
 
 int

@@ -402,7 +402,7 @@ def limits(daemon):
         t = i.session(hello=False)
         t.seq = 0
         kind, ans = t.recv()
-        u.expect(ans.error, errno.EAGAIN, "a client too many")
+        u.expect(ans.error, errno.EUSERS, "a client too many")
         for x in descs[1:] + more + [s, t]:
             x.close()
 
@@ -849,7 +849,7 @@ def a_file_whose_server_is_deaf(daemon):
             t.close()
             answers_at_once(other, "of one who has gone")
             refused = i.session(hello=False)
-            u.expect(struct.unpack_from("<i", refused.sock.recv(1000), 16)[0], errno.EAGAIN, "which counts as a client")
+            u.expect(struct.unpack_from("<i", refused.sock.recv(1000), 16)[0], errno.EUSERS, "which counts as a client")
             refused.close()
             deaf.close()
             s.sock.settimeout(10)

@@ -82,6 +82,23 @@ isolate()
 	kill -KILL "$rx"
 }
 
+@test "a client too many, a program and nmctl: refused at once, with the limit's name" {
+	need_userns
+	isolate 'allow=vale0:*' clients=1
+	start_container rx Ready "$PKT_GEN" -i vale0:rx -f rx -w 0 -W
+	for _ in 1 2 3 4 5; do
+		SECONDS=0
+		run ! container timeout 20 "$PKT_GEN" -i vale0:tx -f tx -n 10 -w 0
+		echo "$output"
+		[[ $output == *"Too many users"*"clients="* ]]
+		run -1 container "$BUILD/tools/nmctl/nmctl" show ports
+		echo "$output"
+		[[ $output == *"clients="* ]]
+		((SECONDS < 5))
+	done
+	kill -KILL "$PID"
+}
+
 # maps PID: inodes of the memory files that a process maps
 maps()
 {
@@ -137,7 +154,7 @@ port_of()
 
 	# What nobody has been heard with, it may use
 	start rx 'waiting for initial packets' "${inside[@]}" "$PKT_GEN" -i vale0:web2 -f rx -T 200
-	"${inside[@]}" "$PKT_GEN" -i vale0:web3 -f tx -n 1000 -w 0 -S 02:00:00:00:00:77 -D "$victim" 3>&-
+	"${inside[@]}" "$PKT_GEN" -i vale0:web3 -f tx -n 1000 -w 0 -S 02:00:00:00:00:77 -D 02:00:00:00:00:88 3>&-
 	wait_for 10 grep -qE '[1-9][0-9.]* *[KM]?pps' "$DIR/rx.err"
 }
 
