@@ -528,11 +528,12 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	struct unm_dport **out, struct unm_reason *why)
 {
 	struct unm_dregion *global = NULL, *region = geo->region;
-	int ret = 0;
+	int ret;
 
 	*out = unm_dport_find(dom, name->full);
-	if (*out != NULL)
-		return 0;
+	ret = unm_base_give_way(dom, out, why);
+	if (ret < 0 || *out != NULL)
+		return ret;
 	if (region == NULL) {
 		ret = unm_dregion_global(&dom->regions, &global, why);
 		region = global;

@@ -87,11 +87,12 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	struct unm_dregion *region = NULL;
 	const struct unm_dport *attached;
 	struct unm_geometry as_attached;
-	int ret = 0;
+	int ret;
 
 	*out = unm_port_find(dom, name);
-	if (*out != NULL)
-		return 0;
+	ret = unm_base_give_way(dom, out, why);
+	if (ret < 0 || *out != NULL)
+		return ret;
 	attached = unm_port_attached_as(dom, name->full);
 	if (attached != NULL &&
 		geo->region == NULL) { /* it was lost, or could not be made before */

@@ -194,6 +194,23 @@ unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geometry
 	return 0;
 }
 
+int
+unm_base_give_way(struct unm_domain *dom, struct unm_dport **port, struct unm_reason *why)
+{
+	struct unm_dport *base = *port;
+
+	if (base == NULL || base->kind != UNM_PORT_BASE || base->flags & UNM_PORTF_PERSISTENT)
+		return 0;
+	if (base->n_bindings > 0 || base->n_pending > 0)
+		return unm_fail(why, -EBUSY,
+			"'%s' is open as the base of pipes, from before there was an interface of "
+			"that name: close that first",
+			base->name);
+	unm_dport_remove(dom, base);
+	*port = NULL;
+	return 0;
+}
+
 const struct unm_port_kind_ops unm_kind_vale = {
 	.label = "vale",
 	.shares_rx_lock = true,

@@ -96,6 +96,15 @@ int unm_null_open(struct unm_domain *dom, const char *label, const struct unm_ge
 int unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geometry *geo,
 	uint32_t flags, struct unm_dport **out, struct unm_reason *why);
 
+/**
+ * unm_base_give_way() - an interface or a TAP is to be opened by the name of @port, found before. If
+ * that is the automatic base of pipes it ends, and *port is NULL: the pipes stay, as those do whose
+ * base has ended
+ *
+ * Return: 0, -EBUSY: a program has opened the base itself.
+ */
+int unm_base_give_way(struct unm_domain *dom, struct unm_dport **port, struct unm_reason *why);
+
 /** unm_vale_new() - a port on a switch under the given full name; no check of the name. */
 int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,
 	const struct unm_geometry *geo, uint32_t flags, struct unm_dport **out,

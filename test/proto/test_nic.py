@@ -138,6 +138,38 @@ def pipes_outlive_an_interface(daemon):
         s.close()
 
 
+def an_interface_after_a_pipe_of_its_name(daemon):
+    """A pipe's own base makes room for the interface or the TAP; the pipe goes on. One that a program has opened does not."""
+    for name, kind in (("t0", "nic"), ("tap:t9", "tap")):
+        s = daemon.session()
+        pipe = Held(s, name + "{1")
+        u.expect(ports(s)[name]["kind"], "base", "the pipe's own base")
+        base = Held(s, name) if kind == "nic" else None
+        veth = Veth("t0")
+        if base:
+            late = s.open()
+            r = s.register(late, name)
+            u.expect((r.error, "close that first" in r.text), (errno.EBUSY, True), "the base is open: " + r.text)
+            late.close()
+            base.close()
+            wait_until("the base is still open", lambda: ports(s)[name]["users"] == 0)
+        opened = Held(s, name)
+        u.expect(ports(s)[name]["kind"], kind, "what is opened")
+        other = Held(s, name + "}1")
+        u.expect(other.info.region_uid, pipe.info.region_uid, "memory of the other end")
+        second = Held(s, name + "{2")
+        u.expect(ports(s)[name]["pipes"], 1, "pipes of the interface")
+        s = restart(daemon, s)
+        for h in (pipe, other, opened, second):
+            u.expect(h.restore(s), 0, "restore")
+        u.expect(s.request(u.RESTORE_DONE).error, 0, "done")
+        for h in (pipe, other, second, opened):
+            h.close()
+        wait_until("ports left behind", lambda: not ports(s))
+        veth.close()
+        s.close()
+
+
 def pipes_outlive_the_side_of_a_host(daemon):
     """The same of the TAP beside an interface on a switch."""
     veth = Veth("t1")
@@ -318,7 +350,7 @@ if __name__ == "__main__":
         print("1..0 # SKIP making a network namespace takes root, and ip")
         sys.exit(0)
     # Memory that is freed is what is given out next, so that a use of it shows also without a sanitizer.
-    u.run([pipes_outlive_an_interface, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets,
+    u.run([pipes_outlive_an_interface, an_interface_after_a_pipe_of_its_name, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets,
            pipes_keep_no_tap_without_queues, stray_stores_into_a_state, damaged_states_are_refused,
            a_window_without_room_gives_nothing],
           env=dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0"))
