@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sockets for isolated clients and their brokers. See isolate.h. */
-/* Syscalls: socket bind listen chmod fchmodat chown fchownat rename renameat renameat2 unlink */
-/* Syscalls: unlinkat dup2 dup3 lstat newfstatat getsockopt getsockname shutdown */
+/* Syscalls: socket connect unlink unlinkat dup2 dup3 lstat newfstatat getsockopt shutdown */
 #include "daemon/isolate.h"
 
 #include <errno.h>
@@ -14,13 +13,13 @@
 #include <unistd.h>
 
 #include "daemon/missing.h"
+#include "daemon/socket_place.h"
 #include "shm/closer.h"
 #include "shm/socket_dir.h"
 #include "shm/socket_kind.h"
 
-#define BACKLOG	   128
-#define BROKER_FD  3 /* where the broker finds its socket */
-#define NEW_SUFFIX ".n"
+#define BACKLOG	  128
+#define BROKER_FD 3 /* where the broker finds its socket */
 
 static struct unm_isolate *
 isolate_of(const struct unm_child *c)
@@ -52,41 +51,22 @@ fill_address(struct sockaddr_un *sa, const char *path)
 }
 
 static int
-bind_socket(int fd, const struct unm_isolate_spec *spec, const char *path)
-{
-	struct sockaddr_un sa;
-
-	fill_address(&sa, path);
-	unlink(path);
-	if (bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0 ||
-		chmod(path, spec->mode | UNM_SOCKET_ISOLATED) < 0 ||
-		(spec->uid != (uid_t)-1 && chown(path, spec->uid, spec->gid) < 0) ||
-		listen(fd, BACKLOG) < 0)
-		return -errno;
-	return 0;
-}
-
-/* It gets its name when it listens and only those may use it who should. */
-static int
 make_socket(const struct unm_isolate_spec *spec, struct unm_reason *why)
 {
-	char path[sizeof(spec->path) + sizeof(NEW_SUFFIX)];
+	const struct unm_socket_owner owner = {
+		spec->uid, spec->gid, spec->mode | UNM_SOCKET_ISOLATED};
 	struct stat st;
 	int fd, err;
 
 	if (lstat(spec->path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return unm_fail(why, -EEXIST, "%s is there, and is no socket", spec->path);
-	snprintf(path, sizeof(path), "%s" NEW_SUFFIX, spec->path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return unm_fail(why, -errno, "can't make a socket: %s", strerror(errno));
-	err = bind_socket(fd, spec, path);
-	if (err == 0 && rename(path, spec->path) < 0)
-		err = -errno;
+	err = unm_socket_place(fd, spec->path, &owner, BACKLOG);
 	if (err == 0)
 		return fd;
 	close(fd);
-	unlink(path);
 	return unm_fail(why, err, "can't make the socket %s: %s", spec->path, strerror(-err));
 }
 
@@ -389,17 +369,11 @@ unm_isolate_begin(struct unm_server *srv)
 		unm_state_file_update(srv);
 }
 
-/* A listening socket of the path that was made for the isolate. */
+/* A listening socket, made for the isolate. */
 static bool
 is_its_socket(const struct unm_isolate *iso, int fd)
 {
-	struct sockaddr_un sa;
-	socklen_t len = sizeof(sa);
-
-	memset(&sa, 0, sizeof(sa));
-	return getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sun_family == AF_UNIX &&
-	       strncmp(sa.sun_path, iso->spec.path, strlen(iso->spec.path)) == 0 &&
-	       unm_socket_is(fd, SO_ACCEPTCONN, 1);
+	return unm_socket_is_placed(fd, iso->spec.path) && unm_socket_is(fd, SO_ACCEPTCONN, 1);
 }
 
 void

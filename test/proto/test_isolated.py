@@ -780,6 +780,62 @@ def end_of(s):
         pass
 
 
+SWAPPER = """
+import os, stat, sys
+os.chdir(sys.argv[1])
+os.setgid(65534)
+os.setuid(int(sys.argv[3]))
+print("ready", flush=True)
+os.symlink(sys.argv[2], "link")
+while True:
+    for path in ("s.n", "s.new", ".s.new/s"):
+        try:
+            os.rename("link", path) if stat.S_ISSOCK(os.lstat(path).st_mode) else None
+            os.symlink(sys.argv[2], "link")
+        except OSError:
+            pass
+"""
+
+
+def links_in_a_directory_of_its_clients(daemon):
+    """Who may write where the socket lies, as another user or as root of a container, gets no other file's mode or owner changed."""
+    s = daemon.session()
+    for uid in (65534, 0):
+        where = tempfile.mkdtemp(prefix="unm-place-")
+        os.chmod(where, 0o755)
+        target = os.path.join(where, "d")
+        os.mkdir(target)
+        os.chown(target, 65534, 65534)
+        victim = os.path.join(where, "victim")
+        with open(victim, "w"):
+            os.chmod(victim, 0o600)
+        before = os.stat(victim)
+        swapper = subprocess.Popen([sys.executable, "-c", SWAPPER, target, victim, str(uid)], stdout=subprocess.PIPE)
+        try:
+            swapper.stdout.readline()
+            for _ in range(200):
+                s.admin("isolate", "create", "l", "socket=" + target + "/s", "allow=vale0:x", "mode=0666", "owner=65534:65534")
+                s.admin("isolate", "remove", "l")
+            after = os.stat(victim)
+            u.expect((after.st_mode, after.st_uid, after.st_gid), (before.st_mode, before.st_uid, before.st_gid), "mode and owner")
+        finally:
+            swapper.kill()
+            swapper.wait()
+            swapper.stdout.close()
+            shutil.rmtree(where)
+    where = tempfile.mkdtemp(prefix="unm-place-")  # and without any of that it is as it is said, whatever was left there
+    path = os.path.join(where, 70 * "s")
+    os.mkdir(os.path.join(where, "." + 70 * "s" + ".new"), 0o700)
+    u.expect(s.admin("isolate", "create", "l", "socket=" + path, "allow=vale0:x", "mode=0640", "owner=65534:65533")[0], 0, "create")
+    st = os.stat(path)
+    u.expect((st.st_mode & 0o777, st.st_uid, st.st_gid), (0o640, 65534, 65533), "mode and owner")
+    u.expect(" ".join(os.listdir(where)), os.path.basename(path), "what lies beside it")
+    u.Session(path).close()
+    s.admin("isolate", "remove", "l")
+    shutil.rmtree(where)
+    s.close()
+
+
 def what_can_not_be_closed(daemon):
     """A descriptor whose close() waits for an hour, wherever it lies: nobody else waits, and it stays for a moment only."""
     with Isolate(daemon, "allow=vale0:*", "clients=4") as i:
@@ -1200,6 +1256,6 @@ if __name__ == "__main__":
     u.run([hello, lengths, forbidden, only_its_own, no_huge_pages, policy, pipes_are_copied, told_of_the_link, limits, refused_before_it_is_made,
            memory_is_counted_once, binding_by_others,
            list_shows_what_is_allowed, headers_of_its_own_ports, a_flood_is_the_flooders_own, a_flood_of_connections,
-           many_start_at_once, garbage, descriptors_of_all_kinds, what_can_not_be_closed, a_file_whose_server_is_deaf, sessions_end,
+           many_start_at_once, garbage, descriptors_of_all_kinds, links_in_a_directory_of_its_clients, what_can_not_be_closed, a_file_whose_server_is_deaf, sessions_end,
            ids_are_no_secret, a_proof_does_not_stay, removed_with_somebody_waiting, commands,
            a_broker_is_who_was_started_as_one, an_idle_broker_ends_with_netmapd, a_broker_with_clients_outlives_netmapd])
