@@ -11,7 +11,7 @@
  * RESTORE_WAIT is for clients that are stopped or can't be seen, RESTORE_LIMIT for those that live
  * and are slow: less than what a waiting request has patience for (ANSWER_MS in client/session.c).
  */
-/* Syscalls: openat rename renameat renameat2 unlink unlinkat */
+/* Syscalls: openat */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,6 +28,7 @@
 #include "daemon/nic.h"
 #include "daemon/offload.h"
 #include "daemon/server.h"
+#include "daemon/state_store.h"
 #include "daemon/worker.h"
 #include "shm/atomic.h"
 
@@ -36,13 +37,14 @@
 #define RESTORE_LOOK_NS	 UINT64_C(50000000) /* between two looks at who lives */
 #define UNSURE_WAIT_NS                                                                             \
 	UINT64_C(1000000000) /* no state file, but a socket that somebody left behind */
-#define STATE_SUFFIX ".state"
-#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_SIZE 37
-#define CONFIG_LINE  "config "
-#define LINE_SIZE    (PATH_MAX + 16) /* room for the longest: that of the configuration */
-#define PORT_LINE    "port %u %u %u %u %s %u %u %u\n"
-#define SWITCH_LINE  "switch %s %u\n"
+#define STATE_SUFFIX   ".state"
+#define STATE_RETRY_NS UINT64_C(1000000000)
+#define BOOT_ID_FILE   "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_SIZE   37
+#define CONFIG_LINE    "config "
+#define LINE_SIZE      (PATH_MAX + 16) /* room for the longest: that of the configuration */
+#define PORT_LINE      "port %u %u %u %u %s %u %u %u\n"
+#define SWITCH_LINE    "switch %s %u\n"
 
 static void
 read_boot_id(char *out)
@@ -119,44 +121,56 @@ write_state(const struct unm_server *srv, FILE *f)
 				(p->flags & UNM_PORTF_LOSSLESS) != 0, p->vnet_hdr_len,
 				(p->flags & UNM_PORTF_LINK_DOWN) != 0);
 	}
-	errno = EIO; /* if an earlier write has failed */
+	errno = ENOMEM; /* if an earlier write has failed */
 	return ferror(f) || fflush(f) != 0 ? -errno : 0;
+}
+
+/* In memory first. @text: allocated. Return: 0, -ENOMEM. */
+static int
+format_state(const struct unm_server *srv, char **text, size_t *len)
+{
+	FILE *f;
+	int ret;
+
+	*text = NULL;
+	f = open_memstream(text, len);
+	if (f == NULL)
+		return -errno;
+	ret = write_state(srv, f);
+	if (fclose(f) != 0 && ret == 0)
+		ret = -errno;
+	return ret;
 }
 
 void
 unm_state_file_update(struct unm_server *srv)
 {
 	char path[sizeof(srv->socket_path) + 16], tmp[sizeof(srv->socket_path) + 16];
-	FILE *f;
-	int ret = 0;
+	size_t len;
+	char *text;
+	int ret;
 
 	srv->dom.regions.ids.is_changed = false;
+	srv->state_retry_ns = 0;
 	if (srv->socket_path[0] == '\0' || srv->home.is_gone)
 		return;
 	state_path(srv, STATE_SUFFIX, path, sizeof(path));
 	state_path(srv, UNM_STATE_NEW_SUFFIX, tmp, sizeof(tmp));
-	f = fopen(tmp, "we");
-	if (f == NULL) {
-		ret = -errno;
-	} else {
-		ret = write_state(srv, f);
-		if (fclose(f) != 0 && ret == 0)
-			ret = -errno;
-	}
-	if (ret == 0 && rename(tmp, path) < 0)
-		ret = -errno;
-	if (ret == 0) {
-		srv->is_state_lost = false;
-		return;
-	}
-	/* No file is better than a wrong one: then a restart waits a fixed time. */
-	unlink(tmp);
-	unlink(path);
-	if (!srv->is_state_lost)
+	ret = format_state(srv, &text, &len);
+	if (ret == 0)
+		ret = unm_state_store(path, tmp, text, len);
+	free(text);
+	if (ret < 0)
+		srv->state_retry_ns = unm_now_ns() + STATE_RETRY_NS;
+	if (ret < 0 && !srv->is_state_lost)
 		unm_log(LOG_WARNING,
-			"can't write %s (%s): a restart will wait a fixed time for clients", path,
-			strerror(-ret));
-	srv->is_state_lost = true;
+			"can't write %s (%s): a netmapd that is killed now forgets what it has "
+			"made, "
+			"attached and set; it is tried again until it can be written",
+			path, strerror(-ret));
+	else if (ret == 0 && srv->is_state_lost)
+		unm_log(LOG_INFO, "%s is written again", path);
+	srv->is_state_lost = ret < 0;
 }
 
 /* One line of a previous run's persistent ports, kept until the phase ends. */

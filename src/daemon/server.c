@@ -389,6 +389,8 @@ unm_server_arm_timer(struct unm_server *srv)
 		sooner(&deadline, srv->home.look_ns);
 	if (srv->is_deaf)
 		sooner(&deadline, now + DEAF_NS);
+	if (srv->state_retry_ns != 0)
+		sooner(&deadline, srv->state_retry_ns);
 	when.it_value.tv_sec = (time_t)(deadline / NS_PER_S);
 	when.it_value.tv_nsec = (long)(deadline % NS_PER_S);
 	if (timerfd_settime(srv->timer.fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -434,6 +436,8 @@ timer_ready(struct unm_source *src, uint32_t events)
 	unm_child_start_due(srv);
 	unm_home_look(srv);
 	listen_again(srv);
+	if (srv->state_retry_ns != 0 && now >= srv->state_retry_ns)
+		unm_state_file_update(srv);
 	if (srv->is_autostarted && srv->cfg.idle_exit_s > 0 && is_idle(srv) &&
 		srv->idle_since_ns != 0 &&
 		now >= srv->idle_since_ns + srv->cfg.idle_exit_s * NS_PER_S)

@@ -129,6 +129,7 @@ struct unm_server {
 	struct unm_saved_switch *saved_switches;
 	struct unm_saved_attachment *saved_attachments; /* worker.h */
 	bool is_state_lost;				/* the state file could not be written */
+	uint64_t state_retry_ns;			/* when it is tried again; 0: no need */
 };
 
 /** unm_server_init() - everything but the socket. Return: 0 or negative errno. */

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bad luck: no memory, no descriptors, a full directory, stale sockets, two daemons at once; and what an idle netmapd costs."""
 import errno
+import json
 import os
 import resource
 import shutil
@@ -312,54 +313,118 @@ def stale_socket():
 
 
 def full_directory():
-    """No room beside the socket: netmapd serves, says so once, and takes over after a fixed wait."""
+    """No room beside the socket: netmapd serves, and takes over; what it knows is written where its file is, or later."""
     if os.geteuid() != 0:
         print("# skipped: needs root to mount a small tmpfs")
         return
-    base = tempfile.mkdtemp(prefix="unm-full-")
-    script = "mount -t tmpfs -o size=8k,nr_inodes=6 none %s && exec %s %s" % (base, sys.executable, __file__)
-    env = dict(os.environ, UNM_FULL_DIR=base)
-    p = subprocess.run(["unshare", "-m", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    os.rmdir(base)
-    assert p.returncode == 0, p.stdout.decode()
+    for fill_and_restart in ("fill_before_the_first_file", "fill_after_the_first_file"):
+        base = tempfile.mkdtemp(prefix="unm-full-")
+        script = "mount -t tmpfs -o size=64k,nr_inodes=8 none %s && exec %s %s" % (base, sys.executable, __file__)
+        env = dict(os.environ, UNM_FULL_DIR=base, UNM_FULL_HOW=fill_and_restart)
+        p = subprocess.run(["unshare", "-m", "sh", "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        os.rmdir(base)
+        assert p.returncode == 0, p.stdout.decode()
 
 
 def inside_full_directory(base):
     d = u.Daemon(directory=base)
     try:
-        fill_and_restart(d, base)
+        globals()[os.environ["UNM_FULL_HOW"]](d, base)
     finally:
         d.stop()
 
 
-def fill_and_restart(d, base):
-    fill = os.open(os.path.join(base, "fill"), os.O_WRONLY | os.O_CREAT)
-    try:
-        while True:
-            os.write(fill, b"x" * 4096)
-    except OSError:
-        pass
-    os.close(fill)
-    s = d.session()
-    p = s.open()
-    r = s.register(p, "vale0:a")
-    u.expect(r.error, 0, "register")
-    assert not os.path.exists(d.path + ".state"), "a state file without room for it"
-    s.close()
-    d.kill()
-    # It was writing its state, and nothing more can be made here.
-    open(d.path + ".state.new", "w").close()
+def fill(base):
+    """All bytes, then all names. Return the file that has the bytes."""
+    path = os.path.join(base, "fill")
+    with open(path, "wb", buffering=0) as f:
+        for size in (4096, 512, 1):
+            try:
+                while True:
+                    f.write(b"x" * size)
+            except OSError as e:
+                u.expect(e.errno, errno.ENOSPC, "fill")
+    open(os.path.join(base, "s.state.new"), "w").close()  # as one leaves it who is killed meanwhile: the next one's socket takes its place
     try:
         for n in range(10):
             open(os.path.join(base, "more%d" % n), "w").close()
         raise AssertionError("there is always room")
-    except OSError:
-        pass
+    except OSError as e:
+        u.expect(e.errno, errno.ENOSPC, "more names")
+    return path
+
+
+def state(d):
+    with open(d.path + ".state") as f:
+        return f.read()
+
+
+def is_written(session):
+    return json.loads(session.admin("show", "daemon")[1])["daemon"][0]["state_file"]
+
+
+def wait_until(what, condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def new_port(session, p, name):
+    u.expect(session.ctrl(p, u.VALE_NEWIF, name, struct.pack("<IIHHI", 64, 64, 1, 1, 0)).error, 0, "port " + name)
+
+
+def fill_before_the_first_file(d, base):
+    """There is none until there is room, of which netmapd learns by itself."""
+    full = fill(base)
+    s = d.session()
+    p = s.open()
+    u.expect(s.register(p, "vale0:a").error, 0, "register")
+    assert not os.path.exists(d.path + ".state"), "a state file without room for it"
+    u.expect(is_written(s), False, "what is shown")
+    s.close()
+    d.kill()
     d.start()
     t0 = time.monotonic()
     s = d.session()
     u.expect(s.register(s.open(), "vale0:b").error, 0, "register after the restart")
     assert time.monotonic() - t0 < 2.5
+    os.unlink(full)
+    os.unlink(os.path.join(base, "more0"))
+    wait_until("it is not tried again", lambda: is_written(s))
+    assert "sessions 1" in state(d), state(d)
+    s.close()
+
+
+def fill_after_the_first_file(d, base):
+    """What is set when the disk is full holds after a crash; what outgrows the file is told, and written later."""
+    s = d.session()
+    p = s.open()
+    u.expect(s.register(p, "vale0:a").error, 0, "register")
+    full = fill(base)
+    new_port(s, p, "kept")
+    assert " kept " in state(d), state(d)
+    u.expect(is_written(s), True, "what is shown")
+    s.close()
+    wait_until("its clients", lambda: "sessions 0" in state(d))
+    d.kill()
+    d.start()
+    s = d.session()
+    b, p = s.open(), s.open()
+    u.expect(s.register(b, "vale0:b").error, 0, "register after the restart")
+    assert "kept" in [x["name"] for x in json.loads(s.admin("show", "ports")[1])["ports"]], "a persistent port is forgotten"
+    n = 1
+    while is_written(s):
+        n += 1
+        new_port(s, p, "port-of-name%d" % n)
+        assert n < 1000, "there is always room"
+    assert n > 50, "room for %d ports" % n
+    assert not os.path.exists(d.path + ".state"), "a wrong state file"
+    os.unlink(full)
+    os.unlink(os.path.join(base, "more0"))
+    wait_until("it is not tried again", lambda: is_written(s))
+    assert state(d).count("\nport ") == n, state(d)
+    s.close()
 
 
 BOM = "\ufeff"
