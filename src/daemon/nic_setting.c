@@ -3,19 +3,14 @@
  * What the administrator wants of interfaces (nmctl set, netmapd.conf), and the one question that is
  * asked back: whoever works on a machine over the network should not lose it by a typing error.
  */
-/* Syscalls: openat */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/nic.h"
+#include "daemon/uplink.h"
 
-#define ROUTES	      "/proc/self/net/route"
-#define ROUTES6	      "/proc/self/net/ipv6_route"
-#define RTF_UP	      0x1u
-#define RTF_REJECT    0x200u
-#define UPLINKS_MAX   8
 #define LINE	      "interface %s %s %s\n"
 #define AS_CONFIGURED "-"
 #define SETTINGS_MAX  256u /* all are in the state file, which is written often */
@@ -272,71 +267,31 @@ unm_nic_mode_for(const struct unm_domain *dom, const char *name)
 	return mode >= 0 ? mode : dom->defaults.nic_mode;
 }
 
-/* Interfaces of default routes. */
-struct uplinks {
-	char name[UPLINKS_MAX][UNM_IFNAME_SIZE];
-	int n;
-};
-
-static void
-add_uplink(struct uplinks *u, const char *name)
-{
-	int i;
-
-	for (i = 0; i < u->n; i++)
-		if (strcmp(u->name[i], name) == 0)
-			return;
-	if (u->n < UPLINKS_MAX)
-		snprintf(u->name[u->n++], UNM_IFNAME_SIZE, "%s", name);
-}
-
-static void
-read_routes(struct uplinks *u)
-{
-	char line[256], name[UNM_IFNAME_SIZE];
-	FILE *f = fopen(ROUTES, "re");
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) { /* bounded by the table */
-		unsigned int dest, gateway, flags, mask;
-
-		if (sscanf(line, "%15s %x %x %x %*d %*d %*d %x", name, &dest, &gateway, &flags,
-			    &mask) == 5 &&
-			dest == 0 && mask == 0 && (flags & RTF_UP) && !(flags & RTF_REJECT))
-			add_uplink(u, name);
-	}
-	if (f != NULL)
-		fclose(f);
-	f = fopen(ROUTES6, "re");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		unsigned int plen, flags;
-		char dest[33];
-
-		if (sscanf(line, "%32s %x %*s %*x %*s %*x %*x %*x %x %15s", dest, &plen, &flags,
-			    name) == 4 &&
-			plen == 0 && strspn(dest, "0") == 32 && (flags & RTF_UP) &&
-			!(flags & RTF_REJECT) && strcmp(name, "lo") != 0)
-			add_uplink(u, name);
-	}
-	if (f != NULL)
-		fclose(f);
-}
-
 int
 unm_nic_check_uplink(
 	const struct unm_domain *dom, const char *name, const char *ifname, struct unm_reason *why)
 {
 	const int may = look_up(dom, name, uplink_of);
-	struct uplinks u = {.n = 0};
+	char route[UNM_IFNAME_SIZE];
 
 	if (may >= 0 ? may > 0 : dom->defaults.nic_may_take_uplink)
 		return 0;
-	read_routes(&u);
-	if (strcmp(ifname, "lo") != 0 && (u.n != 1 || strcmp(u.name[0], ifname) != 0))
+	if (strcmp(ifname, "lo") == 0)
+		return unm_fail(why, -EPERM,
+			"'%s' is what programs of this machine talk to each other by: they could "
+			"no "
+			"more. If that is wanted: nmctl set %s uplink yes",
+			name, name);
+	if (!unm_uplink_is_carried(ifname, route))
 		return 0;
-	return unm_fail(why, -EPERM, "'%s' %s. If that is wanted: nmctl set %s uplink yes", name,
-		strcmp(ifname, "lo") == 0
-			? "is what programs of this machine talk to each other by: they could no "
-			  "more"
-			: "has the only default route: what uses it would lose the network",
-		name);
+	if (strcmp(ifname, route) == 0)
+		return unm_fail(why, -EPERM,
+			"'%s' has the only default route: what uses it would lose the network. If "
+			"that is wanted: nmctl set %s uplink yes",
+			name, name);
+	return unm_fail(why, -EPERM,
+		"'%s' carries %s, which has the only default route. If that is wanted: nmctl set "
+		"%s "
+		"uplink yes",
+		name, route, name);
 }

@@ -191,6 +191,19 @@ recorder()
 	wait_for 10 grep -q "wrote 600 frames" "$DIR/recorder.err"
 }
 
+# asks_for IF ROUTE: what carries the interface of the only default route is not opened, with that reason
+asks_for()
+{
+	run timeout 10 "$PKT_GEN" -i "netmap:$1%$ns_m" -f tx -n 1 -w 0
+	echo "$output"
+	[[ $status -ne 0 && $output == *"carries $2, which has the only default route"*"nmctl set $1%$ns_m uplink yes"* ]]
+}
+
+opens()
+{
+	timeout 10 "$PKT_GEN" -i "netmap:$1%$ns_m" -f tx -n 1 -w 0
+}
+
 @test "the only default route is not taken unasked" {
 	make_ns a m
 	wire "$ns_a" w0 "$ns_m" ma
@@ -201,6 +214,40 @@ recorder()
 	[[ "$output" == *uplink* ]]
 	nmctl set "ma%$ns_m" uplink yes
 	start tx Sent "$PKT_GEN" -i "netmap:ma%$ns_m" -f tx -n 1 -w 0
+}
+
+@test "nor is what carries it: under a bridge, under a macvlan; what a guest is plugged into is not asked about" {
+	local route=(route add default via 10.7.0.1)
+
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" out
+	wire "$ns_a" w1 "$ns_m" guest
+	ip -n "$ns_m" link add lan type bridge
+	ip -n "$ns_m" link set out master lan
+	ip -n "$ns_m" link set lan up
+	ip -n "$ns_m" addr add 10.7.0.2/24 dev lan
+	ip -n "$ns_m" "${route[@]}"
+	asks_for out lan
+	ip -n "$ns_m" link set guest master lan # now no port of the bridge is known to lead out
+	opens out
+	ip -n "$ns_m" link set out nomaster
+	ip -n "$ns_m" link set guest nomaster
+	ip -n "$ns_m" link add wire type ifb # as good as a device: no veth, no TAP
+	ip -n "$ns_m" link set wire up
+	ip -n "$ns_m" link set wire master lan
+	ip -n "$ns_m" link set guest master lan
+	asks_for wire lan
+	opens guest
+	ip -n "$ns_m" link del lan
+
+	ip -n "$ns_m" link add link out name upper type macvlan
+	ip -n "$ns_m" link set upper up
+	ip -n "$ns_m" addr add 10.7.0.2/24 dev upper
+	ip -n "$ns_m" "${route[@]}"
+	asks_for out upper
+	opens guest
+	ip -n "$ns_m" route add default dev guest metric 9 # another way out
+	opens out
 }
 
 @test "two XDP programs: the second is refused with the first one's name" {
