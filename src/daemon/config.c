@@ -60,6 +60,8 @@ struct reading {
 	int line;
 	struct unm_isolate_spec *isolate;	   /* of the present section, or NULL */
 	int isolate_line[UNM_CONFIG_MAX_ISOLATES]; /* where the section of each begins */
+	int given[sizeof(keys) /
+		  sizeof(keys[0])]; /* in which line each key is; 0: in none so far */
 	int error;
 };
 
@@ -249,7 +251,8 @@ begin_section(struct reading *r, const char *line)
 
 	r->isolate = NULL;
 	if (line[1 + len] == '\0')
-		return 0; /* not one: the parser says so */
+		return unm_fail(
+			r->why, -EINVAL, "%s:%d: a section's line ends with a ]", r->path, r->line);
 	snprintf(name, sizeof(name), "%.*s", (int)len, line + 1);
 	if (strncmp(name, ISOLATE_SECTION, strlen(ISOLATE_SECTION)) == 0)
 		return begin_isolate(r, name + strlen(ISOLATE_SECTION));
@@ -277,10 +280,14 @@ on_pair(void *user, const char *section, const char *name, const char *value)
 		return r->error == 0;
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(section, keys[i].section) == 0 && strcmp(name, keys[i].name) == 0) {
-			r->error = set_value(r, &keys[i], value);
-			return r->error == 0;
-		}
+		if (strcmp(section, keys[i].section) != 0 || strcmp(name, keys[i].name) != 0)
+			continue;
+		r->error = r->given[i] == 0 ? set_value(r, &keys[i], value)
+					    : unm_fail(r->why, -EINVAL,
+						      "%s:%d: %s is given in line %d already",
+						      r->path, r->line, name, r->given[i]);
+		r->given[i] = r->line;
+		return r->error == 0;
 	}
 	r->error = unm_fail(r->why, -EINVAL, "%s:%d: there is no key '%s' in section [%s]", r->path,
 		r->line, name, section);

@@ -450,7 +450,8 @@ def configuration():
                        ("[isolate a]\n", "c:1: isolate a: socket=PATH is needed"), (WEB + "[isolate a]\n[vale]\n", "c:4: isolate a:"),
                        ("[isolate ]\n", "c:1: the name must have"), (BOM + "[vale]\nslots = 0\n", "c:2"),
                        (BOM + "  " + WEB + WEB, "c:4: there is a section [isolate web] in line 1"),
-                       ("[vale]\n" + BOM + "[nic]\n", "c:2: not a section"),
+                       ("[vale]\n" + BOM + "[nic]\n", "c:2: not a section"), ("[nic\nmode = xdp\n", "c:1: a section's line ends with a ]"),
+                       ("[nic]\nmode = xdp\n[vale]\n[nic]\nmode = auto\n", "c:5: mode is given in line 2 already"),
                        ("[vale]\n[isolate web]\nallow = vale0:a\n", "c:2: isolate web: socket=PATH is needed")):
         with open(path, "w") as f:
             f.write(text)
