@@ -542,8 +542,7 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 		return r;
 	if (timeout != NULL) {
 		left = *timeout;
-		deadline = unm_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
-			   (uint64_t)timeout->tv_nsec;
+		deadline = unm_deadline_ns(timeout);
 	}
 	for (;;) { /* ends with an event, a signal or the timeout */
 		uint64_t now;
@@ -559,7 +558,6 @@ unm_epoll_set_wait(int epfd, struct epoll_event *ev, int max, const struct times
 		now = unm_now_ns();
 		if (now >= deadline)
 			return 0;
-		left.tv_sec = (time_t)((deadline - now) / 1000000000u);
-		left.tv_nsec = (long)((deadline - now) % 1000000000u);
+		left = unm_timespec(deadline - now);
 	}
 }

@@ -265,21 +265,14 @@ look_at_foreign(struct wait *w)
 static bool
 time_left(struct wait *w, const struct timespec *timeout, struct timespec *left)
 {
-	const uint64_t now = unm_now_ns();
-	uint64_t ns;
+	uint64_t now;
 
-	if (w->deadline_ns == 0) {
-		const uint64_t s = (uint64_t)timeout->tv_sec;
-
-		/* 100 years is as good as for ever, and does not overflow */
-		ns = s > UINT64_C(3153600000) ? UINT64_C(3153600000000000000)
-					      : s * 1000000000u + (uint64_t)timeout->tv_nsec;
-		w->deadline_ns = now + ns;
-	}
+	if (w->deadline_ns == 0)
+		w->deadline_ns = unm_deadline_ns(timeout);
+	now = unm_now_ns();
 	if (now >= w->deadline_ns)
 		return false;
-	ns = w->deadline_ns - now;
-	*left = (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+	*left = unm_timespec(w->deadline_ns - now);
 	return true;
 }
 

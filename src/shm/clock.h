@@ -37,6 +37,15 @@ unm_timespec(uint64_t ns)
 		.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
 }
 
+/* From now on, for so long, which is not negative; 100 years are as good as for ever. */
+static inline uint64_t
+unm_deadline_ns(const struct timespec *timeout)
+{
+	const uint64_t s = (uint64_t)timeout->tv_sec, most = UINT64_C(3153600000);
+
+	return unm_now_ns() + (s < most ? s : most) * 1000000000u + (uint64_t)timeout->tv_nsec;
+}
+
 /* Now, to a scheduler tick (1 ... 10 ms): a few ns a call. */
 static inline uint64_t
 unm_now_coarse_ns(void)
