@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,13 +53,68 @@ open_new(const char *prefix, struct dump_result *r)
 	return f;
 }
 
+/* Where the file at @path is replaced: behind links, as far as these lead to something. */
+static void
+find_target(const char *path, struct dump_result *r)
+{
+	if (realpath(path, r->target) == NULL)
+		snprintf(r->target, sizeof(r->target), "%s", path);
+}
+
+/*
+ * A file beside the target that takes its place once it is whole: what is there now stays until
+ * then. Nobody but us has its name, which is short as that of the target may be long.
+ */
+static FILE *
+open_part(struct dump_result *r)
+{
+	const char *slash = strrchr(r->target, '/');
+	const int dir_len = slash != NULL ? (int)(slash + 1 - r->target) : 0;
+	FILE *f;
+	int len;
+
+	len = snprintf(r->part, sizeof(r->part), "%.*snm-record-%d.part", dir_len, r->target,
+		(int)getpid());
+	if (len < 0 || (size_t)len >= sizeof(r->part)) {
+		errno = ENAMETOOLONG;
+		f = NULL;
+	} else {
+		f = fopen(r->part, "wxe");
+	}
+	if (f == NULL)
+		r->part[0] = '\0';
+	return f;
+}
+
+/* What is no regular file, a FIFO or a device, is written to as it is, and never removed. */
+static FILE *
+open_special(const char *path)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	if (fd >= 0 && f == NULL)
+		close(fd);
+	return f;
+}
+
 static FILE *
 open_file(const struct dump_job *job, struct dump_result *r)
 {
+	struct stat st;
+	bool is_there;
+
 	if (job->path == NULL || job->path[0] == '\0')
 		return open_new(job->prefix, r);
 	snprintf(r->path, sizeof(r->path), "%s", job->path);
-	return fopen(job->path, "we");
+	is_there = stat(job->path, &st) == 0;
+	if (is_there && !S_ISREG(st.st_mode))
+		return open_special(job->path);
+	/* To replace it takes no permission to write to it, but it may be there to be kept. */
+	if (is_there && faccessat(AT_FDCWD, job->path, W_OK, AT_EACCESS) < 0)
+		return NULL;
+	find_target(job->path, r);
+	return open_part(r);
 }
 
 static void
@@ -122,6 +178,27 @@ write_counters(struct unm_pcapng *w, const struct dump_job *job)
 	}
 }
 
+/* All has been written, or not: @error. */
+static int
+finish_file(const struct dump_job *job, struct dump_result *r, int error)
+{
+	const bool is_new = job->path == NULL || job->path[0] == '\0';
+
+	if (error == 0 && r->part[0] != '\0' && rename(r->part, r->target) < 0)
+		error = -errno;
+	if (error == 0) {
+		r->part[0] = '\0';
+		return 0;
+	}
+	/* Half a file helps nobody, and the disk may be full because of it. */
+	if (is_new)
+		(void)unlink(r->path);
+	else if (r->part[0] != '\0')
+		(void)unlink(r->part);
+	r->part[0] = '\0';
+	return failed(r, error, "cannot write");
+}
+
 static int
 write_file(const struct dump_job *job, struct dump_result *r)
 {
@@ -139,12 +216,7 @@ write_file(const struct dump_job *job, struct dump_result *r)
 	error = unm_pcapng_flush(&w);
 	if (fclose(f) != 0 && error == 0)
 		error = -errno;
-	if (error == 0)
-		return 0;
-	/* Half a file helps nobody, and the disk may be full because of it. */
-	if (job->path == NULL || strncmp(job->path, "/dev/", 5) != 0)
-		(void)unlink(r->path);
-	return failed(r, error, "cannot write");
+	return finish_file(job, r, error);
 }
 
 static void
@@ -241,12 +313,14 @@ dump_finish(struct dump *d, struct dump_result *r)
 
 	memcpy(r, d->result, sizeof(*r));
 	r->path[sizeof(r->path) - 1] = '\0';
+	r->part[sizeof(r->part) - 1] = '\0';
 	r->why[sizeof(r->why) - 1] = '\0';
 	if (ended != d->pid || !WIFEXITED(status)) {
 		r->error = -ECHILD;
 		snprintf(r->why, sizeof(r->why),
-			"cannot write %s: the process that wrote it was killed%s", r->path,
-			ended == 0 ? ", but can't end" : "");
+			"cannot write %s: the process that wrote it was killed%s%s%s", r->path,
+			ended == 0 ? ", but can't end" : "",
+			r->part[0] != '\0' ? "; what it has written is in " : "", r->part);
 	}
 	munmap(d->result, sizeof(*d->result));
 	close(d->fd);

@@ -4,6 +4,9 @@
  * that moment, and however long the disk takes, recording goes on. What has come of it is in memory
  * that both have.
  *
+ * A file that is there is replaced only by a whole one: its successor is written beside it, under
+ * another name. What is no regular file, a FIFO say, is written to as it is.
+ *
  * A terminal, systemd or pkill(1) may send their signals to the process, too, and these mean the
  * recorder: SIGUSR1 does nothing, nor does the first SIGTERM or SIGINT. The second one ends it.
  */
@@ -40,7 +43,9 @@ struct dump_result {
 	uint64_t n_frames;
 	uint64_t n_bytes;
 	char path[PATH_MAX];
-	char why[UNM_CAP_WHY_SIZE + PATH_MAX]; /* with an error: a sentence */
+	char target[PATH_MAX];			   /* the file that is replaced */
+	char part[PATH_MAX];			   /* written in its stead; "": none, or no more */
+	char why[UNM_CAP_WHY_SIZE + 2 * PATH_MAX]; /* with an error: a sentence */
 };
 
 struct dump {

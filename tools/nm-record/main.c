@@ -26,6 +26,8 @@ absolute_path(const char *path, char *req, size_t size)
 	char cwd[PATH_MAX] = "";
 	int len;
 
+	if (path[0] == '\0')
+		nmt_usage_error(&record_cli, "dump: the name of the file is empty");
 	if (path[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
 		nmt_die(&record_cli, "where are we? %s", strerror(errno));
 	len = snprintf(req, size, "dump %s%s%s", cwd, cwd[0] != '\0' ? "/" : "", path);

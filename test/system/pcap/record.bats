@@ -417,6 +417,61 @@ writer()
 	stop "$REC_PID" TERM
 }
 
+@test "what is there is replaced by a whole file only, and no special file is removed" {
+	[ "$(id -u)" = 0 ] || skip "needs root for a tmpfs"
+	mkdir "$DIR/full"
+	start_rx rx vale0:rx
+	start rec 'recording' unshare -m sh -c \
+		"mount -t tmpfs -o size=64k none $DIR/full && echo old >$DIR/full/keep && exec $NM_RECORD -w $DIR/auto vale0:rx"
+	REC_PID=$PID
+	wait_for 10 recorded vale0:rx
+	"$NMCTL" set vale0:rx lossless on
+	send vale0:tx 2000
+	wait_for 10 kept 2000
+	run -1 "$NM_RECORD" dump "$DIR/full/keep"
+	[[ $output == *"cannot write $DIR/full/keep: No space left on device; recording goes on"* ]]
+	[ "$(nsenter -m -t "$REC_PID" ls "$DIR/full")" = keep ]
+	[ "$(nsenter -m -t "$REC_PID" cat "$DIR/full/keep")" = old ]
+	mkfifo "$DIR/fifo"
+	head -c 100 "$DIR/fifo" >/dev/null 3>&- &
+	run -1 "$NM_RECORD" dump "$DIR/fifo"
+	[[ $output == *"cannot write $DIR/fifo: Broken pipe"* ]]
+	[ -p "$DIR/fifo" ]
+	run -1 "$NM_RECORD" dump /dev/full
+	[[ $output == *"cannot write /dev/full: No space left on device"* ]]
+	[ -c /dev/full ]
+	# A whole one takes the place of the old one, behind a link too, and nothing else is left.
+	mkdir "$DIR/files"
+	echo old >"$DIR/files/a"
+	ln -s files/a "$DIR/link"
+	"$NM_RECORD" dump "$DIR/link"
+	[ -L "$DIR/link" ]
+	[ "$(frames "$DIR/files/a")" = 2000 ]
+	[ "$(ls "$DIR/files")" = a ]
+	run -1 "$NM_RECORD" dump "$DIR/files"
+	[[ $output == *"cannot create $DIR/files: Is a directory"* ]]
+	stop "$REC_PID" TERM
+}
+
+@test "half a file is removed below /dev/shm as well" {
+	local shm left
+
+	shm=$(mktemp -d /dev/shm/nm-record-test-XXXXXX)
+	start_rx rx vale0:rx
+	start rec 'recording' sh -c "ulimit -f 64; trap '' XFSZ; exec $NM_RECORD -w $DIR/auto vale0:rx"
+	REC_PID=$PID
+	wait_for 10 recorded vale0:rx
+	"$NMCTL" set vale0:rx lossless on
+	send vale0:tx 2000
+	wait_for 10 kept 2000
+	run -1 "$NM_RECORD" dump "$shm/now"
+	left=$(ls "$shm")
+	rm -r "$shm"
+	[[ $output == *"cannot write $shm/now: File too large"* ]]
+	[ -z "$left" ]
+	stop "$REC_PID" TERM
+}
+
 @test "a recorder that was killed leaves a socket that the next one takes" {
 	record vale0:rx
 	kill -KILL "$REC_PID"
@@ -448,6 +503,8 @@ writer()
 	"$NM_RECORD" -j status | grep -q '"memory":1048576,'
 	stop "$REC_PID" TERM
 	run -2 "$NM_RECORD" dump a b
+	run -2 "$NM_RECORD" dump ''
+	[[ $output == *'dump: the name of the file is empty'* ]]
 	run -2 "$NM_RECORD" -j vale0:a
 	run -2 "$NM_RECORD" -w "$DIR/nosuch/x" vale0:a
 	[[ $output == *"-w: no files can be made in $DIR/nosuch/: No such file"* ]]
