@@ -171,7 +171,7 @@ write_counters(struct unm_pcapng *w, const struct dump_job *job)
 			.end_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
 			.received = c->frames,
 			.dropped = c->missed + c->invalid,
-			.accepted = c->frames,
+			.accepted = job->ports[i].n_accepted,
 		};
 
 		(void)unm_pcapng_counters(w, i, &counters);

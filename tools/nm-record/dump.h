@@ -25,6 +25,7 @@
 struct dump_port {
 	char name[UNM_LIST_NAME_SIZE];
 	struct unm_cap_counters counters;
+	uint64_t n_accepted; /* by the filter */
 };
 
 struct dump_job {

@@ -41,6 +41,7 @@ struct port {
 	struct unm_pace pace;
 	struct unm_cap_counters before; /* of captures that have ended */
 	uint64_t n_gone;		/* how often the port has gone */
+	uint64_t n_accepted;		/* frames that the filter wanted, of all captures */
 };
 
 struct ports;

@@ -66,9 +66,11 @@ copy_counters(struct recorder *r, unsigned int n)
 
 	for (i = 0; i < n; i++) {
 		const struct port *p = ports_get(r->ports, i);
+		struct dump_port *out = &r->dump_ports[i];
 
-		memcpy(r->dump_ports[i].name, p->name, sizeof(p->name));
-		ports_counters(r->ports, p, &r->dump_ports[i].counters);
+		memcpy(out->name, p->name, sizeof(p->name));
+		ports_counters(r->ports, p, &out->counters);
+		out->n_accepted = p->n_accepted;
 	}
 }
 
@@ -232,7 +234,7 @@ process_ended(struct recorder *r, unsigned int i)
 /* ---- frames ---- */
 
 static void
-keep(struct recorder *r, const struct port *p, const struct unm_cap_frame *f)
+keep(struct recorder *r, struct port *p, const struct unm_cap_frame *f)
 {
 	const struct store_frame stored = {
 		.time_ns = unm_cap_time_ns(p->cap),
@@ -243,10 +245,12 @@ keep(struct recorder *r, const struct port *p, const struct unm_cap_frame *f)
 		.data = f->data,
 	};
 
-	if (unm_filter_matches(r->filter, f))
+	if (unm_filter_matches(r->filter, f)) {
+		p->n_accepted++;
 		store_put(r->store, &stored);
-	else
+	} else {
 		r->n_refused++;
+	}
 }
 
 /* Return: how many frames that were. */

@@ -108,6 +108,52 @@ autos()
 	stop "$REC_PID" TERM
 }
 
+# counters FILE: of each of its ports in turn, frames that it had and those that the filter wanted
+counters()
+{
+	python3 - "$1" <<'END'
+import struct, sys
+data, pos = open(sys.argv[1], "rb").read(), 0
+while pos < len(data):
+    kind, size = struct.unpack_from("=II", data, pos)
+    if kind == 5: # interface statistics: number, time, options
+        at, found = pos + 20, {}
+        while True:
+            code, n = struct.unpack_from("=HH", data, at)
+            if code == 0:
+                break
+            found[code] = data[at + 4:at + 4 + n]
+            at += 4 + (n + 3) // 4 * 4
+        print(struct.unpack("=Q", found[4])[0], struct.unpack("=Q", found[6])[0])
+    pos += size
+END
+}
+
+@test "a file's counters tell what the filter wanted, of each port" {
+	local rx
+
+	start_rx one vale0:one
+	start_rx two vale0:two
+	rx=$PID
+	record -n 3 -f 'udp port 7' vale0:one vale0:two
+	wait_for 10 recorded vale0:one
+	wait_for 10 recorded vale0:two
+	send vale0:tx 5 -d 10.0.0.9:7
+	send vale0:tx 8 -d 10.0.0.9:9
+	wait_for 10 eval '"$NM_RECORD" -j status | grep -q "\"filtered_out\":16"'
+	"$NM_RECORD" dump "$DIR/both.pcapng"
+	[ "$(frames "$DIR/both.pcapng")" = 3 ] # wanted ones need not be kept
+	[ "$(counters "$DIR/both.pcapng")" = $'13 5\n13 5' ]
+	kill "$rx" # and what a port had before it went counts
+	wait_for 10 eval '! recorded vale0:two'
+	send vale0:tx 1 -d 10.0.0.9:7
+	start_rx two vale0:two
+	wait_for 10 recorded vale0:two
+	send vale0:tx 2 -d 10.0.0.9:7
+	wait_for 10 eval '"$NM_RECORD" dump "$DIR/later.pcapng" && [ "$(counters "$DIR/later.pcapng")" = $'"'16 8\n15 7'"' ]'
+	stop "$REC_PID" TERM
+}
+
 @test "a filter by direction" {
 	start_rx rx vale0:rx
 	record -f 'inbound and udp port 7' vale0:
