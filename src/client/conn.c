@@ -14,14 +14,17 @@
 #include "shm/proto.h"
 #include "shm/socket_dir.h"
 
-#define ANSWER_TIMEOUT_S 20 /* longer than netmapd makes a command wait after a restart */
-#define MAX_ANSWER	 (64u << 20)
+#define ANSWER_WAIT_MS 20000u /* longer than netmapd makes a command wait after a restart */
+#define MAX_ANSWER     (64u << 20)
 
 static int
-try_path(struct unm_conn *c, const char *path)
+try_path(struct unm_conn *c, const char *path, unsigned int wait_ms)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	const struct timeval wait = {.tv_sec = ANSWER_TIMEOUT_S};
+	const struct timeval wait = {
+		.tv_sec = wait_ms / 1000,
+		.tv_usec = wait_ms % 1000 * 1000L,
+	};
 	int fd, ret = 0;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
@@ -31,11 +34,13 @@ try_path(struct unm_conn *c, const char *path)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* The second one counts for connect() too: the queue of a netmapd that is stopped may be full. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0) {
 		ret = -errno;
 		close(fd);
 	} else {
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 		c->fd = fd;
 	}
 	memcpy(c->tried[c->n_tried], path, strlen(path) + 1);
@@ -76,6 +81,12 @@ absent(struct unm_conn *c, int error)
 int
 unm_conn_open(struct unm_conn *c, const char *path)
 {
+	return unm_conn_open_for(c, path, ANSWER_WAIT_MS);
+}
+
+int
+unm_conn_open_for(struct unm_conn *c, const char *path, unsigned int wait_ms)
+{
 	const char *run = getenv("XDG_RUNTIME_DIR");
 	char user[108];
 	int ret;
@@ -85,20 +96,22 @@ unm_conn_open(struct unm_conn *c, const char *path)
 	if (path == NULL)
 		path = getenv(UNM_SOCKET_ENV);
 	if (path != NULL && path[0] != '\0') {
-		ret = try_path(c, path);
+		ret = try_path(c, path, wait_ms);
 	} else {
-		ret = try_path(c, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME);
+		ret = try_path(c, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME, wait_ms);
 		if (ret < 0 && geteuid() != 0) {
 			if (run != NULL && run[0] == '/')
 				snprintf(user, sizeof(user), "%s/unetmap/" UNM_SOCKET_NAME, run);
 			else
 				snprintf(user, sizeof(user), "/tmp/unetmap-%u/" UNM_SOCKET_NAME,
 					(unsigned int)geteuid());
-			ret = try_path(c, user);
+			ret = try_path(c, user, wait_ms);
 		}
 	}
 	if (ret == -EACCES)
 		refused(c);
+	else if (ret == -EAGAIN)
+		unm_conn_failed(c, ret, NULL);
 	else if (ret < 0)
 		absent(c, ret);
 	return ret;
@@ -219,5 +232,5 @@ unm_conn_failed(struct unm_conn *c, int error, const char *text)
 		refused(c);
 	else
 		snprintf(c->text, sizeof(c->text), "netmapd at %.108s: %s", c->path,
-			strerror(-error));
+			error == -EAGAIN ? "it does not answer" : strerror(-error));
 }

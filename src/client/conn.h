@@ -30,13 +30,17 @@ struct unm_conn {
  * Return: 0, or negative errno with c->text.
  */
 int unm_conn_open(struct unm_conn *c, const char *path);
+
+/* The same for questions that have to be answered within @wait_ms, not within 20 s. */
+int unm_conn_open_for(struct unm_conn *c, const char *path, unsigned int wait_ms);
 void unm_conn_close(struct unm_conn *c);
 
 /**
  * unm_conn_ask() - send a command, wait for its answer
  * @text: receives the JSON text, allocated, the caller's
  *
- * Blocks, 20 s at most. Return: 0, or negative errno with c->text.
+ * Blocks, 20 s at most unless opened for another time. Return: 0, or negative errno with c->text;
+ * -EAGAIN: no answer in that time.
  */
 int unm_conn_ask(struct unm_conn *c, const char *const *words, unsigned int n_words, char **text);
 

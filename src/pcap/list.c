@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "client/conn.h"
+#include "shm/socket_dir.h"
 
 #define MAX_DEPTH 16
 #define MAX_PORTS 65536
@@ -322,21 +323,30 @@ nonsense:
 }
 
 int
-unm_list_ports(struct unm_list_port **out)
+unm_list_ports(struct unm_list_port **out, unsigned int wait_ms, char *why)
 {
 	static const char *const words[] = {"show", "ports"};
 	struct unm_conn c;
-	char *text;
-	int ret = unm_conn_open(&c, NULL);
+	char *text = NULL;
+	int ret = unm_conn_open_for(&c, NULL, wait_ms);
 
-	if (ret < 0)
-		return ret;
-	ret = unm_conn_ask(&c, words, 2, &text);
-	unm_conn_close(&c);
+	if (ret == 0) {
+		ret = unm_conn_ask(&c, words, 2, &text);
+		unm_conn_close(&c);
+	}
+	if (ret == -ENOENT || ret == -ECONNREFUSED)
+		c.text[0] = '\0';
+	else if (ret == -EPERM && unm_socket_is_isolated(c.path))
+		snprintf(c.text, sizeof(c.text),
+			"isolated clients get no list, but may capture from ports by name");
+	snprintf(why, UNM_LIST_WHY_SIZE, "%s", c.text);
 	if (ret < 0)
 		return ret;
 	ret = unm_list_parse(text, out);
 	free(text);
+	if (ret < 0)
+		snprintf(why, UNM_LIST_WHY_SIZE, "%s",
+			ret == -ENOMEM ? "out of memory" : "netmapd's answer makes no sense");
 	return ret;
 }
 

@@ -9,6 +9,9 @@
 
 #define UNM_LIST_NAME_SIZE 80 /* "netmap:", 63 characters, zero byte */
 
+#define UNM_LIST_WHY_SIZE  256
+#define UNM_LIST_WAIT_MS   1000
+
 struct unm_list_port {
 	char name[UNM_LIST_NAME_SIZE]; /* as unm_cap_open() takes it */
 	char kind[16];
@@ -21,11 +24,13 @@ struct unm_list_port {
 /**
  * unm_list_ports() - ask netmapd which ports there are; none is started for that
  * @out: on success an array, the caller's to free(); NULL if there are none
+ * @wait_ms: for netmapd's answer; UNM_LIST_WAIT_MS where somebody looks at the screen
+ * @why: UNM_LIST_WHY_SIZE bytes; on failure a sentence, or "" without a netmapd: then there are none
  *
- * Monitors are left out. Blocks for netmapd's answer. Return: how many; or negative errno: no
- * netmapd (-ENOENT, -ECONNREFUSED), refused, -EPROTO an answer that makes no sense, -ENOMEM.
+ * Monitors are left out. Return: how many; or negative errno: no netmapd (-ENOENT, -ECONNREFUSED),
+ * refused, -EAGAIN no answer, -EPROTO an answer that makes no sense, -ENOMEM.
  */
-int unm_list_ports(struct unm_list_port **out);
+int unm_list_ports(struct unm_list_port **out, unsigned int wait_ms, char *why);
 
 /* The same from the text that netmapd answered; for tests. */
 int unm_list_parse(const char *json, struct unm_list_port **out);

@@ -136,9 +136,12 @@ static void
 print_interfaces(void)
 {
 	struct unm_list_port *ports = NULL;
-	const int n = unm_list_ports(&ports); /* no netmapd: no ports */
-	char text[160];
+	char text[160], why[UNM_LIST_WHY_SIZE];
+	const int n = unm_list_ports(&ports, UNM_LIST_WAIT_MS, why);
 	int i;
+
+	if (n < 0 && why[0] != '\0') /* the list goes on with what can be had */
+		fprintf(stderr, "nm-extcap: ports are not listed: %s\n", why);
 
 	printf("extcap {version=" UNM_VERSION "}{help=man:nm-extcap(1)}{display=netmap ports}\n");
 	for (i = 0; i < n; i++) {

@@ -16,7 +16,8 @@
 #include "shm/thread.h"
 
 #define SEEK_PERIOD_MS 1000
-#define MOST_SLOTS     16384 /* of all rings of a port, as there may be many ports: 36 MB */
+#define LIST_WAIT_MS   20000u /* nobody waits for the seeker */
+#define MOST_SLOTS     16384  /* of all rings of a port, as there may be many ports: 36 MB */
 
 struct ports {
 	char *const *wanted; /* switches among them end with ':' */
@@ -120,10 +121,11 @@ note_list(struct ports *t, const char *name, int error)
 static void
 seek_switch(struct ports *t, const char *name)
 {
+	char why[UNM_LIST_WHY_SIZE];
 	struct unm_list_port *list;
 	int i, n, ret = 0;
 
-	n = unm_list_ports(&list);
+	n = unm_list_ports(&list, LIST_WAIT_MS, why);
 	for (i = 0; i < n; i++) {
 		if (strncmp(list[i].name, name, strlen(name)) == 0 &&
 			(list[i].users > 0 || list[i].is_attached))

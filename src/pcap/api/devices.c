@@ -2,6 +2,7 @@
 /* Lists of what can be opened: netmap ports stand behind the system's interfaces. */
 #include "pcap/api/handle.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,17 @@ make_device(const struct unm_list_port *port)
 	return NULL;
 }
 
+/* A list without our ports is as good a list to the program, which would not say why: so we do, once. */
+static void
+note_no_list(int error, const char *why)
+{
+	static int noted; /* by any thread: twice does no harm */
+
+	if (why[0] == '\0' || __atomic_exchange_n(&noted, error, __ATOMIC_RELAXED) == error)
+		return;
+	fprintf(stderr, "nm-pcap: netmap ports are not listed: %s\n", why);
+}
+
 /*
  * No netmapd, no ports: a list is no reason to start one, and that the program may not ask is none
  * to withhold the other interfaces.
@@ -39,9 +51,13 @@ make_device(const struct unm_list_port *port)
 static void
 append_ports(pcap_if_t **list)
 {
+	char why[UNM_LIST_WHY_SIZE];
 	struct unm_list_port *ports;
-	const int n = unm_list_ports(&ports);
+	const int n = unm_list_ports(&ports, UNM_LIST_WAIT_MS, why);
 	int i;
+
+	if (n < 0)
+		note_no_list(n, why);
 
 	while (*list != NULL)
 		list = &(*list)->next;

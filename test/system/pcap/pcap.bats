@@ -244,6 +244,41 @@ one_udp()
 	[ ! -e "$DIR/none.sock" ]
 }
 
+# listed_soon COMMAND...: within three seconds, though netmapd does not answer; what it says is in LISTED and WHY
+listed_soon()
+{
+	local began=$EPOCHREALTIME
+
+	timeout 60 "$@" >"$DIR/list.out" 2>"$DIR/list.err"
+	awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a > 3 }'
+	LISTED=$(cat "$DIR/list.out")
+	WHY=$(cat "$DIR/list.err")
+}
+
+@test "a list does not wait for a netmapd that is stopped, and says that it lacks ports" {
+	start_rx rx vale0:rx
+	kill -STOP "$NETMAPD_PID"
+	listed_soon "$NM_PCAP" tcpdump -D
+	[[ $LISTED == *lo* && $LISTED != *vale0* ]]
+	[ "$WHY" = "nm-pcap: netmap ports are not listed: netmapd at $UNETMAP_SOCKET: it does not answer" ]
+	listed_soon "$NM_EXTCAP" --extcap-interfaces
+	[[ $LISTED == *'interface {value=netmap}{'* && $LISTED != *vale0* ]]
+	[ "$WHY" = "nm-extcap: ports are not listed: netmapd at $UNETMAP_SOCKET: it does not answer" ]
+	# Nor where so many wait in its queue that nobody else can connect.
+	python3 -c 'import socket, sys, time
+s = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) for i in range(1000)]
+try:
+	for one in s: one.connect(sys.argv[1])
+except BlockingIOError: print("full", flush=True)
+time.sleep(100)' "$UNETMAP_SOCKET" >"$DIR/queue.out" 3>&- &
+	PIDS+=("$!")
+	wait_for 10 grep -q full "$DIR/queue.out"
+	listed_soon "$NM_EXTCAP" --extcap-interfaces
+	[[ $LISTED == *'interface {value=netmap}{'* && $WHY == *': it does not answer' ]]
+	kill "${PIDS[-1]}"
+	kill -CONT "$NETMAPD_PID"
+}
+
 @test "dumpcap and tshark" {
 	start dc 'File:' "$NM_PCAP" dumpcap -i vale0:a -c 3 -f 'udp port 9' -w "$DIR/dc.pcapng"
 	send vale0:b 5 -d 10.1.0.1:10
