@@ -330,15 +330,16 @@ unm_list_ports(struct unm_list_port **out, unsigned int wait_ms, char *why)
 	char *text = NULL;
 	int ret = unm_conn_open_for(&c, NULL, wait_ms);
 
-	if (ret == 0) {
-		ret = unm_conn_ask(&c, words, 2, &text);
-		unm_conn_close(&c);
-	}
-	if (ret == -ENOENT || ret == -ECONNREFUSED)
-		c.text[0] = '\0';
-	else if (ret == -EPERM && unm_socket_is_isolated(c.path))
+	if (ret == 0 && unm_socket_is_isolated(c.path)) { /* the answer is known */
 		snprintf(c.text, sizeof(c.text),
 			"isolated clients get no list, but may capture from ports by name");
+		ret = -EPERM;
+	} else if (ret == 0) {
+		ret = unm_conn_ask(&c, words, 2, &text);
+	}
+	unm_conn_close(&c);
+	if (ret == -ENOENT || ret == -ECONNREFUSED)
+		c.text[0] = '\0';
 	snprintf(why, UNM_LIST_WHY_SIZE, "%s", c.text);
 	if (ret < 0)
 		return ret;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "client/conn.h"
+#include "shm/socket_dir.h"
 #include "shm/thread.h"
 
 #define SEEK_PERIOD_MS 1000
@@ -22,16 +23,17 @@
 struct ports {
 	char *const *wanted; /* switches among them end with ':' */
 	unsigned int n_wanted;
-	struct port *port[PORTS_MAX]; /* the first n_ports are set, for good. W: seeker */
-	unsigned int n_ports;	      /* release by the seeker, acquire by main */
-	pthread_mutex_t lock;	      /* states, and the words below */
+	char (*list_why)[UNM_LIST_WHY_SIZE]; /* of each: why not all its ports are known, or "" */
+	struct port *port[PORTS_MAX];	     /* the first n_ports are set, for good. W: seeker */
+	unsigned int n_ports;		     /* release by the seeker, acquire by main */
+	pthread_mutex_t lock;		     /* states, list_why, and the words below */
 	bool netmapd_died;
 	bool netmapd_lives;
-	int event_fd; /* seeker to main */
-	int stop_fd;  /* main to seeker */
+	bool is_isolated; /* it answers behind a socket for isolated clients */
+	int event_fd;	  /* seeker to main */
+	int stop_fd;	  /* main to seeker */
 	pthread_t seeker;
 	struct unm_conn conn; /* the seeker's: its hang-up is netmapd's death */
-	int list_error;	      /* the seeker's: what it has said last of lists of ports */
 };
 
 static bool
@@ -92,39 +94,54 @@ tell_main(struct ports *t)
 }
 
 static void
-set_netmapd(struct ports *t, bool lives)
+set_netmapd(struct ports *t, bool lives, bool is_isolated)
 {
-	bool died;
+	bool died, is_new;
 
 	pthread_mutex_lock(&t->lock);
-	died = t->netmapd_lives && !lives;
+	/* A broker's end is not netmapd's, nor is it seen through a broker. */
+	died = t->netmapd_lives && !lives && !t->is_isolated;
+	is_new = is_isolated && !t->is_isolated;
 	t->netmapd_lives = lives;
+	t->is_isolated = is_isolated;
 	t->netmapd_died |= died;
 	pthread_mutex_unlock(&t->lock);
-	if (died)
+	if (died || is_new)
 		tell_main(t);
 }
 
-/* Once for each reason; that netmapd dies is said by others. */
+/* Said once for each reason; that netmapd dies is said by others. */
 static void
-note_list(struct ports *t, const char *name, int error)
+note_list(struct ports *t, unsigned int i, int error, const char *why)
 {
-	if (error == 0 || error == t->list_error || error == -ECONNRESET || error == -EPIPE ||
-		error == -ECONNREFUSED || error == -ENOENT)
+	bool is_new;
+
+	if (error == -ECONNRESET || error == -EPIPE || error == -ECONNREFUSED || error == -ENOENT)
 		return;
-	t->list_error = error;
-	fprintf(stderr, "nm-record: not all ports of %s are recorded: %s\n", name,
-		error == -ENOSPC ? "there are too many" : strerror(-error));
+	if (error == 0)
+		why = "";
+	pthread_mutex_lock(&t->lock);
+	is_new = strcmp(t->list_why[i], why) != 0;
+	snprintf(t->list_why[i], sizeof(t->list_why[i]), "%s", why);
+	pthread_mutex_unlock(&t->lock);
+	if (is_new && error != 0)
+		fprintf(stderr, "nm-record: not all ports of %s are recorded: %s\n", t->wanted[i],
+			why);
 }
 
 /* Ports of a switch that somebody uses and that are not known yet. */
 static void
-seek_switch(struct ports *t, const char *name)
+seek_switch(struct ports *t, unsigned int number)
 {
+	const char *name = t->wanted[number];
 	char why[UNM_LIST_WHY_SIZE];
 	struct unm_list_port *list;
 	int i, n, ret = 0;
 
+	if (t->is_isolated) {
+		note_list(t, number, -EPERM, "isolated clients get no list: give names of ports");
+		return;
+	}
 	n = unm_list_ports(&list, LIST_WAIT_MS, why);
 	for (i = 0; i < n; i++) {
 		if (strncmp(list[i].name, name, strlen(name)) == 0 &&
@@ -133,15 +150,21 @@ seek_switch(struct ports *t, const char *name)
 		if (ret < 0) /* no room: the known ones are recorded */
 			break;
 	}
-	note_list(t, name, n < 0 ? n : ret);
+	if (ret < 0)
+		snprintf(why, sizeof(why), "%s",
+			ret == -ENOSPC ? "there are too many" : strerror(-ret));
+	note_list(t, number, n < 0 ? n : ret, why);
 	if (n >= 0)
 		free(list);
 }
 
-/* Once for each reason: a port may be waited for for long. */
+/* Said once for each reason: a port may be waited for for long. */
 static void
-say_why_not(struct port *p, const char *why)
+note_port(struct ports *t, struct port *p, const char *why)
 {
+	pthread_mutex_lock(&t->lock);
+	snprintf(p->why, sizeof(p->why), "%s", why);
+	pthread_mutex_unlock(&t->lock);
 	if (strcmp(p->said, why) == 0)
 		return;
 	snprintf(p->said, sizeof(p->said), "%s", why);
@@ -155,60 +178,78 @@ seek_port(struct ports *t, struct port *p)
 		.name = p->name, .most_slots = MOST_SLOTS, .monitor_only = true};
 	char why[UNM_CAP_WHY_SIZE];
 	struct unm_cap *cap = NULL;
-	const int ret = unm_cap_open(&cap, &opts, why);
 
+	if (unm_cap_open(&cap, &opts, why) < 0) {
+		note_port(t, p, why);
+		return;
+	}
 	pthread_mutex_lock(&t->lock);
-	if (ret < 0) {
-		memcpy(p->why, why, sizeof(p->why));
-	} else {
-		p->cap = cap;
-		p->state = PORT_OPEN;
-	}
+	p->cap = cap;
+	p->state = PORT_OPEN;
 	pthread_mutex_unlock(&t->lock);
-	if (ret < 0) {
-		say_why_not(p, why);
-	} else {
-		p->said[0] = '\0';
-		tell_main(t);
-	}
+	p->said[0] = '\0';
+	tell_main(t);
+}
+
+static bool
+is_all_open(struct ports *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->n_ports; i++)
+		if (!ports_is_open(t, t->port[i]))
+			return false;
+	return true;
 }
 
 /*
  * A netmapd lives that has answered: a connection alone may be one that waits in the queue of one
- * that dies just now. None to ask is no reason to start one. Return: false: there is none.
+ * that dies just now. None to ask is no reason to start one.
+ *
+ * A broker refuses the question, and a connection of ours is one client less: it is only seen
+ * whether there is one, while a port is to be opened. Return: 0, or negative errno with t->conn.text.
  */
-static bool
+static int
 connect_netmapd(struct ports *t)
 {
 	static const char *const words[] = {"show", "daemon"};
-	char *text;
+	char *text = NULL;
+	int ret;
 
-	if (t->conn.fd >= 0)
-		return true;
-	if (unm_conn_open(&t->conn, NULL) < 0)
-		return false;
-	if (unm_conn_ask(&t->conn, words, 2, &text) < 0) {
+	if (t->conn.fd >= 0 || (t->is_isolated && is_all_open(t)))
+		return 0;
+	ret = unm_conn_open(&t->conn, NULL);
+	if (ret == 0 && unm_socket_is_isolated(t->conn.path)) {
 		unm_conn_close(&t->conn);
-		return false;
+		set_netmapd(t, true, true);
+		return 0;
 	}
+	if (ret == 0)
+		ret = unm_conn_ask(&t->conn, words, 2, &text);
 	free(text);
-	set_netmapd(t, true);
-	return true;
+	if (ret < 0)
+		unm_conn_close(&t->conn);
+	set_netmapd(t, ret == 0, false);
+	return ret;
 }
 
 static void
 seek(struct ports *t)
 {
+	const int ret = connect_netmapd(t);
 	unsigned int i;
 
-	if (!connect_netmapd(t))
-		return;
-	for (i = 0; i < t->n_wanted; i++)
+	for (i = 0; i < t->n_wanted && ret == 0; i++)
 		if (is_switch(t->wanted[i]))
-			seek_switch(t, t->wanted[i]);
-	for (i = 0; i < t->n_ports; i++)
-		if (!ports_is_open(t, t->port[i]))
+			seek_switch(t, i);
+	for (i = 0; i < t->n_ports; i++) {
+		if (ports_is_open(t, t->port[i]))
+			continue;
+		if (ret == 0)
 			seek_port(t, t->port[i]);
+		else
+			note_port(t, t->port[i], t->conn.text);
+	}
 }
 
 static void *
@@ -227,7 +268,7 @@ seeker(void *arg)
 			return NULL;
 		if (t->conn.fd >= 0 && p[1].revents != 0) { /* it never says anything unasked */
 			unm_conn_close(&t->conn);
-			set_netmapd(t, false);
+			set_netmapd(t, false, false);
 		}
 	}
 }
@@ -250,6 +291,12 @@ ports_new(struct ports **out, char *const *wanted, unsigned int n, char *why)
 	int ret = 0;
 
 	if (t == NULL) {
+		snprintf(why, UNM_CAP_WHY_SIZE, "out of memory");
+		return -ENOMEM;
+	}
+	t->list_why = calloc(n + 1, sizeof(*t->list_why));
+	if (t->list_why == NULL) {
+		free(t);
 		snprintf(why, UNM_CAP_WHY_SIZE, "out of memory");
 		return -ENOMEM;
 	}
@@ -281,6 +328,7 @@ ports_new(struct ports **out, char *const *wanted, unsigned int n, char *why)
 	}
 	for (i = 0; i < t->n_ports; i++)
 		free(t->port[i]);
+	free(t->list_why);
 	free(t);
 	return ret;
 }
@@ -300,6 +348,7 @@ ports_free(struct ports *t)
 	close(t->event_fd);
 	close(t->stop_fd);
 	pthread_mutex_destroy(&t->lock);
+	free(t->list_why);
 	free(t);
 }
 
@@ -332,6 +381,33 @@ ports_netmapd_lives(struct ports *t)
 	lives = t->netmapd_lives;
 	pthread_mutex_unlock(&t->lock);
 	return lives;
+}
+
+bool
+ports_is_isolated(struct ports *t)
+{
+	bool is_isolated;
+
+	pthread_mutex_lock(&t->lock);
+	is_isolated = t->is_isolated;
+	pthread_mutex_unlock(&t->lock);
+	return is_isolated;
+}
+
+const char *
+ports_switch(struct ports *t, unsigned int *pos, char *why)
+{
+	const char *name = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	for (; *pos < t->n_wanted && name == NULL; ++*pos) {
+		if (t->list_why[*pos][0] == '\0')
+			continue;
+		name = t->wanted[*pos];
+		memcpy(why, t->list_why[*pos], UNM_LIST_WHY_SIZE);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return name;
 }
 
 bool

@@ -9,7 +9,8 @@
  *   WAITING  the seeker's: it tries to open it, once a second
  *   OPEN     the main thread's: it reads, and makes it WAITING again when the port has gone
  *
- * Why a port can't be recorded the seeker says on standard error, whenever the reason is a new one.
+ * Why a port can't be recorded, or ports of a switch can't be listed, the seeker says on standard
+ * error, whenever the reason is a new one.
  *
  * Entries are never removed: frames in the store name them by number.
  */
@@ -57,7 +58,10 @@ int ports_new(struct ports **out, char *const *wanted, unsigned int n, char *why
 /* Ends the seeker, closes all. It may take as long as netmapd takes to answer. */
 void ports_free(struct ports *t);
 
-/* Readable when the seeker has something to say: a port was opened, or netmapd has died. */
+/*
+ * Readable when the seeker has something to say: a port was opened, netmapd has died, or we turn out
+ * to be isolated.
+ */
 int ports_event_fd(const struct ports *t);
 
 /* Take the event: has netmapd died since the last call? */
@@ -65,6 +69,18 @@ bool ports_take_event(struct ports *t);
 
 /* Does netmapd answer? */
 bool ports_netmapd_lives(struct ports *t);
+
+/* Behind a socket for isolated clients? Then lists and the death of netmapd are not to be seen. */
+bool ports_is_isolated(struct ports *t);
+
+/**
+ * ports_switch() - the next switch whose ports are not all known
+ * @pos: 0 for the first one; moved on
+ * @why: UNM_LIST_WHY_SIZE bytes; receives the reason
+ *
+ * Return: its name, NULL: no more.
+ */
+const char *ports_switch(struct ports *t, unsigned int *pos, char *why);
 
 /* How many entries there are; they are numbered from 0. More may come at any time. */
 unsigned int ports_count(const struct ports *t);

@@ -223,6 +223,19 @@ take_signal(struct recorder *r)
 }
 
 static void
+take_ports_event(struct recorder *r)
+{
+	if (ports_take_event(r->ports)) {
+		say("netmapd has died");
+		event(r, WHEN_NETMAPD);
+	}
+	if ((r->opts->when & WHEN_NETMAPD) && !r->has_told && ports_is_isolated(r->ports)) {
+		say("nothing will be written when netmapd dies (-e netmapd): " RECORDER_NO_DEATH);
+		r->has_told = true;
+	}
+}
+
+static void
 process_ended(struct recorder *r, unsigned int i)
 {
 	say("process %d has ended", (int)r->opts->pid[i]);
@@ -340,10 +353,8 @@ serve_others(struct recorder *r, const struct pollfd *p)
 
 	if (p[0].revents != 0)
 		take_signal(r);
-	if (p[2].revents != 0 && ports_take_event(r->ports)) {
-		say("netmapd has died");
-		event(r, WHEN_NETMAPD);
-	}
+	if (p[2].revents != 0)
+		take_ports_event(r);
 	if (p[3].revents != 0)
 		dump_done(r);
 	if (p[1].revents != 0)

@@ -11,6 +11,8 @@
 #include "ports.h"
 #include "store.h"
 
+#define RECORDER_NO_DEATH "isolated clients do not see it"
+
 struct unm_filter;
 
 struct recorder {
@@ -32,6 +34,7 @@ struct recorder {
 	uint64_t n_own_dumps; /* without being asked */
 	uint64_t n_failed;    /* files that were not written */
 	struct dump_result last;
+	bool has_told; /* that -e netmapd is not to be had */
 	bool is_stopping;
 	bool has_end_signal; /* SIGTERM, SIGINT */
 };

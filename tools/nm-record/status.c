@@ -43,12 +43,15 @@ static void
 print_json(struct recorder *r, FILE *f)
 {
 	const unsigned int n = ports_count(r->ports);
+	char why[UNM_LIST_WHY_SIZE];
+	unsigned int i, pos = 0;
+	const char *name;
 	struct nmt_json j;
-	unsigned int i;
 
 	nmt_json_init(&j, f);
 	nmt_json_begin_object(&j, NULL);
 	nmt_json_bool(&j, "netmapd", ports_netmapd_lives(r->ports));
+	nmt_json_bool(&j, "isolated", ports_is_isolated(r->ports));
 	nmt_json_u64(&j, "kept_frames", store_n_frames(r->store));
 	nmt_json_u64(&j, "kept_bytes", store_n_bytes(r->store));
 	nmt_json_u64(&j, "oldest_ns", oldest_ns(r));
@@ -58,6 +61,14 @@ print_json(struct recorder *r, FILE *f)
 	nmt_json_u64(&j, "files", r->n_dumps);
 	nmt_json_str(&j, "last_file", r->n_dumps > 0 && r->last.error == 0 ? r->last.path : NULL);
 	nmt_json_str(&j, "last_error", r->last.error != 0 ? r->last.why : NULL);
+	nmt_json_begin_array(&j, "incomplete");
+	while ((name = ports_switch(r->ports, &pos, why)) != NULL) {
+		nmt_json_begin_object(&j, NULL);
+		nmt_json_str(&j, "name", name);
+		nmt_json_str(&j, "reason", why);
+		nmt_json_end_object(&j);
+	}
+	nmt_json_end_array(&j);
 	nmt_json_begin_array(&j, "ports");
 	for (i = 0; i < n; i++)
 		json_port(&j, r, ports_get(r->ports, i));
@@ -70,7 +81,9 @@ static void
 print_text(struct recorder *r, FILE *f)
 {
 	const unsigned int n = ports_count(r->ports);
-	unsigned int i;
+	char list_why[UNM_LIST_WHY_SIZE];
+	unsigned int i, pos = 0;
+	const char *name;
 
 	fprintf(f, "kept     %" PRIu64 " frames, %" PRIu64 " bytes, in %" PRIu64 " bytes\n",
 		store_n_frames(r->store), store_n_bytes(r->store), r->opts->n_bytes);
@@ -79,6 +92,10 @@ print_text(struct recorder *r, FILE *f)
 		ports_netmapd_lives(r->ports) ? "" : "; netmapd does not answer");
 	if (r->last.error != 0)
 		fprintf(f, "last     %s\n", r->last.why);
+	if ((r->opts->when & WHEN_NETMAPD) && ports_is_isolated(r->ports))
+		fprintf(f, "not seen netmapd's death (-e netmapd): " RECORDER_NO_DEATH "\n");
+	while ((name = ports_switch(r->ports, &pos, list_why)) != NULL)
+		fprintf(f, "%-20s not all ports are recorded: %s\n", name, list_why);
 	for (i = 0; i < n; i++) {
 		const struct port *p = ports_get(r->ports, i);
 		struct unm_cap_counters c;

@@ -277,6 +277,39 @@ lives()
 	kill -0 "$REC_PID"
 }
 
+@test "behind a socket for isolated clients it records named ports, and says what it can't do" {
+	"$NMCTL" isolate create web "socket=$DIR/web.sock" 'allow=vale0:web*' 'allow=vale0:web*/rt' clients=2
+	UNETMAP_SOCKET="$DIR/web.sock" start_rx rx vale0:web1
+	UNETMAP_SOCKET="$DIR/web.sock" record -S "$DIR/r.sock" -e netmapd vale0:web1 vale0:
+	wait_for 10 eval '"$NM_RECORD" -S "$DIR/r.sock" -j status | grep -q "\"name\":\"vale0:web1\",\"recorded\":true"'
+	send vale0:tx 5
+	wait_for 10 eval '"$NM_RECORD" -S "$DIR/r.sock" -j status | grep -q "\"kept_frames\":5,"'
+	"$NM_RECORD" -S "$DIR/r.sock" dump "$DIR/now.pcapng"
+	[ "$(frames "$DIR/now.pcapng")" = 5 ]
+	wait_for 5 grep -q 'when netmapd dies (-e netmapd): isolated clients do not see it' "$DIR/rec.err"
+	grep -q 'not all ports of vale0: are recorded: isolated clients get no list: give names' "$DIR/rec.err"
+	run -0 "$NM_RECORD" -S "$DIR/r.sock" status
+	[[ $output != *'does not answer'* ]]
+	[[ $output == *"netmapd's death (-e netmapd): isolated clients do not see it"* ]]
+	[[ $output == *'vale0: '*'not all ports are recorded: isolated clients get no list'* ]]
+	"$NM_RECORD" -S "$DIR/r.sock" -j status | python3 -m json.tool >"$DIR/status.json"
+	grep -q '"isolated": true' "$DIR/status.json"
+	UNETMAP_SOCKET="$DIR/web.sock" run -0 --separate-stderr "$NM_PCAP" tcpdump -D
+	[[ $output == *lo* && $stderr == 'nm-pcap: netmap ports are not listed: isolated clients get no list'* ]]
+	UNETMAP_SOCKET="$DIR/web.sock" run -0 --separate-stderr "$NM_EXTCAP" --extcap-interfaces
+	[[ $stderr == 'nm-extcap: ports are not listed: isolated clients get no list'* ]]
+	stop "$REC_PID" TERM
+	# What may not be monitored, and who can't be asked
+	UNETMAP_SOCKET="$DIR/web.sock" record -S "$DIR/r.sock" vale0:other
+	wait_for 10 grep -q 'vale0:other is not recorded yet: .*not among the ports that this socket allows' "$DIR/rec.err"
+	"$NM_RECORD" -S "$DIR/r.sock" status | grep -q 'waiting: .*not among the ports'
+	stop "$REC_PID" TERM
+	UNETMAP_SOCKET="$DIR/none.sock" record -S "$DIR/r.sock" vale0:web1
+	wait_for 10 grep -q 'vale0:web1 is not recorded yet: no netmapd answers at' "$DIR/rec.err"
+	"$NM_RECORD" -S "$DIR/r.sock" status | grep -q 'waiting: no netmapd answers at'
+	stop "$REC_PID" TERM
+}
+
 @test "it writes when a process ends, and at its own end" {
 	start_rx rx vale0:rx
 	sleep 1000 3>&- &
