@@ -271,9 +271,15 @@ parse_netns(struct nmreq_parse_ctx *p)
 	const size_t used = strlen(d->hdr.nr_name), len = strlen(value);
 	unsigned long n;
 
-	if (strncmp(d->hdr.nr_name, "vale", 4) == 0 || strpbrk(d->hdr.nr_name, "{}") != NULL) {
+	/* What a port of a switch is, netmapd knows. */
+	if (strpbrk(d->hdr.nr_name, "{}") != NULL) {
 		nmctx_ferror(p->ctx,
 			"@netns=%s: only an interface or a tap: port is in a network namespace",
+			value);
+		return unm_nmport_result(-EINVAL);
+	}
+	if (strpbrk(value, "{}") != NULL) {
+		nmctx_ferror(p->ctx, "@netns=%s: a namespace can't have { or }: these are of pipes",
 			value);
 		return unm_nmport_result(-EINVAL);
 	}

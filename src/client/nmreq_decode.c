@@ -4,7 +4,8 @@
  *
  *	portspec  := subsystem ":" vpname [mode] {flags | "@" memid} {"@" option}
  *	subsystem := "netmap" | "vale" [id] | "tap"
- *	vpname    := name | name "{" id | name "}" id | name "^" ["%" netns]
+ *	vpname    := name ["%" netns] | name "{" id | name "}" id | name "^" ["%" netns]
+ *	netns     := word | "pid:" N | "/" path
  *	mode      := "^" | "^" N | "*" | "-" N
  *	flags     := "/" letter {letter}
  *
@@ -15,6 +16,10 @@
  * A name ends at the first of - * ^ / @ so it cannot contain any of these, but for one: ports of
  * switches, and TAPs, have no host rings. There a "^" without a number is the name's: "vale0:eth0^"
  * and "vale0:eth0^%blue" are the host's sides of interfaces on a switch (vale-ctl -h).
+ *
+ * Nor do they end the path of a namespace, which a "/" right after "%" begins: it reaches to the next
+ * "@", or to the end, so that neither mode nor flags can follow. With these it is an option:
+ * "netmap:eth0-1/r@netns=/run/netns/blue".
  */
 #include "nmport_priv.h"
 
@@ -122,6 +127,22 @@ skip_host_side(const char *spec, const char *end)
 	return end[1] == '\0' || end[1] == '/' || end[1] == '@' ? end + 1 : end;
 }
 
+/* Where the name ends whose first such character is at @end: after a path. Return: NULL: it is none. */
+static const char *
+skip_path(const char *vpname, const char *end, struct nmctx *ctx)
+{
+	size_t len;
+
+	if (*end != '/' || end == vpname || end[-1] != '%')
+		return end;
+	len = strcspn(end, "@");
+	if (strcspn(end, "{}") >= len)
+		return end + len;
+	nmctx_ferror(
+		ctx, "'%s': the path of a namespace can't have { or }: these are of pipes", end);
+	return NULL;
+}
+
 /* Find the end of vpname, and its pipe id if it has one. */
 static int
 check_vpname(const char *spec, const char *vpname, const char **end, struct nmctx *ctx)
@@ -138,8 +159,8 @@ check_vpname(const char *spec, const char *vpname, const char **end, struct nmct
 		return -EINVAL;
 	}
 	if (pipe == *end)
-		*end = skip_host_side(spec, *end);
-	return 0;
+		*end = skip_path(vpname, skip_host_side(spec, *end), ctx);
+	return *end != NULL ? 0 : -EINVAL;
 }
 
 int

@@ -261,12 +261,30 @@ take_port(struct reader *r, struct unm_list_port *port)
 	return take(r, '}');
 }
 
+/*
+ * A namespace stands behind "%" in netmapd's names. In those that programs use only a path may have
+ * some characters there, any other is given as an option.
+ */
+static void
+complete_netns(struct unm_list_port *port)
+{
+	const char *netns = strchr(port->name, '%');
+	char name[UNM_LIST_NAME_SIZE];
+
+	if (netns == NULL || netns[1] == '/' || strpbrk(netns, "-*^") == NULL)
+		return;
+	memcpy(name, port->name, sizeof(name));
+	snprintf(port->name, sizeof(port->name), "%.*s@netns=%.63s", (int)(netns - port->name),
+		name, name + (netns - port->name) + 1);
+}
+
 /* netmapd names ports without the prefix that programs use, unless they have one of their own. */
 static void
 complete_name(struct unm_list_port *port)
 {
 	char bare[UNM_LIST_NAME_SIZE];
 
+	complete_netns(port);
 	if (strncmp(port->name, "vale", 4) == 0 && strchr(port->name, ':') != NULL)
 		return;
 	if (strncmp(port->name, "tap:", 4) == 0)
@@ -275,11 +293,10 @@ complete_name(struct unm_list_port *port)
 	snprintf(port->name, sizeof(port->name), "netmap:%.72s", bare);
 }
 
-/* A monitor's name has the "/" that a port's can't have. */
 static bool
 is_wanted(const struct unm_list_port *port)
 {
-	return port->name[0] != '\0' && strchr(port->name, '/') == NULL;
+	return port->name[0] != '\0' && strcmp(port->kind, "monitor") != 0;
 }
 
 int

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNM_LIST_NAME_SIZE 80 /* "netmap:", 63 characters, zero byte */
+#define UNM_LIST_NAME_SIZE 80 /* "netmap:", 63 characters, "@netns=" for one of them, zero byte */
 
 #define UNM_LIST_WHY_SIZE  256
 #define UNM_LIST_WAIT_MS   1000

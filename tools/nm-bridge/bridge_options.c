@@ -77,6 +77,16 @@ parse_operands(struct br_options *opts, int argc, char **argv)
 		nmt_usage_error(&br_cli, "unexpected argument '%.60s'", argv[i]);
 }
 
+/* "eth0%/path@rest": "@rest" comes behind "^", and then the path as an option. Return: as snprintf(). */
+static int
+host_rings_by_path(char *out, size_t size, const char *port, size_t len)
+{
+	const char *path = port + len, *rest = path + strcspn(path, "@");
+
+	return snprintf(out, size, "%.*s^%s@netns=%.*s", (int)len - 1, port, rest,
+		(int)(rest - path), path);
+}
+
 /* B is A, so A becomes the host rings of that port: a '^' behind the name of the device. */
 static void
 use_host_rings(struct br_options *opts)
@@ -95,7 +105,11 @@ use_host_rings(struct br_options *opts)
 		nmt_usage_error(&br_cli,
 			"'%.60s' has no host rings to bridge to; name the other port too, or -L",
 			opts->port_b);
-	n = snprintf(opts->port_a, sizeof(opts->port_a), "%.*s^%s", (int)len, opts->port_b, rest);
+	if (rest[0] == '/' && len > 0 && rest[-1] == '%')
+		n = host_rings_by_path(opts->port_a, sizeof(opts->port_a), opts->port_b, len);
+	else
+		n = snprintf(opts->port_a, sizeof(opts->port_a), "%.*s^%s", (int)len, opts->port_b,
+			rest);
 	if (n >= (int)sizeof(opts->port_a))
 		nmt_usage_error(&br_cli, "'%.60s' is too long", opts->port_b);
 	nmt_log("same interface, endpoint 0 goes to host");

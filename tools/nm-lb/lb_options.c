@@ -59,6 +59,8 @@ resolve_port(struct lb_options *opts, const char *arg)
 	if (strncmp(name, NETMAP_PREFIX, strlen(NETMAP_PREFIX)) == 0)
 		name += strlen(NETMAP_PREFIX);
 	len = strcspn(name, "-*^{}/@");
+	if (len > 1 && name[len] == '/' && name[len - 1] == '%') /* no pipe can have the path */
+		len--;
 	if (len == 0 || len >= sizeof(opts->base))
 		nmt_usage_error(&lb_cli, "-i: '%.80s' has no port name of 1 to %zu characters", arg,
 			sizeof(opts->base) - 1);

@@ -279,6 +279,36 @@ time.sleep(100)' "$UNETMAP_SOCKET" >"$DIR/queue.out" 3>&- &
 	kill -CONT "$NETMAPD_PID"
 }
 
+@test "ports in namespaces are listed, recorded and opened by the names that they have" {
+	local ns=unm-p-$$ port
+
+	[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
+	[ "$(id -u)" = 0 ] && ip netns add "$ns" 2>/dev/null || skip "needs root for a network namespace"
+	OWN_NETNS=$ns
+	ip -n "$ns" link add v0 up type veth peer name v1 || skip "no veth here"
+	"$NMCTL" attach vale0 tap:by_path "netns=/run/netns/$ns"
+	"$NMCTL" attach vale0 tap:by_name "netns=$ns"
+	start_rx rx "netmap:v0%/run/netns/$ns"
+	run -0 "$NM_PCAP" tcpdump -D
+	for port in "vale0:tap:by_path%/run/netns/$ns" "vale0:tap:by_name@netns=$ns" "netmap:v0%/run/netns/$ns"; do
+		[[ $output == *"$port (netmap port"* ]]
+		start td 'listening on' "$NM_PCAP" tcpdump -Z root -i "$port" -c 1
+		stop "$PID" INT
+	done
+	[[ $output != */r[t0-9]* ]]
+	run -0 "$NM_EXTCAP" --extcap-interfaces
+	[[ $output == *"{value=netmap:v0%25/run/netns/$ns}"* ]]
+	# A file has what is recorded of all ports of the switch.
+	start rec 'recording' "$NM_RECORD" -w "$DIR/auto" vale0:
+	wait_for 10 eval '[ "$("$NM_RECORD" -j status | grep -o "\"recorded\":true" | wc -l)" = 2 ]'
+	send vale0:b 5
+	wait_for 10 eval '"$NM_RECORD" -j status | grep -q "\"kept_frames\":10,"'
+	stop "$PID" TERM
+	# Rings and flags with a namespace
+	start td 'listening on' "$NM_PCAP" tcpdump -Z root -i "vale0:tap:by_name/t@netns=$ns" -c 1
+	stop "$PID" INT
+}
+
 @test "dumpcap and tshark" {
 	start dc 'File:' "$NM_PCAP" dumpcap -i vale0:a -c 3 -f 'udp port 9' -w "$DIR/dc.pcapng"
 	send vale0:b 5 -d 10.1.0.1:10

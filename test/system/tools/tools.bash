@@ -29,6 +29,7 @@ teardown()
 		end_process "$pid"
 	done
 	[ -z "${CGROUP:-}" ] || wait_for 10 rmdir "$CGROUP" || status=1 # one that the test made
+	[ -z "${OWN_NETNS:-}" ] || ip netns del "$OWN_NETNS" || status=1
 	rm -rf "$DIR"
 	return "$status"
 }

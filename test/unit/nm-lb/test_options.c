@@ -42,6 +42,8 @@ test_good(void **state)
 		{"-p a:2 -p 4 -p netmap:a:1 -p vale9:y:5 -i eth0", 0,
 			"netmap:eth0 eth0 B0 b2048 w2 polls s0 o0 a:0+2 eth0:0+4 a:2+1 vale9:y:0+5",
 			NULL},
+		{"-i netmap:eth0%/run/a-b", 0,
+			"netmap:eth0%/run/a-b eth0 B0 b2048 w2 polls s0 o0 eth0:0+2", NULL},
 		{"-i netmap:x}1 -p out:2", 0, "netmap:x}1 x B0 b2048 w2 polls s0 o0 out:0+2", NULL},
 		{"-h", 0, NULL, NULL},
 		{"--version", 0, NULL, NULL},

@@ -50,6 +50,30 @@ test_ports(void **state)
 	free(ports);
 }
 
+/* What programs call them can be opened, see nmreq_decode.c. */
+static void
+test_namespaces(void **state)
+{
+	static const char text[] =
+		"{\"ports\":[{\"name\":\"vale0:tap:x%\\/run\\/netns\\/my-ns\",\"kind\":\"vale\"},"
+		"{\"name\":\"vale0:tap:x%\\/run\\/netns\\/my-ns/rt#1\",\"kind\":\"monitor\"},"
+		"{\"name\":\"eth0%\\/run\\/netns\\/a\",\"kind\":\"nic\"},"
+		"{\"name\":\"vale0:eth0^%blue\",\"kind\":\"vale\"},"
+		"{\"name\":\"vale0:tap:x%my-ns\",\"kind\":\"vale\"},"
+		"{\"name\":\"eth0%my-ns\",\"kind\":\"nic\"}]}";
+	static const char *const names[] = {"vale0:tap:x%/run/netns/my-ns",
+		"netmap:eth0%/run/netns/a", "vale0:eth0^%blue", "vale0:tap:x@netns=my-ns",
+		"netmap:eth0@netns=my-ns"};
+	struct unm_list_port *ports;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(unm_list_parse(text, &ports), 5);
+	for (i = 0; i < 5; i++)
+		assert_string_equal(ports[i].name, names[i]);
+	free(ports);
+}
+
 static void
 test_none(void **state)
 {
@@ -128,6 +152,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_namespaces),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_cut),
