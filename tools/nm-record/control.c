@@ -3,21 +3,26 @@
 #include "control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "nmt_time.h"
 #include "pcap/capture.h"
 #include "shm/proto.h"
 
-#define NAME		"nm-record.sock"
-#define MAX_ANSWER	(4u << 20)
-#define PEER_TIMEOUT_US 100000 /* a peer that says or takes nothing holds us up so long at most */
+#define NAME	   "nm-record.sock"
+#define MAX_ANSWER (4u << 20)
+
+/* So long a peer holds us up at most; an answer may be some megabytes, and the machine busy. */
+#define REQUEST_WAIT_NS UINT64_C(100000000)
+#define ANSWER_WAIT_NS	UINT64_C(500000000)
+#define NO_DEADLINE	UINT64_MAX
 
 int
 control_default_path(char *path)
@@ -106,48 +111,81 @@ control_listen(const char *path, char *why)
 	return ret;
 }
 
-static void
-set_timeout(int fd)
+/* Return: 0; -ETIMEDOUT: it is @deadline_ns, and nothing has come of @events. */
+static int
+wait_for(int fd, short events, uint64_t deadline_ns)
 {
-	const struct timeval wait = {.tv_usec = PEER_TIMEOUT_US};
+	for (;;) { /* until no signal comes */
+		const uint64_t now_ns = nmt_now_ns();
+		const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+		const struct timespec left = {
+			.tv_sec = (time_t)(left_ns / NMT_NS_PER_S),
+			.tv_nsec = (long)(left_ns % NMT_NS_PER_S),
+		};
+		struct pollfd p = {.fd = fd, .events = events};
+		const int n = ppoll(&p, 1, deadline_ns != NO_DEADLINE ? &left : NULL, NULL);
 
-	/* Without it somebody who connects and says nothing would hold us up. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
-		shutdown(fd, SHUT_RDWR);
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+/* The line that is to come, without its end. Return: 0 or negative errno. */
+static int
+receive_request(int fd, char *req, uint64_t deadline_ns)
+{
+	size_t len = 0;
+	int ret;
+
+	while (len + 1 < CONTROL_MAX_REQ) { /* each round brings a byte at least, or is the last */
+		ssize_t n;
+
+		ret = wait_for(fd, POLLIN, deadline_ns);
+		if (ret < 0)
+			return ret;
+		n = recv(fd, req + len, CONTROL_MAX_REQ - 1 - len, MSG_DONTWAIT);
+		if (n <= 0)
+			return -EPROTO;
+		len += (size_t)n;
+		if (req[len - 1] == '\n') {
+			req[len - 1] = '\0';
+			return 0;
+		}
+	}
+	return -EPROTO;
 }
 
 int
 control_accept(int listen_fd, char *req)
 {
 	const int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	size_t len = 0;
+	int ret;
 
 	if (fd < 0)
 		return -errno;
-	set_timeout(fd);
-	while (len + 1 < CONTROL_MAX_REQ) { /* each round brings a byte at least */
-		const ssize_t n = recv(fd, req + len, CONTROL_MAX_REQ - 1 - len, 0);
-
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-		if (req[len - 1] == '\n') {
-			req[len - 1] = '\0';
-			return fd;
-		}
-	}
+	/* Bytes that come one by one do not make it longer. */
+	ret = receive_request(fd, req, nmt_now_ns() + REQUEST_WAIT_NS);
+	if (ret == 0)
+		return fd;
 	close(fd);
-	return -EPROTO;
+	return ret;
 }
 
 static int
-send_all(int fd, const char *text, size_t len)
+send_all(int fd, const char *text, size_t len, uint64_t deadline_ns)
 {
 	while (len > 0) {
-		const ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+		const int ret = wait_for(fd, POLLOUT, deadline_ns);
+		ssize_t n;
 
-		if (n < 0 && errno != EINTR)
+		if (ret < 0)
+			return ret;
+		n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
 		if (n > 0) {
 			text += n;
@@ -160,10 +198,11 @@ send_all(int fd, const char *text, size_t len)
 void
 control_answer(int fd, int error, const char *text)
 {
+	const uint64_t deadline_ns = nmt_now_ns() + ANSWER_WAIT_NS;
 	const char *verdict = error < 0 ? "error " : "ok ";
 
-	if (send_all(fd, verdict, strlen(verdict)) == 0)
-		(void)send_all(fd, text, strlen(text));
+	if (send_all(fd, verdict, strlen(verdict), deadline_ns) == 0)
+		(void)send_all(fd, text, strlen(text), deadline_ns);
 	close(fd);
 }
 
@@ -208,9 +247,9 @@ control_ask(const char *path, const char *req, char **answer)
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		ret = -errno;
 	if (ret == 0)
-		ret = send_all(fd, req, strlen(req));
+		ret = send_all(fd, req, strlen(req), NO_DEADLINE);
 	if (ret == 0)
-		ret = send_all(fd, "\n", 1);
+		ret = send_all(fd, "\n", 1, NO_DEADLINE);
 	if (ret == 0)
 		text = receive_all(fd);
 	close(fd);

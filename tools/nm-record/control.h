@@ -28,11 +28,12 @@ int control_listen(const char *path, char *why);
  * control_accept() - take a connection and its request
  * @req: CONTROL_MAX_REQ bytes
  *
- * Waits for the request, 100 ms at most. Return: descriptor for the answer, or negative errno.
+ * Waits for the request, 100 ms at most, however it comes. Return: descriptor for the answer, or
+ * negative errno.
  */
 int control_accept(int listen_fd, char *req);
 
-/* Send the answer, and close. Somebody who does not listen any more misses it. */
+/* Send the answer, in 500 ms at most, and close. Somebody who does not listen any more misses it. */
 void control_answer(int fd, int error, const char *text);
 
 /**

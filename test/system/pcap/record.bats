@@ -551,6 +551,41 @@ writer()
 	stop "$REC_PID" TERM
 }
 
+# drips SECONDS: a request that comes byte by byte, and has no end
+drips()
+{
+	python3 - "$DIR/nm-record.sock" "$1" 3>&- <<'END'
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+end = time.monotonic() + float(sys.argv[2])
+try:
+    while time.monotonic() < end:
+        s.send(b"x")
+        time.sleep(0.03)
+except BrokenPipeError:
+    print("hung up on", flush=True)
+END
+}
+
+@test "who asks byte by byte holds nobody up" {
+	local began
+
+	record vale0:rx
+	drips 20 >"$DIR/drips.out" &
+	PIDS+=("$!")
+	sleep 0.5
+	began=$EPOCHREALTIME
+	"$NM_RECORD" status
+	awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a > 3 }'
+	wait_for 5 grep -q 'hung up on' "$DIR/drips.out"
+	# An answer that does not fit into the socket at once comes whole to who takes it.
+	stop "$REC_PID" TERM
+	record $(printf 'vale0:p%d ' {1..4000})
+	"$NM_RECORD" -j status | python3 -c 'import json, sys; sys.exit(len(json.load(sys.stdin)["ports"]) != 4000)'
+	kill -KILL "$REC_PID" # it is still asking for them
+}
+
 @test "a recorder that was killed leaves a socket that the next one takes" {
 	record vale0:rx
 	kill -KILL "$REC_PID"
