@@ -188,14 +188,6 @@ unm_vq_peek_singles(
 	return unm_vq_split_peek_singles(q, c, part, max);
 }
 
-bool
-unm_vq_has_avail(struct unm_vq *q)
-{
-	if (q->broken != NULL)
-		return false;
-	return q->c.is_packed ? unm_vq_packed_has_avail(q) : unm_vq_split_has_avail(q);
-}
-
 void
 unm_vq_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written)
 {

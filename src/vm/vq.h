@@ -141,9 +141,6 @@ int unm_vq_peek(
 unsigned int unm_vq_peek_singles(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 
-/* Is there a chain to peek? */
-bool unm_vq_has_avail(struct unm_vq *q);
-
 /*
  * Complete the oldest chain peeked and not pushed, with @written bytes. It becomes visible to the
  * driver with unm_vq_flush().

@@ -115,13 +115,10 @@ load_desc(const struct desc_packed *d)
 	};
 }
 
-bool
-unm_vq_packed_has_avail(struct unm_vq *q)
+/* Is there a chain to peek in the ring? */
+static inline bool
+has_avail(const struct unm_vq *q)
 {
-	uint16_t entry;
-
-	if (q->inf.part != NULL && unm_inflight_resumed(q, &entry))
-		return true;
 	return q->p.n_done + q->p.n_peeked < q->c.num && slot_is_avail(q, q->p.peek);
 }
 
@@ -225,7 +222,7 @@ unm_vq_packed_peek(
 	if (resumed) {
 		why = walk_resumed(q, &w, entry, &n, &c->id);
 	} else {
-		if (!unm_vq_packed_has_avail(q))
+		if (!has_avail(q))
 			return 0;
 		why = walk_chain(q, &w, &n, &c->id);
 	}

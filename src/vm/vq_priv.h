@@ -231,7 +231,6 @@ int unm_vq_split_peek(
 unsigned int unm_vq_split_peek_singles(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
 void unm_vq_split_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned int n);
-bool unm_vq_split_has_avail(struct unm_vq *q);
 void unm_vq_split_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
 void unm_vq_split_unpeek(struct unm_vq *q);
 void unm_vq_split_rewind(struct unm_vq *q);
@@ -243,7 +242,6 @@ int unm_vq_packed_map(struct unm_vq *q);
 int unm_vq_packed_start(struct unm_vq *q);
 int unm_vq_packed_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max);
-bool unm_vq_packed_has_avail(struct unm_vq *q);
 void unm_vq_packed_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t written);
 void unm_vq_packed_unpeek(struct unm_vq *q, const struct unm_vq_chain *c);
 void unm_vq_packed_rewind(struct unm_vq *q);

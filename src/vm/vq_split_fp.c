@@ -161,14 +161,6 @@ look(struct unm_vq *q)
 	return s->peek != s->avail_seen;
 }
 
-bool
-unm_vq_split_has_avail(struct unm_vq *q)
-{
-	uint16_t entry;
-
-	return (q->inf.part != NULL && unm_inflight_resumed(q, &entry)) || look(q) > 0;
-}
-
 int
 unm_vq_split_peek(
 	struct unm_vq *q, struct unm_vq_chain *c, struct unm_vq_part *part, unsigned int max)

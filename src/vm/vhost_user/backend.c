@@ -467,9 +467,3 @@ unm_vu_timer_fd(const struct unm_vu_backend *b)
 {
 	return b->timer_fd;
 }
-
-struct unm_guest_mem *
-unm_vu_mem(struct unm_vu_backend *b)
-{
-	return &b->mem;
-}

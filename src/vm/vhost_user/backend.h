@@ -185,7 +185,6 @@ int unm_vu_fault_fd(const struct unm_vu_backend *b);
  * rings are still to be started: then it starts some.
  */
 int unm_vu_timer_fd(const struct unm_vu_backend *b);
-struct unm_guest_mem *unm_vu_mem(struct unm_vu_backend *b);
 
 /*
  * Tell the guest that its config space has changed (link, MTU): CONFIG_CHANGE over the back-end
