@@ -100,7 +100,7 @@ walk_fetch(struct walk *w, uint64_t gpa, void *bounce, uint32_t len)
 static inline const char *
 walk_end(struct unm_vq *q, const struct walk *w, struct unm_vq_chain *c)
 {
-	q->stats.looked_at += q->max_chain - w->left + w->n;
+	q->looked_at += q->max_chain - w->left + w->n;
 	if (__builtin_expect(w->read_len > UINT32_MAX || w->write_len > UINT32_MAX, 0))
 		return "a chain has more than 4 GiB";
 	c->part = w->part;

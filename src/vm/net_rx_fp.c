@@ -31,25 +31,25 @@
 /* Chains peeked and not used yet: n->chain[next ... n_peeked). */
 struct ahead {
 	unsigned int next, n_peeked;
-	unsigned int n_parts; /* of the pool in use */
-	const struct unm_vq_stats *stats;
-	uint64_t start; /* looked_at before this pass */
+	unsigned int n_parts;	   /* of the pool in use */
+	const uint64_t *looked_at; /* of the queue */
+	uint64_t start;		   /* that before this pass */
 };
 
 /* Nothing is peeked at the beginning of a pass. */
 static inline struct ahead
 begin_pass(const struct unm_vq *q)
 {
-	const struct unm_vq_stats *stats = unm_vq_get_stats(q);
+	const uint64_t *looked_at = unm_vq_looked_at(q);
 
-	return (struct ahead){.stats = stats, .start = stats->looked_at};
+	return (struct ahead){.looked_at = looked_at, .start = *looked_at};
 }
 
 /* Has the driver made us look at enough for one pass? A frame that is begun may yet be finished. */
 static inline bool
 is_spent(const struct ahead *a)
 {
-	return a->stats->looked_at - a->start >= NET_LOOKS;
+	return *a->looked_at - a->start >= NET_LOOKS;
 }
 
 /* A place in a packet. */
@@ -214,7 +214,7 @@ static enum give
 reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, unsigned int *num)
 {
 	const unsigned int max = n->features & UNM_F_MRG_RXBUF ? NET_CHAINS : 1;
-	const uint64_t start = a->stats->looked_at;
+	const uint64_t start = *a->looked_at;
 	uint64_t sum = 0;
 	unsigned int i;
 
@@ -222,7 +222,7 @@ reserve(struct unm_net *n, struct unm_vq *q, struct ahead *a, uint32_t need, uns
 		if (a->next + i == a->n_peeked) {
 			enum peeked p;
 
-			if (a->stats->looked_at - start >= NET_LOOKS)
+			if (*a->looked_at - start >= NET_LOOKS)
 				break;
 			p = peek_one(n, q, a);
 			if (p == PEEKED_NONE)

@@ -363,14 +363,14 @@ complete_sent(struct net_ring *r, struct unm_vq *q)
 static unsigned int
 peek_burst(struct unm_net *n, struct unm_vq *q, unsigned int max, uint64_t start)
 {
-	const struct unm_vq_stats *stats = unm_vq_get_stats(q);
+	const uint64_t *looked_at = unm_vq_looked_at(q);
 	unsigned int k, used, i;
 
 	used = k = unm_vq_peek_singles(q, n->chain, n->part, max);
 	for (i = 0; i < k; i++)
 		__builtin_prefetch(n->part[i].data, 0, 3);
 	while (k < max && NET_POOL_PARTS - used >= UNM_VQ_MAX_PARTS &&
-		stats->looked_at - start < NET_LOOKS) {
+		*looked_at - start < NET_LOOKS) {
 		struct unm_vq_chain *c = &n->chain[k];
 
 		if (unm_vq_peek(q, c, &n->part[used], UNM_VQ_MAX_PARTS) <= 0)
@@ -420,7 +420,7 @@ put_burst(struct unm_net *n, struct net_ring *r, struct writer *w, unsigned int 
 static unsigned int
 drop_all(struct unm_net *n, struct net_queue *nq)
 {
-	const uint64_t start = unm_vq_get_stats(nq->q)->looked_at;
+	const uint64_t start = *unm_vq_looked_at(nq->q);
 	unsigned int k, i, total = 0;
 
 	do { /* at most NET_BUDGET chains */
@@ -440,7 +440,7 @@ unm_net_tx(struct unm_net *n, unsigned int k)
 {
 	struct net_queue *nq = &n->tx[k];
 	struct net_ring *r = &n->port.ring[k];
-	const uint64_t start = unm_vq_get_stats(nq->q)->looked_at;
+	const uint64_t start = *unm_vq_looked_at(nq->q);
 	struct writer w;
 	unsigned int got, done, total = 0, before;
 	bool waits = false, moved;

@@ -241,7 +241,6 @@ void
 unm_vq_call(struct unm_vq *q)
 {
 	q->call_owed = false;
-	q->stats.calls++;
 	if (!signal_front_end(q, q->call_fd)) {
 		q->call_fd = -1;
 		unm_vq_break(q, "its call descriptor blocks");
@@ -264,12 +263,11 @@ unm_vq_kicks_on(struct unm_vq *q)
 {
 	if (q->broken != NULL)
 		return false;
-	q->stats.kicks_on++;
 	return q->c.is_packed ? unm_vq_packed_kicks_on(q) : unm_vq_split_kicks_on(q);
 }
 
-const struct unm_vq_stats *
-unm_vq_get_stats(const struct unm_vq *q)
+const uint64_t *
+unm_vq_looked_at(const struct unm_vq *q)
 {
-	return &q->stats;
+	return &q->looked_at;
 }

@@ -124,8 +124,8 @@ void unm_vq_set_err_fd(struct unm_vq *q, int fd);
  * unm_vq_peek() - take the next chain
  * @part, @max: room for its parts
  *
- * How much there is to do for that is up to the driver, within the size of the ring: @looked_at of
- * the queue's counters tells.
+ * How much there is to do for that is up to the driver, within the size of the ring:
+ * unm_vq_looked_at() tells.
  *
  * Return: 1 (@c filled), 0 nothing available, -EPROTO the queue is (now) broken, -EMSGSIZE more
  * than @max parts (broken as well).
@@ -171,7 +171,7 @@ void unm_vq_rewind(struct unm_vq *q);
  */
 bool unm_vq_flush(struct unm_vq *q);
 
-/* Signal the call descriptor (one write). Counted. */
+/* Signal the call descriptor (one write). */
 void unm_vq_call(struct unm_vq *q);
 
 /*
@@ -182,12 +182,7 @@ void unm_vq_call(struct unm_vq *q);
 void unm_vq_kicks_off(struct unm_vq *q);
 bool unm_vq_kicks_on(struct unm_vq *q);
 
-struct unm_vq_stats {
-	uint64_t chains;    /* peeked and pushed */
-	uint64_t looked_at; /* descriptors and parts of all that unm_vq_peek() gave */
-	uint64_t calls;	    /* interrupts sent */
-	uint64_t kicks_on;  /* times that we asked for a kick */
-};
-const struct unm_vq_stats *unm_vq_get_stats(const struct unm_vq *q);
+/* Descriptors and parts of all that unm_vq_peek() gave, so far. The count is there as long as @q. */
+const uint64_t *unm_vq_looked_at(const struct unm_vq *q);
 
 #endif

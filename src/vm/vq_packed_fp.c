@@ -351,7 +351,6 @@ unm_vq_packed_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t writ
 	p->n_done += c->n_descs;
 	p->n_peeked -= c->n_descs;
 	p->n_seen -= c->n_descs;
-	q->stats.chains++;
 }
 
 void

@@ -177,7 +177,7 @@ struct unm_vq {
 	bool call_owed; /* a server before us may have died before it called the driver */
 	int call_fd, err_fd;
 	uint32_t max_chain; /* descriptors */
-	struct unm_vq_stats stats;
+	uint64_t looked_at; /* descriptors and parts */
 	union {
 		struct split_state s;
 		struct packed_state p;

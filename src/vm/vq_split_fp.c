@@ -291,7 +291,6 @@ unm_vq_split_push(struct unm_vq *q, const struct unm_vq_chain *c, uint32_t writt
 	if (q->inf.part != NULL)
 		unm_inflight_done(q);
 	s->done++;
-	q->stats.chains++;
 }
 
 void
@@ -314,7 +313,6 @@ unm_vq_split_push_burst(struct unm_vq *q, const struct unm_vq_done *d, unsigned 
 		}
 	}
 	s->done = (uint16_t)(s->done + n);
-	q->stats.chains += n;
 }
 
 void

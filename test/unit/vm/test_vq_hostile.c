@@ -392,7 +392,7 @@ longest_tables(void **state)
 			split_table_of(&r, len[i / 2]);
 		assert_int_equal(unm_vq_peek(r.q, &chain, part, MAX_PART), 1);
 		assert_int_equal(chain.n_read + chain.n_write, 0);
-		assert_int_equal(unm_vq_get_stats(r.q)->looked_at, len[i / 2]);
+		assert_int_equal(*unm_vq_looked_at(r.q), len[i / 2]);
 		unm_vq_push(r.q, &chain, 0);
 		unm_vq_stop(r.q);
 		rig_close(&r);
