@@ -13,9 +13,9 @@
 #include "client/spin.h"
 #include "shm/atomic.h"
 #include "shm/clock.h"
+#include "vm/guest_guard.h"
 #include "vm/net_priv.h"
 
-#define MAX_NETS 256u
 /* While there is work, sockets are looked at so often */
 #define CONTROL_NS UINT64_C(1000000)
 /*
@@ -35,7 +35,7 @@ struct watch {
 
 struct unm_loop {
 	uint64_t control_ns; /* before then the sockets are not looked at, while there is work */
-	struct unm_net *net[MAX_NETS];
+	struct unm_net *net[UNM_GUEST_MAX_GUARDS];
 	unsigned int n_nets;
 	struct watch *watch;
 	unsigned int n_watches, watch_room;
@@ -112,7 +112,7 @@ unm_loop_add(struct unm_loop *l, struct unm_net *n)
 	for (i = 0; i < l->n_nets; i++)
 		if (l->net[i] == n)
 			return -EEXIST;
-	if (l->n_nets == MAX_NETS)
+	if (l->n_nets == UNM_GUEST_MAX_GUARDS)
 		return -ENOSPC;
 	l->net[l->n_nets++] = n;
 	err = grow_fds(l, l->watch_room);
@@ -299,7 +299,7 @@ static int
 sleep_until(struct unm_loop *l, uint64_t now, uint64_t deadline)
 {
 	struct timespec ts = {0};
-	unsigned int start[MAX_NETS + 1], n = 0, i, n_watches;
+	unsigned int start[UNM_GUEST_MAX_GUARDS + 1], n = 0, i, n_watches;
 	int found;
 
 	for (i = 0; i < l->n_nets; i++) {

@@ -31,7 +31,7 @@ typedef void unm_loop_fn(void *arg, short revents);
 struct unm_loop *unm_loop_new(void);
 void unm_loop_free(struct unm_loop *l); /* devices and descriptors are borrowed and stay */
 
-/* Serve @n from now on. Return: 0, -ENOSPC, -EEXIST, -ENOMEM. */
+/* Serve @n from now on. Return: 0, -ENOSPC there are UNM_GUEST_MAX_GUARDS, -EEXIST, -ENOMEM. */
 int unm_loop_add(struct unm_loop *l, struct unm_net *n);
 void unm_loop_remove(struct unm_loop *l, struct unm_net *n);
 

@@ -157,7 +157,7 @@ add_nic(struct vh_options *o, const struct vh_nic_options *defaults)
 	unsigned int i;
 
 	if (o->n_nics == VH_MAX_NICS)
-		nmt_usage_error(&vh_cli, "--socket: more than %d NICs", VH_MAX_NICS);
+		nmt_usage_error(&vh_cli, "--socket: more than %u NICs", VH_MAX_NICS);
 	if (optarg[0] == '\0' || strlen(optarg) > max)
 		nmt_usage_error(&vh_cli, "--socket: the path must have 1 to %zu characters", max);
 	for (i = 0; i < o->n_nics; i++) {

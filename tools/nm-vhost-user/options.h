@@ -9,8 +9,9 @@
 
 #include "offer.h"
 #include "nmt_cli.h"
+#include "vm/guest_guard.h"
 
-#define VH_MAX_NICS 64
+#define VH_MAX_NICS UNM_GUEST_MAX_GUARDS
 
 /* May a front end's memory be used while others wait for us (vm/net.h, unm_net_set_direct())? */
 enum vh_memory {
