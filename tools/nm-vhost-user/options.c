@@ -208,6 +208,22 @@ parse_nic_option(struct vh_nic_options *n, int opt)
 	}
 }
 
+/* What two NICs can't both have. */
+static void
+check_pair(const struct vh_nic_options *a, const struct vh_nic_options *b)
+{
+	static const uint8_t not_given[NMT_MAC_LEN];
+	char mac[NMT_MAC_TEXT_SIZE];
+
+	if (strcmp(a->port, b->port) == 0)
+		nmt_usage_error(&vh_cli, "--port: %s is named twice", b->port);
+	if (memcmp(b->mac, not_given, sizeof(b->mac)) != 0 &&
+		memcmp(a->mac, b->mac, sizeof(b->mac)) == 0)
+		nmt_usage_error(&vh_cli,
+			"--mac: two NICs would have %s (before the first --socket it is for all)",
+			nmt_format_mac(mac, b->mac));
+}
+
 static void
 check_nics(const struct vh_options *o)
 {
@@ -218,11 +234,8 @@ check_nics(const struct vh_options *o)
 	for (i = 0; i < o->n_nics; i++) {
 		if (o->nic[i].port == NULL)
 			nmt_usage_error(&vh_cli, "--socket %s has no --port", o->nic[i].socket);
-		for (j = 0; j < i; j++) {
-			if (strcmp(o->nic[i].port, o->nic[j].port) == 0)
-				nmt_usage_error(
-					&vh_cli, "--port: %s is named twice", o->nic[i].port);
-		}
+		for (j = 0; j < i; j++)
+			check_pair(&o->nic[j], &o->nic[i]);
 	}
 }
 

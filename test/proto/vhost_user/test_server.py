@@ -623,6 +623,8 @@ def command_line():
             (("--socket", "/tmp/x", "--port", "vale0:a", "--socket", "/tmp/y", "--port", "vale0:a"),
              b"named twice"),
             (("--mac", "1:2"), b"--mac"), (("--mac", "01:00:00:00:00:00"), b"group"),
+            (("--mac", "02:0:0:0:0:a", "--socket", "/tmp/x", "--port", "vale0:a", "--socket", "/tmp/y", "--port", "vale0:b"),
+             b"two NICs would have 02:00:00:00:00:0a"),
             (("--mtu", "67"), b"--mtu"), (("--mtu", "65536"), b"--mtu"),
             (("--queues", "0"), b"--queues"), (("--queues", "65"), b"--queues"),
             (("--features", "no-such"), b"'no-such' is no feature"),
