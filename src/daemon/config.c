@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/nic_probe.h"
+#include "shm/socket_dir.h"
 
 enum value_kind {
 	VALUE_U32,
@@ -194,7 +195,7 @@ check_path(const struct unm_config *cfg, const struct unm_isolate_spec *s, char 
 	const struct unm_isolate_spec *other;
 
 	for (other = cfg->isolates; other < cfg->isolates + cfg->n_isolates; other++) {
-		if (other == s || !unm_isolate_same_socket(other->path, s->path))
+		if (other == s || !unm_socket_same(other->path, s->path))
 			continue;
 		snprintf(why, UNM_POLICY_WHY_SIZE, "isolate %s has this socket already",
 			other->name);
@@ -366,7 +367,7 @@ unm_config_check_socket(const struct unm_config *cfg, const char *path, const ch
 	uint32_t i;
 
 	for (i = 0; i < cfg->n_isolates; i++) {
-		if (unm_isolate_same_socket(cfg->isolates[i].path, socket_path))
+		if (unm_socket_same(cfg->isolates[i].path, socket_path))
 			return unm_fail(why, -EINVAL,
 				"%s: isolate %s: %s is netmapd's own socket: give another path",
 				path, cfg->isolates[i].name, cfg->isolates[i].path);

@@ -78,10 +78,10 @@ check_path(struct unm_server *srv, const struct unm_isolate_spec *spec, struct u
 	struct sockaddr_un sa;
 	int fd, ret;
 
-	if (unm_isolate_same_socket(srv->socket_path, spec->path))
+	if (unm_socket_same(srv->socket_path, spec->path))
 		return unm_fail(why, -EEXIST, "%s is netmapd's own socket", spec->path);
 	for (iso = srv->isolates; iso != NULL; iso = iso->next) {
-		if (unm_isolate_same_socket(iso->spec.path, spec->path))
+		if (unm_socket_same(iso->spec.path, spec->path))
 			return unm_fail(why, -EEXIST, "%s is the socket of isolate %s", spec->path,
 				iso->spec.name);
 	}

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The words that make an isolate. See isolate_spec.h. */
-/* Syscalls: stat newfstatat */
 #include "daemon/isolate_spec.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define DEFAULT_MODE 0600
 #define NOBODY	     ((uid_t)-1)
@@ -49,38 +47,6 @@ set_path(struct unm_isolate_spec *s, const char *value, char *why)
 	}
 	memcpy(s->path, value, len + 1);
 	return 0;
-}
-
-/* The directory of @path, without slashes at its end. Return: the last part. */
-static const char *
-split_path(const char *path, char *dir, size_t size)
-{
-	const char *slash = strrchr(path, '/');
-	size_t len = slash != NULL ? (size_t)(slash - path) : 0;
-
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	if (slash == NULL)
-		snprintf(dir, size, ".");
-	else
-		snprintf(dir, size, "%.*s", len > 0 ? (int)len : 1, path);
-	return slash != NULL ? slash + 1 : path;
-}
-
-bool
-unm_isolate_same_socket(const char *a, const char *b)
-{
-	char a_dir[UNM_ISOLATE_PATH_SIZE + 8], b_dir[UNM_ISOLATE_PATH_SIZE + 8];
-	struct stat a_st, b_st;
-
-	if (a[0] == '\0' || b[0] == '\0' ||
-		strcmp(split_path(a, a_dir, sizeof(a_dir)), split_path(b, b_dir, sizeof(b_dir))) !=
-			0)
-		return false;
-	if (strcmp(a_dir, b_dir) == 0)
-		return true; /* whether it is there or not */
-	return stat(a_dir, &a_st) == 0 && stat(b_dir, &b_st) == 0 && a_st.st_ino == b_st.st_ino &&
-	       a_st.st_dev == b_st.st_dev;
 }
 
 static int

@@ -46,13 +46,6 @@ int unm_isolate_spec_word(struct unm_isolate_spec *s, const char *word, char *wh
 int unm_isolate_spec_check(const struct unm_isolate_spec *s, char *why);
 
 /**
- * unm_isolate_same_socket() - do two paths of sockets (sun_path at most) name one file, be it there
- * or not? By the directories they are in, so that slashes, dots and links make no difference. An
- * empty path is none.
- */
-bool unm_isolate_same_socket(const char *a, const char *b);
-
-/**
  * unm_isolate_spec_format() - its words, each ended by @end. @size: UNM_ISOLATE_TEXT_SIZE. Return:
  * bytes written.
  */

@@ -2,7 +2,8 @@
 /*
  * The directory that netmapd's socket lies in. That of the default socket is made by netmapd; that
  * of another one may be a slip of the pen, so netmapd does not start, and whoever looks for it there
- * is told. And whom a socket is for, as far as that can be seen when nobody serves it.
+ * is told. Whom a socket is for, as far as that can be seen when nobody serves it; and whether two
+ * paths are one socket's.
  */
 #ifndef UNM_SHM_SOCKET_DIR_H
 #define UNM_SHM_SOCKET_DIR_H
@@ -36,6 +37,14 @@ bool unm_socket_dir(const char *path, char *dir, size_t size);
  * A netmapd that a client starts there would be one without the isolate's policy.
  */
 bool unm_socket_is_isolated(const char *path);
+
+/**
+ * unm_socket_same() - do two paths of sockets (sun_path at most) name one file, be it there or not?
+ *
+ * By the directories they are in, so that slashes, dots and links make no difference. An empty path
+ * is none.
+ */
+bool unm_socket_same(const char *a, const char *b);
 
 /** unm_socket_dir_missing() - must somebody make it? @dir: receives it if so. */
 bool unm_socket_dir_missing(const char *path, char *dir, size_t size);
