@@ -6,10 +6,9 @@
  * line.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <libnetmap.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +16,20 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <unetmap.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "nic.h"
 #include "options.h"
 #include "sandbox.h"
-#include "shm/clock.h"
+#include "shm/socket_dir.h"
 #include "status.h"
 #include "vm/asker.h"
 #include "vm/event_fd.h"
 
-#define END_MS	     1000 /* that netmapd has for the requests at the end */
-#define PATIENCE_MS  100  /* a NIC that waits for netmapd keeps the others waiting */
-#define N_WAKES	     5	  /* netmapds that end during a start */
-#define LONG_WAKE_NS UINT64_C(1000000000)
+#define END_MS	    1000 /* that netmapd has for the requests at the end */
+#define PATIENCE_MS 100	 /* a NIC that waits for netmapd keeps the others waiting */
 
 /* NICs and what the loop's callbacks need; one for the program. */
 struct server {
@@ -58,103 +55,14 @@ raise_limits(void)
 	}
 }
 
-/*
- * Who starts netmapd in case none runs: a child, as this process can't any more once it has given
- * up its files, and netmapd would inherit that. @why: VH_WHY_SIZE, receives the child's reason.
- * Return: false if there is no netmapd, which this process would find out as well, but not why.
- */
-static bool
-wake_netmapd(char *why)
-{
-	int ends[2], status = 0;
-	ssize_t n = 0;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return true; /* not known; opening the ports will tell */
-	pid = fork();
-	if (pid == 0) {
-		if (open("/dev/netmap", O_RDWR) >= 0)
-			_exit(EXIT_SUCCESS);
-		(void)!write(ends[1], nmctx_last_error(), strlen(nmctx_last_error()));
-		_exit(EXIT_FAILURE);
-	}
-	close(ends[1]);
-	while (pid > 0 && (n = read(ends[0], why, VH_WHY_SIZE - 1)) < 0 && errno == EINTR)
-		; /* a signal before they are blocked; it writes once, less than a pipe takes */
-	close(ends[0]);
-	why[n > 0 ? n : 0] = '\0';
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		; /* likewise */
-	return pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == EXIT_SUCCESS;
-}
-
-/* A netmapd may end just as it is asked; what takes long was in vain, and would be again. */
-static void
-need_netmapd(void)
-{
-	const uint64_t start_ns = unm_now_ns();
-	char why[VH_WHY_SIZE];
-	unsigned int n;
-
-	for (n = 0; n < N_WAKES; n++) {
-		if (wake_netmapd(why))
-			return;
-		if (unm_now_ns() - start_ns > LONG_WAKE_NS)
-			break;
-	}
-	nmt_die(&vh_cli, "%s", why[0] != '\0' ? why : "netmapd can't be reached");
-}
-
-/*
- * A child that can start netmapd until the ports are open: it may end at any moment of our start.
- * The child ends when its socket does, also by our death.
- */
-struct waker {
-	pid_t pid;
-	int sock;
-};
-
-static struct waker
-start_waker(void)
-{
-	struct waker w = {.pid = -1, .sock = -1};
-	char c, why[VH_WHY_SIZE];
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return w; /* netmapd has just been there, mostly that will do */
-	w.sock = pair[0];
-	w.pid = fork();
-	if (w.pid == 0) {
-		close(pair[0]);
-		while (read(pair[1], &c, 1) == 1) {
-			(void)wake_netmapd(why); /* whoever asked tries again, and says why not */
-			(void)!write(pair[1], &c, 1);
-		}
-		_exit(EXIT_SUCCESS);
-	}
-	close(pair[1]);
-	return w;
-}
-
-static void
-end_waker(const struct waker *w)
-{
-	close(w->sock);
-	if (w->pid > 0)
-		(void)waitpid(w->pid, NULL, 0); /* signals are blocked */
-}
-
 static int
-start_nic(struct server *s, unsigned int i, const struct waker *w, char *why)
+start_nic(struct server *s, unsigned int i, const struct vh_helper *h, char *why)
 {
 	int err = vh_nic_start(&s->nic[i], s->loop, &s->witness, why), n;
-	char c = 0;
 
 	/* Most errors are about the port, and come again at once; for a busy one it waited. */
-	for (n = 0; n < N_WAKES && err < 0 && err != -EBUSY && s->nic[i].net == NULL; n++) {
-		if (write(w->sock, &c, 1) != 1 || read(w->sock, &c, 1) != 1)
+	for (n = 0; n < VH_N_WAKES && err < 0 && err != -EBUSY && s->nic[i].net == NULL; n++) {
+		if (!vh_helper_wake_netmapd(h))
 			break;
 		err = vh_nic_start(&s->nic[i], s->loop, &s->witness, why);
 	}
@@ -321,24 +229,44 @@ limit_calls(struct server *s)
 	return vh_sandbox_calls(address, n);
 }
 
-/* Sockets before the sandbox, ports inside it: see sandbox.h. */
-static void
-start(struct server *s)
+static int fail(char *why, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* @why: VH_WHY_SIZE. Return: @err. */
+static int
+fail(char *why, int err, const char *fmt, ...)
 {
-	char why[VH_WHY_SIZE];
-	struct waker waker;
-	unsigned int i;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, VH_WHY_SIZE, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+static int
+bind_nics(struct server *s, char *why)
+{
+	unsigned int i, j;
 	int err;
 
-	start_witness(s);
 	for (i = 0; i < s->opts.n_nics; i++) {
-		if (vh_nic_bind(&s->nic[i], &s->opts.nic[i], why) < 0)
-			nmt_die(&vh_cli, "%s", why);
+		const char *path = s->opts.nic[i].socket;
+
+		err = vh_nic_bind(&s->nic[i], &s->opts.nic[i], why);
+		if (err < 0)
+			return err;
+		for (j = 0; j < i; j++) /* the directories are there now */
+			if (unm_socket_same(s->opts.nic[j].socket, path))
+				return fail(why, -EADDRINUSE, VH_SOCKET_TAKEN, path);
 	}
-	need_netmapd();
-	(void)unetmap_wait_at_most(PATIENCE_MS); /* the number is right */
-	waker = start_waker();
-	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
+	return 0;
+}
+
+static int
+start_loop(struct server *s, char *why)
+{
+	int err;
+
 	s->loop = unm_loop_new();
 	err = s->loop == NULL ? -ENOMEM : catch_signals(s);
 	if (err == 0)
@@ -346,38 +274,73 @@ start(struct server *s)
 	if (err == 0 && s->witness.fd >= 0)
 		err = unm_loop_watch(s->loop, s->witness.fd, POLLIN, on_answer, s);
 	if (err < 0)
-		nmt_die(&vh_cli, "can't start: %s", strerror(-err));
+		return fail(why, err, "can't start: %s", strerror(-err));
 	unm_loop_on_port_lost(s->loop, on_port_lost, s);
 	unm_loop_on_link(s->loop, on_link, s);
+	return 0;
+}
+
+/* The threads are made here: before, they would have kept their privileges. */
+static int
+enter_sandbox(struct server *s, char *why)
+{
+	int err;
+
+	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
+		return fail(why, err, "can't give up privileges: %s (--no-sandbox keeps them)",
+			strerror(-err));
+	if ((err = unm_event_watchdog_start()) < 0)
+		return fail(why, err, "can't start the watchdog: %s", strerror(-err));
+	if ((err = unm_asker_start()) < 0)
+		return fail(
+			why, err, "can't start the thread that asks netmapd: %s", strerror(-err));
+	return 0;
+}
+
+/* Sockets and files before the sandbox, ports inside it: see sandbox.h. */
+static int
+start(struct server *s, struct vh_helper *h, char *why)
+{
+	unsigned int i;
+	int err;
+
+	start_witness(s);
+	err = bind_nics(s, why);
+	if (err == 0)
+		err = vh_helper_need_netmapd(why);
+	if (err < 0)
+		return err;
+	(void)unetmap_wait_at_most(PATIENCE_MS); /* the number is right */
 	for (i = 0; i < s->opts.n_nics; i++)
 		vh_nic_open_records(&s->nic[i]);
-	if (s->opts.has_sandbox && (err = vh_sandbox_files()) < 0)
-		nmt_die(&vh_cli, "can't give up privileges: %s (--no-sandbox keeps them)",
+	vh_helper_start(h, s->nic, s->opts.n_nics);
+	vh_status_make_room(STDOUT_FILENO, s->opts.n_nics);
+	err = start_loop(s, why);
+	if (err == 0)
+		err = enter_sandbox(s, why);
+	for (i = 0; i < s->opts.n_nics && err == 0; i++)
+		err = start_nic(s, i, h, why);
+	if (err == 0 && s->opts.has_sandbox && (err = limit_calls(s)) < 0)
+		return fail(why, err, "can't limit system calls: %s (--no-sandbox allows all)",
 			strerror(-err));
-	/* A thread made before would have kept its privileges. */
-	if ((err = unm_event_watchdog_start()) < 0)
-		nmt_die(&vh_cli, "can't start the watchdog: %s", strerror(-err));
-	if ((err = unm_asker_start()) < 0)
-		nmt_die(&vh_cli, "can't start the thread that asks netmapd: %s", strerror(-err));
-	for (i = 0; i < s->opts.n_nics; i++) {
-		if (start_nic(s, i, &waker, why) < 0)
-			nmt_die(&vh_cli, "%s", why);
-	}
-	end_waker(&waker);
-	if (s->opts.has_sandbox && (err = limit_calls(s)) < 0)
-		nmt_die(&vh_cli, "can't limit system calls: %s (--no-sandbox allows all)",
-			strerror(-err));
+	return err;
 }
 
 int
 main(int argc, char **argv)
 {
+	struct vh_helper helper = {.pid = -1, .sock = -1};
 	struct server *s = &server;
+	char why[VH_WHY_SIZE];
 	int err;
 
 	vh_options_parse(&s->opts, argc, argv);
 	raise_limits();
-	start(s);
+	if (start(s, &helper, why) < 0) {
+		vh_helper_unmake(&helper, s->nic, s->opts.n_nics);
+		nmt_die(&vh_cli, "%s", why);
+	}
+	vh_helper_end(&helper);
 	err = unm_loop_run(s->loop);
 	stop_nics(s);
 	vh_witness_stop(&s->witness);

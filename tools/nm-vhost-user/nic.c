@@ -124,6 +124,22 @@ lock_dir(const char *path)
 	return fd;
 }
 
+/* To a path that is no socket connect() says what it says of one that nobody listens on. */
+static int
+refusal_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode) ? -ENOTSOCK : -ECONNREFUSED;
+}
+
+static int
+no_socket(const char *path, char *why)
+{
+	snprintf(why, VH_WHY_SIZE, "%s is there and is not a socket", path);
+	return -EEXIST;
+}
+
 /* Out of the way with a socket whose owner has died; nothing else is removed. */
 static int
 remove_stale(const char *path, char *why)
@@ -134,19 +150,15 @@ remove_stale(const char *path, char *why)
 
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? 0 : say(why, -errno, "socket", path);
-	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(why, VH_WHY_SIZE, "%s is there and is not a socket", path);
-		return -EEXIST;
-	}
+	if (!S_ISSOCK(st.st_mode))
+		return no_socket(path, why);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return say(why, -errno, "socket", path);
 	/* Refused: nobody has it. All else (another type, no permission) says nothing of that. */
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 || errno != ECONNREFUSED) {
 		snprintf(why, VH_WHY_SIZE,
-			peer_of(fd).pid == getpid()
-				? "%s is the socket of another NIC here, by another name"
-				: "another program serves %s",
+			peer_of(fd).pid == getpid() ? VH_SOCKET_TAKEN : "another program serves %s",
 			path);
 		err = -EADDRINUSE;
 	} else if (unlink(path) != 0) {
@@ -176,6 +188,8 @@ listen_at(struct vh_nic *n, char *why)
 	if (err == 0 && bind(n->listen_fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0)
 		err = -errno;
 	umask(old_mask);
+	if (err == 0)
+		vh_new_file_note(&n->new_socket, opts->socket);
 	if (err == 0 && listen(n->listen_fd, BACKLOG) != 0)
 		err = -errno;
 	if (err < 0) {
@@ -199,8 +213,11 @@ vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why)
 
 	clear(n, opts);
 	make_dir(opts->socket);
-	if (opts->is_client)
+	if (opts->is_client) {
+		if (refusal_of(opts->socket) == -ENOTSOCK)
+			return no_socket(opts->socket, why);
 		return 0;
+	}
 	lock = lock_dir(opts->socket);
 	err = listen_at(n, why); /* another server sees a socket that listens, or a stale one */
 	if (lock >= 0)
@@ -413,15 +430,6 @@ on_connection(void *arg, short revents)
 		connect_or_wait(n);
 }
 
-/* To a path that is no socket connect() says what it says of one that nobody listens on. */
-static int
-refusal_of(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode) ? -ENOTSOCK : -ECONNREFUSED;
-}
-
 static int
 connect_to_front_end(struct vh_nic *n)
 {
@@ -591,9 +599,18 @@ vh_nic_open_records(struct vh_nic *n)
 {
 	if ((n->opts->features.virtio_off & UNM_F_PACKED) != 0)
 		return;
-	n->records_fd = vh_records_open(n->opts->socket);
+	n->records_fd = vh_records_open(n->opts->socket, &n->new_records);
 	if (n->records_fd < 0)
 		n->records_error = n->records_fd;
+}
+
+void
+vh_nic_unmake(const struct vh_nic *n)
+{
+	if (n->opts == NULL)
+		return; /* it has not come to this one */
+	vh_new_file_remove(&n->new_socket, n->opts->socket);
+	vh_records_remove(&n->new_records, n->opts->socket);
 }
 
 /* Room in the file; without one the records live as long as we do. */

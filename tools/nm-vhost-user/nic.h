@@ -29,6 +29,7 @@
 
 #include <stdint.h>
 
+#include "new_file.h"
 #include "options.h"
 #include "trust.h"
 #include "vm/loop.h"
@@ -36,6 +37,9 @@
 
 /* Room for a sentence about what went wrong. */
 #define VH_WHY_SIZE UNM_NET_WHY_SIZE
+
+/* What is said of a path, which two NICs of this process have. */
+#define VH_SOCKET_TAKEN "%s is the socket of another NIC here, by another name"
 
 /* What is done after a while. */
 enum vh_due {
@@ -54,13 +58,14 @@ struct vh_nic {
 	int listen_fd;			  /* -1: a client, or not open yet */
 	const struct sockaddr_un *sealed; /* of a front end that listens; NULL: any address goes */
 	int records_fd;			  /* of packed rings (records.h); -1: none */
-	struct unm_vu_made made;	  /* in-flight regions, over all connections */
-	struct vh_trust trust;		  /* whether the front end's memory is used directly */
-	int records_error;		  /* why the file can't be had; 0: it can */
-	int timer_fd;			  /* for the first of what is due */
-	uint64_t due_ns[VH_N_DUE];	  /* when; 0: not */
-	uint64_t n_connections;		  /* so far */
-	uint64_t n_failures;		  /* of these, ended because of what the front end did */
+	struct vh_new_file new_socket, new_records;
+	struct unm_vu_made made;   /* in-flight regions, over all connections */
+	struct vh_trust trust;	   /* whether the front end's memory is used directly */
+	int records_error;	   /* why the file can't be had; 0: it can */
+	int timer_fd;		   /* for the first of what is due */
+	uint64_t due_ns[VH_N_DUE]; /* when; 0: not */
+	uint64_t n_connections;	   /* so far */
+	uint64_t n_failures;	   /* of these, ended because of what the front end did */
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
 	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */
@@ -73,16 +78,20 @@ struct vh_nic {
 };
 
 /**
- * vh_nic_bind() - make the listening socket (not for a client)
+ * vh_nic_bind() - make the listening socket, or look at what a client is to connect to
  * @why: on error a sentence for the user, VH_WHY_SIZE
  *
- * A socket that nobody listens on any more is replaced. Nobody is accepted before vh_nic_start().
+ * A socket that nobody listens on any more is replaced. Where a client connects nothing has to be
+ * yet, but nothing else than a socket may be there. Nobody is accepted before vh_nic_start().
  * Return: 0 or a negative errno.
  */
 int vh_nic_bind(struct vh_nic *n, const struct vh_nic_options *opts, char *why);
 
-/* Open the file for the places of packed rings; before the sandbox. */
+/* Open or make the file for the places of packed rings; before the sandbox. */
 void vh_nic_open_records(struct vh_nic *n);
+
+/* The start has failed: remove the socket and the file that it has made. */
+void vh_nic_unmake(const struct vh_nic *n);
 
 /* Open the port, join the loop, wait for a front end. Return, @why: as vh_nic_bind(). */
 int vh_nic_start(struct vh_nic *n, struct unm_loop *loop, struct vh_witness *witness, char *why);

@@ -12,7 +12,16 @@
 
 #include "lock.h"
 
-#define SUFFIX ".rings"
+#define SUFFIX	  ".rings"
+#define PATH_ROOM (sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(SUFFIX))
+#define TRIES	  3
+
+/* @path: PATH_ROOM */
+static void
+path_of(const char *socket, char *path)
+{
+	snprintf(path, PATH_ROOM, "%s" SUFFIX, socket); /* the socket's length was checked */
+}
 
 static int
 check_owner(int fd)
@@ -21,6 +30,8 @@ check_owner(int fd)
 
 	if (fstat(fd, &st) != 0)
 		return -errno;
+	if (st.st_nlink == 0)
+		return -ENOENT;
 	/* One name only: else it might be a file that somebody has put in the place of ours. */
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1 ||
 		(st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
@@ -28,24 +39,47 @@ check_owner(int fd)
 	return 0;
 }
 
-int
-vh_records_open(const char *socket)
+/* The file at @path, made if it is missing. Return: a descriptor or a negative errno. */
+static int
+open_or_make(const char *path, struct vh_new_file *made)
 {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + sizeof(SUFFIX)];
-	int fd, err;
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
 
-	snprintf(path, sizeof(path), "%s" SUFFIX, socket); /* the socket's length was checked */
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	err = check_owner(fd);
-	if (err == 0)
-		err = vh_lock(fd);
-	if (err < 0) {
-		close(fd);
-		return err;
+	if (fd >= 0)
+		vh_new_file_note(made, path);
+	else if (errno == EEXIST)
+		fd = open(path, flags);
+	return fd >= 0 ? fd : -errno;
+}
+
+int
+vh_records_open(const char *socket, struct vh_new_file *made)
+{
+	char path[PATH_ROOM];
+	int fd = -ENOENT, err = -ENOENT;
+	unsigned int i;
+
+	path_of(socket, path);
+	/* Whoever has made the file may remove it, until we have locked it. */
+	for (i = 0; i < TRIES && err == -ENOENT; i++) {
+		fd = open_or_make(path, made);
+		err = fd < 0 ? fd : vh_lock(fd);
+		if (err == 0)
+			err = check_owner(fd);
+		if (err < 0 && fd >= 0)
+			close(fd);
 	}
-	return fd;
+	return err < 0 ? err : fd;
+}
+
+void
+vh_records_remove(const struct vh_new_file *made, const char *socket)
+{
+	char path[PATH_ROOM];
+
+	path_of(socket, path);
+	vh_new_file_remove(made, path);
 }
 
 int

@@ -3,7 +3,8 @@
  * Giving up what a device server does not need, in stages, so that a bug in the device model costs
  * one NIC and not the host.
  *
- *   start            parse, fork the witness, bind sockets; netmapd runs or has been started
+ *   start            parse, fork the witness, bind sockets; netmapd runs or has been started; make
+ *                    files of records, fork the helper (helper.h), which is there for the start only
  *   vh_sandbox_files()  no capabilities, no new privileges; files and TCP are out of reach
  *                    (landlock), for this thread and those that it makes
  *   open ports       libnetmap connects to netmapd, maps regions, starts its control thread

@@ -301,6 +301,10 @@ def as_client(server):
 def why_not_connected(server):
     """A client says why the front end can't be reached, once as long as that stays the same."""
     path = server.path("a")
+    deadline = time.monotonic() + v.TIMEOUT
+    while not os.path.exists(path + ".rings"):  # what is there at the start is refused
+        assert time.monotonic() < deadline, server.messages()
+        time.sleep(0.01)
     with open(path, "w") as f:
         f.write("keep")
     begin = "valevu:a: can't connect to %s: " % path
@@ -671,11 +675,40 @@ def sockets(server):
         name = os.path.join(server.dir, "new" + "".join(extra))
         run_program("--socket", name + "/x", "--port", "nonsense:c", *extra, env=server.env())
         assert os.stat(name).st_mode & 0o777 == 0o700, extra
+    p = run_program("--socket", server.path("d"), "--port", "valevu:d", "--client", "--socket",
+                    server.dir + "/./d", "--port", "valevu:e", "--client", env=server.env())
+    assert p.returncode == 1 and b"/./d is the socket of another NIC" in p.stderr, p.stderr
+    p = run_program("--client", "--socket", plain, "--port", "valevu:c", env=server.env())
+    assert p.returncode == 1 and b"plain is there and is not a socket" in p.stderr, p.stderr
+    assert not os.path.exists(plain + ".rings")
     p = run_program("--socket", server.path("c"), "--port", "nonsense:c", env=server.env())
     assert p.returncode == 1 and b"nonsense:c" in p.stderr, p.stderr
     server.kill()
     server.start()
     server.check_alive()
+
+
+@v.with_server(nics=("a",))
+def nothing_is_left_by_a_failure(server):
+    """A start that fails, inside the sandbox or before it, removes what it has made, and nothing else."""
+    there = sorted(os.listdir(server.dir))
+    old = server.path("c") + ".rings"
+    no_netmapd = dict(os.environ, UNETMAP_SOCKET=server.dir + "/none/nmd")
+    for extra, env, what in (((), server.env(), "nonsense:d"), (("--no-sandbox",), server.env(), "nonsense:d"),
+                             (("--client",), server.env(), "nonsense:d"), ((), no_netmapd, "/none")):
+        with open(old, "wb", opener=lambda n, f: os.open(n, f, 0o600)) as f:
+            f.write(b"record")
+        p = run_program(*extra, "--socket", server.path("c"), "--port", "valevu:c", "--socket", server.path("d"),
+                        "--port", "nonsense:d", env=env)
+        assert p.returncode == 1 and what.encode() in p.stderr, p.stderr
+        assert os.path.exists(old), "another's records are gone"
+        os.unlink(old)
+        assert sorted(os.listdir(server.dir)) == there, os.listdir(server.dir)
+    p = run_program("--socket", server.path("d"), "--port", "valevu:d", "--socket", server.path("a"),
+                    "--port", "valevu:e", env=server.env())
+    assert p.returncode == 1 and b"another program serves" in p.stderr, p.stderr
+    assert sorted(os.listdir(server.dir)) == there, os.listdir(server.dir)
+    server.guest("a").start().close()
 
 
 def why_no_netmapd():
@@ -738,5 +771,6 @@ tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_its
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
          taken_from_its_switch, in_an_isolate,
          hangs_up, tells_rather_than_hangs_up, hangs_up_as_client,
-         on_a_pipe, a_full_pipe, command_line, why_no_netmapd, sockets, started_at_once]
+         on_a_pipe, a_full_pipe, command_line, why_no_netmapd, sockets, nothing_is_left_by_a_failure,
+         started_at_once]
 raise SystemExit(1 if v.u.run_each(tests) else 0)
