@@ -31,6 +31,15 @@ print_counters(struct nmt_json *j, const struct unm_net_stats *s)
 	nmt_json_u64(j, "sleeps", s->sleeps);
 }
 
+/* Of the front end there is; NULL: there is none. */
+static const char *
+memory_of(const struct vh_nic *nic)
+{
+	if (nic->backend == NULL)
+		return NULL;
+	return unm_net_is_direct(nic->net) ? "direct" : "copy";
+}
+
 /* Return: 0, or -EIO if it has not been written. */
 static int
 print_nic(FILE *out, const struct vh_nic *nic)
@@ -46,7 +55,7 @@ print_nic(FILE *out, const struct vh_nic *nic)
 	nmt_json_str(&j, "socket", nic->opts->socket);
 	nmt_json_str(&j, "state", vh_nic_state(nic));
 	nmt_json_str(&j, "mac", nmt_format_mac(mac, unm_net_mac(nic->net)));
-	nmt_json_str(&j, "memory", unm_net_is_direct(nic->net) ? "direct" : "copy");
+	nmt_json_str(&j, "memory", memory_of(nic));
 	nmt_json_u64(&j, "connections", nic->n_connections);
 	nmt_json_u64(&j, "failures", nic->n_failures);
 	print_counters(&j, &stats);
