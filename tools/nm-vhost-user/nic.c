@@ -32,6 +32,8 @@
 #define PATH_ROOM	sizeof(((struct sockaddr_un *)0)->sun_path)
 /* A front end that has just begun to start its rings is let through with it. */
 #define HANG_UP_MS 200
+/* So long may a front end be silent while another one waits, until that is said. */
+#define SILENT_MS 1000
 
 static void connect_or_wait(struct vh_nic *n);
 
@@ -259,12 +261,50 @@ next_pause(struct vh_nic *n)
 	return pause;
 }
 
+/*
+ * Somebody else wants to be the front end, and the one there is has not spoken. It may be about to;
+ * or it is nobody who ever will, which the other, who gets no answer, can't know.
+ */
+static void
+on_other(void *arg, short revents)
+{
+	struct vh_nic *n = arg;
+
+	(void)revents;
+	unm_loop_unwatch(n->loop, n->listen_fd);
+	set_due(n, VH_DUE_SILENT, SILENT_MS);
+}
+
+static void
+watch_others_no_more(struct vh_nic *n)
+{
+	if (n->listen_fd >= 0)
+		unm_loop_unwatch(n->loop, n->listen_fd);
+	n->due_ns[VH_DUE_SILENT] = 0;
+}
+
+/* Once for each connection. */
+static void
+say_silent(const struct vh_nic *n)
+{
+	struct pollfd p = {.fd = n->listen_fd, .events = POLLIN};
+	char who[32] = "";
+
+	if (poll(&p, 1, 0) != 1)
+		return; /* it has given up */
+	if (n->peer != 0)
+		snprintf(who, sizeof(who), " (process %d)", (int)n->peer);
+	unm_vm_log(unm_net_name(n->net),
+		"a front end waits, as the one that is connected%s has sent nothing yet", who);
+}
+
 static void
 disconnect(struct vh_nic *n)
 {
 	n->due_ns[VH_DUE_HANG_UP] = 0; /* not the next one's */
 	if (n->backend == NULL)
 		return;
+	watch_others_no_more(n);
 	unm_loop_unwatch(n->loop, unm_vu_fd(n->backend));
 	unm_loop_unwatch(n->loop, unm_vu_fault_fd(n->backend));
 	unm_loop_unwatch(n->loop, unm_vu_timer_fd(n->backend));
@@ -306,6 +346,9 @@ on_message(void *arg, short revents)
 	(void)revents;
 	if (n->backend == NULL)
 		return;
+	if (!n->has_spoken)
+		watch_others_no_more(n);
+	n->has_spoken = true;
 	err = unm_vu_readable(n->backend);
 	if (err == 0 && unm_vu_was_handed_on(n->backend))
 		vh_trust_handed_on(&n->trust);
@@ -382,6 +425,9 @@ begin_connection(struct vh_nic *n, int sock)
 		err = unm_loop_watch(n->loop, unm_vu_fault_fd(n->backend), POLLIN, on_message, n);
 	if (err == 0)
 		err = unm_loop_watch(n->loop, unm_vu_timer_fd(n->backend), POLLIN, on_message, n);
+	n->has_spoken = false;
+	if (err == 0 && n->listen_fd >= 0)
+		err = unm_loop_watch(n->loop, n->listen_fd, POLLIN, on_other, n);
 	if (err < 0) {
 		disconnect(n);
 		return err;
@@ -588,6 +634,8 @@ on_timer(void *arg, short revents)
 			connect_now(n);
 		else if (i == VH_DUE_HANG_UP && must_hang_up(n))
 			hang_up(n);
+		else if (i == VH_DUE_SILENT && n->backend != NULL)
+			say_silent(n);
 	}
 	set_timer(n);
 }

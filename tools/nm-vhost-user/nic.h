@@ -4,7 +4,8 @@
  *
  *   idle: listening (nobody has connected), or pausing between attempts to connect (client)
  *     | a connection
- *   connected: a back end reads messages. Others who connect wait in the listening socket's queue.
+ *   connected: a back end reads messages. Others who connect wait in the listening socket's queue;
+ *     if somebody does, and this one has sent nothing SILENT_MS later, that is logged.
  *     | front end gone, or it broke the protocol, or its memory has gone
  *   idle again; port and device stay, frames that come meanwhile are thrown away
  *
@@ -46,6 +47,7 @@ enum vh_due {
 	VH_DUE_REOPEN,	/* look for the port */
 	VH_DUE_CONNECT, /* connect, or accept again */
 	VH_DUE_HANG_UP,
+	VH_DUE_SILENT, /* another front end waits, and the one there is has said nothing yet */
 	VH_N_DUE,
 };
 
@@ -69,6 +71,7 @@ struct vh_nic {
 	unsigned int connect_pause_ms;
 	bool is_reopening; /* the port has gone */
 	bool is_short;	   /* nobody could be accepted, for want of descriptors or memory */
+	bool has_spoken;   /* the front end: a message, or a part of one, has come */
 	bool is_waiting;   /* the last front end has kept us waiting: the next one waits now */
 	bool link_is_down;
 	int connect_error;	   /* logged: why the front end can't be reached; 0: nothing */

@@ -132,6 +132,35 @@ def second_front_end_waits(server):
     second.close()
 
 
+@v.with_server()
+def who_says_nothing(server):
+    """It keeps the NIC from others; that is said once, and only if it is so."""
+    text = "a front end waits, as the one that is connected (process %d) has sent nothing yet" % os.getpid()
+    for n in (1, 2):
+        silent, second = server.front_end("a"), server.front_end("a")
+        second.send(v.GET_FEATURES)
+        wait_message(server, "valevu:a: " + text, times=n)
+        third = server.front_end("a")
+        time.sleep(1.2)
+        wait_message(server, text, times=n)
+        silent.close()
+        assert second.recv(v.GET_FEATURES)[0]
+        second.close()
+        third.close()
+        server.check_alive()
+    for spoken in (False, True):  # nobody waits; or it is somebody who speaks
+        first = server.front_end("a")
+        if spoken:
+            other = server.front_end("a")
+            first.get_u64(v.GET_FEATURES)
+        time.sleep(1.2)
+        first.close()
+        if spoken:
+            other.close()
+    server.check_alive()
+    wait_message(server, text, times=2)
+
+
 def wait_message(server, text, times=1):
     """It comes in the log so often, and not more often."""
     deadline = time.monotonic() + v.TIMEOUT
@@ -766,7 +795,7 @@ def started_at_once(server):
 
 
 tests = [sandboxed, not_sandboxed, asleep_when_idle, status_lines, status_by_itself,
-         what_is_asked_for, second_front_end_waits, out_of_descriptors,
+         what_is_asked_for, second_front_end_waits, who_says_nothing, out_of_descriptors,
          one_descriptor_left, netmapd_restarts, server_restarts,
          port_of_another, as_client, why_not_connected, port_taken_meanwhile,
          taken_from_its_switch, in_an_isolate,
