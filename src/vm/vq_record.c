@@ -215,8 +215,9 @@ unm_record_start(struct unm_vq *q, struct packed_pos *at)
 	if (!is_known && contradicts(q, *at)) {
 		q->rec = (struct record_state){0};
 		unm_record_forget(q->c.record);
-		return "its place in the ring is lost with the server before this one (packed, no "
-		       "record): reload the guest's driver, or reset the guest";
+		return "its place in the ring is lost: what is in it (packed) contradicts what "
+		       "the front end says, and there is no record of it: reload the guest's "
+		       "driver, or reset the guest";
 	}
 	q->rec = (struct record_state){.n_foreign = n_foreign};
 	begin_record(q, &ring, *at);

@@ -103,6 +103,8 @@ expect_lost(struct rig *r)
 {
 	assert_false(unm_vq_is_running(r->q));
 	assert_non_null(strstr(unm_vq_broken_reason(r->q), "its place in the ring is lost"));
+	/* What else is not known: there need not have been a server before. */
+	assert_null(strstr(unm_vq_broken_reason(r->q), "server"));
 	if (may_log > 0) {
 		assert_int_equal(n_lines, 1);
 		may_log--;
