@@ -12,8 +12,9 @@
  *     are refused. ADDR and KICK halt the ring, change it and start it again where it was; so do
  *     messages that unmap memory. A ring whose memory is gone by then waits.
  *
- * GET_VRING_BASE and RESET_DEVICE lead to stopped from everywhere. Enabled or not is independent,
- * but for front ends whose rings rest (vu_ring_rests()): there a ring that is not enabled waits.
+ * GET_VRING_BASE, RESET_DEVICE and SET_STATUS 0 lead to stopped from everywhere. Enabled or not is
+ * independent, but for front ends whose rings rest (vu_ring_rests()): there a ring that is not
+ * enabled waits.
  *
  * To start a ring can take a while: its in-flight part is read, entry by entry. So a ring that was
  * halted goes on without that, unless the part may be another one or the ring begins elsewhere
