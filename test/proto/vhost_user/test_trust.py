@@ -202,6 +202,19 @@ def as_it_is_told(server):
     assert server.messages() == "", server.messages()
 
 
+@with_server("--memory", "direct", nic_args={"b": ("--features", "no-offload")}, nics=("a", "b", "c"))
+def by_the_ring_if_headers_differ(server):
+    """With a header on one side only nothing goes from guest to guest, but all arrives."""
+    a, b, c = (server.guest(nic).start() for nic in "abc")
+    for src, dst in ((a, b), (b, a), (b, c), (a, c)):
+        v.pass_frame(src, dst)
+    counted = status(server)
+    assert counted["b"]["rx_frames"] > 0 and counted["b"]["rx_direct"] == 0, counted
+    assert counted["c"]["rx_direct"] > 0, counted  # from a
+    for g in (a, b, c):
+        g.close()
+
+
 def witness_of(server):
     pid = server.proc.pid
     with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
@@ -261,7 +274,7 @@ def it_ends_with_the_server():
         server.stop()
 
 
-TESTS = [ours_is_direct, ours_that_listens, handed_on_it_is_copied, who_connected_has_ended, as_it_is_told,
+TESTS = [ours_is_direct, ours_that_listens, handed_on_it_is_copied, who_connected_has_ended, as_it_is_told, by_the_ring_if_headers_differ,
          without_a_witness, none_is_needed, it_ends_with_the_server]
 if can_leave_the_namespace():
     TESTS.append(in_a_container_it_is_copied)
