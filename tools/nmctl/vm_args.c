@@ -20,6 +20,7 @@
 #include "nmt_json.h"
 #include "nmt_open.h"
 #include "nmt_pkt.h"
+#include "nmt_units.h"
 #include "vm/net_features.h"
 
 #define MAX_WORDS   32
@@ -386,7 +387,18 @@ take_queues(const struct nmctl *n, struct wishes *w, const char *text)
 static void
 take_memory(const struct nmctl *n, struct wishes *w, const char *text)
 {
-	w->mib = (unsigned int)nmt_cli_u64(n->cli, "memory", text, 1, MAX_MIB);
+	const size_t len = strcspn(text, "MmGg");
+	const uint64_t unit = text[len] == 'G' || text[len] == 'g' ? 1024 : 1;
+	char number[NMT_NUM_SIZE];
+	uint64_t val;
+
+	snprintf(number, sizeof(number), "%.*s", (int)(len < sizeof(number) ? len : 0), text);
+	if ((text[len] != '\0' && text[len + 1] != '\0') ||
+		nmt_parse_u64(number, 1, MAX_MIB / unit, &val, NULL) != 0)
+		nmt_usage_error(n->cli,
+			"memory: '%.40s' is not 1 to %u MiB (256 and 256M are MiB, 2G is GiB)",
+			text, MAX_MIB);
+	w->mib = (unsigned int)(val * unit);
 }
 
 static void

@@ -64,6 +64,9 @@ def words_are_quoted(_):
     t.check("vhost-user,id=net0,chardev=nic0,queues=4" in qemu, qemu)
     card = "virtio-net-pci,netdev=net0,mac=02:00:00:00:00:09,mq=on,vectors=%d,host_mtu=9000"
     t.check(any(card % n in qemu for n in (0, 10)), qemu)  # see without_kvm()
+    for word, mib in (("256M", 256), ("2G", 2048), ("64m", 64), ("1g", 1024), ("16777216", 1 << 24)):
+        qemu = commands(nmctl("vm-args", "vale0:vm1", "path=" + AWKWARD, "memory=" + word))[1]
+        t.check("memory-backend-memfd,id=mem,size=%dM,share=on" % mib in qemu, qemu)
     server, qemu = commands(
         nmctl("vm-args", "netmap:x{1", "path=" + AWKWARD, "mode=client", "vectors=3")
     )
@@ -237,7 +240,14 @@ def bad_words(_):
         (["vm-args", "vale0:p", "queues"], "key=value"),
         (["vm-args", "vale0:p", "queues=0"], "queues"),
         (["vm-args", "vale0:p", "queues=65"], "queues"),
-        (["vm-args", "vale0:p", "memory=0"], "memory"),
+        (["vm-args", "vale0:p", "memory=0"], "memory: '0' is not 1 to 16777216 MiB"),
+        (["vm-args", "vale0:p", "memory=0M"], "MiB"),
+        (["vm-args", "vale0:p", "memory=16385G"], "MiB"),
+        (["vm-args", "vale0:p", "memory=1T"], "MiB"),
+        (["vm-args", "vale0:p", "memory=1.5G"], "MiB"),
+        (["vm-args", "vale0:p", "memory=1MB"], "MiB"),
+        (["vm-args", "vale0:p", "memory=M"], "MiB"),
+        (["vm-args", "vale0:p", "memory="], "MiB"),
         (["vm-args", "vale0:p", "colour=red"], "is expected"),
         (["vm-args", "vale0:p", "queue=2"], "is expected"),
         (["vm-args", "vale0:p", "=2"], "is expected"),
