@@ -167,5 +167,66 @@ def reset_device(server):
     b.close()
 
 
+def bits(*numbers):
+    return sum(1 << n for n in numbers)
+
+
+# What each word of --features takes away: bits of virtio-net, bits of the protocol
+WORDS = {
+    "packed": (bits(34), 0),
+    "in-order": (bits(35), 0),
+    "event-idx": (bits(29), 0),
+    "indirect": (bits(28), 0),
+    "mrg-rxbuf": (bits(15), 0),
+    "offload": (bits(0, 1, 7, 8, 9, 11, 12, 13, 54, 55, 56), 0),
+    "mq": (bits(22), 0),
+    "ctrl-vq": (bits(17, 23), 0),
+    "mtu": (bits(3), v.PF_NET_MTU),
+    "status": (0, v.PF_STATUS),
+    "config": (0, v.PF_CONFIG),
+    "mem-slots": (0, v.PF_MEM_SLOTS),
+    "inflight": (0, v.PF_INFLIGHT_SHMFD),
+    "migration": (bits(26), v.PF_LOG_SHMFD | v.PF_RARP),
+}
+# Of a driver that completes each buffer by itself, in split rings, with one pair
+NOT_OURS = bits(22, 26, 34, 35)
+
+
+def nic_of(word):
+    return word.replace("-", "")  # no - in the name of a port
+
+
+def all_guest(server, nic):
+    """A guest that acks all that is offered and that it can do."""
+    g = server.guest(nic, negotiate=False)
+    features = g.get_u64(v.GET_FEATURES)
+    protocol = g.get_u64(v.GET_PROTOCOL_FEATURES)
+    g.negotiate(features=features & ~NOT_OURS, protocol=protocol)
+    g.start()
+    if protocol & v.PF_STATUS:
+        g.good(v.SET_STATUS, v.u64(15))
+    return g, features, protocol
+
+
+@v.with_server("--queues", "2", "--mtu", "1500", nics=("all", *map(nic_of, WORDS)),
+               nic_args={nic_of(w): ("--features", "no-" + w) for w in WORDS})
+def words(server):
+    """no-WORD takes away what belongs to it, and nothing else; frames pass without it, both ways."""
+    a, features, protocol = all_guest(server, "all")
+    for word, (virtio, proto) in WORDS.items():
+        assert features & virtio == virtio and protocol & proto == proto, (word, hex(features), hex(protocol))
+        b, f, p = all_guest(server, nic_of(word))
+        assert (features & ~f, f & ~features) == (virtio, 0), "no-%s: 0x%x" % (word, features ^ f)
+        assert (protocol & ~p, p & ~protocol) == (proto, 0), "no-%s: protocol 0x%x" % (word, protocol ^ p)
+        v.pass_frame(a, b)
+        v.pass_frame(b, a)
+        b.close()
+    a.close()
+
+
+def each_word(_):
+    words()
+
+
 v.run([what_is_offered, only_what_is_offered, refusal_without_answer_ends, answer_to_what_turns_answers_on, not_under_traffic, owner, number_of_queues, status,
-       driver_ok, nothing_is_left_to_the_next, reset_device])
+       driver_ok, nothing_is_left_to_the_next, reset_device, each_word])
