@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Two QEMU guests and a namespace on one switch talk to each other: small and large frames, TCP,
-UDP, right checksums.
+UDP, right checksums, with Ethernet's MTU and a larger one.
 
 One guest connects to our server, the other one's server connects to QEMU. Checksums are looked at
 behind a switch whose bridge takes no offloads, so that every segment was cut and summed by us; the
@@ -13,8 +13,37 @@ import host
 import vmtest as t
 
 
+JUMBO = 9000
+
+
+def mtu(vm, value):
+    vm.run("ip link set eth0 mtu %d" % value)
+
+
+def jumbo(a, b):
+    """The guests were told an MTU above Ethernet's: one frame carries what it says, and TCP passes."""
+    for vm in a, b:
+        mtu(vm, JUMBO)
+    t.ping(a, t.ip(2))
+    before = received(b)
+    a.run("ping -q -c 5 -i 0.1 -s %d %s" % (JUMBO - 28, t.ip(2)))
+    n = received(b) - before
+    t.check(5 <= n < 20, "5 pings came in %d frames" % n)
+    for options in ("-n", "8M"), ("-n", "8M", "-R"):
+        t.iperf(a.run, t.ip(2), *options)
+
+
+def received(vm):
+    return int(vm.run("cat /sys/class/net/eth0/statistics/rx_packets"))
+
+
 def everybody_talks(boot):
-    with t.guests(boot, {}, {"is_client": True}) as (site, netns, (a, b), _):
+    told = {"options": ["--mtu", str(JUMBO)], "nic": {"options": "host_mtu=%d" % JUMBO}}
+    with t.guests(boot, dict(told), dict(told, is_client=True)) as (site, netns, (a, b), _):
+        for vm in a, b:
+            said = vm.run("cat /sys/class/net/eth0/mtu").strip()
+            t.check(said == str(JUMBO), "%s: the MTU is %s" % (vm.name, said))
+            mtu(vm, 1500)  # the namespace's
         run = t.in_netns(site, netns)
         for vm, target in (a, t.ip(2)), (b, t.NS_IP), (b, t.ip(1)):
             t.ping(vm, target)
@@ -45,6 +74,7 @@ def everybody_talks(boot):
         ]
         for transfer in transfers:
             transfer.finish()
+        jumbo(a, b)
         offload = {p["name"]: p["dropped"]["offload"] for p in site.show("ports")}
         t.check(not any(offload.values()), "frames with headers that made no sense: %s" % offload)
 
