@@ -278,9 +278,8 @@ unm_nic_check_uplink(
 		return 0;
 	if (strcmp(ifname, "lo") == 0)
 		return unm_fail(why, -EPERM,
-			"'%s' is what programs of this machine talk to each other by: they could "
-			"no "
-			"more. If that is wanted: nmctl set %s uplink yes",
+			"'%s' is what programs of this machine talk to each other by, which would "
+			"end. If that is wanted: nmctl set %s uplink yes",
 			name, name);
 	if (!unm_uplink_is_carried(ifname, route))
 		return 0;
@@ -290,8 +289,7 @@ unm_nic_check_uplink(
 			"that is wanted: nmctl set %s uplink yes",
 			name, name);
 	return unm_fail(why, -EPERM,
-		"'%s' carries %s, which has the only default route. If that is wanted: nmctl set "
-		"%s "
-		"uplink yes",
+		"'%s' carries %s, which has the only default route. If that is wanted: "
+		"nmctl set %s uplink yes",
 		name, route, name);
 }

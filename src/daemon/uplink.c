@@ -18,7 +18,7 @@
 #define RTF_UP	    0x1u
 #define RTF_REJECT  0x200u
 #define MOST_LINKS  4096u
-#define MAX_STEPS   8u	   /* from a route down to a wire */
+#define MOST_LOOKED 64u	   /* links whose carriers are looked for: a namespace may be anybody's */
 #define ANSWER_SIZE 32768u /* the kernel's largest piece of a dump */
 
 /* --- default routes --- */
@@ -77,6 +77,7 @@ struct link {
 	char kind[16]; /* empty: of a device */
 	uint32_t ifindex, master, lower;
 	bool is_lower_here; /* @lower is in this namespace, too */
+	bool is_on_way;	    /* what goes by the route may go through it */
 };
 
 struct links {
@@ -146,7 +147,7 @@ take_link(const struct nlmsghdr *h, struct links *links)
 	}
 }
 
-/* One piece of the answer. Return: there is more. */
+/* One piece of the answer. Return: there is more, and room for it. */
 static bool
 take_piece(int sock, struct links *links)
 {
@@ -164,7 +165,7 @@ take_piece(int sock, struct links *links)
 			return false;
 		take_link(h, links);
 	}
-	return true;
+	return links->n < MOST_LINKS;
 }
 
 static void
@@ -187,7 +188,7 @@ read_links(struct links *links)
 	close(sock);
 }
 
-static const struct link *
+static struct link *
 find(const struct links *links, const char *name)
 {
 	uint32_t i;
@@ -211,55 +212,57 @@ is_inside(const struct link *l)
 	return is_kind(l, "veth") || is_kind(l, "tun");
 }
 
-/*
- * Does @l carry what goes through @upper, whose member it is? Of the members that lead out each may,
- * and of a bond only a single one does; if none seems to, a single member does.
- */
-static bool
-carries_as_member(const struct links *links, const struct link *l, const struct link *upper)
+static uint32_t
+count_members(const struct links *links, const struct link *upper)
 {
-	uint32_t n = 0, n_out = 0, i;
+	uint32_t n = 0, i;
 
-	for (i = 0; i < links->n; i++) {
-		const struct link *m = &links->all[i];
-
-		n += m->master == upper->ifindex;
-		n_out += m->master == upper->ifindex && !is_inside(m);
-	}
-	if (is_kind(upper, "bond") || is_kind(upper, "team"))
-		return n == 1;
-	return is_inside(l) ? n == 1 : n_out > 0;
+	for (i = 0; i < links->n; i++)
+		n += links->all[i].master == upper->ifindex;
+	return n;
 }
 
-/* Does @l carry what goes through @upper, directly? */
+/*
+ * Does @l carry what goes through @upper, directly? Of @n_members of a bridge each that leads out may,
+ * of a bond only a single one does.
+ */
 static bool
-carries(const struct links *links, const struct link *l, const struct link *upper)
+carries(const struct link *l, const struct link *upper, uint32_t n_members)
 {
 	if (l->master == upper->ifindex)
-		return carries_as_member(links, l, upper);
+		return n_members == 1 ||
+		       (!is_inside(l) && !is_kind(upper, "bond") && !is_kind(upper, "team"));
 	return upper->lower == l->ifindex && upper->is_lower_here && !is_kind(upper, "veth");
 }
 
-/* From @upper down, so many steps. */
-static bool
-leads_to(const struct links *links, const struct link *upper, const struct link *l, uint32_t steps)
+/* Mark what is on the way from @route down: each link is looked at once, and so many in all. */
+static void
+mark_way(const struct links *links, struct link *route)
 {
-	uint32_t i;
+	struct link *way[MOST_LOOKED];
+	uint32_t n = 0, i, k;
 
-	if (upper == l)
-		return true;
-	for (i = 0; steps > 0 && i < links->n; i++)
-		if (&links->all[i] != upper && carries(links, &links->all[i], upper) &&
-			leads_to(links, &links->all[i], l, steps - 1))
-			return true;
-	return false;
+	route->is_on_way = true;
+	way[n++] = route;
+	for (k = 0; k < n; k++) {
+		const uint32_t n_members = count_members(links, way[k]);
+
+		for (i = 0; i < links->n && n < MOST_LOOKED; i++) {
+			struct link *l = &links->all[i];
+
+			if (l->is_on_way || !carries(l, way[k], n_members))
+				continue;
+			l->is_on_way = true;
+			way[n++] = l;
+		}
+	}
 }
 
 bool
 unm_uplink_is_carried(const char *name, char route[UNM_IFNAME_SIZE])
 {
 	struct links links = {.n = 0};
-	const struct link *l, *upper;
+	struct link *l, *upper;
 	struct routes r = {.is_one = false};
 	bool is_carried;
 
@@ -275,7 +278,9 @@ unm_uplink_is_carried(const char *name, char route[UNM_IFNAME_SIZE])
 	read_links(&links);
 	l = find(&links, name);
 	upper = find(&links, route);
-	is_carried = l != NULL && upper != NULL && leads_to(&links, upper, l, MAX_STEPS);
+	if (upper != NULL)
+		mark_way(&links, upper);
+	is_carried = l != NULL && l->is_on_way;
 	free(links.all);
 	return is_carried;
 }

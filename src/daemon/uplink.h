@@ -13,7 +13,7 @@
 #include "daemon/names.h"
 
 /**
- * unm_uplink_is_carried() - does all that goes by the only default route go through interface @name?
+ * unm_uplink_is_carried() - may all that goes by the only default route go through interface @name?
  * @route: receives the interface of that route, @name or another one
  *
  * Return: false also if it can't be found out, or if there are several default routes.
