@@ -165,8 +165,7 @@ unm_state_file_update(struct unm_server *srv)
 	if (ret < 0 && !srv->is_state_lost)
 		unm_log(LOG_WARNING,
 			"can't write %s (%s): a netmapd that is killed now forgets what it has "
-			"made, "
-			"attached and set; it is tried again until it can be written",
+			"made, attached and set; it is tried again until it can be written",
 			path, strerror(-ret));
 	else if (ret == 0 && srv->is_state_lost)
 		unm_log(LOG_INFO, "%s is written again", path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How the state file gets onto a disk that may be full. See state_store.h. */
-/* Syscalls: openat fstat newfstatat fallocate write pwrite64 ftruncate close rename renameat */
+/* Syscalls: openat fstat newfstatat fallocate pwrite64 ftruncate close rename renameat */
 /* Syscalls: renameat2 unlink unlinkat */
 #include "daemon/state_store.h"
 
@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +47,25 @@ replace(const char *path, const char *tmp, const char *text, size_t len)
 	return ret;
 }
 
-/* By one call, so that nobody ends netmapd half way. */
+/* Over the @old_len bytes that are there: what is left of a longer text are empty lines. */
+static int
+write_over(int fd, const char *text, size_t len, size_t old_len)
+{
+	const size_t all = old_len > len ? old_len : len;
+	char *padded = malloc(all);
+	int ret;
+
+	if (padded == NULL)
+		return -ENOMEM;
+	memset(padded, '\n', all);
+	memcpy(padded, text, len);
+	ret = write_all(fd, padded, all); /* one call, so that nobody ends netmapd half way */
+	free(padded);
+	if (ret == 0 && ftruncate(fd, (off_t)len) < 0)
+		ret = -errno;
+	return ret;
+}
+
 static int
 overwrite(const char *path, const char *text, size_t len)
 {
@@ -60,9 +80,7 @@ overwrite(const char *path, const char *text, size_t len)
 	else if ((uint64_t)st.st_blocks * BYTES_A_BLOCK < len)
 		ret = -ENOSPC;
 	else
-		ret = write_all(fd, text, len);
-	if (ret == 0 && ftruncate(fd, (off_t)len) < 0)
-		ret = -errno;
+		ret = write_over(fd, text, len, (size_t)st.st_size);
 	close(fd);
 	return ret;
 }
