@@ -528,10 +528,11 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	struct unm_dport **out, struct unm_reason *why)
 {
 	struct unm_dregion *global = NULL, *region = geo->region;
+	struct unm_dport *base;
 	int ret;
 
 	*out = unm_dport_find(dom, name->full);
-	ret = unm_base_give_way(dom, out, why);
+	ret = unm_base_in_the_way(name->full, out, &base, why);
 	if (ret < 0 || *out != NULL)
 		return ret;
 	if (region == NULL) {
@@ -542,6 +543,8 @@ unm_nic_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 		ret = open_in_netns(dom, name, geo, region, out, why);
 	else if (ret == 0)
 		ret = open_here(dom, name, geo, region, out, why);
+	if (ret == 0 && base != NULL)
+		unm_dport_remove(dom, base);
 	unm_dregion_put(&dom->regions, global);
 	if (ret == 0 && dom->save != NULL && unm_nic_is_attached(dom, *out))
 		dom->save(dom); /* it was away, and has come back */

@@ -9,8 +9,9 @@
  * buffers, rx rings without, and stay open while one end is in use: that is what keeps the packets of
  * an end that is closed and opened again. The memory is that of the base port; if no port has the
  * base's name one is made, which ends with its last pipe, or when an interface of its name is opened.
- * One that ends before them (such a one, or an interface that is gone) leaves them without a base. Only an isolated client's port shares its memory with nobody:
- * pipes of its name are in the global region.
+ * One that ends before them (such a one, or an interface that is gone) leaves them without a base.
+ * Only an isolated client's port shares its memory with nobody: pipes of its name are in the global
+ * region.
  */
 #include <errno.h>
 #include <stdio.h>

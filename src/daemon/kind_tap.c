@@ -87,10 +87,11 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	struct unm_dregion *region = NULL;
 	const struct unm_dport *attached;
 	struct unm_geometry as_attached;
+	struct unm_dport *base;
 	int ret;
 
 	*out = unm_port_find(dom, name);
-	ret = unm_base_give_way(dom, out, why);
+	ret = unm_base_in_the_way(name->full, out, &base, why);
 	if (ret < 0 || *out != NULL)
 		return ret;
 	attached = unm_port_attached_as(dom, name->full);
@@ -104,6 +105,8 @@ unm_tap_open(struct unm_domain *dom, const struct unm_name *name, const struct u
 	if (ret == 0)
 		ret = make_port(
 			dom, name, geo, geo->region != NULL ? geo->region : region, out, why);
+	if (ret == 0 && base != NULL)
+		unm_dport_remove(dom, base);
 	unm_dregion_put(&dom->regions, region);
 	return ret;
 }

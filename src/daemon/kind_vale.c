@@ -194,20 +194,30 @@ unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geometry
 	return 0;
 }
 
-int
-unm_base_give_way(struct unm_domain *dom, struct unm_dport **port, struct unm_reason *why)
+bool
+unm_base_is_automatic(const struct unm_dport *port)
 {
-	struct unm_dport *base = *port;
+	return port->kind == UNM_PORT_BASE && !(port->flags & UNM_PORTF_PERSISTENT) &&
+	       port->n_bindings == 0 && port->n_pending == 0;
+}
 
-	if (base == NULL || base->kind != UNM_PORT_BASE || base->flags & UNM_PORTF_PERSISTENT)
+int
+unm_base_in_the_way(
+	const char *name, struct unm_dport **port, struct unm_dport **base, struct unm_reason *why)
+{
+	struct unm_dport *p = *port;
+
+	*base = NULL;
+	if (p == NULL || p->kind != UNM_PORT_BASE || p->flags & UNM_PORTF_PERSISTENT)
 		return 0;
-	if (base->n_bindings > 0 || base->n_pending > 0)
+	if (strcmp(p->name, name) == 0 && !unm_base_is_automatic(p))
 		return unm_fail(why, -EBUSY,
 			"'%s' is open as the base of pipes, from before there was an interface of "
 			"that name: close that first",
-			base->name);
-	unm_dport_remove(dom, base);
+			p->name);
 	*port = NULL;
+	if (strcmp(p->name, name) == 0)
+		*base = p;
 	return 0;
 }
 

@@ -97,13 +97,18 @@ int unm_base_new(struct unm_domain *dom, const char *name, const struct unm_geom
 	uint32_t flags, struct unm_dport **out, struct unm_reason *why);
 
 /**
- * unm_base_give_way() - an interface or a TAP is to be opened by the name of @port, found before. If
- * that is the automatic base of pipes it ends, and *port is NULL: the pipes stay, as those do whose
- * base has ended
+ * unm_base_in_the_way() - an interface or a TAP is to be opened by @name, for which *port was found,
+ * or NULL. If that is the automatic base of pipes, *port is NULL, and *base is what the caller
+ * removes once the port is made; else *base is NULL. The pipes stay, as those do whose base has
+ * ended
  *
  * Return: 0, -EBUSY: a program has opened the base itself.
  */
-int unm_base_give_way(struct unm_domain *dom, struct unm_dport **port, struct unm_reason *why);
+int unm_base_in_the_way(
+	const char *name, struct unm_dport **port, struct unm_dport **base, struct unm_reason *why);
+
+/** unm_base_is_automatic() - is @port a base that pipes have made, which nobody has opened? */
+bool unm_base_is_automatic(const struct unm_dport *port);
 
 /** unm_vale_new() - a port on a switch under the given full name; no check of the name. */
 int unm_vale_new(struct unm_domain *dom, const char *full, const char *sw,

@@ -36,6 +36,15 @@ attached_geometry(const struct unm_domain *dom, const struct nmreq_register *reg
 	tap->tx_slots = UNM_TAP_ATTACHED_SLOTS;
 }
 
+/* Is there a port that somebody has opened, or that is used in another way than as a base of pipes? */
+static bool
+is_open(struct unm_domain *dom, const char *name)
+{
+	const struct unm_dport *port = unm_dport_find(dom, name);
+
+	return port != NULL && !unm_base_is_automatic(port);
+}
+
 static int
 attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_register *reg,
 	struct unm_dregion *region, struct unm_dport **out)
@@ -52,7 +61,7 @@ attach_tap(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	 * interface's.
 	 */
 	snprintf(tap, sizeof(tap), "%s%.60s", name->ifname[0] != '\0' ? "" : "tap:", name->port);
-	if (unm_dport_find(&c->srv->dom, tap) != NULL)
+	if (is_open(&c->srv->dom, tap))
 		return unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", tap);
 	ret = unm_tap_allowed(&c->why);
 	/* The TAP port's own region, so that the worker exchanges buffers instead of copying. */
@@ -112,7 +121,7 @@ attach_nic(struct unm_ctrl *c, const struct unm_name *name, const struct nmreq_r
 	bool is_there;
 	int ret = unm_nic_parse_name(name->port, &nic_name, &is_there, &c->why);
 
-	if (ret == 0 && unm_dport_find(&c->srv->dom, nic_name.full) != NULL)
+	if (ret == 0 && is_open(&c->srv->dom, nic_name.full))
 		ret = unm_fail(&c->why, -EBUSY, "'%s' is open: close it first", nic_name.full);
 	if (ret == 0)
 		ret = unm_nic_open(&c->srv->dom, &nic_name, &nic_geo, &nic, &c->why);

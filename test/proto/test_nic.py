@@ -153,6 +153,11 @@ def an_interface_after_a_pipe_of_its_name(daemon):
             late.close()
             base.close()
             wait_until("the base is still open", lambda: ports(s)[name]["users"] == 0)
+        if kind == "nic":  # what can't be opened leaves the base as it is
+            ip("route", "add", "default", "dev", "t0")
+            u.expect(s.register(s.open(), name).error, errno.EPERM, "the only default route")
+            u.expect(ports(s)[name], dict(ports(s)[name], kind="base", pipes=1), "the base")
+            ip("route", "del", "default", "dev", "t0")
         opened = Held(s, name)
         u.expect(ports(s)[name]["kind"], kind, "what is opened")
         other = Held(s, name + "}1")
@@ -168,6 +173,23 @@ def an_interface_after_a_pipe_of_its_name(daemon):
         wait_until("ports left behind", lambda: not ports(s))
         veth.close()
         s.close()
+
+
+def attached_after_a_pipe_of_its_name(daemon):
+    """Nobody has opened a pipe's own base: the interface can be attached all the same."""
+    veth = Veth("t0")
+    s = daemon.session()
+    pipe, desc = Held(s, "t0{1"), s.open()
+    attach = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.ALL_NIC, 0, 0) + bytes(8)
+    r = s.ctrl(desc, u.VALE_ATTACH, "vale0:t0", attach)
+    u.expect(r.error, 0, "attach: " + r.text)
+    u.expect(ports(s)["t0"]["kind"], "nic", "the port of its name")
+    u.expect(s.ctrl(desc, u.VALE_DETACH, "vale0:t0", bytes(8)).error, 0, "detach")
+    pipe.close()
+    desc.close()
+    wait_until("ports left behind", lambda: not ports(s))
+    veth.close()
+    s.close()
 
 
 def pipes_outlive_the_side_of_a_host(daemon):
@@ -350,7 +372,8 @@ if __name__ == "__main__":
         print("1..0 # SKIP making a network namespace takes root, and ip")
         sys.exit(0)
     # Memory that is freed is what is given out next, so that a use of it shows also without a sanitizer.
-    u.run([pipes_outlive_an_interface, an_interface_after_a_pipe_of_its_name, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets,
+    u.run([pipes_outlive_an_interface, an_interface_after_a_pipe_of_its_name,
+           attached_after_a_pipe_of_its_name, pipes_outlive_the_side_of_a_host, pipes_keep_no_interface_without_sockets,
            pipes_keep_no_tap_without_queues, stray_stores_into_a_state, damaged_states_are_refused,
            a_window_without_room_gives_nothing],
           env=dict(os.environ, GLIBC_TUNABLES="glibc.malloc.tcache_count=0"))
