@@ -79,11 +79,26 @@ unmake(const struct vh_nic *nic, unsigned int n)
 		vh_nic_unmake(&nic[i]);
 }
 
+/* It holds neither a lock of records nor a socket that others connect to, whoever ends first. */
+static void
+leave_files(const struct vh_nic *nic, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n && nic[i].opts != NULL; i++) {
+		if (nic[i].records_fd >= 0)
+			close(nic[i].records_fd);
+		if (nic[i].listen_fd >= 0)
+			close(nic[i].listen_fd);
+	}
+}
+
 static void
 help(int sock, const struct vh_nic *nic, unsigned int n)
 {
 	char what, why[VH_WHY_SIZE];
 
+	leave_files(nic, n);
 	while (read(sock, &what, 1) == 1) {
 		if (what == ASK_UNMAKE)
 			unmake(nic, n);

@@ -15,6 +15,15 @@ vh_new_file_note(struct vh_new_file *f, const char *path)
 }
 
 void
+vh_new_file_note_fd(struct vh_new_file *f, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0)
+		*f = (struct vh_new_file){st.st_dev, st.st_ino};
+}
+
+void
 vh_new_file_remove(const struct vh_new_file *f, const char *path)
 {
 	struct stat st;

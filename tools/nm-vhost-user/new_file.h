@@ -11,8 +11,9 @@ struct vh_new_file {
 	ino_t ino;
 };
 
-/* @path has been made just now. */
+/* @path has been made just now. That of a descriptor is noted by vh_new_file_note_fd(). */
 void vh_new_file_note(struct vh_new_file *f, const char *path);
+void vh_new_file_note_fd(struct vh_new_file *f, int fd);
 
 /* Remove @path if it is @f, and not what somebody else has put in its place. */
 void vh_new_file_remove(const struct vh_new_file *f, const char *path);

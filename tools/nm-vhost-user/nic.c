@@ -285,13 +285,15 @@ watch_others_no_more(struct vh_nic *n)
 
 /* Once for each connection. */
 static void
-say_silent(const struct vh_nic *n)
+say_silent(struct vh_nic *n)
 {
 	struct pollfd p = {.fd = n->listen_fd, .events = POLLIN};
 	char who[32] = "";
 
-	if (poll(&p, 1, 0) != 1)
-		return; /* it has given up */
+	if (poll(&p, 1, 0) != 1) { /* it has given up: the next one is waited for */
+		(void)unm_loop_watch(n->loop, n->listen_fd, POLLIN, on_other, n);
+		return;
+	}
 	if (n->peer != 0)
 		snprintf(who, sizeof(who), " (process %d)", (int)n->peer);
 	unm_vm_log(unm_net_name(n->net),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,14 +42,13 @@ check_owner(int fd)
 
 /* The file at @path, made if it is missing. Return: a descriptor or a negative errno. */
 static int
-open_or_make(const char *path, struct vh_new_file *made)
+open_or_make(const char *path, bool *is_made)
 {
 	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	int fd = open(path, flags | O_CREAT | O_EXCL, 0600);
 
-	if (fd >= 0)
-		vh_new_file_note(made, path);
-	else if (errno == EEXIST)
+	*is_made = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
 		fd = open(path, flags);
 	return fd >= 0 ? fd : -errno;
 }
@@ -58,15 +58,18 @@ vh_records_open(const char *socket, struct vh_new_file *made)
 {
 	char path[PATH_ROOM];
 	int fd = -ENOENT, err = -ENOENT;
+	bool is_made;
 	unsigned int i;
 
 	path_of(socket, path);
 	/* Whoever has made the file may remove it, until we have locked it. */
 	for (i = 0; i < TRIES && err == -ENOENT; i++) {
-		fd = open_or_make(path, made);
+		fd = open_or_make(path, &is_made);
 		err = fd < 0 ? fd : vh_lock(fd);
 		if (err == 0)
 			err = check_owner(fd);
+		if (err == 0 && is_made) /* else another server was faster, and has it now */
+			vh_new_file_note_fd(made, fd);
 		if (err < 0 && fd >= 0)
 			close(fd);
 	}
