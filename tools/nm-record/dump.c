@@ -62,27 +62,46 @@ find_target(const char *path, struct dump_result *r)
 }
 
 /*
- * A file beside the target that takes its place once it is whole: what is there now stays until
- * then. Nobody but us has its name, which is short as that of the target may be long.
+ * A file beside the target that takes its place once it is whole: what is there now, @old or NULL,
+ * stays until then, and who may read it may read the new one. The name is short, as that of the
+ * target may be long; one that a killed process has left is passed over.
  */
-static FILE *
-open_part(struct dump_result *r)
+static int
+open_part(struct dump_result *r, const struct stat *old)
 {
 	const char *slash = strrchr(r->target, '/');
 	const int dir_len = slash != NULL ? (int)(slash + 1 - r->target) : 0;
-	FILE *f;
-	int len;
+	char count[16] = "";
+	int fd = -1, i, len;
 
-	len = snprintf(r->part, sizeof(r->part), "%.*snm-record-%d.part", dir_len, r->target,
-		(int)getpid());
-	if (len < 0 || (size_t)len >= sizeof(r->part)) {
-		errno = ENAMETOOLONG;
-		f = NULL;
-	} else {
-		f = fopen(r->part, "wxe");
+	for (i = 1; i <= MAX_SAME_SECOND && fd < 0; i++) {
+		if (i > 1)
+			snprintf(count, sizeof(count), "-%d", i);
+		len = snprintf(r->part, sizeof(r->part), "%.*snm-record-%d%s.part", dir_len,
+			r->target, (int)getpid(), count);
+		if (len < 0 || (size_t)len >= sizeof(r->part)) {
+			errno = ENAMETOOLONG;
+			break;
+		}
+		fd = open(r->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+			old != NULL ? 0600 : 0666);
+		if (fd < 0 && errno != EEXIST)
+			break;
 	}
-	if (f == NULL)
+	if (fd < 0)
 		r->part[0] = '\0';
+	else if (old != NULL && (fchown(fd, old->st_uid, old->st_gid) == 0 || errno == EPERM))
+		(void)fchmod(fd, old->st_mode & 0777);
+	return fd;
+}
+
+static FILE *
+file_of(int fd)
+{
+	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+
+	if (fd >= 0 && f == NULL)
+		close(fd);
 	return f;
 }
 
@@ -90,12 +109,7 @@ open_part(struct dump_result *r)
 static FILE *
 open_special(const char *path)
 {
-	const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-
-	if (fd >= 0 && f == NULL)
-		close(fd);
-	return f;
+	return file_of(open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY));
 }
 
 static FILE *
@@ -114,7 +128,7 @@ open_file(const struct dump_job *job, struct dump_result *r)
 	if (is_there && faccessat(AT_FDCWD, job->path, W_OK, AT_EACCESS) < 0)
 		return NULL;
 	find_target(job->path, r);
-	return open_part(r);
+	return file_of(open_part(r, is_there ? &st : NULL));
 }
 
 static void

@@ -216,7 +216,7 @@ connect_netmapd(struct ports *t)
 	char *text = NULL;
 	int ret;
 
-	if (t->conn.fd >= 0 || (t->is_isolated && is_all_open(t)))
+	if (t->conn.fd >= 0 || (t->is_isolated && t->n_ports > 0 && is_all_open(t)))
 		return 0;
 	ret = unm_conn_open(&t->conn, NULL);
 	if (ret == 0 && unm_socket_is_isolated(t->conn.path)) {
@@ -229,7 +229,7 @@ connect_netmapd(struct ports *t)
 	free(text);
 	if (ret < 0)
 		unm_conn_close(&t->conn);
-	set_netmapd(t, ret == 0, false);
+	set_netmapd(t, ret == 0, ret < 0 && t->is_isolated);
 	return ret;
 }
 

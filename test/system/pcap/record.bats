@@ -523,7 +523,9 @@ writer()
 	mkdir "$DIR/files"
 	echo old >"$DIR/files/a"
 	ln -s files/a "$DIR/link"
+	chmod 640 "$DIR/files/a"
 	"$NM_RECORD" dump "$DIR/link"
+	[ "$(stat -L -c %a "$DIR/link")" = 640 ]
 	[ -L "$DIR/link" ]
 	[ "$(frames "$DIR/files/a")" = 2000 ]
 	[ "$(ls "$DIR/files")" = a ]
@@ -558,6 +560,7 @@ drips()
 import socket, sys, time
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
+print("connected", flush=True)
 end = time.monotonic() + float(sys.argv[2])
 try:
     while time.monotonic() < end:
@@ -574,7 +577,7 @@ END
 	record vale0:rx
 	drips 20 >"$DIR/drips.out" &
 	PIDS+=("$!")
-	sleep 0.5
+	wait_for 10 grep -q connected "$DIR/drips.out"
 	began=$EPOCHREALTIME
 	"$NM_RECORD" status
 	awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { exit b - a > 3 }'
