@@ -99,7 +99,7 @@ unm_conn_open_for(struct unm_conn *c, const char *path, unsigned int wait_ms)
 		ret = try_path(c, path, wait_ms);
 	} else {
 		ret = try_path(c, UNM_SYSTEM_DIR "/" UNM_SOCKET_NAME, wait_ms);
-		if (ret < 0 && geteuid() != 0) {
+		if (ret < 0 && ret != -EAGAIN && geteuid() != 0) {
 			if (run != NULL && run[0] == '/')
 				snprintf(user, sizeof(user), "%s/unetmap/" UNM_SOCKET_NAME, run);
 			else
