@@ -83,7 +83,7 @@ given_back()
 	watch "$tap/t" "$tap/t#0"
 	watch "$tap/z" "$tap/zrt#1"
 	watch "$tap/z" "$tap/zrt#2"
-	start tx '^Sending' "$PKT_GEN" -i "$tap" -f tx -w 0 -n 5000 -R 20000
+	start tx '^Sending' "$PKT_GEN" -i "$tap" -f tx -w 0 -n 5000 -R 5000 # a monitor may be kept from running for a while
 	finish "$PID"
 	wait_for 10 got "$tap/t#0" 5000
 	wait_for 10 got "$tap/zrt#1" 5000

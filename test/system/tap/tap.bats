@@ -177,7 +177,7 @@ refuses()
 	refuses 'No such device' "no network namespace '/etc/passwd' (a path is" "$TAP_PEER" tap:t0@netns=/etc/passwd 10.9.0.9
 	# A name with what ends a name: said, and how to write it.
 	refuses 'Invalid argument' 'is given as an option: tap:t0@netns=my-ns' "$TAP_PEER" tap:t0%my-ns 10.9.0.9
-	refuses 'Invalid argument' 'is given as an option: tap:t0@netns=//run/x' "$TAP_PEER" netmap:tap:t0%//run/x 10.9.0.9
+	refuses 'No such device' "no network namespace '//run/x'" "$TAP_PEER" netmap:tap:t0%//run/x 10.9.0.9
 	refuses 'No such device' "programs take a name with - as @netns=NAME" "$TAP_PEER" tap:t0%nosuch-0 10.9.0.9
 	refuses 'No such device' "no network namespace 'no-such'" "$TAP_PEER" tap:t0@netns=no-such 10.9.0.9
 	refuses 'Invalid argument' 'is no TAP' "$TAP_PEER" "tap:lo%$ns_a" 10.9.0.9
