@@ -320,7 +320,11 @@ nm_parse(const char *ifname, struct nm_desc *d, char *err)
 	const char *p = ifname;
 	size_t len;
 
-	if (nmh_parse_portname(&p, &name, err) < 0 || nmh_parse_mode(&p, &mode, &ringid, err) < 0 ||
+	if (nmh_parse_portname(&p, &name, err) < 0)
+		return -1;
+	if (*p == '/' && p[-1] == '%') /* no flags, as it is for nmport_open() */
+		return nmh_fail(err, "the path of a namespace takes nmport_open()", p);
+	if (nmh_parse_mode(&p, &mode, &ringid, err) < 0 ||
 		nmh_parse_suffixes(p, &flags, &mem_id, err) < 0)
 		return -1;
 	len = (size_t)(name.end - name.begin);

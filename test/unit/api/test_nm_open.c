@@ -156,6 +156,7 @@ bad_names(void **state)
 		{"netmap:eth0/", "no flag after '/', want letters of xztrRT: '/'"},
 		{"netmap:eth0/@1", "no flag after"},
 		{"netmap:eth0/q", "unknown flag"},
+		{"netmap:eth0%/xrT", "takes nmport_open()"},
 		{"netmap:eth0/x/t", "unknown flag"},
 		{"netmap:eth0/x@1/t", "did not expect: '/t'"},
 		{"netmap:eth0@", "want a region number"},
