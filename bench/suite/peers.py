@@ -85,10 +85,11 @@ class VethPair:
         holders = [namespace(env) for _ in range(2)]
         command("ip", "link", "add", "joint", "type", "veth", "peer", "name", "joinr")
         for name, holder in zip(("joint", "joinr"), holders):
+            inside = ("nsenter", "--net", "--target", str(holder.pid))
+            # Before it comes: a frame of the stack's, which no receiver takes for the sender's.
+            command(*inside, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
             command("ip", "link", "set", name, "netns", str(holder.pid))
-            command("nsenter", "--net", "--target", str(holder.pid), "sh", "-c",
-                    "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
-                    f"ip link set {name} up")
+            command(*inside, "ip", "link", "set", name, "up")
             self.ports.append(f"{name}%pid:{holder.pid}")
 
 
