@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The way to the network. See uplink.h. */
-/* Syscalls: openat socket sendto recvfrom close */
+/* Syscalls: openat sendto recvfrom close */
 #include "daemon/uplink.h"
 
 #include <linux/if_link.h>
@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "daemon/nic.h"
 
 #define ROUTES	    "/proc/self/net/route"
 #define ROUTES6	    "/proc/self/net/ipv6_route"
@@ -177,7 +179,7 @@ read_links(struct links *links)
 	} ask = {.h = {.nlmsg_len = sizeof(ask),
 			 .nlmsg_type = RTM_GETLINK,
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}};
-	const int sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	const int sock = unm_nic_netlink(0);
 	uint32_t i;
 
 	if (sock < 0)

@@ -116,6 +116,10 @@ def check_others(session, close):
         h.close()
 
 
+def attach(session, desc, name, mode):
+    return session.ctrl(desc, u.VALE_ATTACH, name, u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, mode, 0, 0) + bytes(8))
+
+
 def pipes_outlive_an_interface(daemon):
     """The base of a pipe is an interface that is removed: the pipe goes on, and its end touches nothing of the base."""
     for nic_is_open in (True, False):
@@ -180,8 +184,7 @@ def attached_after_a_pipe_of_its_name(daemon):
     veth = Veth("t0")
     s = daemon.session()
     pipe, desc = Held(s, "t0{1"), s.open()
-    attach = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.ALL_NIC, 0, 0) + bytes(8)
-    r = s.ctrl(desc, u.VALE_ATTACH, "vale0:t0", attach)
+    r = attach(s, desc, "vale0:t0", u.ALL_NIC)
     u.expect(r.error, 0, "attach: " + r.text)
     u.expect(ports(s)["t0"]["kind"], "nic", "the port of its name")
     u.expect(s.ctrl(desc, u.VALE_DETACH, "vale0:t0", bytes(8)).error, 0, "detach")
@@ -197,8 +200,7 @@ def pipes_outlive_the_side_of_a_host(daemon):
     veth = Veth("t1")
     s = daemon.session()
     desc = s.open()
-    attach = u.REG_BODY.pack(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, u.NIC_SW, 0, 0) + bytes(8)
-    r = s.ctrl(desc, u.VALE_ATTACH, "vale0:t1", attach)
+    r = attach(s, desc, "vale0:t1", u.NIC_SW)
     if r.error != 0:
         print("# no host rings here: " + r.text)
     else:

@@ -14,6 +14,7 @@
 
 #include "nmt_time.h"
 #include "pcap/capture.h"
+#include "shm/clock.h"
 #include "shm/proto.h"
 
 #define NAME	   "nm-record.sock"
@@ -118,10 +119,7 @@ wait_for(int fd, short events, uint64_t deadline_ns)
 	for (;;) { /* until no signal comes */
 		const uint64_t now_ns = nmt_now_ns();
 		const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-		const struct timespec left = {
-			.tv_sec = (time_t)(left_ns / NMT_NS_PER_S),
-			.tv_nsec = (long)(left_ns % NMT_NS_PER_S),
-		};
+		const struct timespec left = unm_timespec(left_ns);
 		struct pollfd p = {.fd = fd, .events = events};
 		const int n = ppoll(&p, 1, deadline_ns != NO_DEADLINE ? &left : NULL, NULL);
 
