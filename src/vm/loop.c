@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -356,7 +357,7 @@ spin(struct unm_loop *l, bool *looked)
 
 	*looked = budget > 0;
 	while (!found && budget > 0 && unm_now_ns() < until) {
-		unm_cpu_relax();
+		sched_yield();
 		found = work(l) > 0;
 	}
 	if (*looked)
