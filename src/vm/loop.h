@@ -3,7 +3,8 @@
  * The loop of a device server: moves frames for its devices, spins a little, sleeps.
  *
  *   work on all devices --something done--> again, with a look at the descriptors now and then
- *        | nothing for as long as a wake-up costs, if that has paid lately (client/spin.h)
+ *        | nothing for as long as a wake-up costs, if that has paid lately (client/spin.h); the
+ *        | processor is yielded between two looks, as a guest on it makes the work looked for
  *   kicks on, look once more, ppoll(kick descriptors, ports, sockets) --> kicks off, again
  *
  * The sleep has the same shape as all of the project's (docs/ARCHITECTURE.md, "Waiting and
