@@ -114,6 +114,16 @@ interface_line(struct json_object *nic)
 	printf("%s%s%s\n", why[0] != '\0' ? " (" : "", why, why[0] != '\0' ? ")" : "");
 }
 
+/* An end of a veth pair whose other end is open as well, and what stands against joining them. */
+static void
+veth_line(struct json_object *p)
+{
+	if (field_str(p, "veth_peer")[0] == '\0' || field_u64(p, "joined_rings") > 0)
+		return;
+	printf("    not joined with %s: %s\n", field_str(p, "veth_peer"),
+		field_str(p, "veth_state"));
+}
+
 static void
 port_line(struct json_object *p)
 {
@@ -144,6 +154,7 @@ port_line(struct json_object *p)
 		field_bool(p, "closing") ? " closing" : "");
 	if (field_obj(p, "interface") != NULL)
 		interface_line(field_obj(p, "interface"));
+	veth_line(p);
 	print_drops(p);
 }
 

@@ -175,6 +175,7 @@ used_is()
 	receiver "$B@conf:slots=512"
 	sender "$A"
 	state_is "$B" 'other number of slots'
+	nmctl show | grep -qF "not joined with $A: other number of slots"
 	n=$(received)
 	wait_for 10 receives_more "$n"
 	run ! is_joined "$B"
