@@ -414,6 +414,17 @@ rx_segments(const struct nic_rx *x, uint32_t pos, uint32_t end)
 	return 0;
 }
 
+/* A descriptor, read once. */
+static inline struct xdp_desc
+load_desc(const struct unm_xsk_ring *ring, uint32_t pos)
+{
+	const struct xdp_desc *d = unm_xsk_desc(ring, pos);
+
+	return (struct xdp_desc){.addr = UNM_READ_ONCE(d->addr),
+		.len = UNM_READ_ONCE(d->len),
+		.options = UNM_READ_ONCE(d->options)};
+}
+
 static inline uint32_t
 frame_to_idx(const struct nic_port *p, uint64_t addr)
 {
@@ -444,13 +455,29 @@ rx_room(const struct unm_bring *r, const uint8_t *data)
 	return gap != 0 && gap < room ? gap : room;
 }
 
-/* The frame's bytes into the slot's own buffer; the frame goes back to the kernel. */
+/*
+ * Does the frame lie in the region? The kernel says so, in memory that others who hold the socket can
+ * write to as well.
+ */
+static bool
+lies_inside(const struct unm_bring *r, const struct nic_port *p, const struct xdp_desc *d)
+{
+	const uint64_t size = (uint64_t)r->n_bufs * r->buf_size;
+	const uint64_t ofs = frame_data(d->addr) - p->lead;
+
+	return d->len <= size && ofs <= size - d->len;
+}
+
+/*
+ * The frame's bytes into the slot's own buffer; the frame goes back to the kernel. One that is nowhere
+ * leaves no bytes.
+ */
 static bool
 rx_copy(struct unm_bring *r, const struct nic_port *p, struct nic_rx *x, struct netmap_slot *v,
 	const struct xdp_desc *d, uint64_t *fill)
 {
 	const char *from = r->bufs + (ptrdiff_t)(frame_data(d->addr) - p->lead);
-	size_t len = d->len;
+	size_t len = lies_inside(r, p, d) ? d->len : 0;
 	uint8_t *to;
 
 	v->len = 1; /* so that an offset at the buffer's very end is refused */
@@ -593,12 +620,12 @@ kernel_rxsync(struct unm_bring *r, uint32_t head, uint32_t *tail)
 			continue;
 		}
 		for (i = 0; i < n_seg; i++) {
-			const struct xdp_desc *d = unm_xsk_desc(&x->rx, from + i);
+			const struct xdp_desc d = load_desc(&x->rx, from + i);
 			const uint32_t at = unm_pos_add(pos, i, n);
 
-			if (!rx_one(r, p, x, at, d, unm_xsk_addr(&x->fill, from + i + n_pool)))
+			if (!rx_one(r, p, x, at, &d, unm_xsk_addr(&x->fill, from + i + n_pool)))
 				break;
-			bytes += d->len;
+			bytes += d.len;
 		}
 		if (i < n_seg)
 			break; /* a slot without a buffer: nothing goes beyond until it is repaired */

@@ -169,6 +169,39 @@ buffers_from_elsewhere_are_copied(void **state)
 	check_buffers(rig);
 }
 
+/* As whoever else holds the socket could write them. */
+static void
+descriptors_that_point_elsewhere(void **state)
+{
+	static const struct {
+		uint64_t addr;
+		uint32_t len;
+	} bad[] = {
+		{UINT64_C(1) << 40, 60},
+		{UINT64_MAX >> 16, 2000},
+		{(UINT64_C(2000) << 48) | (UINT64_MAX >> 16), 60},
+		{0, 60},
+		{UNM_NIC_HEADROOM, UINT32_MAX},
+	};
+	struct nic_rig *rig = *state;
+	struct unm_bring *r = rig->bp->rx;
+	uint32_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		receive(rig, 60, 9, false);
+		unm_xsk_desc(&rig->rx, i)->addr = bad[i].addr;
+		unm_xsk_desc(&rig->rx, i)->len = bad[i].len;
+		r->ring->slot[i].buf_idx = WINDOW + 3 + i; /* so that it is copied */
+		assert_int_equal(unm_bport_rxsync(rig->bp), 0);
+		assert_int_equal(r->ring->slot[i].len, 0);
+		assert_int_equal(r->ring->slot[i].buf_idx, WINDOW + 3 + i);
+	}
+	receive(rig, 61, 9, false);
+	assert_int_equal(unm_bport_rxsync(rig->bp), 0);
+	assert_int_equal(r->ring->slot[i].len, 61);
+	assert_int_equal(slot_bytes(r, i)[60], 9);
+}
+
 static void
 receiving_exchanges_buffers(void **state)
 {
@@ -386,6 +419,7 @@ main(void)
 		T(completions_in_any_order),
 		T(bad_slots_are_left_out),
 		T(buffers_from_elsewhere_are_copied),
+		T(descriptors_that_point_elsewhere),
 		T(receiving_exchanges_buffers),
 		T(a_full_ring_takes_no_part_of_a_frame),
 		T(killed_while_receiving),
