@@ -47,7 +47,10 @@ replace(const char *path, const char *tmp, const char *text, size_t len)
 	return ret;
 }
 
-/* Over the @old_len bytes that are there: what is left of a longer text are empty lines. */
+/*
+ * Over the @old_len bytes that are there: what is left of a longer text are empty lines. The file keeps
+ * its size, as to set it would give back what is reserved behind it (RESERVE).
+ */
 static int
 write_over(int fd, const char *text, size_t len, size_t old_len)
 {
@@ -59,10 +62,9 @@ write_over(int fd, const char *text, size_t len, size_t old_len)
 		return -ENOMEM;
 	memset(padded, '\n', all);
 	memcpy(padded, text, len);
-	ret = write_all(fd, padded, all); /* one call, so that nobody ends netmapd half way */
+	ret = write_all(fd, padded, all); /* one call: who is killed has
+	written all of it, or whole pages */
 	free(padded);
-	if (ret == 0 && ftruncate(fd, (off_t)len) < 0)
-		ret = -errno;
 	return ret;
 }
 

@@ -20,6 +20,7 @@
 #define RTF_UP	    0x1u
 #define RTF_REJECT  0x200u
 #define MOST_LINKS  4096u
+#define MOST_ROUTES 4096u  /* lines that are looked at, of either kind */
 #define MOST_LOOKED 64u	   /* links whose carriers are looked for: a namespace may be anybody's */
 #define ANSWER_SIZE 32768u /* the kernel's largest piece of a dump */
 
@@ -46,8 +47,10 @@ read_routes(struct routes *r)
 {
 	char line[256], name[UNM_IFNAME_SIZE];
 	FILE *f = fopen(ROUTES, "re");
+	uint32_t n;
 
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) { /* bounded by the table */
+	/* Default routes come first, and a namespace may have any number of others. */
+	for (n = 0; n < MOST_ROUTES && f != NULL && fgets(line, sizeof(line), f) != NULL; n++) {
 		unsigned int dest, gateway, flags, mask;
 
 		if (sscanf(line, "%15s %x %x %x %*d %*d %*d %x", name, &dest, &gateway, &flags,
@@ -58,7 +61,7 @@ read_routes(struct routes *r)
 	if (f != NULL)
 		fclose(f);
 	f = fopen(ROUTES6, "re");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+	for (n = 0; n < MOST_ROUTES && f != NULL && fgets(line, sizeof(line), f) != NULL; n++) {
 		unsigned int plen, flags;
 		char dest[33];
 
@@ -237,7 +240,10 @@ carries(const struct link *l, const struct link *upper, uint32_t n_members)
 	return upper->lower == l->ifindex && upper->is_lower_here && !is_kind(upper, "veth");
 }
 
-/* Mark what is on the way from @route down: each link is looked at once, and so many in all. */
+/*
+ * Mark what is on the way from @route down: each link once, and what is below so many of them. A
+ * namespace may have more, to keep us busy.
+ */
 static void
 mark_way(const struct links *links, struct link *route)
 {
@@ -249,13 +255,14 @@ mark_way(const struct links *links, struct link *route)
 	for (k = 0; k < n; k++) {
 		const uint32_t n_members = count_members(links, way[k]);
 
-		for (i = 0; i < links->n && n < MOST_LOOKED; i++) {
+		for (i = 0; i < links->n; i++) {
 			struct link *l = &links->all[i];
 
 			if (l->is_on_way || !carries(l, way[k], n_members))
 				continue;
 			l->is_on_way = true;
-			way[n++] = l;
+			if (n < MOST_LOOKED)
+				way[n++] = l;
 		}
 	}
 }

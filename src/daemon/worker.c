@@ -48,6 +48,20 @@ port_of(const struct unm_worker *w)
 	return unm_dport_find(&w->child.srv->dom, w->port_name);
 }
 
+/*
+ * The port by the name that a worker forwards for, or NULL. The base of pipes of that name is none: it
+ * may have been made while the interface was away.
+ */
+static struct unm_dport *
+far_port(struct unm_domain *dom, const char *name)
+{
+	struct unm_dport *p = unm_dport_find(dom, name);
+
+	if (p != NULL && p->kind == UNM_PORT_BASE && !(p->flags & UNM_PORTF_PERSISTENT))
+		return NULL;
+	return p;
+}
+
 void
 unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, size_t size)
 {
@@ -67,12 +81,12 @@ unm_worker_far_name(struct unm_domain *dom, const char *attached, char *out, siz
 		snprintf(out, size, "%s", port->name);
 		return;
 	}
-	port = unm_dport_find(dom, part);
+	port = far_port(dom, part);
 	/* A TAP has its port as long as it is attached. An interface may be away. */
 	snprintf(tap, sizeof(tap), "tap:%s", part);
 	is_nic = port != NULL ? port->kind == UNM_PORT_NIC
 			      : strchr(part, '%') != NULL ||
-					(unm_dport_find(dom, tap) == NULL && !unm_tap_is_tap(part));
+					(far_port(dom, tap) == NULL && !unm_tap_is_tap(part));
 	snprintf(out, size, "%s%s", is_nic || strncmp(part, "tap:", 4) == 0 ? "" : "tap:", part);
 }
 
@@ -148,7 +162,7 @@ lacks_interface(const struct unm_worker *w, struct unm_name *far)
 	if (port == NULL)
 		return false;
 	unm_worker_far_name(dom, port->name, name, sizeof(name));
-	if (unm_dport_find(dom, name) != NULL || unm_name_parse(name, far, NULL) < 0)
+	if (far_port(dom, name) != NULL || unm_name_parse(name, far, NULL) < 0)
 		return false;
 	if (port->flags & UNM_PORTF_HOST_SIDE)
 		return unm_host_port_nic(dom, name) == NULL;
@@ -184,7 +198,7 @@ was_deprived(struct unm_child *c)
 		return false;
 	unm_worker_far_name(dom, port->name, name, sizeof(name));
 	nic = port->flags & UNM_PORTF_HOST_SIDE ? unm_host_port_nic(dom, name)
-						: unm_dport_find(dom, name);
+						: far_port(dom, name);
 	if (nic != NULL)
 		unm_nic_look(nic);
 	if (!w->is_deprived && !(lacks_interface(w, &far) && is_away(&far)))
@@ -449,7 +463,7 @@ unm_worker_write(const struct unm_server *srv, FILE *f)
 		line.geo.tx_slots = port->tx_slots;
 		line.geo.rx_slots = port->rx_slots;
 		line.is_host_side = (port->flags & UNM_PORTF_HOST_SIDE) != 0;
-		line.is_away = unm_dport_find(dom, far) == NULL;
+		line.is_away = far_port(dom, far) == NULL;
 		write_line(f, &line);
 	}
 }

@@ -354,6 +354,15 @@ def fill(base):
     return path
 
 
+def top_up(path):
+    with open(path, "ab", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"x")
+        except OSError as e:
+            u.expect(e.errno, errno.ENOSPC, "top up")
+
+
 def state(d):
     with open(d.path + ".state") as f:
         return f.read()
@@ -405,6 +414,11 @@ def fill_after_the_first_file(d, base):
     new_port(s, p, "kept")
     assert " kept " in state(d), state(d)
     u.expect(is_written(s), True, "what is shown")
+    top_up(full)  # somebody takes all that netmapd may have given back
+    for i in range(1, 201):  # more than a page of them
+        new_port(s, p, "kept%d" % i)
+        top_up(full)
+    u.expect(is_written(s), True, "what is shown of more")
     s.close()
     wait_until("its clients", lambda: "sessions 0" in state(d))
     d.kill()
@@ -413,12 +427,12 @@ def fill_after_the_first_file(d, base):
     b, p = s.open(), s.open()
     u.expect(s.register(b, "vale0:b").error, 0, "register after the restart")
     assert "kept" in [x["name"] for x in json.loads(s.admin("show", "ports")[1])["ports"]], "a persistent port is forgotten"
-    n = 1
+    n = 201
     while is_written(s):
         n += 1
         new_port(s, p, "port-of-name%d" % n)
         assert n < 1000, "there is always room"
-    assert n > 50, "room for %d ports" % n
+    assert n > 250, "room for %d ports" % n
     assert not os.path.exists(d.path + ".state"), "a wrong state file"
     os.unlink(full)
     os.unlink(os.path.join(base, "more0"))

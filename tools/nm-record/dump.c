@@ -62,6 +62,20 @@ find_target(const char *path, struct dump_result *r)
 }
 
 /*
+ * The new file gets owner, group and mode of the old one, as far as we may. Where the group can't be had,
+ * what it may is nobody's: ours may be anybody's.
+ */
+static void
+take_over_access(int fd, const struct stat *old)
+{
+	mode_t mode = old->st_mode & 0777;
+
+	if (fchown(fd, old->st_uid, old->st_gid) < 0 && fchown(fd, (uid_t)-1, old->st_gid) < 0)
+		mode &= 0707;
+	(void)fchmod(fd, mode);
+}
+
+/*
  * A file beside the target that takes its place once it is whole: what is there now, @old or NULL,
  * stays until then, and who may read it may read the new one. The name is short, as that of the
  * target may be long; one that a killed process has left is passed over.
@@ -90,18 +104,21 @@ open_part(struct dump_result *r, const struct stat *old)
 	}
 	if (fd < 0)
 		r->part[0] = '\0';
-	else if (old != NULL && (fchown(fd, old->st_uid, old->st_gid) == 0 || errno == EPERM))
-		(void)fchmod(fd, old->st_mode & 0777);
+	else if (old != NULL)
+		take_over_access(fd, old);
 	return fd;
 }
 
+/* errno is set if there is none. */
 static FILE *
 file_of(int fd)
 {
 	FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	const int saved = errno;
 
 	if (fd >= 0 && f == NULL)
 		close(fd);
+	errno = saved;
 	return f;
 }
 
@@ -117,6 +134,7 @@ open_file(const struct dump_job *job, struct dump_result *r)
 {
 	struct stat st;
 	bool is_there;
+	FILE *f;
 
 	if (job->path == NULL || job->path[0] == '\0')
 		return open_new(job->prefix, r);
@@ -128,7 +146,15 @@ open_file(const struct dump_job *job, struct dump_result *r)
 	if (is_there && faccessat(AT_FDCWD, job->path, W_OK, AT_EACCESS) < 0)
 		return NULL;
 	find_target(job->path, r);
-	return file_of(open_part(r, is_there ? &st : NULL));
+	f = file_of(open_part(r, is_there ? &st : NULL));
+	if (f == NULL && r->part[0] != '\0') {
+		const int saved = errno;
+
+		unlink(r->part);
+		r->part[0] = '\0';
+		errno = saved;
+	}
+	return f;
 }
 
 static void

@@ -68,7 +68,8 @@ vh_records_open(const char *socket, struct vh_new_file *made)
 		err = fd < 0 ? fd : vh_lock(fd);
 		if (err == 0)
 			err = check_owner(fd);
-		if (err == 0 && is_made) /* else another server was faster, and has it now */
+		/* -EBUSY, -ENOENT: another server was faster, and has it now */
+		if (fd >= 0 && is_made && err != -EBUSY && err != -ENOENT)
 			vh_new_file_note_fd(made, fd);
 		if (err < 0 && fd >= 0)
 			close(fd);
