@@ -317,6 +317,24 @@ lacks_port()
 	no_ports
 }
 
+@test "a pipe of the name of one that is away: no TAP takes its place, and it is back on its switch" {
+	make_ns a m
+	wire "$ns_a" w0 "$ns_m" ma
+	start_in "$ns_m" daemon 'serves at' "$UNETMAP_NETMAPD" --foreground
+	nmctl attach vale0 ma
+	wait_for 2 is_so port_field ma users 1
+	ip -n "$ns_m" link del dev ma
+	wait_for 10 grep -q "vale0:ma: its interface has gone; it is back" "$DIR/daemon.err"
+	start pipe 'ma{2' "$PKT_GEN" -f rx -w 0 -i 'netmap:ma{2'
+	sleep 6 # it is looked for every five seconds
+	! ip -n "$ns_m" link show dev ma
+	ip -n "$ns_m" link add name ma type veth peer name mb
+	wait_for 10 is_so port_field vale0:ma users 1
+	[ "$(json "next(p for p in d['ports'] if p['name'] == 'ma' and p['kind'] == 'nic')['users']" show ports)" = 1 ]
+	! grep "tap:" "$DIR/daemon.err"
+	stop "$PID" INT
+}
+
 @test "attached and removed: its switch has it, and no other one gets it" {
 	local name there
 
