@@ -66,7 +66,7 @@ given_back()
 	shout "$ns_a" t0 50
 	wait_for 10 got "$tap/r#0" 50
 	got "$tap" 50 # they lie in its ring
-	! given_back "$tap" 1
+	run ! given_back "$tap" 1
 	kill -CONT "$HOLDER"
 	wait_for 10 given_back "$tap" 50
 	shout "$ns_a" t0 50 # now both are there to fetch them

@@ -306,7 +306,7 @@ lacks_port()
 	nmctl attach vale0 ma
 	ip -n "$ns_m" link del dev ma
 	wait_for 10 grep -q "vale0:ma: its interface has gone; it is back" "$DIR/daemon.err"
-	! grep "tap:" "$DIR/daemon.err"
+	run ! grep "tap:" "$DIR/daemon.err"
 	[ "$(port_field vale0:ma worker_pid)" -le 0 ] # none is started in vain
 	ip -n "$ns_m" link add name ma type veth peer name mb
 	wait_for 2 is_so port_field ma users 1
@@ -327,11 +327,11 @@ lacks_port()
 	wait_for 10 grep -q "vale0:ma: its interface has gone; it is back" "$DIR/daemon.err"
 	start pipe 'ma{2' "$PKT_GEN" -f rx -w 0 -i 'netmap:ma{2'
 	sleep 6 # it is looked for every five seconds
-	! ip -n "$ns_m" link show dev ma
+	run ! ip -n "$ns_m" link show dev ma
 	ip -n "$ns_m" link add name ma type veth peer name mb
 	wait_for 10 is_so port_field vale0:ma users 1
 	[ "$(json "next(p for p in d['ports'] if p['name'] == 'ma' and p['kind'] == 'nic')['users']" show ports)" = 1 ]
-	! grep "tap:" "$DIR/daemon.err"
+	run ! grep "tap:" "$DIR/daemon.err"
 	stop "$PID" INT
 }
 
@@ -512,7 +512,7 @@ both_run()
 		flap
 		wait_for 2 both_run
 	done
-	! grep -e "another one in" -e "virtio-net" "$DIR/daemon.err"
+	run ! grep -e "another one in" -e "virtio-net" "$DIR/daemon.err"
 	grep -q "vale0:ma^%$ns_m: its interface has gone" "$DIR/daemon.err"
 	address "$ns_a" w0 10.7.0.1/24
 	address "$ns_m" ma 10.7.0.2/24

@@ -39,7 +39,7 @@ is_as_before()
 @test "while it is open, and when it is closed" {
 	opened xdp
 	is_off rx-vlan-offload
-	! is_off generic-receive-offload # the driver hands frames over before
+	run ! is_off generic-receive-offload # the driver hands frames over before
 	[[ "$(interface_field "$port" offloads_off)" == *rx-vlan-hw-parse* ]]
 	nmctl show ports | grep -q 'off: .*rx-vlan-hw-parse'
 	stop "$PID" INT || :

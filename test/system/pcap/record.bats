@@ -270,7 +270,7 @@ lives()
 	wait_for 10 lives
 	[ "$(grep -c "netmapd has died" "$DIR/rec.err")" = 1 ]
 	[ "$(autos)" = 1 ]
-	! grep "not all ports" "$DIR/rec.err"
+	run ! grep "not all ports" "$DIR/rec.err"
 	kill -KILL "$NETMAPD_PID" # and that of the next one is the next
 	wait_for 10 eval '[ "$(grep -c "netmapd has died" "$DIR/rec.err")" = 2 ]'
 	NETMAPD_PID=$REC_PID # what teardown wants alive
