@@ -347,21 +347,31 @@ try_sleep(struct unm_loop *l, bool looked)
 	return err;
 }
 
-/* Look for work for as long as that has paid lately. Return: there is some, and it is done. */
+/*
+ * Look for work for as long as that has paid lately; calls that become due meanwhile are made. Return:
+ * there is some, and it is done.
+ */
 static bool
 spin(struct unm_loop *l, bool *looked)
 {
 	const uint64_t budget = unm_spin_budget_ns(&l->spin);
-	const uint64_t until = budget > 0 ? unm_now_ns() + budget : 0;
-	bool found = false;
+	uint64_t now, until, due;
+	bool found;
 
 	*looked = budget > 0;
-	while (!found && budget > 0 && unm_now_ns() < until) {
+	if (budget == 0)
+		return false;
+	now = unm_now_ns();
+	until = now + budget;
+	due = timers(l, now);
+	do { /* bounded by the budget */
 		sched_yield();
 		found = work(l) > 0;
-	}
-	if (*looked)
-		unm_spin_result(&l->spin, found);
+		now = unm_now_ns();
+		if (now >= due)
+			due = timers(l, now);
+	} while (!found && now < until);
+	unm_spin_result(&l->spin, found);
 	return found;
 }
 
@@ -374,6 +384,9 @@ unm_loop_run(struct unm_loop *l)
 
 	while (err == 0 && !UNM_READ_ONCE(l->stopped)) {
 		done = work(l);
+		/* Looks may pay for as long as a guest likes: the rest has its turn after each of them. */
+		if (done == 0 && spin(l, &looked))
+			done = CLOCK_FRAMES;
 		if (done > 0) {
 			rounds += 1 + done / (CLOCK_FRAMES / CLOCK_ROUNDS);
 			if (rounds >= CLOCK_ROUNDS) {
@@ -387,7 +400,7 @@ unm_loop_run(struct unm_loop *l)
 					l->control_ns = now + CONTROL_NS;
 				}
 			}
-		} else if (!spin(l, &looked)) {
+		} else {
 			tell_changes(l);
 			err = try_sleep(l, looked);
 		}

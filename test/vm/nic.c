@@ -216,13 +216,13 @@ allowance(struct nic *n, unsigned int i, uint64_t *due_ns)
 
 		if (n->t0 == 0) {
 			n->t0 = now;
-			n->t0_sent = n->seq[0];
+			memcpy(n->t0_sent, n->seq, sizeof(n->t0_sent));
 		}
 		due = (uint64_t)((double)(now - n->t0) * n->c.rate / 1e9) + 1;
-		due = due > n->seq[i] - n->t0_sent ? due - (n->seq[i] - n->t0_sent) : 0;
+		due = due > n->seq[i] - n->t0_sent[i] ? due - (n->seq[i] - n->t0_sent[i]) : 0;
 		if (due == 0)
 			*due_ns = n->t0 +
-				  (uint64_t)((double)(n->seq[i] - n->t0_sent) * 1e9 / n->c.rate);
+				  (uint64_t)((double)(n->seq[i] - n->t0_sent[i]) * 1e9 / n->c.rate);
 		room = due < room ? due : room;
 	}
 	return room;

@@ -73,7 +73,7 @@ struct nic {
 	struct fr_kind kind[FE_MAX_PAIRS];
 	uint64_t seq[FE_MAX_PAIRS];
 	uint64_t t0; /* of the rate */
-	uint64_t t0_sent;
+	uint64_t t0_sent[FE_MAX_PAIRS];
 	struct fr_account *account[NIC_MAX_STREAMS];
 	struct histogram rtt; /* ns */
 	uint64_t ping_sent_ns, ping_due_ns;
