@@ -34,14 +34,14 @@ def guest(rig, port, number, features=SPLIT, role="both", *options):
     )
 
 
-def expect_whole(fe):
+def expect_whole(fe, queues=1):
     """All descriptors are where they belong."""
     fe.order("pause 0")
     fe.order("drain 0")
     nic = fe.nic(0)
     check(nic["tx_out"] == 0, "transmit buffers do not come back: %s" % nic)
     # Its peer may go on sending, and some be in the guest's hands for a moment; a lost one never comes back.
-    wait_until(lambda: fe.nic(0)["rx_posted"] == 256, lambda: "receive buffers are lost: %s" % fe.last)
+    wait_until(lambda: fe.nic(0)["rx_posted"] == 256 * queues, lambda: "receive buffers are lost: %s" % fe.last)
     for s in nic["streams"]:
         check(s["damaged"] == 0 and s["header_changed"] == 0, "damaged frames: %s" % s)
     return nic
@@ -165,6 +165,34 @@ def test_server_killed_packed_without_inflight():
         server_killed(CONTROL + ",event,indirect,merge,packed" + more, 4 * ROUNDS)
 
 
+def test_server_killed_queues():
+    """Two pairs of queues: each goes on."""
+    for features in (SPLIT, PACKED):
+        with Rig() as rig:
+            servers = [rig.server(port, options=["--queues", 2]) for port in "ab"]
+            fes = [guest(rig, "ab"[i], i, features + ",mq", "both", "--queues", 2) for i in (0, 1)]
+
+            def got():
+                return [[s["got"] for s in fe.nic(0)["streams"]] for fe in fes]
+
+            wait_until(lambda: [len(g) for g in got()] == [2, 2], lambda: "streams: %s" % got())
+            for n in range(ROUNDS):
+                before = got()
+                wait_until(
+                    lambda: all(x > y for b, g in zip(before, got()) for y, x in zip(b, g)),
+                    lambda: "a queue stands still: %s, %s" % (before, got()),
+                )
+                servers[n % 2].kill()
+                servers[n % 2] = rig.server("ab"[n % 2], options=["--queues", 2])
+            before = got()
+            wait_until(
+                lambda: all(x > y for b, g in zip(before, got()) for y, x in zip(b, g)),
+                lambda: "a queue stands still at the end: %s, %s" % (before, got()),
+            )
+            for fe in fes:
+                expect_whole(fe, 2)
+
+
 def test_netmapd_killed():
     with Rig() as rig:
         rig.server("a"), rig.server("b")
@@ -230,6 +258,7 @@ if __name__ == "__main__":
         test_server_killed_packed,
         test_server_killed_without_inflight,
         test_server_killed_packed_without_inflight,
+        test_server_killed_queues,
         test_netmapd_killed,
         test_netmapd_killed_at_the_start,
         test_server_connects,
