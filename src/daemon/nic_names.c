@@ -151,8 +151,9 @@ unm_nic_true_name(struct unm_domain *dom, struct unm_name *name, struct unm_reas
 	uint32_t ifindex;
 	int ret;
 
-	if (!has_nic(dom) ||
-		(named != NULL && named->kind != UNM_PORT_NIC && !unm_base_is_automatic(named)))
+	if (named != NULL && unm_base_is_automatic(named))
+		named = NULL; /* it gives way */
+	if (!has_nic(dom) || (named != NULL && named->kind != UNM_PORT_NIC))
 		return 0;
 	ret = unm_netns_interface(name->netns, name->ifname, &ns, &ifindex);
 	if (ret < 0 && ret != -ENODEV)

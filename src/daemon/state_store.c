@@ -62,8 +62,7 @@ write_over(int fd, const char *text, size_t len, size_t old_len)
 		return -ENOMEM;
 	memset(padded, '\n', all);
 	memcpy(padded, text, len);
-	ret = write_all(fd, padded, all); /* one call: who is killed has
-	written all of it, or whole pages */
+	ret = write_all(fd, padded, all); /* one call: if killed, all of it or whole pages */
 	free(padded);
 	return ret;
 }
