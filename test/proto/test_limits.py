@@ -334,16 +334,21 @@ def inside_full_directory(base):
         d.stop()
 
 
+def top_up(path, size=1):
+    """Write pieces of that size to the file until there is no room for one."""
+    with open(path, "ab", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"x" * size)
+        except OSError as e:
+            u.expect(e.errno, errno.ENOSPC, "fill")
+
+
 def fill(base):
     """All bytes, then all names. Return the file that has the bytes."""
     path = os.path.join(base, "fill")
-    with open(path, "wb", buffering=0) as f:
-        for size in (4096, 512, 1):
-            try:
-                while True:
-                    f.write(b"x" * size)
-            except OSError as e:
-                u.expect(e.errno, errno.ENOSPC, "fill")
+    for size in (4096, 512, 1):
+        top_up(path, size)
     open(os.path.join(base, "s.state.new"), "w").close()  # as one leaves it who is killed meanwhile: the next one's socket takes its place
     try:
         for n in range(10):
@@ -352,15 +357,6 @@ def fill(base):
     except OSError as e:
         u.expect(e.errno, errno.ENOSPC, "more names")
     return path
-
-
-def top_up(path):
-    with open(path, "ab", buffering=0) as f:
-        try:
-            while True:
-                f.write(b"x")
-        except OSError as e:
-            u.expect(e.errno, errno.ENOSPC, "top up")
 
 
 def state(d):

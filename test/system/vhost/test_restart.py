@@ -175,20 +175,19 @@ def test_server_killed_queues():
             def got():
                 return [[s["got"] for s in fe.nic(0)["streams"]] for fe in fes]
 
-            wait_until(lambda: [len(g) for g in got()] == [2, 2], lambda: "streams: %s" % got())
-            for n in range(ROUNDS):
+            def wait_for_each():
                 before = got()
                 wait_until(
                     lambda: all(x > y for b, g in zip(before, got()) for y, x in zip(b, g)),
                     lambda: "a queue stands still: %s, %s" % (before, got()),
                 )
+
+            wait_until(lambda: [len(g) for g in got()] == [2, 2], lambda: "streams: %s" % got())
+            for n in range(ROUNDS):
+                wait_for_each()
                 servers[n % 2].kill()
                 servers[n % 2] = rig.server("ab"[n % 2], options=["--queues", 2])
-            before = got()
-            wait_until(
-                lambda: all(x > y for b, g in zip(before, got()) for y, x in zip(b, g)),
-                lambda: "a queue stands still at the end: %s, %s" % (before, got()),
-            )
+            wait_for_each()
             for fe in fes:
                 expect_whole(fe, 2)
 
